@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make help` lists the targets.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+BUILD ?= build/host
+CARGO ?= cargo
+# Where cargo puts things; the lab sets it.
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+XTLIBDIR ?= $(shell pkg-config --variable=xtlibdir xtables 2>/dev/null || echo /usr/lib/x86_64-linux-gnu/xtables)
+# Which kernel of tests/vm/kernels.conf `make test` and `make demo` boot.
+KERNEL ?= stock
+
+.PHONY: all
+all: modules tools ## Build the modules and the userspace (KDIR=: for another kernel than the running one)
+
+.PHONY: help
+help: ## Show this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+.PHONY: modules
+modules: ## Build the kernel modules into BUILD (default build/host)
+	@kernel/kbuild/build-modules "$(KDIR)" "$(BUILD)"
+
+.PHONY: tools
+tools: ## Build glbctl and the iptables extension into BUILD/bin and BUILD/xtables
+	@tests/preconditions tools
+	$(CARGO) build --release --workspace --bins --lib
+	@mkdir -p $(BUILD)/bin $(BUILD)/xtables
+	@for tool in glbctl glb-healthcheck glb-packets; do \
+		if [ -x $(TARGET_DIR)/release/$$tool ]; then cp -u $(TARGET_DIR)/release/$$tool $(BUILD)/bin/ || exit 1; fi; done
+	@if [ -x $(BUILD)/bin/glbctl ]; then ln -sf glbctl $(BUILD)/bin/glb-director-cli; fi
+	@strip -o $(BUILD)/xtables/libxt_GLBREDIRECT.so $(TARGET_DIR)/release/libxt_glbredirect_plugin.so
+
+.PHONY: install
+install: ## Install what was built on this machine (as root)
+	install -d $(DESTDIR)/lib/modules/$(notdir $(patsubst %/build,%,$(KDIR)))/updates $(DESTDIR)/usr/sbin $(DESTDIR)$(XTLIBDIR)
+	install -m 644 $(BUILD)/*.ko $(DESTDIR)/lib/modules/$(notdir $(patsubst %/build,%,$(KDIR)))/updates/
+	install -m 644 $(BUILD)/xtables/*.so $(DESTDIR)$(XTLIBDIR)/
+	if ls $(BUILD)/bin/* >/dev/null 2>&1; then cp -P $(BUILD)/bin/* $(DESTDIR)/usr/sbin/; fi
+	$(if $(DESTDIR),,depmod $(notdir $(patsubst %/build,%,$(KDIR))))
+
+.PHONY: test
+test: ## Run every test: lint, units, and the lab on KERNEL (default stock)
+	@tests/run --kernel $(KERNEL) $(if $(T),--only $(T))
+
+.PHONY: demo
+demo: ## Boot the lab and show a download that survives its packets moving to another proxy
+	@tests/vm/run --kernel $(KERNEL) -- /tests/demo/second-chance.sh
+
+.PHONY: clean
+clean: ## Remove what was built (the lab's cache stays: tests/vm/README.md)
+	rm -rf build target out

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Incremental update of Internet checksums (RFC 1624, equation 3).
+
+/// How much of a UDP checksum field is already computed, which decides what an update must cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UdpChecksum {
+    /// The field is the final checksum (or 0: none): it covers pseudo header and data.
+    Complete,
+    /// The field holds the not yet complemented sum of the pseudo header alone; a device or the
+    /// segmentation code adds the data later (`CHECKSUM_PARTIAL` at the outer header, or
+    /// `SKB_GSO_UDP_TUNNEL_CSUM`).
+    PseudoHeader,
+}
+
+/// A ones' complement sum of 16-bit words under way.
+///
+/// INVARIANT: `0` is at most `u32::MAX / 2`, kept by folding after each change; an addition of one more
+/// 16-bit value can not overflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delta(u32);
+
+impl Delta {
+    /// No change.
+    pub const NONE: Self = Self(0);
+
+    /// Adds the replacement of `old` by `new`, both of even length and at an even offset of the data
+    /// that the checksum covers.
+    #[inline]
+    #[must_use]
+    pub fn replaced<const N: usize>(self, old: &[u8; N], new: &[u8; N]) -> Self {
+        let mut sum = self.0;
+        for (old_word, new_word) in old.chunks_exact(2).zip(new.chunks_exact(2)) {
+            if let (&[old_hi, old_lo], &[new_hi, new_lo]) = (old_word, new_word) {
+                // Each step adds at most 2 * 0xffff: some dozens of words stay far below 2^32.
+                sum = sum
+                    .wrapping_add(u32::from(!u16::from_be_bytes([old_hi, old_lo])))
+                    .wrapping_add(u32::from(u16::from_be_bytes([new_hi, new_lo])));
+            }
+        }
+        Self(fold(sum))
+    }
+
+    /// The final checksum `check` after the change.
+    #[inline]
+    #[must_use]
+    pub fn apply(self, check: u16) -> u16 {
+        !(fold(u32::from(!check).wrapping_add(self.0)) as u16)
+    }
+
+    /// The sum `sum` (not complemented) after the change.
+    #[inline]
+    #[must_use]
+    pub fn apply_to_sum(self, sum: u16) -> u16 {
+        fold(u32::from(sum).wrapping_add(self.0)) as u16
+    }
+}
+
+/// A checksum over several pieces, each of even length.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sum(u32);
+
+impl Sum {
+    /// Adds a piece.
+    #[must_use]
+    pub fn with(self, piece: &[u8]) -> Self {
+        let mut sum = self.0;
+        for word in piece.chunks_exact(2) {
+            if let &[hi, lo] = word {
+                sum = fold(sum.wrapping_add(u32::from(u16::from_be_bytes([hi, lo]))));
+            }
+        }
+        Self(sum)
+    }
+
+    /// The checksum field for what was added.
+    pub fn checksum(self) -> u16 {
+        !(fold(self.0) as u16)
+    }
+}
+
+/// The checksum of an IPv4 header without options whose checksum field is 0 (RFC 791).
+#[inline]
+pub fn of_header(header: &[u8; 20]) -> u16 {
+    Delta::NONE.replaced(&[0xff; 20], header).apply(0xffff)
+}
+
+/// Folds the carries of a sum back in; the result is at most 0xffff.
+#[inline]
+fn fold(sum: u32) -> u32 {
+    let once = (sum & 0xffff).wrapping_add(sum >> 16);
+    (once & 0xffff).wrapping_add(once >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sum(bytes: &[u8]) -> u16 {
+        let mut total: u64 = 0;
+        for pair in bytes.chunks(2) {
+            total += u64::from(pair[0]) << 8 | pair.get(1).map_or(0, |&b| u64::from(b));
+        }
+        while total > 0xffff {
+            total = (total & 0xffff) + (total >> 16);
+        }
+        total as u16
+    }
+
+    proptest! {
+        /// An updated checksum verifies like one computed anew. (0 and 0xffff are the same number in
+        /// ones' complement, so the test is the receiver's: the sum over data and checksum is 0xffff.)
+        #[test]
+        fn update_equals_recomputation(mut data in proptest::array::uniform32(any::<u8>()), new: [u8; 16], at in 0usize..8) {
+            prop_assume!(data.iter().any(|&b| b != 0));
+            let check = !sum(&data);
+            let at = at * 2;
+            let old: [u8; 16] = data[at..at + 16].try_into().unwrap();
+            data[at..at + 16].copy_from_slice(&new);
+            prop_assume!(data.iter().any(|&b| b != 0));
+            let updated = Delta::NONE.replaced(&old, &new).apply(check);
+            let mut covered = data.to_vec();
+            covered.extend(updated.to_be_bytes());
+            prop_assert_eq!(sum(&covered), 0xffff);
+            let partial = Delta::NONE.replaced(&old, &new).apply_to_sum(!check);
+            prop_assert_eq!(partial % 0xffff, sum(&data) % 0xffff);
+        }
+    }
+}

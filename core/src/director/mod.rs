@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a director does with a packet from a client.
+//!
+//! ```text
+//! inspect      IP -> TCP, UDP, ICMP (-> embedded packet)      pure, this module
+//! classify     bind of the packet -> table                     crate::bind, on the loaded tables
+//! hash         fields of the flow -> row                       crate::hash
+//! row          backends of the row -> hops                     the loaded table
+//! encode       outer IP, UDP, GUE with the hops                pure, this module
+//! send         route, neighbour, device                        the kernel
+//! ```
+
+mod encode;
+mod inspect;
+mod too_big;
+mod verdict;
+
+pub use encode::{header_len, source_port, Tunnel, MAX_HEADER_LEN};
+pub use inspect::{inspect, Candidate, Kind, Stop};
+pub use too_big::{too_big, MAX_TOO_BIG_LEN};
+pub use verdict::Verdict;
+
+#[cfg(test)]
+mod tests;

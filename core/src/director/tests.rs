@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The specification's vector, and the rules of spec/3-director.md one by one.
+
+use super::*;
+use crate::bind::Proto;
+use crate::hash::{packet_hash, FlowKey, HashFields, PacketHash};
+use crate::ip::{Addrs, Family};
+use crate::siphash::SipKey;
+use crate::view::View;
+use std::vec;
+use std::vec::Vec;
+
+/// An IPv4 SYN from 10.11.12.13:45678 to 1.1.1.1:80 (spec/1).
+const SYN: &str =
+    "4500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050022000c50a0000";
+const SYN_TUNNELLED: &str = "45000050000040004011b0114141414103040506eed34c43003c00000204000000000001020304054500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050022000c50a0000";
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+        .collect()
+}
+
+fn look(bytes: &[u8], family: Family) -> Result<Candidate, Stop> {
+    inspect(View::whole(bytes), family)
+}
+
+#[test]
+fn vector_of_the_deployed_directors() {
+    let syn = hex(SYN);
+    let seen = look(&syn, Family::V4).unwrap();
+    assert_eq!(seen.kind, Kind::Flow(Proto::Tcp));
+    let key = SipKey::new(&hex("12345678901234561234567890123456").try_into().unwrap());
+    let hash = packet_hash(&key, HashFields::DEFAULT, &seen.key);
+    assert_eq!(hash, PacketHash(0x0089_72f1_657a_5cbd));
+    let tunnel = Tunnel {
+        src: [65; 4],
+        dst: [3, 4, 5, 6],
+        src_port: source_port(hash, seen.hint),
+        dst_port: 19523,
+        inner: Family::V4,
+        inner_len: seen.len,
+    };
+    let mut out = vec![0xaa; header_len(Family::V4, 1)];
+    tunnel.write(&mut out, &[[2, 3, 4, 5]]).unwrap();
+    out.extend(&syn[..seen.len]);
+    assert_eq!(out, hex(SYN_TUNNELLED));
+}
+
+#[test]
+fn padding_is_not_carried() {
+    let mut frame = hex(SYN);
+    frame.extend([0xee; 6]);
+    assert_eq!(look(&frame, Family::V4).unwrap().len, 40);
+}
+
+#[test]
+fn truncated_packets_are_left_alone() {
+    let syn = hex(SYN);
+    for len in 0..syn.len() {
+        assert_eq!(
+            look(&syn[..len], Family::V4),
+            Err(Stop::Pass(Verdict::PassedUnknownFormat))
+        );
+    }
+}
+
+fn icmp4(icmp_type: u8, code: u8, embedded: &[u8]) -> Vec<u8> {
+    let mut p = vec![
+        0x45, 0, 0, 0, 0x12, 0x34, 0, 0, 64, 1, 0, 0, 192, 0, 2, 1, 1, 1, 1, 1,
+    ];
+    p.extend([icmp_type, code, 0, 0, 0, 0, 5, 0xdc]);
+    p.extend(embedded);
+    let len = p.len() as u16;
+    p[2..4].copy_from_slice(&len.to_be_bytes());
+    p
+}
+
+#[test]
+fn icmp_errors_follow_their_flow() {
+    // What the proxy sent: from the VIP's port 80 to the client's port 45678; 8 bytes behind its header.
+    let mut sent = hex(SYN);
+    sent[12..16].copy_from_slice(&[1, 1, 1, 1]);
+    sent[16..20].copy_from_slice(&[10, 11, 12, 13]);
+    sent[20..24].copy_from_slice(&[0, 80, 0xb2, 0x6e]);
+    let seen = look(&icmp4(3, 4, &sent[..28]), Family::V4).unwrap();
+    assert_eq!(seen.kind, Kind::IcmpError(Proto::Tcp));
+    assert_eq!(seen.hint, 0xb26e);
+    let flow = look(&hex(SYN), Family::V4).unwrap();
+    assert_eq!(seen.key, flow.key);
+    for (icmp_type, code) in [(3, 3), (0, 0), (11, 0)] {
+        let other = look(&icmp4(icmp_type, code, &sent[..28]), Family::V4);
+        assert_eq!(other, Err(Stop::Pass(Verdict::PassedUnknownFormat)));
+    }
+}
+
+#[test]
+fn echo_requests_are_told_apart_by_the_identification() {
+    let seen = look(&icmp4(8, 0, &[]), Family::V4).unwrap();
+    assert_eq!((seen.kind, seen.hint), (Kind::Echo, 0x1234));
+    let mut p = vec![0x60, 0x0f, 0xbe, 0xef, 0, 8, 58, 64];
+    p.extend([1; 16]);
+    p.extend([2; 16]);
+    p.extend([128, 0, 0, 0, 0, 1, 0, 1]);
+    let seen = look(&p, Family::V6).unwrap();
+    assert_eq!((seen.kind, seen.hint), (Kind::Echo, 0xbeef));
+    let addrs = Addrs::V6 {
+        src: [1; 16],
+        dst: [2; 16],
+    };
+    assert_eq!(
+        seen.key,
+        FlowKey {
+            addrs,
+            src_port: 0,
+            dst_port: 0
+        }
+    );
+}
+
+#[test]
+fn later_fragments_have_no_ports() {
+    let mut p = hex(SYN);
+    p[6..8].copy_from_slice(&[0, 5]);
+    let seen = look(&p, Family::V4).unwrap();
+    assert_eq!(seen.kind, Kind::LaterFragment(Proto::Tcp));
+    assert_eq!((seen.key.src_port, seen.key.dst_port), (0, 0));
+    assert!(seen.fragment.is_some());
+}
+
+#[test]
+fn the_hops_must_fit() {
+    let tunnel = Tunnel {
+        src: [1; 4],
+        dst: [2; 4],
+        src_port: 1,
+        dst_port: 2,
+        inner: Family::V6,
+        inner_len: 40,
+    };
+    let mut out = [0; 256];
+    for n in 0..=30_u8 {
+        let len = header_len(Family::V4, n);
+        assert_eq!(len, 36 + 4 * usize::from(n));
+        assert!(tunnel
+            .write(&mut out[..len], &vec![[9; 4]; n.into()])
+            .is_some());
+        assert!(tunnel
+            .write(&mut out[..len + 1], &vec![[9; 4]; n.into()])
+            .is_none());
+    }
+    assert!(tunnel
+        .write(&mut out[..header_len(Family::V4, 31)], &[[9; 4]; 31])
+        .is_none());
+    let tunnel = Tunnel {
+        src: [1; 16],
+        dst: [2; 16],
+        src_port: 1,
+        dst_port: 2,
+        inner: Family::V6,
+        inner_len: 40,
+    };
+    for n in 0..=7_u8 {
+        let len = header_len(Family::V6, n);
+        assert!(tunnel
+            .write(&mut out[..len], &vec![[9; 16]; n.into()])
+            .is_some());
+        let view = View::whole(&out[..len]);
+        let seen = crate::gue::parse(view, 48, Family::V6).unwrap();
+        assert_eq!(seen.inner_offset, len);
+    }
+    assert!(tunnel
+        .write(&mut out[..header_len(Family::V6, 8)], &[[9; 16]; 8])
+        .is_none());
+}

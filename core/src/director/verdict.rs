@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The verdicts of the director, which are also its counters.
+
+use crate::counter::verdicts;
+
+verdicts! {
+    /// TCP or UDP to a bind, sent to the row's first hop.
+    Encapsulated = "encapsulated_packets",
+    /// An ICMP error about a packet of a bind, sent where the flow's packets go.
+    EncapsulatedIcmpError = "encapsulated_icmp_error_packets",
+    /// An echo request to a bound address.
+    EncapsulatedEcho = "encapsulated_echo_packets",
+    /// A later fragment, sent where its first fragment went, or by its addresses.
+    EncapsulatedFragment = "encapsulated_fragment_packets",
+    /// Neither TCP, UDP nor an ICMP message that concerns a flow: left to the rest of the stack.
+    PassedUnknownFormat = "passed_unknown_format_packets",
+    /// No bind of a loaded table matches: left to the rest of the stack.
+    PassedNoMatchingBind = "passed_no_matching_bind_packets",
+    /// An echo request to a bound address, while forwarding them is switched off.
+    PassedEcho = "passed_echo_packets",
+    /// A later fragment whose first fragment was not seen, with a hash that needs ports.
+    DroppedFragment = "dropped_fragment_packets",
+    /// The table has no usable row, or names a hop that there is none of.
+    DroppedNoHop = "dropped_no_hop_packets",
+    /// There is no route to the first hop, or no neighbour answers.
+    DroppedNoRoute = "dropped_no_route_packets",
+    /// Too long for the path after encapsulation.
+    DroppedTooBig = "dropped_too_big_packets",
+    /// No memory for the headers.
+    DroppedNoMemory = "dropped_no_memory_packets",
+}
+
+impl Verdict {
+    /// Name of the counter of bytes sent, outer IP header included.
+    pub const ENCAPSULATED_BYTES: &'static str = "encapsulated_bytes";
+    /// Name of the counter of clients that were told what fits, by ICMP.
+    pub const TOO_BIG_SENT: &'static str = "icmp_too_big_sent";
+}

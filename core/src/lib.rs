@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine of GLB.
+//!
+//! Everything that can be decided by looking at bytes and tables is here, as pure functions over byte
+//! slices. The same source is compiled into both kernel modules and into the tools, so it is `no_std`,
+//! has no `unsafe`, allocates nothing, and never panics: the kernel is built with overflow checks, and a
+//! panic there stops the machine. Arithmetic is therefore wrapping, checked, or bounded by types, and
+//! slices are taken with `get`, `first_chunk` and `split_at_checked`.
+//! What only makes tables and files (feature `tables`) is left out of the modules.
+//! `tests/unit/no-panic.sh` checks that no call into `core::panicking` is left.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod addr;
+pub mod backend;
+pub mod bind;
+pub mod checksum;
+mod counter;
+pub mod director;
+pub mod fragments;
+pub mod gue;
+pub mod hash;
+pub mod ip;
+pub mod limit;
+pub mod netlink;
+pub mod redirect;
+#[cfg(feature = "tables")]
+pub mod rendezvous;
+#[cfg(feature = "tables")]
+pub mod rows3;
+pub mod siphash;
+#[cfg(feature = "tables")]
+pub mod table;
+pub mod view;

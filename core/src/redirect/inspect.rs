@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From the outer IP header to the question that only the kernel's socket tables can answer.
+
+use super::Verdict;
+use crate::gue::{self, Gue, GueError};
+use crate::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
+use crate::view::{Short, View};
+
+/// Bytes of the TCP header that are looked at: ports, sequence numbers, flags.
+const TCP_LOOKED_AT: usize = 14;
+const TCP_FLAG_SYN: u8 = 0x02;
+const TCP_FLAG_RST: u8 = 0x04;
+const TCP_FLAG_ACK: u8 = 0x10;
+
+const ICMP_LEN: usize = 8;
+const ICMP_DEST_UNREACH: u8 = 3;
+const ICMP_FRAG_NEEDED: u8 = 4;
+const ICMPV6_PKT_TOOBIG: u8 = 2;
+
+/// A packet as it arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet<'a> {
+    /// Its bytes, from the outer IP header on.
+    pub view: View<'a>,
+    /// Family of the outer IP header.
+    pub outer: Family,
+}
+
+/// A TCP connection, seen as the proxy receives it: the client is the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flow {
+    /// Client and VIP.
+    pub addrs: Addrs,
+    /// Port of the client, host byte order.
+    pub client_port: u16,
+    /// Port of the VIP, host byte order.
+    pub vip_port: u16,
+}
+
+/// What is left to ask about a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Nothing: it stays here, for this reason.
+    Accept(Verdict),
+    /// Whether the connection is here.
+    Connection {
+        /// The connection.
+        flow: Flow,
+        /// Set where the packet could be the answer to a SYN cookie: offsets of the inner IP header and
+        /// of the TCP header from the start of the packet.
+        cookie: Option<(usize, usize)>,
+        /// Set in the first fragment of a datagram: later fragments follow it.
+        fragment: Option<Fragment>,
+    },
+    /// Whether the first fragment of this datagram was passed on.
+    LaterFragment {
+        /// Client and VIP.
+        addrs: Addrs,
+        /// The datagram.
+        fragment: Fragment,
+    },
+}
+
+/// A packet that was understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inspected {
+    /// Addresses of the outer packet.
+    pub outer: Addrs,
+    /// Offset of the outer UDP header.
+    pub udp_offset: usize,
+    /// The tunnel header.
+    pub gue: Gue,
+    /// What is left to ask.
+    pub question: Question,
+}
+
+/// Why an inspection ended without a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Make the first `usize` bytes linear and inspect again.
+    NeedLinear(usize),
+    /// Not understood, for this reason.
+    Drop(Verdict),
+}
+
+impl From<Short> for Stop {
+    #[inline]
+    fn from(short: Short) -> Self {
+        match short {
+            Short::NeedLinear(len) => Self::NeedLinear(len),
+            Short::Truncated => Self::Drop(Verdict::DroppedTruncated),
+        }
+    }
+}
+
+impl From<GueError> for Stop {
+    #[inline]
+    fn from(error: GueError) -> Self {
+        match error {
+            GueError::Short(short) => short.into(),
+            GueError::Malformed => Self::Drop(Verdict::DroppedGue),
+            GueError::Protocol => Self::Drop(Verdict::DroppedInner),
+        }
+    }
+}
+
+#[inline]
+fn ip_error(error: IpError, malformed: Verdict) -> Stop {
+    match error {
+        IpError::Short(short) => short.into(),
+        IpError::Malformed => Stop::Drop(malformed),
+    }
+}
+
+/// Reads a packet from its outer IP header to its inner transport header.
+#[inline]
+pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
+    let view = packet.view;
+    let outer =
+        ip::parse(view, 0, packet.outer).map_err(|error| ip_error(error, Verdict::DroppedOuter))?;
+    let view = udp_payload(view.limit(outer.end), &outer)?;
+    let gue = gue::parse(
+        view,
+        outer.transport.wrapping_add(gue::UDP_LEN),
+        packet.outer,
+    )?;
+    let inner = ip::parse(view, gue.inner_offset, gue.inner)
+        .map_err(|error| ip_error(error, Verdict::DroppedInner))?;
+    Ok(Inspected {
+        outer: outer.addrs,
+        udp_offset: outer.transport,
+        gue,
+        question: question(view.limit(inner.end), &gue, &inner)?,
+    })
+}
+
+/// Whether the packet is UDP to `port`, for a hook that sees all packets. A fragment has no port and is not.
+#[inline]
+pub fn is_for_port(packet: &Packet<'_>, port: u16) -> Result<bool, Stop> {
+    let outer = match ip::parse(packet.view, 0, packet.outer) {
+        Ok(outer) => outer,
+        Err(IpError::Short(Short::NeedLinear(len))) => return Err(Stop::NeedLinear(len)),
+        Err(_) => return Ok(false),
+    };
+    if outer.protocol != proto::UDP || outer.fragment.is_some() {
+        return Ok(false);
+    }
+    match packet.view.be16(outer.transport.wrapping_add(2)) {
+        Ok(to) => Ok(to == port),
+        Err(Short::NeedLinear(len)) => Err(Stop::NeedLinear(len)),
+        Err(Short::Truncated) => Ok(false),
+    }
+}
+
+/// Checks the outer UDP header and leaves what its length covers.
+#[inline]
+fn udp_payload<'a>(view: View<'a>, outer: &Ip) -> Result<View<'a>, Stop> {
+    if outer.protocol != proto::UDP || outer.fragment.is_some() {
+        return Err(Stop::Drop(Verdict::DroppedOuter));
+    }
+    let udp_len = usize::from(view.be16(outer.transport.wrapping_add(4))?);
+    let available = view.len().saturating_sub(outer.transport);
+    // An aggregate of more than 64 KiB can not say its length in 16 bits.
+    if available > usize::from(u16::MAX) {
+        return Ok(view);
+    }
+    if udp_len < gue::UDP_LEN || udp_len > available {
+        return Err(Stop::Drop(Verdict::DroppedOuter));
+    }
+    Ok(view.limit(outer.transport.wrapping_add(udp_len)))
+}
+
+#[inline]
+fn question(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
+    match (inner.protocol, gue.inner) {
+        (proto::TCP, _) => tcp(view, gue, inner),
+        (proto::UDP, _) => Ok(Question::Accept(Verdict::AcceptedUdp)),
+        (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => icmp(view, gue.inner, inner),
+        _ => Err(Stop::Drop(Verdict::DroppedInnerProtocol)),
+    }
+}
+
+#[inline]
+fn tcp(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
+    if let Some(fragment @ Fragment { offset: 1.., .. }) = inner.fragment {
+        return Ok(Question::LaterFragment {
+            addrs: inner.addrs,
+            fragment,
+        });
+    }
+    let &[s0, s1, d0, d1, _, _, _, _, _, _, _, _, _, flags] =
+        view.array::<TCP_LOOKED_AT>(inner.transport)?;
+    if flags & TCP_FLAG_SYN != 0 {
+        return Ok(Question::Accept(Verdict::AcceptedSyn));
+    }
+    // The kernel answers a cookie with a connection under the same condition (cookie_v4_check).
+    let may_be_cookie = flags & (TCP_FLAG_ACK | TCP_FLAG_RST) == TCP_FLAG_ACK;
+    Ok(Question::Connection {
+        flow: Flow {
+            addrs: inner.addrs,
+            client_port: u16::from_be_bytes([s0, s1]),
+            vip_port: u16::from_be_bytes([d0, d1]),
+        },
+        cookie: may_be_cookie.then_some((gue.inner_offset, inner.transport)),
+        fragment: inner.fragment,
+    })
+}
+
+/// An ICMP error about a packet that this fleet sent goes where the connection is; all other ICMP stays.
+/// The proxy was the sender of the embedded packet, so its tuple is reversed.
+fn icmp(view: View<'_>, family: Family, inner: &Ip) -> Result<Question, Stop> {
+    const STAYS: Result<Question, Stop> = Ok(Question::Accept(Verdict::AcceptedIcmp));
+    if matches!(inner.fragment, Some(Fragment { offset: 1.., .. })) {
+        return STAYS;
+    }
+    let &[icmp_type, code] = view.array(inner.transport)?;
+    let about_size = match family {
+        Family::V4 => icmp_type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED,
+        Family::V6 => icmp_type == ICMPV6_PKT_TOOBIG,
+    };
+    if !about_size {
+        return STAYS;
+    }
+    // The embedded packet is cut short, so only its headers are asked for, never its length.
+    let embedded = ip::parse(view, inner.transport.wrapping_add(ICMP_LEN), family)
+        .map_err(|error| ip_error(error, Verdict::DroppedInner))?;
+    if embedded.protocol != proto::TCP
+        || matches!(embedded.fragment, Some(Fragment { offset: 1.., .. }))
+    {
+        return STAYS;
+    }
+    Ok(Question::Connection {
+        flow: Flow {
+            addrs: embedded.addrs.reversed(),
+            client_port: view.be16(embedded.transport.wrapping_add(2))?,
+            vip_port: view.be16(embedded.transport)?,
+        },
+        cookie: None,
+        fragment: None,
+    })
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Second chance: what a proxy does with a GUE packet.
+//!
+//! A packet takes these steps; the module does them on a socket buffer, the tests on byte slices:
+//!
+//! ```text
+//! inspect    outer IP -> UDP -> GUE -> inner IP -> transport     pure, this module
+//! is it here?  established socket, listener with a valid cookie  the kernel's socket tables
+//! next_hop   the list of hops and the allowed prefixes           pure, this module
+//! rewrite    new addresses, index and checksums                  pure, this module
+//! route      the kernel's routing table                          the kernel
+//! ```
+
+mod allowed;
+mod hops;
+mod inspect;
+pub mod netlink;
+mod rewrite;
+mod verdict;
+
+pub use allowed::{AllowedHops, NotAllowed, MAX_ALLOWED};
+pub use hops::{next_hop, Next, Prefix};
+pub use inspect::{inspect, is_for_port, Flow, Inspected, Packet, Question, Stop};
+pub use rewrite::rewrite;
+pub use verdict::Verdict;
+
+#[cfg(test)]
+mod tests;

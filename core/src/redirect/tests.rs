@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The specification's vectors, and the rules of spec/2-redirect.md one by one.
+
+use super::*;
+use crate::checksum::UdpChecksum;
+use crate::gue::Hop;
+use crate::ip::Family;
+use crate::view::View;
+use std::vec::Vec;
+
+/// An unknown ACK arriving at 3.4.5.6 with the next hop 2.3.4.5 (spec/2, IP layer on).
+const ACK_IN: &str = "45000050000040004011b0114141414103040506eed34c43003c00000204000000000001020304054500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050102000c4fc0000";
+const ACK_OUT: &str = "450000500000400040112c8c0304050602030405eed34c43003c00000204000000000101020304054500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050102000c4fc0000";
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+        .collect()
+}
+
+fn look(bytes: &[u8], outer: Family) -> Result<Inspected, Stop> {
+    inspect(&Packet {
+        view: View::whole(bytes),
+        outer,
+    })
+}
+
+fn any_hop(packet: &Inspected) -> Next {
+    next_hop(packet, None::<core::iter::Empty<Prefix<'_>>>)
+}
+
+#[test]
+fn vector_of_the_deployed_module() {
+    let mut bytes = hex(ACK_IN);
+    let packet = look(&bytes, Family::V4).unwrap();
+    assert!(matches!(
+        packet.question,
+        Question::Connection {
+            cookie: Some((40, 60)),
+            ..
+        }
+    ));
+    let Next::Forward(hop) = any_hop(&packet) else {
+        panic!("must be passed on")
+    };
+    assert_eq!(hop, Hop::V4([2, 3, 4, 5]));
+    rewrite(&mut bytes, &packet, hop, UdpChecksum::Complete).unwrap();
+    assert_eq!(bytes, hex(ACK_OUT));
+    // The list is used up now.
+    let packet = look(&bytes, Family::V4).unwrap();
+    assert_eq!(any_hop(&packet), Next::Stay(Verdict::AcceptedLastResort));
+}
+
+#[test]
+fn every_split_asks_for_more_and_ends_the_same() {
+    let bytes = hex(ACK_IN);
+    let want = look(&bytes, Family::V4);
+    for linear in 0..=bytes.len() {
+        let mut have = linear;
+        for _ in 0..16 {
+            match inspect(&Packet {
+                view: View::new(&bytes[..have], bytes.len()),
+                outer: Family::V4,
+            }) {
+                Err(Stop::NeedLinear(n)) => {
+                    assert!(n > have && n <= bytes.len());
+                    have = n;
+                }
+                other => {
+                    assert_eq!(other, want);
+                    have = usize::MAX;
+                    break;
+                }
+            }
+        }
+        assert_eq!(have, usize::MAX, "no end from {linear}");
+    }
+}
+
+#[test]
+fn syn_stays_and_truncation_is_dropped() {
+    let mut bytes = hex(ACK_IN);
+    bytes[73] = 0x02;
+    assert_eq!(
+        look(&bytes, Family::V4).unwrap().question,
+        Question::Accept(Verdict::AcceptedSyn)
+    );
+    for len in 0..bytes.len() {
+        let short = look(&bytes[..len], Family::V4);
+        assert!(
+            matches!(
+                short,
+                Err(Stop::Drop(
+                    Verdict::DroppedTruncated | Verdict::DroppedOuter
+                ))
+            ),
+            "{len}: {short:?}"
+        );
+    }
+}
+
+#[test]
+fn gue_that_is_not_ours_is_dropped() {
+    // (offset, value): version, control, hlen, flags, private data type, hop count.
+    for (offset, value) in [
+        (28, 0x42),
+        (28, 0x22),
+        (28, 0x01),
+        (28, 0x03),
+        (30, 1),
+        (31, 1),
+        (32, 1),
+        (33, 1),
+        (35, 2),
+        (35, 0),
+    ] {
+        let mut bytes = hex(ACK_IN);
+        bytes[offset] = value;
+        assert_eq!(
+            look(&bytes, Family::V4),
+            Err(Stop::Drop(Verdict::DroppedGue)),
+            "{offset} {value}"
+        );
+    }
+    let mut bytes = hex(ACK_IN);
+    bytes[29] = 47;
+    assert_eq!(
+        look(&bytes, Family::V4),
+        Err(Stop::Drop(Verdict::DroppedInner))
+    );
+}
+
+#[test]
+fn inner_protocols() {
+    for (protocol, want) in [
+        (17, Ok(Question::Accept(Verdict::AcceptedUdp))),
+        (1, Ok(Question::Accept(Verdict::AcceptedIcmp))),
+        (58, Err(Stop::Drop(Verdict::DroppedInnerProtocol))),
+        (47, Err(Stop::Drop(Verdict::DroppedInnerProtocol))),
+    ] {
+        let mut bytes = hex(ACK_IN);
+        bytes[49] = protocol;
+        assert_eq!(
+            look(&bytes, Family::V4).map(|p| p.question),
+            want,
+            "{protocol}"
+        );
+    }
+}
+
+#[test]
+fn next_hop_rules() {
+    let mut packet = look(&hex(ACK_IN), Family::V4).unwrap();
+    let net = |a, b, bits, ipv6| {
+        let mut address = [0; 16];
+        address[..2].copy_from_slice(&[a, b]);
+        (address, bits, ipv6)
+    };
+    let allow = |list: &[([u8; 16], u8, bool)]| {
+        next_hop(
+            &packet,
+            Some(list.iter().map(|(address, bits, ipv6)| Prefix {
+                address,
+                bits: *bits,
+                ipv6: *ipv6,
+            })),
+        )
+    };
+    let forward = Next::Forward(Hop::V4([2, 3, 4, 5]));
+    let refuse = Next::Stay(Verdict::DroppedHopNotAllowed);
+    assert_eq!(allow(&[]), refuse);
+    assert_eq!(allow(&[net(2, 0, 8, false)]), forward);
+    assert_eq!(allow(&[net(2, 3, 16, false)]), forward);
+    assert_eq!(allow(&[net(2, 2, 16, false)]), refuse);
+    assert_eq!(allow(&[net(2, 2, 15, false)]), forward);
+    assert_eq!(allow(&[net(0, 0, 0, false)]), forward);
+    assert_eq!(allow(&[net(0, 0, 0, true)]), refuse);
+    assert_eq!(
+        allow(&[net(9, 9, 32, false), net(2, 3, 16, false)]),
+        forward
+    );
+
+    packet.gue.hop = Some(Hop::V4([3, 4, 5, 6]));
+    assert_eq!(any_hop(&packet), Next::Stay(Verdict::ForwardedToSelf));
+}
+
+#[test]
+fn rewrite_of_a_short_head_changes_nothing() {
+    let bytes = hex(ACK_IN);
+    let packet = look(&bytes, Family::V4).unwrap();
+    let mut head = bytes[..34].to_vec();
+    assert_eq!(
+        rewrite(
+            &mut head,
+            &packet,
+            Hop::V4([2, 3, 4, 5]),
+            UdpChecksum::Complete
+        ),
+        None
+    );
+    assert_eq!(head, bytes[..34]);
+    let mut whole = bytes.clone();
+    assert_eq!(
+        rewrite(&mut whole, &packet, Hop::V6([0; 16]), UdpChecksum::Complete),
+        None
+    );
+    assert_eq!(whole, bytes);
+}
+
+#[test]
+fn packets_to_a_port() {
+    let bytes = hex(ACK_IN);
+    let to = |bytes: &[u8], port| {
+        is_for_port(
+            &Packet {
+                view: View::whole(bytes),
+                outer: Family::V4,
+            },
+            port,
+        )
+    };
+    assert_eq!(to(&bytes, 19523), Ok(true));
+    assert_eq!(to(&bytes, 19524), Ok(false));
+    assert_eq!(to(&bytes[..22], 19523), Ok(false));
+    for (offset, value) in [(9, 6), (6, 0x20), (0, 0x65)] {
+        let mut other = bytes.clone();
+        other[offset] = value;
+        assert_eq!(to(&other, 19523), Ok(false));
+    }
+    let packet = Packet {
+        view: View::new(&bytes[..20], bytes.len()),
+        outer: Family::V4,
+    };
+    assert_eq!(is_for_port(&packet, 19523), Err(Stop::NeedLinear(24)));
+}

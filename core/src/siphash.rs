@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SipHash-2-4 with a 128-bit key and a 64-bit result (Aumasson and Bernstein, 2012).
+//!
+//! GLB hashes packets and table rows with it (spec 1, "Rendezvous rows", "Packet hash"). The "digest" of
+//! the specification is the result's 8 bytes in little-endian order: `hash.to_le_bytes()`.
+//!
+//! The state is public to the crate step by step (`absorb`, `finish`), since building a table hashes the
+//! same first word with 256 different second ones, and should pay for the first word once.
+
+/// A key, expanded to the hash's initial state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SipKey {
+    start: State,
+}
+
+/// The four words of the running hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) v0: u64,
+    pub(crate) v1: u64,
+    pub(crate) v2: u64,
+    pub(crate) v3: u64,
+}
+
+impl State {
+    #[inline(always)]
+    fn round(&mut self) {
+        self.v0 = self.v0.wrapping_add(self.v1);
+        self.v2 = self.v2.wrapping_add(self.v3);
+        self.v1 = self.v1.rotate_left(13) ^ self.v0;
+        self.v3 = self.v3.rotate_left(16) ^ self.v2;
+        self.v0 = self.v0.rotate_left(32);
+        self.v2 = self.v2.wrapping_add(self.v1);
+        self.v0 = self.v0.wrapping_add(self.v3);
+        self.v1 = self.v1.rotate_left(17) ^ self.v2;
+        self.v3 = self.v3.rotate_left(21) ^ self.v0;
+        self.v2 = self.v2.rotate_left(32);
+    }
+
+    /// Takes in one word of the message: the "2" of SipHash-2-4.
+    #[inline(always)]
+    pub(crate) fn absorb(&mut self, word: u64) {
+        self.v3 ^= word;
+        self.round();
+        self.round();
+        self.v0 ^= word;
+    }
+
+    /// Ends the hash: the "4" of SipHash-2-4.
+    #[inline(always)]
+    pub(crate) fn finish(mut self) -> u64 {
+        self.v2 ^= 0xff;
+        self.round();
+        self.round();
+        self.round();
+        self.round();
+        self.v0 ^ self.v1 ^ self.v2 ^ self.v3
+    }
+}
+
+impl SipKey {
+    /// Expands a key of 16 bytes.
+    #[inline]
+    #[must_use]
+    pub const fn new(key: &[u8; 16]) -> Self {
+        let &[a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7] = key;
+        let k0 = u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]);
+        let k1 = u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
+        // The ASCII text "somepseudorandomlygeneratedbytes", as the hash's definition has it.
+        Self {
+            start: State {
+                v0: k0 ^ 0x736f_6d65_7073_6575,
+                v1: k1 ^ 0x646f_7261_6e64_6f6d,
+                v2: k0 ^ 0x6c79_6765_6e65_7261,
+                v3: k1 ^ 0x7465_6462_7974_6573,
+            },
+        }
+    }
+
+    /// The state before the first word.
+    #[inline(always)]
+    #[cfg(feature = "tables")]
+    pub(crate) fn start(&self) -> State {
+        self.start
+    }
+
+    /// The hash of a message of any length.
+    #[inline]
+    #[must_use]
+    pub fn hash(&self, message: &[u8]) -> u64 {
+        let mut state = self.start;
+        let mut rest = message;
+        while let Some((word, behind)) = rest.split_first_chunk::<8>() {
+            state.absorb(u64::from_le_bytes(*word));
+            rest = behind;
+        }
+        state.absorb(last_word(message.len(), rest));
+        state.finish()
+    }
+
+    /// The hash of a message of 4 bytes: an IPv4 address, a row.
+    #[inline]
+    #[must_use]
+    pub fn hash_4(&self, message: [u8; 4]) -> u64 {
+        let mut state = self.start;
+        state.absorb(tail_4(4, message));
+        state.finish()
+    }
+
+    /// The hash of a message of 8 bytes: two IPv4 addresses.
+    #[inline]
+    #[must_use]
+    pub fn hash_8(&self, message: [u8; 8]) -> u64 {
+        let mut state = self.start;
+        state.absorb(u64::from_le_bytes(message));
+        state.absorb(8 << 56);
+        state.finish()
+    }
+
+    /// The hash of a message of 16 bytes: an IPv6 address.
+    #[inline]
+    #[must_use]
+    pub fn hash_16(&self, message: &[u8; 16]) -> u64 {
+        let [low, high] = words_16(message);
+        let mut state = self.start;
+        state.absorb(low);
+        state.absorb(high);
+        state.absorb(16 << 56);
+        state.finish()
+    }
+}
+
+/// The two words of a message of 16 bytes.
+#[inline(always)]
+pub(crate) fn words_16(bytes: &[u8; 16]) -> [u64; 2] {
+    let &[a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7] = bytes;
+    [
+        u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7]),
+        u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]),
+    ]
+}
+
+/// The last word of a message of `length` bytes (a small one) that ends in four bytes of a word.
+#[inline(always)]
+pub(crate) fn tail_4(length: u8, bytes: [u8; 4]) -> u64 {
+    u64::from(u32::from_le_bytes(bytes)) | u64::from(length) << 56
+}
+
+/// The last word: what is left of the message, and its length modulo 256 in the top byte.
+#[inline(always)]
+fn last_word(length: usize, rest: &[u8]) -> u64 {
+    // The cast keeps the low byte of the length, which is what the definition asks for.
+    let mut word = (length as u64) << 56;
+    let mut shift = 0u32;
+    for &byte in rest.iter().take(7) {
+        word |= u64::from(byte).wrapping_shl(shift);
+        shift = shift.wrapping_add(8);
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key and message of the reference implementation's vectors: bytes 0, 1, 2, ...
+    const KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
+    #[test]
+    fn example_of_the_definition() {
+        let message: std::vec::Vec<u8> = (0..15).collect();
+        assert_eq!(SipKey::new(&KEY).hash(&message), 0xa129_ca61_49be_45e5);
+    }
+
+    #[test]
+    fn empty_message() {
+        assert_eq!(SipKey::new(&KEY).hash(&[]), 0x726f_db47_dd0e_0e31);
+    }
+
+    #[test]
+    #[allow(deprecated)]
+    fn every_length_agrees_with_the_standard_librarys() {
+        // std's deprecated SipHasher is SipHash-2-4, an implementation that is not ours.
+        use std::hash::Hasher;
+        let message: std::vec::Vec<u8> = (0..300u32).map(|i| (i * 7 + 3) as u8).collect();
+        let (k0, k1) = (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+        for length in 0..message.len() {
+            let mut theirs = core::hash::SipHasher::new_with_keys(k0, k1);
+            theirs.write(&message[..length]);
+            assert_eq!(
+                SipKey::new(&KEY).hash(&message[..length]),
+                theirs.finish(),
+                "length {length}"
+            );
+        }
+    }
+
+    #[test]
+    fn fixed_lengths_agree_with_the_general_form() {
+        let key = SipKey::new(b"a key of 16 byte");
+        let m: [u8; 16] = *b"0123456789abcdef";
+        assert_eq!(key.hash_4([1, 2, 3, 4]), key.hash(&[1, 2, 3, 4]));
+        assert_eq!(key.hash_8(*b"abcdefgh"), key.hash(b"abcdefgh"));
+        assert_eq!(key.hash_16(&m), key.hash(&m));
+    }
+}

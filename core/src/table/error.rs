@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is wrong with a binary table: where it stands and what was found there.
+
+use core::fmt;
+
+/// A field of the binary format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Field {
+    Length,
+    Magic,
+    Version,
+    NumTables,
+    TableEntries,
+    MaxBackends,
+    MaxBinds,
+    NumBackends,
+    BackendFamily,
+    BackendAddress,
+    BackendState,
+    BackendHealth,
+    NumBinds,
+    BindFamily,
+    BindAddress,
+    BindPrefix,
+    BindPorts,
+    BindProto,
+    BindReserved,
+    RowPrimary,
+    RowSecondary,
+    Checksum,
+    Reserved,
+    Rule,
+    Hops,
+    Name,
+    DomainName,
+    BackendWeight,
+    BackendDomain,
+    RowHop,
+}
+
+impl Field {
+    /// The field's name, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Magic => "magic",
+            Self::Version => "version",
+            Self::NumTables => "num_tables",
+            Self::TableEntries => "table_entries",
+            Self::MaxBackends => "max_backends",
+            Self::MaxBinds => "max_binds",
+            Self::NumBackends => "num_backends",
+            Self::BackendFamily => "backend.family",
+            Self::BackendAddress => "backend.address",
+            Self::BackendState => "backend.state",
+            Self::BackendHealth => "backend.health",
+            Self::NumBinds => "num_binds",
+            Self::BindFamily => "bind.family",
+            Self::BindAddress => "bind.address",
+            Self::BindPrefix => "bind.prefix",
+            Self::BindPorts => "bind.ports",
+            Self::BindProto => "bind.proto",
+            Self::BindReserved => "bind.reserved",
+            Self::RowPrimary => "row.primary",
+            Self::RowSecondary => "row.secondary",
+            Self::Checksum => "checksum",
+            Self::Reserved => "reserved",
+            Self::Rule => "rule",
+            Self::Hops => "hops",
+            Self::Name => "name",
+            Self::DomainName => "domain",
+            Self::BackendWeight => "backend.weight",
+            Self::BackendDomain => "backend.domain",
+            Self::RowHop => "row.hop",
+        }
+    }
+
+    /// What the field may hold, for people.
+    #[must_use]
+    pub const fn allowed(self) -> &'static str {
+        match self {
+            Self::Length => "as many bytes as the counts need",
+            Self::Magic => "the bytes GLBD",
+            Self::Version => "2 or 3",
+            Self::NumTables => "as many tables as the file has",
+            Self::TableEntries => "65536",
+            Self::MaxBackends | Self::MaxBinds => "256",
+            Self::NumBackends => "1 to 256",
+            Self::NumBinds => "0 to 256",
+            Self::BackendFamily | Self::BindFamily => "1 (IPv4) or 2 (IPv6)",
+            Self::BackendAddress | Self::BindAddress => {
+                "zeroes behind the 4 bytes of an IPv4 address"
+            }
+            Self::BackendState => {
+                "0 (filling), 1 (active), 2 (draining) or, in version 3, 3 (inactive)"
+            }
+            Self::BackendHealth => "0 or 1",
+            Self::BindPrefix => "at most 32 (IPv4) or 128 (IPv6)",
+            Self::BindPorts => "a first port that is not above the last",
+            Self::BindProto => "6 (TCP) or 17 (UDP)",
+            Self::BindReserved | Self::Reserved => "0",
+            Self::RowPrimary | Self::RowSecondary | Self::RowHop => "an index below num_backends",
+            Self::Checksum => "the checksum of the bytes before it: the file was damaged",
+            Self::Rule => "2 or 3",
+            Self::Hops => "2 to 31; 2 with rule 2",
+            Self::Name => "UTF-8, which ends at this byte",
+            Self::DomainName => "UTF-8 behind its length",
+            Self::BackendWeight => "1 to 1000",
+            Self::BackendDomain => "an index of a domain, or 65535",
+        }
+    }
+}
+
+/// Why a file is not a table file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileError {
+    /// Index of the table, or nothing for the file's header.
+    pub table: Option<u32>,
+    /// The field.
+    pub field: Field,
+    /// Index of the backend, bind or row, where the field is in one.
+    pub index: Option<u32>,
+    /// What was found. Ports: the first in the high 16 bits, the last in the low ones. Addresses: 1.
+    pub value: u64,
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(table) = self.table {
+            write!(out, "table {table}: ")?;
+        }
+        out.write_str(self.field.name())?;
+        if let Some(index) = self.index {
+            write!(out, " [{index}]")?;
+        }
+        match self.field {
+            Field::Magic | Field::Checksum => write!(out, ": {:#010x}", self.value)?,
+            Field::BindPorts => {
+                write!(out, ": {} to {}", self.value >> 16, self.value & 0xffff)?;
+            }
+            Field::BackendAddress | Field::BindAddress => out.write_str(": other bytes are set")?,
+            _ => write!(out, ": {}", self.value)?,
+        }
+        write!(out, " (allowed: {})", self.field.allowed())
+    }
+}
+
+impl core::error::Error for FileError {}

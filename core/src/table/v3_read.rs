@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading the binary format, version 3 (docs/formats.md).
+//!
+//! As for version 2, [`File::check`] looks at everything first; what it returns borrows the bytes.
+
+use super::error::{Field, FileError};
+use super::v3::{
+    BACKEND_LEN, BIND_LEN, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, TABLE_HEADER_LEN, VERSION,
+};
+use crate::addr::Addr;
+use crate::backend::{Backend, State, MAX_BACKENDS};
+use crate::bind::{Bind, Proto};
+use crate::hash::ROWS;
+use crate::rows3::{MAX_HOPS, MAX_WEIGHT};
+use crate::siphash::SipKey;
+
+/// A file that was checked.
+#[derive(Debug, Clone, Copy)]
+pub struct File<'a> {
+    tables: &'a [u8],
+}
+
+/// A table of a checked file.
+#[derive(Debug, Clone, Copy)]
+pub struct Table<'a> {
+    /// The rule that made its rows: 2 or 3.
+    pub rule: u8,
+    /// Hops of a row.
+    pub hops: u8,
+    /// Key of the packet hash.
+    pub hash_key: &'a [u8; 16],
+    /// Key of the row hash.
+    pub seed: &'a [u8; 16],
+    /// Its name; empty if it has none.
+    pub name: &'a str,
+    /// [`ROWS`] times `hops` indexes of backends.
+    pub rows: &'a [u8],
+    backends: &'a [u8],
+    binds: &'a [u8],
+    domains: &'a [u8],
+}
+
+/// A backend of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableBackend {
+    /// Address, state, health.
+    pub backend: Backend,
+    /// Share of the rows relative to the others.
+    pub weight: u16,
+    /// Index of the domain's name, if it is of one.
+    pub domain: Option<u16>,
+}
+
+impl<'a> File<'a> {
+    /// Checks a whole file.
+    pub fn check(bytes: &'a [u8]) -> Result<Self, FileError> {
+        let error = |field, value| FileError {
+            table: None,
+            field,
+            index: None,
+            value,
+        };
+        let length = || error(Field::Length, bytes.len() as u64);
+        let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>().ok_or_else(length)?;
+        let &[m0, m1, m2, m3, v0, v1, v2, v3, l0, l1, l2, l3, l4, l5, l6, l7, n0, n1, n2, n3, e0, e1, e2, e3] =
+            header;
+        if [m0, m1, m2, m3] != MAGIC {
+            let found = u32::from_be_bytes([m0, m1, m2, m3]);
+            return Err(error(Field::Magic, u64::from(found)));
+        }
+        let version = u32::from_le_bytes([v0, v1, v2, v3]);
+        if version != VERSION {
+            return Err(error(Field::Version, u64::from(version)));
+        }
+        let said = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
+        if said != bytes.len() as u64 {
+            return Err(error(Field::Length, said));
+        }
+        let (tables, sum) = rest.split_last_chunk::<CHECKSUM_LEN>().ok_or_else(length)?;
+        let (summed, _) = bytes
+            .split_last_chunk::<CHECKSUM_LEN>()
+            .ok_or_else(length)?;
+        let sum = u64::from_le_bytes(*sum);
+        if sum != checksum(summed) {
+            return Err(error(Field::Checksum, sum));
+        }
+        let entries = u32::from_le_bytes([e0, e1, e2, e3]);
+        if entries as usize != ROWS {
+            return Err(error(Field::TableEntries, u64::from(entries)));
+        }
+        let count = u32::from_le_bytes([n0, n1, n2, n3]);
+        let mut rest = tables;
+        for index in 0..count {
+            let (table, behind) = split(rest).map_err(|bad| at(index, bad))?;
+            check_table(&table).map_err(|bad| at(index, bad))?;
+            rest = behind;
+        }
+        if rest.is_empty() {
+            Ok(Self { tables })
+        } else {
+            Err(error(Field::NumTables, u64::from(count)))
+        }
+    }
+
+    /// The tables, in the file's order.
+    pub fn tables(self) -> impl Iterator<Item = Table<'a>> {
+        let mut rest = self.tables;
+        core::iter::from_fn(move || {
+            let (table, behind) = split(rest).ok()?;
+            rest = behind;
+            Some(table)
+        })
+    }
+}
+
+impl<'a> Table<'a> {
+    /// The backends.
+    pub fn backends(self) -> impl Iterator<Item = TableBackend> + 'a {
+        records::<BACKEND_LEN>(self.backends).filter_map(|record| backend(record).ok())
+    }
+
+    /// The binds.
+    pub fn binds(self) -> impl Iterator<Item = Bind> + 'a {
+        records::<BIND_LEN>(self.binds).filter_map(|record| bind(record).ok())
+    }
+
+    /// The names of the domains.
+    pub fn domains(self) -> impl Iterator<Item = &'a str> {
+        let mut rest = self.domains;
+        core::iter::from_fn(move || {
+            let (name, behind) = split_name(rest)?;
+            rest = behind;
+            Some(name)
+        })
+    }
+}
+
+/// The checksum of a file's bytes: SipHash-2-4 with a key of zeroes.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u64 {
+    SipKey::new(&[0; 16]).hash(bytes)
+}
+
+/// A field, the index of what it is in, and the value that it may not have.
+type Bad = (Field, Option<u32>, u64);
+
+fn at(table: u32, (field, index, value): Bad) -> FileError {
+    FileError {
+        table: Some(table),
+        field,
+        index,
+        value,
+    }
+}
+
+/// The first table of the bytes, by its lengths alone, and what is behind it.
+fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
+    let short = || (Field::Length, None, bytes.len() as u64);
+    let (header, rest) = bytes
+        .split_first_chunk::<TABLE_HEADER_LEN>()
+        .ok_or_else(short)?;
+    let (numbers, keys) = header.split_first_chunk::<12>().ok_or_else(short)?;
+    let (hash_key, keys) = keys.split_first_chunk::<16>().ok_or_else(short)?;
+    let seed = keys.first_chunk::<16>().ok_or_else(short)?;
+    let &[rule, hops, backends0, backends1, binds0, binds1, domains0, domains1, name0, name1, r0, r1] =
+        numbers;
+    let size = |low, high| usize::from(u16::from_le_bytes([low, high]));
+    let reserved = u16::from_le_bytes([r0, r1]);
+    if reserved != 0 {
+        return Err((Field::Reserved, None, u64::from(reserved)));
+    }
+    // No product overflows: each is of 16 bits and a small constant.
+    let take = |bytes, len| -> Result<(_, _), Bad> {
+        let bytes: &[u8] = bytes;
+        bytes.split_at_checked(len).ok_or_else(short)
+    };
+    let (backends, rest) = take(rest, size(backends0, backends1).wrapping_mul(BACKEND_LEN))?;
+    let (binds, rest) = take(rest, size(binds0, binds1).wrapping_mul(BIND_LEN))?;
+    let (domains, rest) = take(rest, size(domains0, domains1))?;
+    let (name, rest) = take(rest, size(name0, name1))?;
+    let (rows, rest) = take(rest, usize::from(hops).wrapping_mul(ROWS))?;
+    let name = core::str::from_utf8(name)
+        .map_err(|error| (Field::Name, None, error.valid_up_to() as u64))?;
+    let table = Table {
+        rule,
+        hops,
+        hash_key,
+        seed,
+        name,
+        rows,
+        backends,
+        binds,
+        domains,
+    };
+    Ok((table, rest))
+}
+
+fn check_table(table: &Table<'_>) -> Result<(), Bad> {
+    let hops = usize::from(table.hops);
+    if !matches!(table.rule, 2 | 3) {
+        return Err((Field::Rule, None, u64::from(table.rule)));
+    }
+    if !(2..=MAX_HOPS).contains(&hops) || (table.rule == 2 && hops != 2) {
+        return Err((Field::Hops, None, u64::from(table.hops)));
+    }
+    let num_backends = table.backends.len() / BACKEND_LEN;
+    if num_backends == 0 || num_backends > MAX_BACKENDS {
+        return Err((Field::NumBackends, None, num_backends as u64));
+    }
+    let mut rest = table.domains;
+    let mut num_domains = 0u16;
+    while !rest.is_empty() {
+        let bad = (
+            Field::DomainName,
+            Some(u32::from(num_domains)),
+            rest.len() as u64,
+        );
+        (_, rest) = split_name(rest).ok_or(bad)?;
+        num_domains = num_domains.wrapping_add(1);
+    }
+    let mut index = 0u32;
+    for record in records::<BACKEND_LEN>(table.backends) {
+        let in_backend = |(field, value)| (field, Some(index), value);
+        let backend = backend(record).map_err(in_backend)?;
+        if let Some(domain) = backend.domain.filter(|domain| *domain >= num_domains) {
+            return Err(in_backend((Field::BackendDomain, u64::from(domain))));
+        }
+        index = index.wrapping_add(1);
+    }
+    index = 0;
+    for record in records::<BIND_LEN>(table.binds) {
+        bind(record).map_err(|(field, value)| (field, Some(index), value))?;
+        index = index.wrapping_add(1);
+    }
+    let mut row = 0u32;
+    for indexes in table.rows.chunks_exact(hops) {
+        for &index in indexes {
+            if usize::from(index) >= num_backends {
+                return Err((Field::RowHop, Some(row), u64::from(index)));
+            }
+        }
+        row = row.wrapping_add(1);
+    }
+    Ok(())
+}
+
+fn backend(record: &[u8; BACKEND_LEN]) -> Result<TableBackend, (Field, u64)> {
+    let &[family, state, health, reserved, w0, w1, d0, d1, ref addr @ ..] = record;
+    let weight = u16::from_le_bytes([w0, w1]);
+    if weight == 0 || weight > MAX_WEIGHT {
+        return Err((Field::BackendWeight, u64::from(weight)));
+    }
+    if reserved != 0 {
+        return Err((Field::Reserved, u64::from(reserved)));
+    }
+    let state = match state {
+        0 => State::Filling,
+        1 => State::Active,
+        2 => State::Draining,
+        3 => State::Inactive,
+        other => return Err((Field::BackendState, u64::from(other))),
+    };
+    let healthy = match health {
+        0 => false,
+        1 => true,
+        other => return Err((Field::BackendHealth, u64::from(other))),
+    };
+    let domain = u16::from_le_bytes([d0, d1]);
+    Ok(TableBackend {
+        backend: Backend {
+            addr: address(family, addr, Field::BackendFamily, Field::BackendAddress)?,
+            state,
+            healthy,
+        },
+        weight,
+        domain: (domain != NO_DOMAIN).then_some(domain),
+    })
+}
+
+fn bind(record: &[u8; BIND_LEN]) -> Result<Bind, (Field, u64)> {
+    let &[family, prefix_len, proto, reserved, s0, s1, e0, e1, ref addr @ ..] = record;
+    let addr = address(family, addr, Field::BindFamily, Field::BindAddress)?;
+    if prefix_len > addr.bits() {
+        return Err((Field::BindPrefix, u64::from(prefix_len)));
+    }
+    if reserved != 0 {
+        return Err((Field::BindReserved, u64::from(reserved)));
+    }
+    let (port_start, port_end) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([e0, e1]));
+    if port_start > port_end {
+        let both = u64::from(port_start) << 16 | u64::from(port_end);
+        return Err((Field::BindPorts, both));
+    }
+    Ok(Bind {
+        addr,
+        prefix_len,
+        proto: Proto::from_number(proto).ok_or((Field::BindProto, u64::from(proto)))?,
+        port_start,
+        port_end,
+    })
+}
+
+fn address(
+    family: u8,
+    bytes: &[u8; 16],
+    of_family: Field,
+    of_addr: Field,
+) -> Result<Addr, (Field, u64)> {
+    match family {
+        1 => {
+            let &[a, b, c, d, ref rest @ ..] = bytes;
+            if *rest == [0; 12] {
+                Ok(Addr::V4([a, b, c, d]))
+            } else {
+                Err((of_addr, 1))
+            }
+        }
+        2 => Ok(Addr::V6(*bytes)),
+        other => Err((of_family, u64::from(other))),
+    }
+}
+
+/// A name behind its length, and what is behind it.
+fn split_name(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (&len, rest) = bytes.split_first()?;
+    let (name, behind) = rest.split_at_checked(usize::from(len))?;
+    Some((core::str::from_utf8(name).ok()?, behind))
+}
+
+fn records<const LEN: usize>(bytes: &[u8]) -> impl Iterator<Item = &[u8; LEN]> + '_ {
+    let mut rest = bytes;
+    core::iter::from_fn(move || {
+        let (record, behind) = rest.split_first_chunk::<LEN>()?;
+        rest = behind;
+        Some(record)
+    })
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The classifier against a model that looks at every bind (spec 3: longest prefix, then narrowest range
+//! of ports, then table order).
+
+use glb_core::addr::Addr;
+use glb_core::bind::{build, words_needed, Bind, BindId, BuildError, Classifier, Entry, Proto};
+use proptest::prelude::*;
+
+fn covers(bind: &Bind, dst: Addr) -> bool {
+    let (net, host, bits) = match (bind.addr, dst) {
+        (Addr::V4(a), Addr::V4(b)) => (
+            u128::from(u32::from_be_bytes(a)) << 96,
+            u128::from(u32::from_be_bytes(b)) << 96,
+            bind.prefix_len,
+        ),
+        (Addr::V6(a), Addr::V6(b)) => (
+            u128::from_be_bytes(a),
+            u128::from_be_bytes(b),
+            bind.prefix_len,
+        ),
+        _ => return false,
+    };
+    bits == 0 || (net ^ host) >> (128 - u32::from(bits)) == 0
+}
+
+fn model(entries: &[Entry], dst: Addr, proto: Proto, port: u16) -> Option<BindId> {
+    entries
+        .iter()
+        .filter(|e| covers(&e.bind, dst) && e.bind.proto == proto)
+        .filter(|e| (e.bind.port_start..=e.bind.port_end).contains(&port))
+        .min_by_key(|e| {
+            let width = e.bind.port_end - e.bind.port_start;
+            (128 - e.bind.prefix_len, width, e.id.table, e.id.bind)
+        })
+        .map(|e| e.id)
+}
+
+fn model_addr(entries: &[Entry], dst: Addr) -> Option<BindId> {
+    entries
+        .iter()
+        .filter(|e| covers(&e.bind, dst))
+        .min_by_key(|e| (128 - e.bind.prefix_len, e.id.table, e.id.bind))
+        .map(|e| e.id)
+}
+
+fn built(entries: &[Entry]) -> Vec<u32> {
+    let mut sorted = entries.to_vec();
+    // Whatever the words held before must not matter.
+    let mut words = vec![0xdead_beef; words_needed(entries)];
+    let used = build(&mut sorted, &mut words).expect("the computed size is enough");
+    words.truncate(used);
+    words
+}
+
+/// Addresses from few bits, so that prefixes nest and collide.
+fn addr() -> impl Strategy<Value = Addr> {
+    let byte = || prop::sample::select(vec![0u8, 1, 0x80, 0xff]);
+    prop_oneof![
+        [byte(), byte(), byte(), byte()].prop_map(Addr::V4),
+        (byte(), byte(), byte(), byte()).prop_map(|(a, b, c, d)| {
+            Addr::V6([0xfd, a, 0, 0, 0, 0, 0, b, 0, 0, 0, 0, 0, c, 0, d])
+        }),
+    ]
+}
+
+fn proto() -> impl Strategy<Value = Proto> {
+    prop_oneof![Just(Proto::Tcp), Just(Proto::Udp)]
+}
+
+fn port() -> impl Strategy<Value = u16> {
+    prop_oneof![
+        Just(0),
+        Just(65535),
+        Just(255),
+        Just(256),
+        0u16..40,
+        any::<u16>()
+    ]
+}
+
+fn bind() -> impl Strategy<Value = Bind> {
+    (
+        addr(),
+        0..=128u8,
+        any::<bool>(),
+        proto(),
+        port(),
+        port(),
+        any::<bool>(),
+    )
+        .prop_map(|(addr, len, whole, proto, a, b, single)| Bind {
+            addr,
+            prefix_len: if whole {
+                addr.bits()
+            } else {
+                len.min(addr.bits())
+            },
+            proto,
+            port_start: a.min(b),
+            port_end: if single { a.min(b) } else { a.max(b) },
+        })
+}
+
+fn named(binds: Vec<Bind>) -> Vec<Entry> {
+    binds
+        .into_iter()
+        .enumerate()
+        .map(|(i, bind)| Entry {
+            bind,
+            id: BindId {
+                table: (i / 7) as u16,
+                bind: (i % 7) as u16,
+            },
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn agrees_with_the_model(
+        binds in prop::collection::vec(bind(), 0..120),
+        asked in prop::collection::vec((addr(), proto(), port()), 60),
+    ) {
+        let entries = named(binds);
+        let words = built(&entries);
+        let classifier = Classifier::new(&words);
+        // Also ask for what the binds name, and for the ports around their ends.
+        let near = entries.iter().flat_map(|e| {
+            let (a, b) = (e.bind.port_start, e.bind.port_end);
+            [a, b, a.wrapping_sub(1), b.wrapping_add(1)].map(|p| (e.bind.addr, e.bind.proto, p))
+        });
+        for (dst, proto, port) in asked.into_iter().chain(near) {
+            prop_assert_eq!(
+                classifier.lookup(dst, proto, port),
+                model(&entries, dst, proto, port),
+                "{:?} {:?} {}", dst, proto, port
+            );
+            prop_assert_eq!(classifier.lookup_addr(dst), model_addr(&entries, dst));
+        }
+    }
+
+    #[test]
+    fn many_ranges_of_one_address(
+        ranges in prop::collection::vec((port(), port(), any::<bool>()), 5..200),
+        asked in prop::collection::vec(any::<u16>(), 100),
+    ) {
+        let binds = ranges.into_iter().map(|(a, b, single)| Bind {
+            addr: Addr::V4([10, 0, 0, 1]),
+            prefix_len: 32,
+            proto: Proto::Udp,
+            port_start: a.min(b),
+            port_end: if single { a.min(b) } else { a.max(b) },
+        }).collect();
+        let entries = named(binds);
+        let words = built(&entries);
+        let dst = Addr::V4([10, 0, 0, 1]);
+        for port in asked.into_iter().chain(0..600).chain(65000..=65535) {
+            prop_assert_eq!(
+                Classifier::new(&words).lookup(dst, Proto::Udp, port),
+                model(&entries, dst, Proto::Udp, port),
+                "{}", port
+            );
+        }
+        prop_assert_eq!(Classifier::new(&words).lookup(dst, Proto::Tcp, 1), None);
+    }
+
+    #[test]
+    fn arbitrary_words_do_no_harm(
+        words in prop::collection::vec(prop_oneof![0u32..64, any::<u32>()], 0..80),
+        dst in addr(),
+    ) {
+        let classifier = Classifier::new(&words);
+        let _ = classifier.lookup(dst, Proto::Tcp, 80);
+        let _ = classifier.lookup_addr(dst);
+    }
+}
+
+#[test]
+fn all_prefix_lengths_nested() {
+    let entries: Vec<Entry> = named(
+        (0..=128u8)
+            .map(|prefix_len| Bind {
+                addr: Addr::V6([0xff; 16]),
+                prefix_len,
+                proto: Proto::Tcp,
+                port_start: 80,
+                port_end: 80,
+            })
+            .collect(),
+    );
+    let words = built(&entries);
+    for bit in 0..128u32 {
+        let dst = Addr::V6((u128::MAX ^ (1 << bit)).to_be_bytes());
+        let found = Classifier::new(&words).lookup(dst, Proto::Tcp, 80);
+        assert_eq!(found, Some(entries[127 - bit as usize].id), "bit {bit}");
+    }
+}
+
+#[test]
+fn nothing_matches_nothing() {
+    let words = built(&[]);
+    for words in [&words[..], &[]] {
+        let classifier = Classifier::new(words);
+        assert_eq!(classifier.lookup(Addr::V4([1; 4]), Proto::Tcp, 80), None);
+        assert_eq!(classifier.lookup_addr(Addr::V6([1; 16])), None);
+    }
+}
+
+#[test]
+fn bad_binds_are_named() {
+    let good = Bind {
+        addr: Addr::V4([1, 1, 1, 1]),
+        prefix_len: 32,
+        proto: Proto::Tcp,
+        port_start: 80,
+        port_end: 81,
+    };
+    let id = BindId { table: 3, bind: 4 };
+    for bind in [
+        Bind {
+            prefix_len: 33,
+            ..good
+        },
+        Bind {
+            port_end: 79,
+            ..good
+        },
+    ] {
+        let mut entries = [Entry { bind, id }];
+        let mut words = vec![0; words_needed(&entries)];
+        assert_eq!(build(&mut entries, &mut words), Err(BuildError::Bind(id)));
+    }
+    let mut entries = [Entry { bind: good, id }];
+    assert_eq!(build(&mut entries, &mut [0; 20]), Err(BuildError::Space));
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The classifier: binds and packets from the input, against a search through all binds. Addresses are
+//! made of few bits, so that they nest and collide.
+
+#![no_main]
+
+use glb_core::addr::Addr;
+use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use libfuzzer_sys::fuzz_target;
+
+const RECORD: usize = 8;
+
+fn addr(family: u8, bits: u8) -> Addr {
+    let byte = |bit: u8| if bits >> bit & 1 == 1 { 0xff } else { 0 };
+    if family & 1 == 0 {
+        Addr::V4([byte(0) & 0x81, byte(1), byte(2), byte(3) & 0x0f])
+    } else {
+        let mut bytes = [0; 16];
+        for (place, bit) in [(0, 0), (3, 1), (7, 2), (8, 3), (15, 4)] {
+            bytes[place] = byte(bit);
+        }
+        Addr::V6(bytes)
+    }
+}
+
+fn proto(byte: u8) -> Proto {
+    if byte & 2 == 0 {
+        Proto::Tcp
+    } else {
+        Proto::Udp
+    }
+}
+
+fn covers(bind: &Bind, dst: Addr) -> bool {
+    bind.addr.bits() == dst.bits()
+        && bind.addr.masked(bind.prefix_len) == dst.masked(bind.prefix_len)
+}
+
+fuzz_target!(|data: &[u8]| {
+    // As words of a classifier, the input may mean anything, but must do no harm.
+    let words: Vec<u32> = data
+        .chunks_exact(4)
+        .map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]))
+        .collect();
+    let _ = Classifier::new(&words).lookup(addr(0, 5), Proto::Tcp, 80);
+    let _ = Classifier::new(&words).lookup_addr(addr(1, 5));
+
+    let mut entries: Vec<Entry> = Vec::new();
+    for (index, record) in data.chunks_exact(RECORD).take(300).enumerate() {
+        let (a, b) = (
+            u16::from_le_bytes([record[3], record[4]]),
+            u16::from_le_bytes([record[5], record[6]]),
+        );
+        let addr = addr(record[0], record[1]);
+        entries.push(Entry {
+            bind: Bind {
+                addr,
+                prefix_len: record[2].min(addr.bits()),
+                proto: proto(record[0]),
+                port_start: a.min(b),
+                port_end: if record[7] & 1 == 0 {
+                    a.min(b)
+                } else {
+                    a.max(b)
+                },
+            },
+            id: BindId {
+                table: 0,
+                bind: index as u16,
+            },
+        });
+    }
+    let mut words = vec![0x5555_5555; words_needed(&entries)];
+    let used = build(&mut entries.clone(), &mut words).expect("the computed size is enough");
+    let classifier = Classifier::new(&words[..used]);
+    for entry in &entries {
+        let bind = entry.bind;
+        for port in [
+            bind.port_start,
+            bind.port_end,
+            bind.port_end.wrapping_add(1),
+            80,
+        ] {
+            let expected = entries
+                .iter()
+                .filter(|e| covers(&e.bind, bind.addr) && e.bind.proto == bind.proto)
+                .filter(|e| (e.bind.port_start..=e.bind.port_end).contains(&port))
+                .min_by_key(|e| {
+                    let width = e.bind.port_end - e.bind.port_start;
+                    (128 - e.bind.prefix_len, width, e.id.bind)
+                })
+                .map(|e| e.id);
+            assert_eq!(classifier.lookup(bind.addr, bind.proto, port), expected);
+        }
+    }
+});

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The redirect's reading and rewriting of packets. However many of a packet's first bytes are linear,
+//! the verdict must be the same in the end, more bytes must be asked for only where there are more, and
+//! rewriting must not touch what it does not mean.
+
+#![no_main]
+
+use glb_core::checksum::UdpChecksum;
+use glb_core::ip::Family;
+use glb_core::redirect::{inspect, rewrite, Packet, Stop};
+use glb_core::view::View;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let [choice, linear, bytes @ ..] = data else {
+        return;
+    };
+    let outer = if choice & 1 == 0 {
+        Family::V4
+    } else {
+        Family::V6
+    };
+    let whole = inspect(&Packet {
+        view: View::whole(bytes),
+        outer,
+    });
+    assert!(!matches!(whole, Err(Stop::NeedLinear(_))));
+    let mut linear = usize::from(*linear).min(bytes.len());
+    let pieced = loop {
+        let view = View::new(&bytes[..linear], bytes.len());
+        match inspect(&Packet { view, outer }) {
+            Err(Stop::NeedLinear(more)) => {
+                assert!(more > linear && more <= bytes.len());
+                linear = more;
+            }
+            other => break other,
+        }
+    };
+    assert_eq!(whole, pieced);
+    let Ok(packet) = whole else { return };
+    let Some(hop) = packet.gue.hop else { return };
+    let mut head = bytes.to_vec();
+    let udp = if choice & 2 == 0 {
+        UdpChecksum::Complete
+    } else {
+        UdpChecksum::PseudoHeader
+    };
+    if rewrite(&mut head, &packet, hop, udp).is_none() {
+        assert_eq!(head, bytes);
+        return;
+    }
+    assert_eq!(
+        head[packet.gue.index_offset],
+        bytes[packet.gue.index_offset].wrapping_add(1)
+    );
+    assert_eq!(
+        head[packet.gue.inner_offset..],
+        bytes[packet.gue.inner_offset..]
+    );
+});

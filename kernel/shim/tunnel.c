@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/if_ether.h>
+#include <linux/if_vlan.h>
+#include <linux/netdevice.h>
+#include <linux/skbuff.h>
+#include <net/arp.h>
+#include <net/dst.h>
+#include <net/gso.h>
+#include <net/ip.h>
+#include <net/ip6_route.h>
+#include <net/ip_tunnels.h>
+#include <net/ipv6.h>
+#include <net/neighbour.h>
+#include <net/route.h>
+
+#include "tunnel.h"
+
+/* --- devices ----------------------------------------------------------------------------------------- */
+
+u16 glb_skb_protocol(const struct sk_buff *skb)
+{
+	return ntohs(skb->protocol);
+}
+
+struct net *glb_dev_net(const struct net_device *dev)
+{
+	return dev_net(dev);
+}
+
+const char *glb_dev_name(const struct net_device *dev)
+{
+	return dev->name;
+}
+
+int glb_dev_ifindex(const struct net_device *dev)
+{
+	return dev->ifindex;
+}
+
+/* --- routes ------------------------------------------------------------------------------------------ */
+
+struct dst_entry *glb_route4(struct net *net, __be32 daddr, __be32 *saddr)
+{
+	struct flowi4 fl4 = {
+		.daddr = daddr,
+		.saddr = *saddr,
+		.flowi4_proto = IPPROTO_UDP,
+		/* The configured source need not be an address of this machine. */
+		.flowi4_flags = FLOWI_FLAG_ANYSRC,
+	};
+	struct rtable *rt = ip_route_output_key(net, &fl4);
+
+	if (IS_ERR(rt))
+		return NULL;
+	*saddr = fl4.saddr;
+	return &rt->dst;
+}
+
+struct dst_entry *glb_route6(struct net *net, const struct in6_addr *daddr, struct in6_addr *saddr)
+{
+	struct flowi6 fl6 = {
+		.daddr = *daddr,
+		.saddr = *saddr,
+		.flowi6_proto = IPPROTO_UDP,
+		.flowi6_flags = FLOWI_FLAG_ANYSRC,
+	};
+	struct dst_entry *dst = ip6_dst_lookup_flow(net, NULL, &fl6, NULL);
+
+	if (IS_ERR(dst))
+		return NULL;
+	*saddr = fl6.saddr;
+	return dst;
+}
+
+void glb_dst_release(struct dst_entry *dst)
+{
+	dst_release(dst);
+}
+
+bool glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added)
+{
+	unsigned int mtu = dst_mtu(dst);
+
+	if (mtu <= added)
+		return false;
+	if (skb_is_gso(skb))
+		return skb_gso_validate_network_len(skb, mtu - added);
+	return skb->len <= mtu - added;
+}
+
+unsigned int glb_dst_mtu(const struct dst_entry *dst)
+{
+	return dst_mtu(dst);
+}
+
+/* --- encapsulation ----------------------------------------------------------------------------------- */
+
+int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
+		       unsigned int header_len, bool inner_is_v6)
+{
+	int error;
+
+	if (skb->len > inner_len) {
+		error = pskb_trim_rcsum(skb, inner_len);
+		if (error)
+			return error;
+	}
+	error = skb_cow_head(skb, LL_RESERVED_SPACE(dst->dev) + header_len);
+	if (error)
+		return error;
+	/* Segments are cut behind the tunnel header, where the inner packet starts at its IP header. */
+	skb_reset_mac_header(skb);
+	skb_reset_mac_len(skb);
+	error = iptunnel_handle_offloads(skb, SKB_GSO_UDP_TUNNEL);
+	if (error)
+		return error;
+	skb_set_inner_protocol(skb, inner_is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP));
+	skb_scrub_packet(skb, false);
+	__vlan_hwaccel_clear_tag(skb);
+	skb_clear_tstamp(skb);
+	return 0;
+}
+
+void *glb_tunnel_push(struct sk_buff *skb, unsigned int header_len, unsigned int ip_len, bool is_v6)
+{
+	void *header = skb_push(skb, header_len);
+
+	skb_reset_network_header(skb);
+	skb_reset_mac_header(skb);
+	skb_set_transport_header(skb, ip_len);
+	skb->protocol = is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP);
+	return header;
+}
+
+/* Takes the packet, whatever it answers; the caller keeps the route. */
+bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
+		     const u8 *gateway_mac)
+{
+	struct net_device *dev = dst->dev;
+
+	if (dev->flags & IFF_LOOPBACK) {
+		/* The first hop is this machine: the packet needs its route to be taken for local. */
+		skb_dst_set(skb, dst_clone(dst));
+		return (is_v6 ? ip6_local_out(net, NULL, skb) : ip_local_out(net, NULL, skb)) >= 0;
+	}
+	skb->dev = dev;
+	if (gateway_mac) {
+		if (dev_hard_header(skb, dev, is_v6 ? ETH_P_IPV6 : ETH_P_IP, gateway_mac, NULL,
+				    skb->len) < 0) {
+			kfree_skb(skb);
+			return false;
+		}
+		return dev_queue_xmit(skb) >= 0;
+	}
+	if (is_v6) {
+		const struct in6_addr *gateway =
+			rt6_nexthop(dst_rt6_info(dst), &ipv6_hdr(skb)->daddr);
+
+		return neigh_xmit(NEIGH_ND_TABLE, dev, gateway, skb) >= 0;
+	} else {
+		const struct rtable *rt = dst_rtable(dst);
+
+		if (rt->rt_gw_family == AF_INET6)
+			return neigh_xmit(NEIGH_ND_TABLE, dev, &rt->rt_gw6, skb) >= 0;
+		if (rt->rt_gw_family == AF_INET)
+			return neigh_xmit(NEIGH_ARP_TABLE, dev, &rt->rt_gw4, skb) >= 0;
+		return neigh_xmit(NEIGH_ARP_TABLE, dev, &ip_hdr(skb)->daddr, skb) >= 0;
+	}
+}
+
+/* --- packets of our own ------------------------------------------------------------------------------ */
+
+struct sk_buff *glb_packet_alloc(const struct dst_entry *dst, const void *bytes, unsigned int len,
+				 bool is_v6)
+{
+	struct sk_buff *skb = alloc_skb(LL_RESERVED_SPACE(dst->dev) + len, GFP_ATOMIC);
+
+	if (!skb)
+		return NULL;
+	skb_reserve(skb, LL_RESERVED_SPACE(dst->dev));
+	skb_put_data(skb, bytes, len);
+	skb_reset_network_header(skb);
+	skb_reset_mac_header(skb);
+	skb_set_transport_header(skb, is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	skb->protocol = is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP);
+	return skb;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Per-CPU counters: a CPU writes only its own cache lines, a reader adds them up.
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+
+/// `N` 64-bit counters on each CPU.
+pub struct Counters<const N: usize> {
+    /// INVARIANT: a per-CPU allocation of `N` 64-bit integers, owned by this object.
+    percpu: NonNull<u64>,
+}
+
+// SAFETY: The object owns its per-CPU memory, which is not tied to a thread.
+unsafe impl<const N: usize> Send for Counters<N> {}
+// SAFETY: All access goes through per-CPU additions, which are atomic against the own CPU's interrupts,
+// and through single loads.
+unsafe impl<const N: usize> Sync for Counters<N> {}
+
+impl<const N: usize> Counters<N> {
+    /// All zero.
+    pub fn new() -> Result<Self> {
+        // SAFETY: May sleep; the caller is in process context (namespace set-up). The memory is zeroed.
+        let percpu = unsafe { bindings::glb_counters_alloc(N) };
+        Ok(Self {
+            percpu: NonNull::new(percpu).ok_or(ENOMEM)?,
+        })
+    }
+
+    /// Adds one to counters `A` and `index`.
+    #[inline]
+    pub fn count<const A: usize>(&self, index: usize) {
+        const { assert!(A < N) };
+        if index < N {
+            // SAFETY: `percpu` holds `N` counters, and both indexes are below `N`.
+            unsafe { bindings::glb_counters_add2(self.percpu.as_ptr(), A, index) };
+        }
+    }
+
+    /// Adds `value` to counter `INDEX`.
+    #[inline]
+    pub fn add<const INDEX: usize>(&self, value: u64) {
+        const { assert!(INDEX < N) };
+        // SAFETY: `percpu` holds `N` counters, and `INDEX` is below `N`.
+        unsafe { bindings::glb_counters_add(self.percpu.as_ptr(), INDEX, value) };
+    }
+
+    /// The sum of counter `index` over all CPUs; 0 for an index that there is none of.
+    pub fn sum(&self, index: usize) -> u64 {
+        if index >= N {
+            return 0;
+        }
+        // SAFETY: `percpu` holds `N` counters, and `index` is below `N`.
+        unsafe { bindings::glb_counters_sum(self.percpu.as_ptr(), index) }
+    }
+}
+
+impl<const N: usize> Drop for Counters<N> {
+    fn drop(&mut self) {
+        // SAFETY: `percpu` came from the per-CPU allocator and is not used after this.
+        unsafe { bindings::free_percpu(self.percpu.as_ptr().cast()) };
+    }
+}

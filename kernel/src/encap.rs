@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Putting a packet into a tunnel and on the wire.
+//!
+//! C headers: `include/net/ip_tunnels.h`, `include/net/route.h`, `include/net/neighbour.h`
+//!
+//! The packet leaves by its route's device to its neighbour directly, without the OUTPUT and POSTROUTING
+//! hooks: a director's traffic is not this machine's, and connection tracking of it would hold state.
+
+use crate::bindings;
+use crate::net::Net;
+use crate::skb::Skb;
+use core::ptr::NonNull;
+use glb_core::addr::Addr;
+use glb_core::ip::{Family, IPV4_LEN, IPV6_LEN};
+
+/// A route to the first hop, and the source address to use with it.
+pub struct Path {
+    /// INVARIANT: a route of family `family`, with a reference that this object owns.
+    dst: NonNull<bindings::dst_entry>,
+    source: Addr,
+}
+
+impl Path {
+    /// Finds a route to `to`. Without `source` the kernel chooses one.
+    #[inline]
+    pub fn find(net: &Net, to: Addr, source: Option<Addr>) -> Option<Self> {
+        match to {
+            Addr::V4(to) => {
+                let mut from = match source {
+                    Some(Addr::V4(from)) => u32::from_ne_bytes(from),
+                    _ => 0,
+                };
+                // SAFETY: RCU is held by the hook; `from` is read and written.
+                let dst = unsafe {
+                    bindings::glb_route4(net.as_ptr(), u32::from_ne_bytes(to), &mut from)
+                };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V4(from.to_ne_bytes()),
+                })
+            }
+            Addr::V6(to) => {
+                let mut from = match source {
+                    Some(Addr::V6(from)) => from,
+                    _ => [0; 16],
+                };
+                // SAFETY: As above; both addresses are 16 bytes and need no alignment on the
+                // architectures that the module is built for.
+                let dst = unsafe {
+                    bindings::glb_route6(net.as_ptr(), to.as_ptr().cast(), from.as_mut_ptr().cast())
+                };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V6(from),
+                })
+            }
+        }
+    }
+
+    /// The source address.
+    #[inline]
+    pub fn source(&self) -> Addr {
+        self.source
+    }
+
+    /// Whether the packet, with `added` bytes in front, fits the path.
+    #[inline]
+    pub fn fits(&self, skb: &Skb<'_>, added: usize) -> bool {
+        // SAFETY: Both are valid. More than 32 bits do not occur.
+        unsafe { bindings::glb_dst_fits(skb.as_ptr(), self.dst.as_ptr(), added as u32) }
+    }
+
+    /// Bytes of an IP packet that fit the path.
+    pub fn mtu(&self) -> u32 {
+        // SAFETY: The route is valid.
+        unsafe { bindings::glb_dst_mtu(self.dst.as_ptr()) }
+    }
+}
+
+impl Drop for Path {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: The reference is owned by this object.
+        unsafe { bindings::glb_dst_release(self.dst.as_ptr()) };
+    }
+}
+
+/// Sends a packet of our own, an IP header and what follows, along `path`. Answers whether it went; it is an
+/// answer to somebody, so nobody retries.
+pub fn send_own(net: &Net, path: &Path, family: Family, packet: &[u8]) -> bool {
+    let is_v6 = family == Family::V6;
+    // SAFETY: The route is valid; the bytes are read. The new buffer is handed over to the second call.
+    unsafe {
+        let skb = bindings::glb_packet_alloc(
+            path.dst.as_ptr(),
+            packet.as_ptr().cast(),
+            packet.len() as u32,
+            is_v6,
+        );
+        !skb.is_null()
+            && bindings::glb_tunnel_xmit(
+                net.as_ptr(),
+                skb,
+                path.dst.as_ptr(),
+                is_v6,
+                core::ptr::null(),
+            )
+    }
+}
+
+/// A packet with room for a header in front.
+pub struct Prepared<'a> {
+    skb: Skb<'a>,
+    header_len: usize,
+    family: Family,
+}
+
+/// Cuts the packet to `len` bytes and makes room for a header of `header_len` bytes of an outer packet of
+/// family `family`. On failure the packet is given back, to be dropped.
+#[inline]
+pub fn prepare<'a>(
+    skb: Skb<'a>,
+    path: &Path,
+    inner: Family,
+    len: usize,
+    family: Family,
+    header_len: usize,
+) -> Result<Prepared<'a>, Skb<'a>> {
+    // SAFETY: The buffer and the route are valid; lengths are far below 32 bits.
+    let error = unsafe {
+        bindings::glb_tunnel_prepare(
+            skb.as_ptr(),
+            path.dst.as_ptr(),
+            len as u32,
+            header_len as u32,
+            inner == Family::V6,
+        )
+    };
+    if error != 0 {
+        return Err(skb);
+    }
+    Ok(Prepared {
+        skb,
+        header_len,
+        family,
+    })
+}
+
+impl Prepared<'_> {
+    /// Pushes the header, lets `write` fill it, and sends the packet. The packet is gone afterwards, sent
+    /// or not; the hook must answer "stolen". Answers whether it was sent: `None` if `write` failed.
+    #[inline]
+    pub fn send(
+        self,
+        net: &Net,
+        path: &Path,
+        gateway_mac: Option<&[u8; 6]>,
+        write: impl FnOnce(&mut [u8]) -> Option<()>,
+    ) -> Option<bool> {
+        let skb = self.skb.as_ptr();
+        let is_v6 = self.family == Family::V6;
+        let ip_len = if is_v6 { IPV6_LEN } else { IPV4_LEN };
+        // SAFETY: `prepare` made `header_len` bytes of private headroom, which the push turns into data.
+        let header = unsafe {
+            let start =
+                bindings::glb_tunnel_push(skb, self.header_len as u32, ip_len as u32, is_v6);
+            core::slice::from_raw_parts_mut(start.cast::<u8>(), self.header_len)
+        };
+        let written = write(header);
+        if written.is_none() {
+            // SAFETY: The buffer is ours and is not used afterwards.
+            unsafe { bindings::glb_skb_free(skb) };
+            return None;
+        }
+        let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
+        // SAFETY: The buffer is handed over; the route is valid and stays so during the call.
+        Some(unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst.as_ptr(), is_v6, mac) })
+    }
+}

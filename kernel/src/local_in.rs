@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Netfilter hooks for packets to this machine, without a rule in a table.
+//!
+//! C header: `include/linux/netfilter.h`
+
+use crate::bindings;
+use crate::hook::{Hook, Outcome};
+use crate::net::{Net, NetState, Registered};
+use crate::skb::Skb;
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use glb_core::ip::Family;
+use kernel::prelude::*;
+
+/// Behind the filter tables of iptables and nftables (0), so that what they drop is not seen, and before the
+/// security table (50).
+const PRIORITY: i32 = 10;
+
+/// A handler of the IPv4 and IPv6 packets that are for this machine.
+pub trait LocalIn: 'static {
+    /// What the module keeps in a namespace.
+    type State: NetState;
+
+    /// Handles a packet, whose data starts at the IP header.
+    fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
+}
+
+/// The hooks of one namespace. It must be held by that namespace's state.
+pub struct Attachment<H: LocalIn> {
+    ops: Pin<KBox<Ops>>,
+    /// INVARIANT: the namespace in whose state this object is kept, so it outlives the object.
+    net: *mut bindings::net,
+    _handler: PhantomData<H>,
+}
+
+const HOOKS: usize = 2;
+
+struct Ops(UnsafeCell<[bindings::nf_hook_ops; HOOKS]>);
+
+// SAFETY: The operations are only touched by netfilter, under its own lock.
+unsafe impl<H: LocalIn> Send for Attachment<H> {}
+// SAFETY: As above.
+unsafe impl<H: LocalIn> Sync for Attachment<H> {}
+
+impl<H: LocalIn> Attachment<H> {
+    /// Attaches. Process context, may sleep.
+    pub fn new(net: &Net, _registered: Registered<H::State>) -> Result<Self> {
+        let ops = |family| bindings::nf_hook_ops {
+            hook: Some(hook::<H>),
+            pf: family as u8,
+            hooknum: bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
+            priority: PRIORITY,
+            // SAFETY: All zero is a valid value of the other fields.
+            ..unsafe { core::mem::zeroed() }
+        };
+        let ops = KBox::pin(
+            Ops(UnsafeCell::new([
+                ops(bindings::NFPROTO_IPV4),
+                ops(bindings::NFPROTO_IPV6),
+            ])),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The operations are pinned and live until `drop` has removed them and waited.
+        kernel::error::to_result(unsafe {
+            bindings::nf_register_net_hooks(net.as_ptr(), ops.0.get().cast(), HOOKS as u32)
+        })?;
+        Ok(Self {
+            ops,
+            net: net.as_ptr(),
+            _handler: PhantomData,
+        })
+    }
+}
+
+impl<H: LocalIn> Drop for Attachment<H> {
+    fn drop(&mut self) {
+        // SAFETY: Registered by `new`. After the grace period no packet is in the handler and nobody reads
+        // the operations.
+        unsafe {
+            bindings::nf_unregister_net_hooks(self.net, self.ops.0.get().cast(), HOOKS as u32);
+            bindings::synchronize_net();
+        }
+    }
+}
+
+unsafe extern "C" fn hook<H: LocalIn>(
+    _: *mut kernel::ffi::c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> kernel::ffi::c_uint {
+    // SAFETY: The kernel passes a valid buffer and state, with RCU held; the buffer is ours until we
+    // return.
+    let (net, is_v6, skb) = unsafe {
+        (
+            Net::from_ptr((*state).net),
+            u32::from((*state).pf) == bindings::NFPROTO_IPV6,
+            Skb::from_ptr(skb),
+        )
+    };
+    let family = if is_v6 { Family::V6 } else { Family::V4 };
+    // SAFETY: Attachments are part of the state, so its registration stands while one exists.
+    let registered = unsafe { Registered::<H::State>::new() };
+    match H::handle(net.state(registered), &Hook { net, family }, skb) {
+        Outcome::Accept(_) => bindings::NF_ACCEPT,
+        Outcome::Drop(_) => bindings::NF_DROP,
+        Outcome::Stolen => bindings::NF_STOLEN,
+    }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ingress hooks of network devices.
+//!
+//! C headers: `include/linux/netdevice.h`, `include/linux/netfilter.h`
+//!
+//! All changes are made under the RTNL lock, which [`Rtnl`] stands for: attaching, detaching, and the
+//! notification that a device goes, which the kernel delivers with the lock held.
+
+use crate::bindings;
+use crate::hook::{Hook, Outcome};
+use crate::net::{Net, NetState, Registered};
+use crate::skb::Skb;
+use core::marker::PhantomData;
+use glb_core::ip::Family;
+use kernel::prelude::*;
+use kernel::types::{NotThreadSafe, Opaque};
+
+/// A handler of the IP packets that come in from a device. Others go on untouched.
+pub trait Ingress: 'static {
+    /// What the module keeps in a namespace.
+    type State: NetState;
+
+    /// Handles a packet, whose data starts at the IP header.
+    fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
+
+    /// A device of the namespace goes: what is attached to it must be detached now.
+    fn device_gone(state: &Self::State, net: &Net, rtnl: &Rtnl, ifindex: i32);
+}
+
+/// The RTNL lock, held.
+pub struct Rtnl {
+    owned: bool,
+    _not_send: NotThreadSafe,
+}
+
+impl Rtnl {
+    /// Takes the lock. May sleep.
+    pub fn lock() -> Self {
+        // SAFETY: Process context; the lock is given back when the value is dropped.
+        unsafe { bindings::rtnl_lock() };
+        Self {
+            owned: true,
+            _not_send: NotThreadSafe,
+        }
+    }
+}
+
+impl Drop for Rtnl {
+    fn drop(&mut self) {
+        if self.owned {
+            // SAFETY: Taken by `lock`.
+            unsafe { bindings::rtnl_unlock() };
+        }
+    }
+}
+
+/// A handler attached to a device. Dropping it detaches, which must happen with the RTNL lock held.
+pub struct Attachment<I: Ingress> {
+    ops: Pin<KBox<Opaque<bindings::nf_hook_ops>>>,
+    /// INVARIANT: the namespace of the device; the attachment is part of its state.
+    net: *mut bindings::net,
+    ifindex: i32,
+    _handler: PhantomData<I>,
+}
+
+// SAFETY: The pointers are only used under the RTNL lock.
+unsafe impl<I: Ingress> Send for Attachment<I> {}
+// SAFETY: As above.
+unsafe impl<I: Ingress> Sync for Attachment<I> {}
+
+impl<I: Ingress> Attachment<I> {
+    /// Attaches to the device `ifindex` of `net`. `ENODEV` if there is none.
+    pub fn new(
+        net: &Net,
+        _rtnl: &Rtnl,
+        ifindex: i32,
+        _registered: Registered<I::State>,
+    ) -> Result<Self> {
+        // SAFETY: The RTNL lock is held, so the device stays while this function runs.
+        let dev = unsafe { bindings::__dev_get_by_index(net.as_ptr(), ifindex) };
+        if dev.is_null() {
+            return Err(ENODEV);
+        }
+        let ops = bindings::nf_hook_ops {
+            hook: Some(hook::<I>),
+            dev,
+            pf: bindings::NFPROTO_NETDEV as u8,
+            hooknum: bindings::nf_dev_hooks_NF_NETDEV_INGRESS,
+            priority: 0,
+            // SAFETY: All zero is a valid value of the other fields.
+            ..unsafe { core::mem::zeroed() }
+        };
+        let ops = KBox::pin(Opaque::new(ops), GFP_KERNEL)?;
+        // SAFETY: The operations are pinned and live until `drop` has removed them and waited.
+        kernel::error::to_result(unsafe {
+            bindings::nf_register_net_hook(net.as_ptr(), ops.get())
+        })?;
+        Ok(Self {
+            ops,
+            net: net.as_ptr(),
+            ifindex,
+            _handler: PhantomData,
+        })
+    }
+
+    /// Index of the device.
+    pub fn ifindex(&self) -> i32 {
+        self.ifindex
+    }
+}
+
+impl<I: Ingress> Drop for Attachment<I> {
+    fn drop(&mut self) {
+        // SAFETY: Registered by `new`, with the device still there: `device_gone` is called before it
+        // goes. After the grace period no packet is in the handler and nobody reads the operations.
+        unsafe {
+            bindings::nf_unregister_net_hook(self.net, self.ops.get());
+            bindings::synchronize_net();
+        }
+    }
+}
+
+unsafe extern "C" fn hook<I: Ingress>(
+    _: *mut kernel::ffi::c_void,
+    skb: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> kernel::ffi::c_uint {
+    // SAFETY: The kernel passes a valid buffer and state, with RCU held; the buffer is ours until we
+    // return.
+    let (net, protocol, skb) = unsafe {
+        (
+            Net::from_ptr((*state).net),
+            bindings::glb_skb_protocol(skb),
+            Skb::from_ptr(skb),
+        )
+    };
+    let family = match protocol {
+        0x0800 => Family::V4,
+        0x86dd => Family::V6,
+        _ => return bindings::NF_ACCEPT,
+    };
+    // SAFETY: Attachments are part of the state, so its registration stands while one exists.
+    let registered = unsafe { Registered::<I::State>::new() };
+    let hook = Hook { net, family };
+    match I::handle(net.state(registered), &hook, skb) {
+        Outcome::Accept(_) => bindings::NF_ACCEPT,
+        Outcome::Drop(_) => bindings::NF_DROP,
+        Outcome::Stolen => bindings::NF_STOLEN,
+    }
+}
+
+/// The registration for news about devices. It comes after the state's, and goes before it.
+pub struct Watch<I: Ingress> {
+    block: Pin<KBox<Opaque<bindings::notifier_block>>>,
+    _handler: PhantomData<I>,
+}
+
+// SAFETY: The block is only touched by the notifier chain, under its lock.
+unsafe impl<I: Ingress> Send for Watch<I> {}
+// SAFETY: As above.
+unsafe impl<I: Ingress> Sync for Watch<I> {}
+
+impl<I: Ingress> Watch<I> {
+    /// Starts watching.
+    pub fn new(_registered: Registered<I::State>) -> Result<Self> {
+        let block = bindings::notifier_block {
+            notifier_call: Some(notify::<I>),
+            // SAFETY: All zero is a valid value of the other fields.
+            ..unsafe { core::mem::zeroed() }
+        };
+        let block = KBox::pin(Opaque::new(block), GFP_KERNEL)?;
+        // SAFETY: The block is pinned and lives until `drop`.
+        kernel::error::to_result(unsafe { bindings::register_netdevice_notifier(block.get()) })?;
+        Ok(Self {
+            block,
+            _handler: PhantomData,
+        })
+    }
+}
+
+impl<I: Ingress> Drop for Watch<I> {
+    fn drop(&mut self) {
+        // SAFETY: Registered by `new`. Removal replays NETDEV_UNREGISTER for each device, so every
+        // attachment is gone afterwards.
+        unsafe { bindings::unregister_netdevice_notifier(self.block.get()) };
+    }
+}
+
+unsafe extern "C" fn notify<I: Ingress>(
+    _: *mut bindings::notifier_block,
+    event: kernel::ffi::c_ulong,
+    info: *mut kernel::ffi::c_void,
+) -> kernel::ffi::c_int {
+    if event == bindings::netdev_cmd_NETDEV_UNREGISTER as kernel::ffi::c_ulong {
+        // SAFETY: The kernel passes the device, valid during the call.
+        let (net, ifindex) = unsafe {
+            let dev = (*info.cast::<bindings::netdev_notifier_info>()).dev;
+            (
+                Net::from_ptr(bindings::glb_dev_net(dev)),
+                bindings::glb_dev_ifindex(dev),
+            )
+        };
+        // SAFETY: The watch stands, and the state's registration outlives it.
+        let registered = unsafe { Registered::<I::State>::new() };
+        let rtnl = Rtnl {
+            owned: false,
+            _not_send: NotThreadSafe,
+        };
+        I::device_gone(net.state(registered), net, &rtnl, ifindex);
+    }
+    0
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Socket buffers, as a netfilter hook sees them.
+//!
+//! C header: `include/linux/skbuff.h`
+
+use crate::bindings;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use glb_core::checksum::UdpChecksum;
+
+/// A packet that the hook owns while it runs. Its data starts with the IP header.
+///
+/// The bytes are borrowed from it, so none can be kept over a call that may move them, and passing the
+/// packet on takes it by value, so nothing can be done with it afterwards.
+pub struct Skb<'a> {
+    /// INVARIANT: a valid buffer that nobody else changes.
+    ptr: NonNull<bindings::sk_buff>,
+    _hook: PhantomData<&'a mut bindings::sk_buff>,
+}
+
+/// There was no memory.
+#[derive(Debug)]
+pub struct NoMemory;
+
+impl Skb<'_> {
+    /// # Safety
+    ///
+    /// `skb` must be a valid buffer, not null, which the caller hands over for `'a`.
+    #[inline]
+    pub(crate) unsafe fn from_ptr(skb: *mut bindings::sk_buff) -> Self {
+        Self {
+            // SAFETY: Not null by the contract.
+            ptr: unsafe { NonNull::new_unchecked(skb) },
+            _hook: PhantomData,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *mut bindings::sk_buff {
+        self.ptr.as_ptr()
+    }
+
+    /// Bytes of the packet from the IP header on.
+    #[inline]
+    pub fn len(&self) -> usize {
+        // SAFETY: The buffer is valid.
+        unsafe { (*self.as_ptr()).len as usize }
+    }
+
+    /// Whether the packet has no byte.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The linear part.
+    #[inline]
+    pub fn linear(&self) -> &[u8] {
+        // SAFETY: `data` points to `len - data_len` readable bytes (`skb_headlen`), which stay as long
+        // as `self` is not changed.
+        unsafe {
+            let skb = self.as_ptr();
+            core::slice::from_raw_parts(
+                (*skb).data,
+                (*skb).len.wrapping_sub((*skb).data_len) as usize,
+            )
+        }
+    }
+
+    /// Makes the first `len` bytes linear.
+    #[inline]
+    pub fn pull(&mut self, len: usize) -> Result<(), NoMemory> {
+        let len = u32::try_from(len).map_err(|_| NoMemory)?;
+        // SAFETY: The buffer is valid; the function checks `len`.
+        if unsafe { bindings::glb_skb_pull(self.as_ptr(), len) } {
+            Ok(())
+        } else {
+            Err(NoMemory)
+        }
+    }
+
+    /// The first `len` bytes for writing, private to this packet: a clone that a capture holds keeps
+    /// the old bytes.
+    #[inline]
+    pub fn writable(&mut self, len: usize) -> Result<&mut [u8], NoMemory> {
+        let want = u32::try_from(len).map_err(|_| NoMemory)?;
+        // SAFETY: The buffer is valid; the function checks `want`.
+        if unsafe { bindings::skb_ensure_writable(self.as_ptr(), want) } != 0 {
+            return Err(NoMemory);
+        }
+        // SAFETY: The call made the first `want` bytes linear and unshared.
+        Ok(unsafe { core::slice::from_raw_parts_mut((*self.as_ptr()).data, len) })
+    }
+
+    /// What the checksum field of the UDP header at `udp_offset` holds.
+    #[inline]
+    pub fn udp_checksum(&self, udp_offset: usize) -> UdpChecksum {
+        // SAFETY: The buffer is valid. An offset beyond 32 bits does not occur and would only compare
+        // unequal.
+        if unsafe { bindings::glb_skb_udp_check_is_pseudo(self.as_ptr(), udp_offset as u32) } {
+            UdpChecksum::PseudoHeader
+        } else {
+            UdpChecksum::Complete
+        }
+    }
+
+    /// Whether several datagrams of the *outer* UDP were merged into this buffer (`UDP_SEGMENT`), each
+    /// with a tunnel header of its own. A buffer in which `fou` merged segments of one inner connection
+    /// has one tunnel header, and is not meant.
+    #[inline]
+    pub fn is_udp_gso(&self) -> bool {
+        // SAFETY: The buffer is valid.
+        unsafe { bindings::glb_skb_is_udp_gso(self.as_ptr()) }
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether a TCP connection is on this machine.
+//!
+//! C headers: `include/net/inet_hashtables.h`, `include/net/inet6_hashtables.h`, `include/net/tcp.h`
+//!
+//! Look-ups run under RCU, which netfilter hooks hold. An established look-up takes a reference of any
+//! kind of socket (full, TIME_WAIT, request) and [`Established`] gives it back in the way that fits each.
+//! A listener is used under RCU without a reference, as the kernel itself does.
+
+use crate::bindings;
+use crate::net::Net;
+use crate::skb::Skb;
+use core::ptr::NonNull;
+use glb_core::ip::{Addrs, Family};
+use glb_core::redirect::Flow;
+use kernel::ffi::c_int;
+use kernel::prelude::*;
+
+/// The device on which the inner packet will arrive, which decides what bound sockets can see it.
+#[derive(Clone, Copy)]
+pub struct Device {
+    dif: c_int,
+    sdif: c_int,
+}
+
+impl Device {
+    /// The device that takes the payload of the tunnel: the fallback device of the kernel module for
+    /// that pair of families. `None` if it does not exist, in which case the kernel would not decapsulate
+    /// the packet.
+    #[inline]
+    pub fn of_tunnel(net: &Net, outer: Family, inner: Family) -> Option<Self> {
+        let name = match (outer, inner) {
+            (Family::V4, Family::V4) => c"tunl0",
+            (Family::V4, Family::V6) => c"sit0",
+            (Family::V6, _) => c"ip6tnl0",
+        };
+        let (mut dif, mut sdif) = (0, 0);
+        // SAFETY: RCU is held by the hook, the name is a C string, and both results are writable.
+        let found = unsafe {
+            bindings::glb_decap_device(net.as_ptr(), name.as_char_ptr(), &mut dif, &mut sdif)
+        };
+        found.then_some(Self { dif, sdif })
+    }
+}
+
+/// A socket that was found, with a reference.
+struct Established(NonNull<bindings::sock>);
+
+impl Drop for Established {
+    fn drop(&mut self) {
+        // SAFETY: The look-up took the reference that is given back here. The function looks at the
+        // socket's state and takes the path for full, TIME_WAIT or request sockets.
+        unsafe { bindings::sock_gen_put(self.0.as_ptr()) };
+    }
+}
+
+/// Whether an established, TIME_WAIT or request socket has this connection.
+#[inline]
+pub fn is_established(net: &Net, flow: &Flow, device: Device) -> bool {
+    let client_port = flow.client_port.to_be();
+    // SAFETY: RCU is held by the hook; addresses are passed by value or valid for the call.
+    let socket = unsafe {
+        match &flow.addrs {
+            Addrs::V4 { src, dst } => bindings::__inet_lookup_established(
+                net.as_ptr(),
+                u32::from_ne_bytes(*src),
+                client_port,
+                u32::from_ne_bytes(*dst),
+                flow.vip_port,
+                device.dif,
+                device.sdif,
+            ),
+            Addrs::V6 { src, dst } => bindings::__inet6_lookup_established(
+                net.as_ptr(),
+                src.as_ptr().cast(),
+                client_port,
+                dst.as_ptr().cast(),
+                flow.vip_port,
+                device.dif,
+                device.sdif,
+            ),
+        }
+    };
+    NonNull::new(socket).map(Established).is_some()
+}
+
+/// Whether the packet answers a SYN cookie that this machine sent: a listener matches, cookies are being
+/// sent, and the acknowledged number is a valid one. `ip` and `tcp` are the offsets of the inner headers,
+/// linear up to the TCP flags.
+pub fn answers_cookie(
+    net: &Net,
+    skb: &mut Skb<'_>,
+    flow: &Flow,
+    device: Device,
+    (ip, tcp): (usize, usize),
+) -> bool {
+    let Some(&data_offset) = skb.linear().get(tcp.wrapping_add(12)) else {
+        return false;
+    };
+    // A program that chooses among listeners (SO_ATTACH_REUSEPORT_CBPF) starts behind the TCP header.
+    let payload = tcp.wrapping_add(usize::from(data_offset >> 4) << 2) as c_int;
+    let client_port = flow.client_port.to_be();
+    // SAFETY: RCU is held by the hook and keeps the listener. The buffer is valid; the look-up may run
+    // a program that reallocates its data, which is why the headers are taken from it only afterwards.
+    let listener = unsafe {
+        match &flow.addrs {
+            Addrs::V4 { src, dst } => bindings::__inet_lookup_listener(
+                net.as_ptr(),
+                skb.as_ptr(),
+                payload,
+                u32::from_ne_bytes(*src),
+                client_port,
+                u32::from_ne_bytes(*dst),
+                flow.vip_port,
+                device.dif,
+                device.sdif,
+            ),
+            Addrs::V6 { src, dst } => bindings::inet6_lookup_listener(
+                net.as_ptr(),
+                skb.as_ptr(),
+                payload,
+                src.as_ptr().cast(),
+                client_port,
+                dst.as_ptr().cast(),
+                flow.vip_port,
+                device.dif,
+                device.sdif,
+            ),
+        }
+    };
+    // SAFETY: `listener`, if any, is a listening TCP socket, kept by RCU.
+    if listener.is_null() || !unsafe { bindings::glb_cookies_expected(net.as_ptr(), listener) } {
+        return false;
+    }
+    let data = skb.linear();
+    let (Some(ip_header), Some(tcp_header)) = (data.get(ip..), data.get(tcp..)) else {
+        return false;
+    };
+    let (ip_len, tcp_len) = match flow.addrs {
+        Addrs::V4 { .. } => (20, 12),
+        Addrs::V6 { .. } => (40, 12),
+    };
+    if ip_header.len() < ip_len || tcp_header.len() < tcp_len {
+        return false;
+    }
+    // SAFETY: The functions read the addresses of the IP header and ports and sequence numbers of the TCP
+    // header, which were just seen to be there. Alignment does not matter on the architectures that
+    // the kernel runs the module on (`CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS`).
+    let mss = unsafe {
+        match flow.addrs {
+            Addrs::V4 { .. } => {
+                bindings::__cookie_v4_check(ip_header.as_ptr().cast(), tcp_header.as_ptr().cast())
+            }
+            Addrs::V6 { .. } => {
+                bindings::__cookie_v6_check(ip_header.as_ptr().cast(), tcp_header.as_ptr().cast())
+            }
+        }
+    };
+    mss != 0
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Devices whose packets are looked at.
+
+#![forbid(unsafe_code)]
+
+use super::{Family, Request};
+use crate::state::State;
+use glb_core::netlink::{command, device as attr};
+use glb_kernel::device;
+use glb_kernel::genl::{self, policy, Access, Command, Cursor, Dump, Message, Rule};
+use glb_kernel::net::Net;
+use glb_kernel::netdev::Rtnl;
+use kernel::prelude::*;
+
+const POLICY: [Rule; 3] = policy(&[(attr::IFINDEX, Rule::U32), (attr::IFNAME, Rule::text(15))]);
+
+/// The index of the device that the request names.
+fn named(request: &Request<'_>) -> Result<i32> {
+    let Some(name) = request.get(attr::IFNAME) else {
+        let index = request.require(attr::IFINDEX)?;
+        return i32::try_from(index.u32()?)
+            .map_err(|_| refuse!(request, EINVAL, Some(&index), "not an index"));
+    };
+    let index = device::index(request.net(), name.text())
+        .ok_or_else(|| refuse!(request, ENODEV, Some(&name), "no such device"))?;
+    match request.get(attr::IFINDEX) {
+        Some(also) if also.u32()? != index as u32 => Err(refuse!(
+            request,
+            EINVAL,
+            Some(&also),
+            "this device has index {index}"
+        )),
+        _ => Ok(index),
+    }
+}
+
+fn put(message: &mut Message<'_>, net: &Net, ifindex: i32) -> Result {
+    message.u32(attr::IFINDEX, ifindex as u32)?;
+    device::with_name(net, ifindex, |name| {
+        // A device that goes has lost its name already.
+        if name.is_empty() {
+            return Ok(());
+        }
+        message.text(attr::IFNAME, name)
+    })
+}
+
+/// `attach`
+pub(super) struct Attach;
+
+impl Command for Attach {
+    type Family = Family;
+    const COMMAND: u8 = command::ATTACH;
+    const ACCESS: Access = Access::Admin;
+    const POLICY: &'static [Rule] = &POLICY;
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        let ifindex = named(request)?;
+        let net = request.net();
+        state
+            .attach(net, &Rtnl::lock(), ifindex, request.registered())
+            .map_err(|error| {
+                let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
+                let why = if error == EEXIST {
+                    "the device is attached already"
+                } else if error == ENODEV {
+                    "no such device"
+                } else {
+                    "the device cannot be attached"
+                };
+                refuse!(request, error, sent.as_ref(), "{why}")
+            })?;
+        genl::notify(net, command::ATTACH_NTF, 64, |message| {
+            put(message, net, ifindex)
+        });
+        Ok(())
+    }
+}
+
+/// `detach`
+pub(super) struct Detach;
+
+impl Command for Detach {
+    type Family = Family;
+    const COMMAND: u8 = command::DETACH;
+    const ACCESS: Access = Access::Admin;
+    const POLICY: &'static [Rule] = &POLICY;
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        let ifindex = named(request)?;
+        if !state.detach(&Rtnl::lock(), ifindex) {
+            let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
+            return Err(refuse!(
+                request,
+                ENOENT,
+                sent.as_ref(),
+                "the device is not attached"
+            ));
+        }
+        notify_detached(request.net(), ifindex);
+        Ok(())
+    }
+}
+
+/// Tells the listeners that a device is no longer attached, on request or because it went.
+pub(crate) fn notify_detached(net: &Net, ifindex: i32) {
+    genl::notify(net, command::DETACH_NTF, 64, |message| {
+        put(message, net, ifindex)
+    });
+}
+
+/// `device-get`
+pub(super) struct DeviceGet;
+
+impl Dump for DeviceGet {
+    type Family = Family;
+    const COMMAND: u8 = command::DEVICE_GET;
+    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+
+    fn generation(_: &State) -> u32 {
+        0
+    }
+
+    fn next(
+        state: &State,
+        request: &Request<'_>,
+        [last, _]: &mut Cursor,
+        message: &mut Message<'_>,
+    ) -> Result<bool> {
+        // By index, so that a device that comes or goes does not shift the others.
+        let Some(ifindex) = state.attached_after(*last as i32) else {
+            return Ok(false);
+        };
+        *last = ifindex as usize;
+        put(message, request.net(), ifindex)?;
+        Ok(true)
+    }
+}

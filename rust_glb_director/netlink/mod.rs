@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `glb`, as `spec/glb.yaml` describes it.
+//!
+//! ```text
+//! load      table-begin, table-add, bind-add, row-set, table-commit, table-abort
+//! inspect   table-get, bind-get, row-get, lookup, stats-get, status-get
+//! config    config-set, config-get
+//! device    attach, detach, device-get
+//! ```
+//!
+//! A command changes all that it is to change, or nothing.
+
+#![forbid(unsafe_code)]
+
+/// The error, once the sender was told why: `refuse!(request, error, attribute, format, arguments...)`.
+macro_rules! refuse {
+    ($request:expr, $error:expr, $attr:expr, $($why:tt)+) => {
+        $request.refuse($error, $attr, format_args!($($why)+))
+    };
+}
+
+mod config;
+mod device;
+mod inspect;
+mod load;
+mod staging;
+
+use crate::state::State;
+use glb_core::addr::Addr;
+use glb_core::netlink;
+use glb_kernel::genl::{self, Attr, Message, Operation};
+use kernel::prelude::*;
+
+pub(crate) use device::notify_detached;
+pub(crate) use load::DropLoads;
+pub(crate) use staging::Staging;
+
+/// A request to the family.
+type Request<'a> = genl::Request<'a, State>;
+
+/// The family.
+pub(crate) struct Family;
+
+impl genl::Family for Family {
+    type State = State;
+    const NAME: &'static str = netlink::FAMILY;
+    const VERSION: u32 = netlink::VERSION as u32;
+    const GROUP: &'static str = netlink::EVENTS;
+    const OPERATIONS: &'static [Operation<Self>] = &[
+        Operation::command::<load::TableBegin>(),
+        Operation::command::<load::TableAdd>(),
+        Operation::command::<load::BindAdd>(),
+        Operation::command::<load::RowSet>(),
+        Operation::command::<load::TableCommit>(),
+        Operation::command::<load::TableAbort>(),
+        Operation::command::<inspect::TableGet>(),
+        Operation::dump::<inspect::TableGet>(),
+        Operation::dump::<inspect::BindGet>(),
+        Operation::command::<inspect::RowGet>(),
+        Operation::command::<inspect::Lookup>(),
+        Operation::command::<config::ConfigSet>(),
+        Operation::command::<config::ConfigGet>(),
+        Operation::command::<device::Attach>(),
+        Operation::command::<device::Detach>(),
+        Operation::dump::<device::DeviceGet>(),
+        Operation::command::<inspect::StatsGet>(),
+        Operation::command::<inspect::StatusGet>(),
+    ];
+}
+
+/// Longest name of a table.
+const MAX_NAME: u16 = 255;
+
+/// An address: 4 or 16 bytes.
+fn addr<'a>(request: &Request<'a>, attr: &Attr<'a>) -> Result<Addr> {
+    match (attr.array(), attr.array()) {
+        (Ok(v4), _) => Ok(Addr::V4(v4)),
+        (_, Ok(v6)) => Ok(Addr::V6(v6)),
+        _ => Err(refuse!(
+            request,
+            EINVAL,
+            Some(attr),
+            "an address has 4 or 16 bytes, not {}",
+            attr.bytes().len()
+        )),
+    }
+}
+
+fn put_addr(message: &mut Message<'_>, kind: u16, addr: &Addr) -> Result {
+    match addr {
+        Addr::V4(bytes) => message.bytes(kind, bytes),
+        Addr::V6(bytes) => message.bytes(kind, bytes),
+    }
+}

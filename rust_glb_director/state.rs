@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module keeps in a namespace.
+
+#![forbid(unsafe_code)]
+
+use crate::config::Config;
+use crate::ingress::{Attachment, Stats};
+use crate::netlink::Staging;
+use crate::tables::TableSet;
+use glb_kernel::net::{Net, NetState, Registered};
+use glb_kernel::netdev::Rtnl;
+use glb_kernel::rcu::{Guard, Rcu};
+use glb_kernel::sync::Mutex;
+use glb_kernel::vec::Append;
+use kernel::prelude::*;
+
+/// What the module keeps in a namespace. Fields are dropped in order: no packet comes in when the devices
+/// are let go.
+pub(crate) struct State {
+    devices: Mutex<KVec<Attachment>>,
+    tables: Rcu<TableSet>,
+    config: Rcu<Config>,
+    /// Loads under way.
+    staging: Mutex<Staging>,
+    /// Serialises changes; holds the generation of the last load.
+    changes: Mutex<u32>,
+    stats: Stats,
+}
+
+impl NetState for State {
+    fn new(_net: &Net) -> Result<Self> {
+        Ok(Self {
+            devices: Mutex::new(KVec::new())?,
+            tables: Rcu::empty(),
+            config: Rcu::empty(),
+            staging: Mutex::new(Staging::new())?,
+            changes: Mutex::new(0)?,
+            stats: Stats::new()?,
+        })
+    }
+}
+
+impl State {
+    /// The loaded tables, if any were.
+    #[inline]
+    pub(crate) fn tables<'a>(&'a self, rcu: &'a Guard) -> Option<&'a TableSet> {
+        self.tables.get(rcu)
+    }
+
+    /// The settings.
+    #[inline]
+    pub(crate) fn config<'a>(&'a self, rcu: &'a Guard) -> &'a Config {
+        self.config.get(rcu).unwrap_or(&Config::DEFAULT)
+    }
+
+    /// The counters of packets.
+    #[inline]
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The loads under way.
+    pub(crate) fn staging(&self) -> &Mutex<Staging> {
+        &self.staging
+    }
+
+    /// The number of the last load, 0 before the first.
+    pub(crate) fn generation(&self) -> u32 {
+        self.tables(&Guard::new()).map_or(0, |set| set.generation)
+    }
+
+    /// Publishes tables; returns the number of the load. The old tables are freed once no packet looks at
+    /// them, before this returns.
+    pub(crate) fn publish(&self, set: TableSet) -> Result<u32> {
+        let mut set = KBox::new(set, GFP_KERNEL_ACCOUNT)?;
+        let mut last = self.changes.lock();
+        // 0 says that nothing was loaded.
+        let generation = last.checked_add(1).unwrap_or(1);
+        *last = generation;
+        set.generation = generation;
+        for table in set.tables.iter_mut() {
+            table.generation = generation;
+        }
+        let old = self.tables.replace(Some(set));
+        drop(last);
+        drop(old);
+        Ok(generation)
+    }
+
+    /// Changes the settings; an error leaves them as they are. Returns the new ones.
+    pub(crate) fn change_config(
+        &self,
+        change: impl FnOnce(&mut Config) -> Result,
+    ) -> Result<Config> {
+        let lock = self.changes.lock();
+        let mut config = *self.config(&Guard::new());
+        change(&mut config)?;
+        let old = self
+            .config
+            .replace(Some(KBox::new(config, GFP_KERNEL_ACCOUNT)?));
+        drop(lock);
+        drop(old);
+        Ok(config)
+    }
+
+    /// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached.
+    pub(crate) fn attach(
+        &self,
+        net: &Net,
+        rtnl: &Rtnl,
+        ifindex: i32,
+        registered: Registered<Self>,
+    ) -> Result {
+        let mut devices = self.devices.lock();
+        if devices.iter().any(|device| device.ifindex() == ifindex) {
+            return Err(EEXIST);
+        }
+        let device = Attachment::new(net, rtnl, ifindex, registered)?;
+        Ok(devices.append(device, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// Detaches a device; false if it was not attached.
+    pub(crate) fn detach(&self, _rtnl: &Rtnl, ifindex: i32) -> bool {
+        let mut devices = self.devices.lock();
+        let at = devices
+            .iter()
+            .position(|device| device.ifindex() == ifindex);
+        let Some(at) = at else { return false };
+        // The one wanted goes to the end, from where it is taken.
+        if let Some([wanted, rest @ ..]) = devices.get_mut(at..) {
+            if let Some(last) = rest.last_mut() {
+                core::mem::swap(wanted, last);
+            }
+        }
+        let device = devices.pop();
+        drop(devices);
+        drop(device);
+        true
+    }
+
+    /// The attached device with the lowest index above this one.
+    pub(crate) fn attached_after(&self, ifindex: i32) -> Option<i32> {
+        let devices = self.devices.lock();
+        devices
+            .iter()
+            .map(Attachment::ifindex)
+            .filter(|index| *index > ifindex)
+            .min()
+    }
+
+    /// How many devices are attached.
+    pub(crate) fn num_attached(&self) -> usize {
+        self.devices.lock().len()
+    }
+}

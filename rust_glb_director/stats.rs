@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counters of a namespace, and what the packet path remembers: the ports of first fragments.
+
+#![forbid(unsafe_code)]
+
+use glb_core::director::Verdict;
+use glb_core::fragments::{self, FragmentTable};
+use glb_core::hash::FlowKey;
+use glb_core::ip::{Addrs, Fragment};
+use glb_core::limit::RateLimit;
+use glb_kernel::counters::Counters;
+use glb_kernel::{random, time};
+use kernel::prelude::*;
+
+/// Position of the counter of all packets, behind those of the verdicts.
+const TOTAL: usize = Verdict::COUNT;
+/// Position of the counter of bytes sent.
+const ENCAPSULATED_BYTES: usize = Verdict::COUNT + 1;
+
+/// Position of the counter of clients that were told what fits.
+const TOO_BIG_SENT: usize = Verdict::COUNT + 2;
+const COUNTERS: usize = Verdict::COUNT + 3;
+
+/// "Too big" messages of a namespace in a second, at most: as many as the kernel's `icmp_msgs_per_sec`.
+const TOO_BIG_PER_SECOND: u32 = 1000;
+
+/// What the packet path writes.
+pub(crate) struct Stats {
+    counters: Counters<COUNTERS>,
+    fragments: FragmentTable,
+    too_big: RateLimit,
+}
+
+impl Stats {
+    /// All zero.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            counters: Counters::new()?,
+            fragments: FragmentTable::new(&random::bytes()),
+            too_big: RateLimit::new(TOO_BIG_PER_SECOND),
+        })
+    }
+
+    /// Counts a packet.
+    #[inline]
+    pub(crate) fn count(&self, verdict: Verdict) {
+        self.counters.count::<TOTAL>(verdict.index());
+    }
+
+    /// Counts the bytes of a packet that was sent.
+    #[inline]
+    pub(crate) fn count_bytes(&self, bytes: usize) {
+        self.counters.add::<ENCAPSULATED_BYTES>(bytes as u64);
+    }
+
+    /// Whether one more client may be told that its packet is too big.
+    pub(crate) fn may_tell(&self) -> bool {
+        self.too_big.allow(time::milliseconds())
+    }
+
+    /// Counts a client that was told.
+    pub(crate) fn count_told(&self) {
+        self.counters.add::<TOO_BIG_SENT>(1);
+    }
+
+    /// Every counter: its name and its value.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        const NAMES: [(&str, usize); COUNTERS] = {
+            let mut names = [(Verdict::TOTAL, TOTAL); COUNTERS];
+            let mut at = 0;
+            while at < Verdict::COUNT {
+                names[at + 1] = (Verdict::ALL[at].counter(), Verdict::ALL[at].index());
+                at += 1;
+            }
+            names[Verdict::COUNT + 1] = (Verdict::ENCAPSULATED_BYTES, ENCAPSULATED_BYTES);
+            names[Verdict::COUNT + 2] = (Verdict::TOO_BIG_SENT, TOO_BIG_SENT);
+            names
+        };
+        NAMES
+            .iter()
+            .map(|&(name, index)| (name, self.counters.sum(index)))
+    }
+
+    /// Remembers the ports of a first fragment.
+    pub(crate) fn record_fragment(&self, key: &FlowKey, fragment: Fragment) {
+        let ports = u32::from(key.src_port) << 16 | u32::from(key.dst_port);
+        self.fragments.record(&key.addrs, fragment, ports, now());
+    }
+
+    /// The ports of the first fragment of this datagram, client's first, if they are remembered.
+    pub(crate) fn ports_of_fragment(
+        &self,
+        addrs: &Addrs,
+        fragment: Fragment,
+    ) -> Option<(u16, u16)> {
+        let ports = self.fragments.outcome(addrs, fragment, now())?;
+        Some(((ports >> 16) as u16, ports as u16))
+    }
+}
+
+/// The clock of the fragment table.
+fn now() -> u8 {
+    (time::milliseconds() / u64::from(fragments::TICK_MS)) as u8
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The loaded tables: which one a packet belongs to, its rows, its hops.
+//!
+//! A [`TableSet`] is built aside by `netlink::load` and never changed after it was published.
+
+#![forbid(unsafe_code)]
+
+use glb_core::addr::Addr;
+use glb_core::backend::State as BackendState;
+use glb_core::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::siphash::SipKey;
+use kernel::prelude::*;
+
+/// Most tables of a namespace.
+pub(crate) const MAX_TABLES: usize = 4096;
+/// Most binds of all tables together.
+pub(crate) const MAX_BINDS: usize = 65_536;
+
+/// All tables of a namespace.
+pub(crate) struct TableSet {
+    /// Counts the loads of the namespace; never 0.
+    pub(crate) generation: u32,
+    /// Words of a [`Classifier`].
+    pub(crate) classifier: KVVec<u32>,
+    /// In the order in which they were sent.
+    pub(crate) tables: KVVec<Table>,
+    /// Every address of a backend once, over all tables.
+    pub(crate) next_hops: KVVec<NextHop>,
+    /// Binds of all tables.
+    pub(crate) num_binds: usize,
+}
+
+impl TableSet {
+    /// The table that packets to this address and port belong to.
+    #[inline]
+    pub(crate) fn classify(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table> {
+        self.table_of(Classifier::new(&self.classifier).lookup(dst, proto, port)?)
+    }
+
+    /// The table that echo requests to this address belong to.
+    #[inline]
+    pub(crate) fn classify_addr(&self, dst: Addr) -> Option<&Table> {
+        self.table_of(Classifier::new(&self.classifier).lookup_addr(dst)?)
+    }
+
+    /// Bytes that the set takes, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        let words = self.classifier.len().saturating_mul(4);
+        let hops = self
+            .next_hops
+            .len()
+            .saturating_mul(core::mem::size_of::<NextHop>());
+        let rest = self
+            .tables
+            .iter()
+            .fold(words.saturating_add(hops), |sum, table| {
+                let binds = table
+                    .binds
+                    .len()
+                    .saturating_mul(core::mem::size_of::<Bind>());
+                sum.saturating_add(core::mem::size_of::<Table>())
+                    .saturating_add(binds)
+                    .saturating_add(table.rows.len())
+            });
+        rest as u64
+    }
+
+    #[inline]
+    fn table_of(&self, bind: BindId) -> Option<&Table> {
+        self.tables.get(usize::from(bind.table))
+    }
+
+    /// A next hop by its index.
+    #[inline]
+    pub(crate) fn next_hop(&self, index: u16) -> Option<&NextHop> {
+        self.next_hops.get(usize::from(index))
+    }
+}
+
+/// A proxy.
+pub(crate) struct NextHop {
+    /// Where it is.
+    pub(crate) addr: Addr,
+}
+
+impl NextHop {
+    /// A proxy that no packet went to yet.
+    pub(crate) fn new(addr: Addr) -> Self {
+        Self { addr }
+    }
+}
+
+/// A backend of a table.
+#[derive(Clone, Copy)]
+pub(crate) struct Backend {
+    /// Index of its address in [`TableSet::next_hops`].
+    pub(crate) next_hop: u16,
+    /// What the operator wants of it. The rows have taken it into account; it is kept to be shown.
+    pub(crate) state: BackendState,
+    /// What the health checks found; likewise.
+    pub(crate) healthy: bool,
+}
+
+/// A table.
+pub(crate) struct Table {
+    /// Its name; UTF-8, may be empty.
+    pub(crate) name: KVec<u8>,
+    /// The load that it came with.
+    pub(crate) generation: u32,
+    /// Key of the packet hash.
+    pub(crate) hash_key: SipKey,
+    /// At most 256, all of one family.
+    pub(crate) backends: KVec<Backend>,
+    /// What belongs to it; kept to be shown.
+    pub(crate) binds: KVVec<Bind>,
+    /// Hops of a row: 2 to 31, with IPv6 backends to 8.
+    pub(crate) hops: u8,
+    /// `hops` indexes of backends for each row.
+    pub(crate) rows: KVVec<u8>,
+}
+
+impl Table {
+    /// Key of the packet hash.
+    #[inline]
+    pub(crate) fn hash_key(&self) -> &SipKey {
+        &self.hash_key
+    }
+
+    /// The backends of a row, the primary first. Not empty.
+    #[inline]
+    pub(crate) fn row(&self, row: u16) -> &[u8] {
+        let hops = usize::from(self.hops);
+        let at = usize::from(row).wrapping_mul(hops);
+        self.rows
+            .get(at..)
+            .and_then(|rows| rows.get(..hops))
+            .unwrap_or_default()
+    }
+
+    /// The next hop of a backend, an index into [`TableSet::next_hops`].
+    #[inline]
+    pub(crate) fn hop(&self, backend: u8) -> Option<u16> {
+        Some(self.backends.get(usize::from(backend))?.next_hop)
+    }
+}

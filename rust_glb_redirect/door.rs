@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The second door: a netfilter hook of the namespace, for hosts without iptables.
+//!
+//! It is switched by the netlink family (`netlink.rs`), takes all packets to one UDP port, and gives the
+//! same verdicts and counters as the target. Whoever uses both on one packet counts it twice.
+
+#![forbid(unsafe_code)]
+
+use crate::redirect::redirect;
+use crate::stats::State;
+use glb_core::redirect::{is_for_port, AllowedHops, Packet, Stop};
+use glb_core::view::View;
+use glb_kernel::hook::{Hook, Outcome};
+use glb_kernel::local_in::{Attachment, LocalIn};
+use glb_kernel::net::{Net, Registered};
+use glb_kernel::rcu::{Guard, Rcu};
+use glb_kernel::skb::Skb;
+use glb_kernel::sync::Mutex;
+use kernel::prelude::*;
+
+/// Pulls at most: IP header, extension headers, UDP header.
+const MAX_PULLS: usize = 16;
+
+/// What the door lets in.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    /// UDP port of the tunnel.
+    pub(crate) port: u16,
+    /// Prefixes that hops are allowed from.
+    pub(crate) allowed: AllowedHops,
+}
+
+/// The door of a namespace. Fields are dropped in order: no packet comes in when the settings go.
+pub(crate) struct Door {
+    /// Set while the door is open. Held while it is changed.
+    hooks: Mutex<Option<Attachment<Handler>>>,
+    /// Set while the door is open.
+    settings: Rcu<Settings>,
+}
+
+impl Door {
+    /// A closed door.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            hooks: Mutex::new(None)?,
+            settings: Rcu::empty(),
+        })
+    }
+
+    /// Opens the door, or changes an open one, between two packets.
+    pub(crate) fn open(
+        &self,
+        net: &Net,
+        registered: Registered<State>,
+        settings: Settings,
+    ) -> Result {
+        let settings = KBox::new(settings, GFP_KERNEL)?;
+        let mut hooks = self.hooks.lock();
+        if hooks.is_none() {
+            // Hooks without settings let all packets pass, so the order does no harm.
+            *hooks = Some(Attachment::new(net, registered)?);
+        }
+        drop(self.settings.replace(Some(settings)));
+        Ok(())
+    }
+
+    /// Closes the door; false if it was closed.
+    pub(crate) fn close(&self) -> bool {
+        let mut hooks = self.hooks.lock();
+        let was_open = hooks.take().is_some();
+        drop(self.settings.replace(None));
+        was_open
+    }
+
+    /// What an open door lets in.
+    pub(crate) fn settings(&self) -> Option<Settings> {
+        self.settings.get(&Guard::new()).copied()
+    }
+}
+
+/// The handler of the hook.
+pub(crate) struct Handler;
+
+impl LocalIn for Handler {
+    type State = State;
+
+    #[inline]
+    fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+        let rcu = Guard::new();
+        let Some(settings) = state.door().settings.get(&rcu) else {
+            return Outcome::Accept(skb);
+        };
+        if is_ours(hook, &mut skb, settings.port) {
+            redirect(state, hook, skb, settings.allowed.prefixes())
+        } else {
+            Outcome::Accept(skb)
+        }
+    }
+}
+
+#[inline]
+fn is_ours(hook: &Hook<'_>, skb: &mut Skb<'_>, port: u16) -> bool {
+    for _ in 0..MAX_PULLS {
+        let packet = Packet {
+            view: View::new(skb.linear(), skb.len()),
+            outer: hook.family,
+        };
+        match is_for_port(&packet, port) {
+            Ok(ours) => return ours,
+            Err(Stop::NeedLinear(len)) if skb.pull(len).is_ok() => {}
+            Err(_) => return false,
+        }
+    }
+    false
+}

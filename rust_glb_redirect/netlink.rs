@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `glb_redirect`, as `spec/glb_redirect.yaml` describes it: it opens and closes the
+//! second door, and shows the counters of both.
+
+#![forbid(unsafe_code)]
+
+use crate::door::Settings;
+use crate::stats::State;
+use glb_core::addr::Addr;
+use glb_core::gue;
+use glb_core::redirect::netlink::{self, command, counter, prefix, redirect, stats};
+use glb_core::redirect::{AllowedHops, NotAllowed, MAX_ALLOWED};
+use glb_kernel::genl::{self, notify, policy, Access, Attr, Command, Message, Operation, Rule};
+use kernel::prelude::*;
+
+type Request<'a> = genl::Request<'a, State>;
+
+/// Bytes of a message with all prefixes.
+const SETTINGS_LEN: usize = 1024;
+/// Bytes of a message with all counters.
+const STATS_LEN: usize = 2048;
+
+/// The family.
+pub(crate) struct Family;
+
+impl genl::Family for Family {
+    type State = State;
+    const NAME: &'static str = netlink::FAMILY;
+    const VERSION: u32 = netlink::VERSION as u32;
+    const GROUP: &'static str = netlink::EVENTS;
+    const OPERATIONS: &'static [Operation<Self>] = &[
+        Operation::command::<On>(),
+        Operation::command::<Off>(),
+        Operation::command::<Get>(),
+        Operation::command::<StatsGet>(),
+    ];
+}
+
+/// `on`: opens the door with these settings, or changes an open one to them.
+struct On;
+
+impl Command for On {
+    type Family = Family;
+    const COMMAND: u8 = command::ON;
+    const ACCESS: Access = Access::Admin;
+    const POLICY: &'static [Rule] = &{
+        const PREFIX: &[Rule; 3] = &policy(&[
+            (prefix::ADDRESS, Rule::bytes(4, 16)),
+            (prefix::PREFIX_LEN, Rule::u8_in(0, 128)),
+        ]);
+        const RULES: [Rule; 4] = policy(&[
+            (redirect::PORT, Rule::u16_from(1)),
+            (redirect::ALLOW_HOP, Rule::nested(PREFIX)),
+        ]);
+        RULES
+    };
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        let port = match request.get(redirect::PORT) {
+            Some(port) => port.u16()?,
+            None => gue::PORT,
+        };
+        let mut allowed = AllowedHops::ANY;
+        for hop in request.attrs().all(redirect::ALLOW_HOP) {
+            allow(request, &mut allowed, &hop)?;
+        }
+        let settings = Settings { port, allowed };
+        let (net, registered) = (request.net(), request.registered());
+        state.door().open(net, registered, settings)?;
+        notify(net, command::NTF, SETTINGS_LEN, |message| {
+            put(message, Some(&settings))
+        });
+        Ok(())
+    }
+}
+
+/// Takes a prefix of the request in.
+fn allow<'a>(request: &Request<'a>, allowed: &mut AllowedHops, hop: &Attr<'a>) -> Result {
+    let sent = request.require_in(hop, prefix::ADDRESS)?;
+    let address = match (sent.array(), sent.array()) {
+        (Ok(v4), _) => Addr::V4(v4),
+        (_, Ok(v6)) => Addr::V6(v6),
+        _ => {
+            let why = format_args!("an address has 4 or 16 bytes");
+            return Err(request.refuse(EINVAL, Some(&sent), why));
+        }
+    };
+    let bits = request.require_in(hop, prefix::PREFIX_LEN)?;
+    allowed
+        .push(address, bits.u8()?)
+        .map_err(|error| match error {
+            NotAllowed::TooMany => request.refuse(
+                E2BIG,
+                Some(hop),
+                format_args!("more than {MAX_ALLOWED} prefixes"),
+            ),
+            NotAllowed::TooLong => {
+                let why = format_args!("the prefix is longer than its address");
+                request.refuse(EINVAL, Some(&bits), why)
+            }
+        })
+}
+
+/// `off`: closes the door. `ENOENT` if it is closed.
+struct Off;
+
+impl Command for Off {
+    type Family = Family;
+    const COMMAND: u8 = command::OFF;
+    const ACCESS: Access = Access::Admin;
+    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        if !state.door().close() {
+            return Err(request.refuse(ENOENT, None, format_args!("the redirect is off")));
+        }
+        notify(request.net(), command::NTF, SETTINGS_LEN, |message| {
+            put(message, None)
+        });
+        Ok(())
+    }
+}
+
+/// `get`: whether the door is open, and its settings.
+struct Get;
+
+impl Command for Get {
+    type Family = Family;
+    const COMMAND: u8 = command::GET;
+    const ACCESS: Access = Access::Everyone;
+    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        let settings = state.door().settings();
+        request.reply(SETTINGS_LEN, |message| put(message, settings.as_ref()))
+    }
+}
+
+fn put(message: &mut Message<'_>, settings: Option<&Settings>) -> Result {
+    message.u8(redirect::ENABLED, u8::from(settings.is_some()))?;
+    let Some(settings) = settings else {
+        return Ok(());
+    };
+    message.u16(redirect::PORT, settings.port)?;
+    for allowed in settings.allowed.prefixes().into_iter().flatten() {
+        let len = if allowed.ipv6 { 16 } else { 4 };
+        let address = allowed.address.get(..len).unwrap_or_default();
+        message.nest(redirect::ALLOW_HOP, |message| {
+            message.bytes(prefix::ADDRESS, address)?;
+            message.u8(prefix::PREFIX_LEN, allowed.bits)
+        })?;
+    }
+    Ok(())
+}
+
+/// `stats-get`: the counters of both doors.
+struct StatsGet;
+
+impl Command for StatsGet {
+    type Family = Family;
+    const COMMAND: u8 = command::STATS_GET;
+    const ACCESS: Access = Access::Everyone;
+    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        request.reply(STATS_LEN, |message| {
+            for (name, value) in (0..).map_while(|place| state.counter(place)) {
+                message.nest(stats::COUNTER, |message| {
+                    message.text(counter::NAME, name.as_bytes())?;
+                    message.uint(counter::VALUE, value)
+                })?;
+            }
+            Ok(())
+        })
+    }
+}

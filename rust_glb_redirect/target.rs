@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The first door: the iptables target GLBREDIRECT.
+
+#![forbid(unsafe_code)]
+
+use crate::redirect::redirect;
+use crate::stats::State;
+use glb_kernel::hook::{Hook, Outcome};
+use glb_kernel::skb::Skb;
+use glb_kernel::xt_glbredirect::Options;
+use glb_kernel::xtables;
+
+/// The target.
+pub(crate) struct Target;
+
+impl xtables::Target for Target {
+    type State = State;
+
+    #[inline]
+    fn handle<'a>(
+        state: &State,
+        hook: &Hook<'_>,
+        skb: Skb<'a>,
+        options: Option<&Options>,
+    ) -> Outcome<'a> {
+        redirect(state, hook, skb, options.and_then(Options::allowed_hops))
+    }
+}

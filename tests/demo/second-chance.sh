@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# make demo: a download survives its packets moving to another proxy.
+#
+# The hosts are those of the load scenarios; this file only tells what happens. It ends with one line, and with
+# status 0 only if the download survived.
+#
+# shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/../lab/lib.sh"
+# shellcheck source=tests/lab/load.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/../lab/load.sh"
+
+readonly SIZE=6000000 WEB_RATE=500k
+export WEB_RATE
+
+bold='' green='' red='' dim='' plain=''
+if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'; fi
+
+# What the scenarios' functions tell is for whoever looks for a fault.
+readonly story=$lab_work/story
+quiet() { "$@" >>"$story" 2>&1; }
+
+title() { printf '\n%s%s%s\n\n' "$bold" "$*" "$plain"; }
+tell() { printf '%s\n' "$@"; }
+done_with() {
+    printf '\n%s%s%s\n' "$1" "$2" "$plain"
+    exit "$3"
+}
+give_up() {
+    tail -n 20 "$story"
+    done_with "$red" "FAILED: $*" 1
+}
+
+# both: two columns, the counters that tell where packets went.
+both() {
+    local name
+    printf '    %s%-34s %10s %10s%s\n' "$dim" '' proxy1 proxy2 "$plain"
+    for name in accepted_syn accepted_established forwarded_to_alternate accepted_last_resort; do
+        printf '    %-34s %10s %10s\n' "$name" "$(counter proxy1 "${name}_packets")" "$(counter proxy2 "${name}_packets")"
+    done
+}
+
+# download: in the background; its id is then in $curl.
+download() {
+    : >"$lab_work/got"
+    ip netns exec client curl --silent --show-error --output "$lab_work/got" --dump-header "$lab_work/head" \
+        "http://$VIP4/slow-download" 2>"$lab_work/curl.err" &
+    curl=$!
+}
+got() { stat -c %s "$lab_work/got"; }
+# shellcheck disable=SC2317 # Called by name, through `eventually`.
+is_under_way() { [ "$(got)" -ge $((SIZE / 10)) ]; }
+answered_by() { tr -d '\r' <"$lab_work/head" | sed -n 's/^X-Proxy: //p'; }
+
+# watch_until BYTES: a line a second while the download goes on; fails if it ends before.
+watch_until() {
+    local have
+    while have=$(got); [ "$have" -lt "$1" ]; do
+        kill -0 "$curl" 2>/dev/null || return
+        printf '    %5s of %s MB   passed on by proxy2 so far: %s packets\n' "$(megabytes "$have")" "$(megabytes $SIZE)" \
+            "$(counter proxy2 forwarded_to_alternate_packets)"
+        sleep 1
+    done
+}
+megabytes() { printf '%d.%d' $(($1 / 1000000)) $(($1 % 1000000 / 100000)); }
+
+# shellcheck disable=SC2317 # Called by name, through `quiet`.
+prepare() {
+    modprobe -a rust_glb_redirect fou fou6 ipip sit ip6_tunnel tun || return
+    fleet && web proxy1 proxy2 && start_director -- "$PROXY1" "$PROXY2" || return
+    head -c "$SIZE" /dev/urandom >"$lab_work/www/slow-download"
+    [ ! -s "$lab_work/failures" ]
+}
+
+# lib.sh names the lines of checks by these.
+lab_file=demo lab_test=second-chance
+trap 'kill $(jobs -p) 2>/dev/null; lab_end_network 2>/dev/null; rm -rf "$lab_work"' EXIT
+trap 'exit 130' INT TERM
+
+title "Second chance: a download survives its packets moving to another proxy"
+cat <<END
+    client  --->  director  ==GUE==>  proxy1  nginx, GLBREDIRECT
+       ^              |                  ^
+       |              |                  | what proxy2 does not know
+       |              \\======GUE=====>  proxy2  nginx, GLBREDIRECT
+       |
+       \\------ answers go straight back, from $VIP4
+
+END
+tell "Four hosts (network namespaces) on a stock kernel, $(uname -r). Both proxies have the service's" \
+    "address $VIP4, nginx, and the one rule:" "" \
+    "    iptables -A INPUT -p udp --dport $GUE_PORT -j GLBREDIRECT"
+quiet prepare || give_up "the hosts could not be set up"
+
+title "1. A client downloads. The director sends its packets to proxy1, and names proxy2 as second."
+download
+watch_until $((SIZE / 3)) || give_up "the download ended before anything happened: $(cat "$lab_work/curl.err")"
+home=$(answered_by)
+tell "" "    nginx on $home answers. The counters:" ""
+both
+
+title "2. The director changes its mind: proxy2 first, proxy1 second. The download is in the middle."
+quiet order "$PROXY2" "$PROXY1"
+before=$(counter proxy2 forwarded_to_alternate_packets)
+watch_until $((SIZE * 4 / 5)) || true
+tell "" "    A new connection, meanwhile:" ""
+new=$(ip netns exec client curl --silent --output /dev/null --write-out '%header{x-proxy}' "http://$VIP4/page")
+tell "    curl http://$VIP4/page   answered by nginx on $new"
+status=0
+wait "$curl" || status=$?
+passed_on=$(($(counter proxy2 forwarded_to_alternate_packets) - before))
+tell "" "    The download's packets came to proxy2, which has no such connection, and passed each on to proxy1:" ""
+both
+
+title "3. The same download without the rule on proxy2."
+ended=$(cmp "$lab_work/www/slow-download" "$lab_work/got" 2>&1 && echo same)
+quiet order "$PROXY1" "$PROXY2"
+quiet on proxy2 iptables -D INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT
+download
+eventually 10 is_under_way
+quiet order "$PROXY2" "$PROXY1"
+without=0
+wait "$curl" || without=$?
+tell "    curl: $(if [ "$without" = 0 ]; then echo "no error"; else cat "$lab_work/curl.err"; fi)" \
+    "    $(got) of $SIZE bytes arrived."
+
+if [ "$status" != 0 ]; then
+    give_up "the download broke: curl ended with status $status"
+elif [ "$ended" != same ]; then
+    give_up "what arrived is not what was sent: $ended"
+elif [ "$home" != proxy1 ] || [ "$new" != proxy2 ] || [ "$passed_on" -lt 20 ]; then
+    give_up "the packets did not move: home $home, new connections $new, $passed_on packets passed on"
+elif [ "$without" = 0 ]; then
+    give_up "the download survives without the rule too, so this showed nothing"
+fi
+done_with "$green" "SURVIVED: $SIZE bytes from $home, byte for byte, while $passed_on of the client's packets came by proxy2; without the rule: reset" 0

@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the scenarios of the lab share. A scenario is a file that sources this one, defines functions and ends
+# with `lab_main "$@"`; it runs in the guest, as root:
+#
+#   tests/vm/run -- /tests/lab/redirect-verdict.sh [PATTERN]
+#
+#   setup                 makes the network; once a file, and again after a test that failed. Like a test, it is a
+#                         subshell: variables for the tests are set outside. Without it each test makes its own
+#   test_NAME             one test: `about` says in one sentence what must hold, `check` and `expect_counters`
+#                         print a line each
+#   LAB_TEST_SECONDS=60   the longest that a test may take (setup has the same)
+#
+# The network: a host is a network namespace with real programs, a switch joins them, and every address is
+# on the link.
+#
+#    client      director     proxy1      proxy2
+#   +------+     +------+     +------+    +------+
+#   | eth0 |     | eth0 |     | eth0 |    | eth0 |      02:00:00:00:00:NN, in the order they are made
+#   +--||--+     +--||--+     +--||--+    +--||--+
+#   ===||===========||===========||==========||====     bridge `fabric`, in a namespace of that name
+#
+# PATTERN (an extended regular expression) picks tests by their names, lab/FILE/NAME. Output is one line `ok - ...` or
+# `not ok - ...` a check; what was done is told too (LAB_STORY=always), or only where a test failed (LAB_STORY=failed).
+
+set -u
+
+lab_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+lab_file=lab/$(basename "${BASH_SOURCE[1]}" .sh)
+LAB_TEST_SECONDS=${LAB_TEST_SECONDS:-60}
+LAB_STORY=${LAB_STORY:-always}
+# Room for the tunnel around packets of 1500 bytes, as fabrics of fleets have.
+LAB_MTU=${LAB_MTU:-2000}
+GUE_PORT=19523
+VIP4=1.1.1.1
+VIP6=fd91:79d3:d621::1
+lab_work=$(mktemp -d)
+lab_network=$lab_work/network # survives the subshell of a test: hosts, snapshots
+mkdir -p "$lab_network"
+exec {lab_out}>&1
+
+# --- telling ----------------------------------------------------------------------------------------
+
+# say TEXT...: a line of the story.
+say() { printf '[+] %s\n' "$*"; }
+
+# run COMMAND...: tell it and do it.
+run() {
+    say "$*"
+    "$@"
+}
+
+# about SENTENCE: what the test is about; its checks stand under this name.
+about() { say "$lab_file/$lab_test: $*"; }
+
+# ok WHAT, not_ok WHAT: the line of a check. $lab_context is put in front, for tests that run more than once.
+lab_context=
+ok() { lab_line "ok - $lab_file/$lab_test: $lab_context$*"; }
+not_ok() {
+    lab_line "not ok - $lab_file/$lab_test: $lab_context$*"
+    echo failed >>"$lab_work/failures"
+}
+lab_line() {
+    printf '%s\n' "$*" >&"$lab_out"
+    [ "$LAB_STORY" = always ] || printf '%s\n' "$*" >>"$lab_work/story"
+}
+
+# check WHAT COMMAND...: the command must succeed. Its output belongs to the story.
+check() {
+    local what=$1 lab_checking=yes
+    shift
+    if "$@"; then
+        ok "$what"
+    else
+        say "that was: $*"
+        not_ok "$what"
+    fi
+}
+
+# lab_step_failed WHAT: a step outside of a check did not work, so what follows says nothing.
+lab_step_failed() { [ -n "${lab_checking:-}" ] || not_ok "this step worked: $1"; }
+
+# fails COMMAND...: for check: the command must fail.
+fails() { ! "$@"; }
+
+# is EXPECTED ACTUAL: for check: two texts are the same.
+is() {
+    [ "$1" = "$2" ] && return
+    printf 'expected: %s\nthere is: %s\n' "$1" "$2"
+    return 1
+}
+
+# eventually SECONDS COMMAND...: for check: the command succeeds within that time; tried every 0.1 s.
+eventually() {
+    local until=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+    shift
+    until "$@"; do
+        [ "${EPOCHREALTIME/[.,]/}" -lt "$until" ] || return
+        sleep 0.1
+    done
+}
+
+# --- network ----------------------------------------------------------------------------------------
+
+# on HOST COMMAND...: tell it and run it on a host.
+on() {
+    printf '[+] %s: %s\n' "$1" "${*:2}"
+    ip netns exec "$@"
+}
+
+# quietly_on HOST COMMAND...: the same, not told.
+quietly_on() { ip netns exec "$@"; }
+
+# spawn HOST COMMAND...: start a program on a host, in the background; it ends with the test (or, from setup,
+# with the network). Its output belongs to the story. Its id is then in $spawned.
+spawn() {
+    printf '[+] %s: %s &\n' "$1" "${*:2}"
+    ip netns exec "$@" </dev/null &
+    # shellcheck disable=SC2034 # For scenarios.
+    spawned=$!
+}
+
+# ip_on HOST: `ip` commands from standard input, one a line, in one process. `root` is no host but the guest.
+ip_on() {
+    local name=$1 lines
+    lines=$(cat)
+    # shellcheck disable=SC2001 # Line by line.
+    sed "s/^/[+] $name: ip /" <<<"$lines"
+    if [ "$name" = root ]; then set -- ip; else set -- ip -n "$name"; fi
+    "$@" -batch - <<<"$lines" || { lab_step_failed "ip on $name"; return 1; }
+}
+
+# host NAME ADDRESS4 ADDRESS6 [LINES]: a host; `-` for no address of a family. All addresses are on its link. LINES are
+# more commands of `ip` there.
+host() {
+    local name=$1 address4=$2 address6=$3 number mac
+    number=$(($(lab_hosts | wc -l) + 1))
+    printf -v mac '02:00:00:00:%02x:%02x' $((number >> 8)) $((number & 255))
+    if [ "$number" = 1 ]; then
+        ip_on root <<<'netns add fabric'
+        ip_on fabric <<<$'link add name fabric type bridge forward_delay 0 mcast_snooping 0\nlink set fabric up'
+    fi
+    ip_on root <<END
+netns add $name
+link add name $name mtu $LAB_MTU netns fabric type veth peer name eth0 mtu $LAB_MTU address $mac netns $name
+END
+    ip_on fabric <<<"link set $name master fabric up"
+    {
+        printf 'link set lo up\nlink set eth0 up\n'
+        [ "$address4" = - ] || printf 'addr add %s/32 dev eth0\nroute add default dev eth0 src %s\n' "$address4" "$address4"
+        [ "$address6" = - ] || printf 'addr add %s/128 dev eth0 nodad\nroute add default dev eth0 src %s\n' "$address6" "$address6"
+        [ ! -e "$lab_network/behind" ] || cat "$lab_network/behind"
+        [ $# -lt 4 ] || printf '%s\n' "$4"
+    } | ip_on "$name"
+    printf '%s %s %s %s\n' "$name" "$mac" "$address4" "$address6" >>"$lab_network/hosts"
+}
+
+# proxy NAME ADDRESS4 ADDRESS6 [OPTION...]: a host that takes GUE, has the VIPs, and the rule GLBREDIRECT with OPTIONs.
+proxy() {
+    host "$1" "$2" "$3" "$lab_gue"$'\n'"$([ "$3" = - ] || printf '%s' "$lab_gue6")"
+    [ "$3" = - ] || on "$1" ip -6 fou add port "$GUE_PORT" gue
+    redirects "$1" "${@:4}"
+}
+
+# What the README tells to do on a proxy with an IPv4 underlay, and with an IPv6 one (`ip -6 fou` comes to it).
+# ip6tnl0 takes only IPv6 inside unless it is told to.
+lab_gue="fou add port $GUE_PORT gue
+link set tunl0 up
+addr add $VIP4/32 dev tunl0
+link set sit0 up
+addr add $VIP6/128 dev sit0 nodad"
+lab_gue6="link change ip6tnl0 type ip6tnl mode any
+link set ip6tnl0 up"
+
+# takes_gue HOST, takes_gue6 HOST: the same for a host that is there.
+takes_gue() { ip_on "$1" <<<"$lab_gue"; }
+takes_gue6() {
+    on "$1" ip -6 fou add port "$GUE_PORT" gue
+    ip_on "$1" <<<"$lab_gue6"
+}
+
+# redirects HOST [OPTION...]: the rules, both families. $IPTABLES and $IP6TABLES may name another iptables; empty, none.
+redirects() {
+    local tool
+    # shellcheck disable=SC2086 # Empty is none.
+    for tool in ${IPTABLES-iptables} ${IP6TABLES-ip6tables}; do
+        on "$1" "$tool" -A INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT "${@:2}" || lab_step_failed "$tool on $1"
+    done
+}
+
+# behind HOST PREFIX: every other host sends packets for PREFIX to HOST, those that are there and those to come.
+behind() {
+    local name mac address4 address6 via=
+    while read -r name mac address4 address6; do
+        [ "$name" != "$1" ] || { if [[ $2 == *:* ]]; then via=$address6; else via=$address4; fi; }
+    done <"$lab_network/hosts"
+    for name in $(lab_hosts); do
+        [ "$name" = "$1" ] || ip_on "$name" <<<"route add $2 via $via dev eth0 onlink"
+    done
+    printf 'route add %s via %s dev eth0 onlink\n' "$2" "$via" >>"$lab_network/behind"
+}
+
+lab_hosts() { [ ! -e "$lab_network/hosts" ] || cut -d ' ' -f 1 "$lab_network/hosts"; }
+
+# --- counters ---------------------------------------------------------------------------------------
+
+# counters HOST: the counters of a host, `name: value` a line.
+counters() { ip netns exec "$1" cat /proc/net/glb_redirect; }
+
+# lab_counters_to FILE HOST: the same, by way of the packet program if it runs: a program less to start.
+lab_counters_to() {
+    if lab_wire_runs; then
+        quietly_wire "counters_to('$1', '$2')"
+    else
+        counters "$2" >"$1"
+    fi
+}
+
+# counter HOST NAME: one of them.
+counter() { counters "$1" | sed -n "s/^$2: //p"; }
+
+# snapshot HOST...: what expect_counters counts from. A host has one from its first expect_counters on.
+snapshot() {
+    local name
+    for name; do lab_counters_to "$lab_network/counters-$name" "$name"; done
+}
+
+# expect_counters HOST [NAME=+N | NAME=+N..M]...: since the last call (or the snapshot) exactly these counters went up, by
+# exactly that much, and the verdicts add up to the total. Names go without `_packets`. What is awaited may take two
+# seconds to come. The total need not be named.
+expect_counters() {
+    local name=$1 before=$lab_network/counters-$1 after=$lab_network/after text
+    [ -e "$before" ] || sed 's/: .*/: 0/' <(counters "$name") >"$before"
+    if eventually 2 lab_counters_match "$@"; then
+        ok "counters of $name: ${*:2}"
+    else
+        printf 'counters of %s that changed:\n' "$name"
+        lab_deltas "$before" "$after"
+        cat "$lab_work/why"
+        not_ok "counters of $name: ${*:2}"
+    fi
+    read -r -d '' text <"$after"
+    printf '%s\n' "$text" >"$before"
+}
+
+lab_deltas() {
+    local name value new
+    while read -r name value <&3 && read -r name new <&4; do
+        [ "$value" = "$new" ] || printf '  %s +%s\n' "$name" $((new - value))
+    done 3<"$1" 4<"$2"
+}
+
+lab_counters_match() {
+    local host=$1 word name old new low high sum=0 total=0 delta
+    local -A want=()
+    shift
+    for word; do
+        [[ $word =~ ^([a-z_]+)=\+([0-9]+)(\.\.([0-9]+))?$ ]] || { echo "no counter: $word" >"$lab_work/why"; return 1; }
+        name=${BASH_REMATCH[1]}
+        [ "$name" = forwarded_bytes ] || name=${name%_packets}_packets
+        want[$name]="${BASH_REMATCH[2]} ${BASH_REMATCH[4]:-${BASH_REMATCH[2]}}"
+    done
+    : >"$lab_work/why"
+    lab_counters_to "$lab_network/after" "$host"
+    while read -r name old <&3 && read -r name new <&4; do
+        name=${name%:}
+        delta=$((new - old))
+        case $name in
+            total_packets) total=$delta ;;
+            forwarded_bytes) ;;
+            *) sum=$((sum + delta)) ;;
+        esac
+        read -r low high <<<"${want[$name]:-0 0}"
+        # Not named, these two may be anything: the total is checked by the sum.
+        case $name in total_packets | forwarded_bytes) [ -n "${want[$name]:-}" ] || high=$delta ;; esac
+        unset "want[$name]"
+        if [ "$delta" -lt "$low" ] || [ "$delta" -gt "$high" ]; then
+            echo "  $name: +$delta, not +$low${high:+..$high}" >>"$lab_work/why"
+        fi
+    done 3<"$lab_network/counters-$host" 4<"$lab_network/after"
+    [ "${#want[@]}" = 0 ] || echo "  there is no counter ${!want[*]}" >>"$lab_work/why"
+    [ "$total" = "$sum" ] || echo "  total +$total, verdicts +$sum" >>"$lab_work/why"
+    [ ! -s "$lab_work/why" ]
+}
+
+# --- packets ----------------------------------------------------------------------------------------
+
+# wire PYTHON: lines of Python in the packet program (wire.py says what there is, and why it is one process). Fails with
+# the first line that fails; why is told.
+wire() {
+    say "wire: $*"
+    quietly_wire "$@" || { lab_step_failed "wire: ${*//$'\n'*/ ...}"; return 1; }
+}
+
+# quietly_wire PYTHON...: the same, not told; several lines are done one after the other, up to the first that fails.
+quietly_wire() {
+    local code
+    while read -r code; do
+        lab_wire_line "$code" || return
+    done <<<"$*"
+}
+
+lab_wire_line() {
+    local line
+    lab_wire_start
+    printf '%s\n' "$1" >&"$lab_wire_in"
+    while read -r -t 30 -u "$lab_wire_out" line; do
+        case $line in
+            done) return 0 ;;
+            failed) return 1 ;;
+            *) printf '    %s\n' "$line" ;;
+        esac
+    done
+    say "the packet program does not answer"
+    kill -KILL "$(cat "$lab_work/wire.pid")"
+    return 1
+}
+
+lab_wire_runs() {
+    local pid
+    [ -e "$lab_work/wire.pid" ] && read -r pid <"$lab_work/wire.pid" && kill -0 "$pid" 2>/dev/null
+}
+
+lab_wire_start() {
+    if lab_wire_runs; then return; fi
+    # Out of the test's process group: it serves the whole file.
+    setsid python3 -S -E "$lab_dir/wire.py" "$lab_network/hosts" <&"$lab_wire_in" >&"$lab_wire_out" &
+    echo $! >"$lab_work/wire.pid"
+}
+
+# --- running ----------------------------------------------------------------------------------------
+
+# lab_bounded FUNCTION: run it in a process group of its own, which is gone afterwards.
+lab_bounded() {
+    local group status=0 watchdog
+    set -m
+    if [ "$LAB_STORY" = always ]; then (set +m; "$1") & else (set +m; "$1") >>"$lab_work/story" 2>&1 & fi
+    group=$!
+    (sleep "$LAB_TEST_SECONDS"; : >"$lab_work/late"; kill -KILL -- "-$group") &
+    watchdog=$!
+    set +m
+    wait "$group" 2>/dev/null || status=$?
+    kill -KILL -- "-$watchdog" 2>/dev/null
+    wait "$watchdog" 2>/dev/null
+    # What setup spawned stays as long as the network.
+    [ "$1" = setup ] || kill -KILL -- "-$group" 2>/dev/null
+    return "$status"
+}
+
+lab_end_network() {
+    local name pids
+    if [ -e "$lab_work/wire.pid" ]; then
+        kill -KILL "$(cat "$lab_work/wire.pid")" 2>/dev/null
+        rm "$lab_work/wire.pid"
+    fi
+    for name in $(lab_hosts) $([ ! -e "$lab_network/hosts" ] || echo fabric); do
+        pids=$(ip netns pids "$name" 2>/dev/null)
+        # shellcheck disable=SC2086 # One word an id.
+        [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
+        [ ! -e "/run/netns/$name" ] || printf 'netns del %s\n' "$name"
+    done | ip -batch -
+    rm -f "$lab_network"/*
+}
+
+# lab_main [PATTERN]: run the tests of the file, in its order.
+lab_main() {
+    local pattern=${1:-.} test before status have_network='' ran=0 modules
+    local -a tests
+    mapfile -t tests < <(sed -nE 's/^test_([a-z0-9_]+)\(\).*/\1/p' "$0")
+    mkfifo "$lab_work/wire.in" "$lab_work/wire.out"
+    exec {lab_wire_in}<>"$lab_work/wire.in" {lab_wire_out}<>"$lab_work/wire.out"
+    trap 'lab_end_network; rm -rf "$lab_work"' EXIT
+    trap 'exit 130' INT TERM
+    read -ra modules <<<"${LAB_MODULES:-rust_glb_redirect fou fou6 ipip sit ip6_tunnel tun}"
+    modprobe -a "${modules[@]}" || exit 1
+    : >"$lab_work/failures"
+    for test in "${tests[@]}"; do
+        [[ $lab_file/$test =~ $pattern ]] || continue
+        ran=$((ran + 1))
+        lab_test=$test
+        before=$(wc -l <"$lab_work/failures")
+        : >"$lab_work/story"
+        rm -f "$lab_work/late"
+        status=0
+        if [ -z "$have_network" ] && declare -F setup >/dev/null; then
+            lab_bounded setup || { status=$?; not_ok "setup ended with status $status"; }
+            have_network=yes
+        fi
+        [ ! -e "$lab_work/wire.pid" ] || wire 'reset()' >/dev/null
+        [ "$status" != 0 ] || lab_bounded "test_$test" || status=$?
+        if [ -e "$lab_work/late" ]; then
+            not_ok "no end after $LAB_TEST_SECONDS s"
+        elif [ "$status" != 0 ]; then
+            not_ok "ended with status $status"
+        fi
+        if [ "$(wc -l <"$lab_work/failures")" -gt "$before" ] || [ "$status" != 0 ]; then
+            [ "$LAB_STORY" = always ] || sed 's/^/#   /' "$lab_work/story"
+            # The next test gets a network that nothing happened to.
+            have_network=
+        fi
+        [ -n "$have_network" ] || lab_end_network
+    done
+    [ "$ran" -gt 0 ] || exit 3
+    [ ! -s "$lab_work/failures" ] || exit 1
+}

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Whether a load left memory or messages of the kernel behind. Source it after lib.sh.
+
+# How much may differ, in kB: caches of the kernel breathe, a leak of one object a packet is far more than this.
+readonly MEMORY_SLACK=(Slab:3072 SUnreclaim:3072 Percpu:64 KernelStack:256)
+
+# memory_mark: what the kernel has now.
+# shellcheck disable=SC2154 # lab_work comes from lib.sh.
+memory_mark() {
+    memory_now >"$lab_work/memory"
+    memory_slabs >"$lab_work/slabs"
+}
+
+memory_now() {
+    # What can be given back is no leak.
+    sync
+    echo 3 >/proc/sys/vm/drop_caches
+    sleep 0.5
+    cat /proc/meminfo
+}
+
+# memory_kept: none of the kernel's kinds of memory grew since the mark, but for the slack.
+memory_kept() {
+    local word kind before after status=0
+    memory_now >"$lab_work/memory.now"
+    for word in "${MEMORY_SLACK[@]}"; do
+        kind=${word%:*}
+        before=$(memory_of "$kind" "$lab_work/memory")
+        after=$(memory_of "$kind" "$lab_work/memory.now")
+        printf '    %s: %s kB, then %s kB\n' "$kind" "$before" "$after"
+        [ $((after - before)) -le "${word#*:}" ] || status=1
+    done
+    # Where it is, for who has to look.
+    memory_slabs | join "$lab_work/slabs" - | awk '$3 > $2 + 64 { printf "    %s: %d kB, then %d kB\n", $1, $2, $3 }'
+    return "$status"
+}
+# memory_slabs: NAME kB, of each kind of object.
+memory_slabs() { awk 'NR > 2 { print $1, $4 * $3 / 1024 }' /proc/slabinfo | sort; }
+memory_of() { sed -nE "s/^$1: *([0-9]+) kB/\1/p" "$2"; }
+
+# kernel_is_quiet: no warning and no error since the guest began to run commands.
+kernel_is_quiet() {
+    local lines
+    lines=$(dmesg --notime --level=emerg,alert,crit,err,warn | grep -E "$KERNEL_COMPLAINS") || return 0
+    printf '%s\n' "$lines" | head -n 20
+    return 1
+}
+readonly KERNEL_COMPLAINS='WARNING|BUG:|Oops|KFENCE|refcount_t|suspicious RCU|unregister_netdevice|lockup|blocked for more|table overflow'

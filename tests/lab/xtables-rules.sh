@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# tests/xtables/roundtrip.sh, which has its own namespace and its own lines.
+#
+# shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+export LAB_TEST_SECONDS=200
+
+test_roundtrip() {
+    about "Rules by every iptables, typed, listed, saved and restored; bad ones refused."
+    local line plugin0=/plugin0/libxt_GLBREDIRECT.so status=0
+    [ -e "$plugin0" ] || { say "no $plugin0: without the deployed plugin's checks"; plugin0=; }
+    while read -r line; do
+        case $line in
+            'ok - '*) ok "${line#ok - }" ;;
+            'not ok - '*) not_ok "${line#not ok - }" ;;
+            *) printf '%s\n' "$line" ;;
+        esac
+    done < <("$lab_dir/../xtables/roundtrip.sh" ${plugin0:+"$plugin0"} 2>&1; echo "status $?" >"$lab_work/status")
+    read -r _ status <"$lab_work/status"
+    check "it ended in order" [ "$status" -le 1 ]
+}
+
+lab_main "$@"

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The list of proxies: first choice first, all of one family.
+
+use anyhow::{bail, Context, Result};
+use std::fmt;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// The outer source address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    V4([u8; 4]),
+    V6([u8; 16]),
+}
+
+/// The proxies. There is at least one, and not more than a header can carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hops {
+    V4(Vec<[u8; 4]>),
+    V6(Vec<[u8; 16]>),
+}
+
+impl Hops {
+    pub(super) fn new(hops: &[IpAddr]) -> Result<Self> {
+        let v4: Vec<_> = hops
+            .iter()
+            .filter_map(|hop| match hop {
+                IpAddr::V4(hop) => Some(hop.octets()),
+                IpAddr::V6(_) => None,
+            })
+            .collect();
+        let v6: Vec<_> = hops
+            .iter()
+            .filter_map(|hop| match hop {
+                IpAddr::V4(_) => None,
+                IpAddr::V6(hop) => Some(hop.octets()),
+            })
+            .collect();
+        let (list, most) = match (v4.is_empty(), v6.is_empty()) {
+            (true, true) => bail!("no hop"),
+            (false, false) => bail!("hops of both families"),
+            (false, true) => (Self::V4(v4), usize::from(glb_core::gue::MAX_HOPS_V4)),
+            (true, false) => (Self::V6(v6), usize::from(glb_core::gue::MAX_HOPS_V6)),
+        };
+        // The first hop is the outer destination and not in the header's list.
+        if hops.len() > most + 1 {
+            bail!(
+                "{} hops; a header carries the first and {most} more",
+                hops.len()
+            );
+        }
+        Ok(list)
+    }
+
+    pub(super) fn is_ipv6(&self) -> bool {
+        matches!(self, Self::V6(_))
+    }
+
+    /// The first choice.
+    pub(super) fn first(&self) -> IpAddr {
+        match self {
+            Self::V4(hops) => IpAddr::from(hops[0]),
+            Self::V6(hops) => IpAddr::from(hops[0]),
+        }
+    }
+}
+
+impl fmt::Display for Hops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hops: Vec<IpAddr> = match self {
+            Self::V4(hops) => hops.iter().map(|&hop| hop.into()).collect(),
+            Self::V6(hops) => hops.iter().map(|&hop| hop.into()).collect(),
+        };
+        let words: Vec<String> = hops.iter().map(IpAddr::to_string).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+/// Reads addresses, divided by white space.
+pub(super) fn read(path: &Path) -> Result<Hops> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let hops = text
+        .split_whitespace()
+        .map(|word| {
+            word.parse::<IpAddr>()
+                .with_context(|| format!("{}: '{word}'", path.display()))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Hops::new(&hops).with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hops(text: &str) -> Result<Hops> {
+        let list: Vec<IpAddr> = text
+            .split_whitespace()
+            .map(|word| word.parse().unwrap())
+            .collect();
+        Hops::new(&list)
+    }
+
+    #[test]
+    fn families_do_not_mix_and_lists_fit() {
+        assert_eq!(
+            hops("10.0.0.1 10.0.0.2").unwrap().to_string(),
+            "10.0.0.1 10.0.0.2"
+        );
+        assert!(hops("").is_err());
+        assert!(hops("10.0.0.1 fd00::1").is_err());
+        assert!(hops(&"10.0.0.1 ".repeat(31)).is_ok());
+        assert!(hops(&"10.0.0.1 ".repeat(32)).is_err());
+        assert!(hops(&"fd00::1 ".repeat(8)).is_ok());
+        assert!(hops(&"fd00::1 ".repeat(9)).is_err());
+    }
+}

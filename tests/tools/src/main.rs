@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glb-packets`: the packet tool of the tests.
+//!
+//! ```text
+//! director   a director in user space: TUN in, GUE out; its hops can be swapped while packets flow
+//! http-hold  many HTTP connections that stay busy, and a count of those that broke
+//! malform    malformed packets from a seed, with the counters that they must lead to
+//! netlink    broken netlink messages from a seed, to the director
+//! fill       made-up tables into the director, in whole or in part
+//! vectors    the specification's packets to a capture
+//! from-hex   hex to a capture
+//! diff       two captures, byte for byte
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod capture;
+mod director;
+mod http_hold;
+mod malform;
+mod netlink;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Makes, sends and judges packets for the tests of GLB.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Director(director::Arguments),
+    HttpHold(http_hold::Arguments),
+    Malform(malform::Arguments),
+    Netlink(netlink::Arguments),
+    Fill(netlink::Fill),
+    Vectors(capture::Vectors),
+    FromHex(capture::FromHex),
+    Diff(capture::Diff),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Director(arguments) => director::run(&arguments),
+        Command::HttpHold(arguments) => http_hold::run(arguments),
+        Command::Malform(arguments) => malform::run(&arguments),
+        Command::Netlink(arguments) => netlink::run(&arguments),
+        Command::Fill(arguments) => netlink::fill(&arguments),
+        Command::Vectors(arguments) => capture::vectors(&arguments),
+        Command::FromHex(arguments) => capture::from_hex(&arguments),
+        Command::Diff(arguments) => capture::diff(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("glb-packets: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# as-checks.sh COMMAND...: run a test that has its own way to say ok, and print its results as the others do. Its
+# exit status must agree with them.
+set -uo pipefail
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+"$@" >"$log" 2>&1 || status=$?
+sed -E 's/^ok: /ok - /; s/^FAIL: /not ok - /' "$log"
+if [ "$status" != 0 ] && ! grep -qE '^(FAIL: |not ok - )' "$log"; then
+    echo "not ok - ended with status $status"
+elif ! grep -qE '^(not )?ok - |^ok: |^FAIL: ' "$log"; then
+    echo "not ok - there was no check"
+fi
+exit 0

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The workspace's own tests, a line each. What a failing one printed comes before its line.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+cargo test --workspace --no-fail-fast >"$log" 2>&1 || status=$?
+# Which binary a test belongs to stands before its tests ("Running ... (target/...)", "Doc-tests ...").
+awk '
+    /^ +Running / { where = $0; sub(/^ +Running (unittests )?/, "", where); sub(/ \(.*-[0-9a-f]+\)$/, "", where)
+                    binary = $0; sub(/.*\//, "", binary); sub(/-[0-9a-f]+\)$/, "", binary)
+                    where = (where ~ /^src\// ? binary : binary " " where) }
+    /^ +Doc-tests / { where = $2 " doc" }
+    /^test .* \.\.\. ok$/ { sub(/^test /, ""); sub(/ \.\.\. ok$/, ""); print "ok - " where ": " $0; next }
+    /^test .* \.\.\. FAILED$/ { sub(/^test /, ""); sub(/ \.\.\. FAILED$/, ""); print "not ok - " where ": " $0; next }
+' "$log"
+if [ "$status" != 0 ]; then
+    grep -vE '^test .* (ok|FAILED|ignored)$' "$log" | sed 's/^/#   /'
+    # Nothing was tested where the build fails.
+    grep -qE '^test .* \.\.\. FAILED$' "$log" || echo "not ok - cargo test ended with status $status"
+elif ! grep -qE '^test .* \.\.\. ok$' "$log"; then
+    echo "not ok - there was no test"
+fi
+exit 0

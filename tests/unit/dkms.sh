@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# DKMS builds both modules from dkms.conf, for the kernel of KDIR. To be run where the kernel's headers are (in the
+# lab's build root); DKMS' trees are temporary ones.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")/../.." && pwd)
+release=$(basename "$(dirname "${KDIR:?names the headers}")")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/glb" "$work/tree" "$work/usr-src" "$work/modules"
+trees=(--dkmstree "$work/tree" --sourcetree "$work/usr-src" --installtree "$work/modules")
+
+# What a checkout has, without what was built in it.
+tar -C "$here" -c --exclude=./build --exclude=./target --exclude=./out --exclude=./.git . | tar -C "$work/glb" -x
+
+failed=0
+report() {
+    if "${@:2}" >"$work/log" 2>&1; then
+        echo "ok - $1"
+    else
+        echo "not ok - $1"
+        tail -n 20 "$work/log"
+        cat "$work"/tree/glb/*/build/make.log 2>/dev/null || true
+        failed=1
+    fi
+}
+# dkms looks for headers of a release below /lib/modules.
+report "dkms add" dkms "${trees[@]}" add "$work/glb"
+report "dkms build for $release" dkms "${trees[@]}" build glb/0.1.0 -k "$release" --kernelsourcedir "$KDIR"
+for module in rust_glb_redirect rust_glb_director; do
+    report "$module is there" sh -c "ls $work/tree/glb/0.1.0/$release/*/module/$module.ko*"
+done
+exit "$failed"

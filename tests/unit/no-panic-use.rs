@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Instantiates the generic and inline functions of the core that the modules use, so that `no-panic.sh` sees
+//! their code.
+
+#![no_std]
+#![allow(missing_docs)]
+
+use glb_core::addr::Addr;
+use glb_core::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::checksum::UdpChecksum;
+use glb_core::director::{self, Tunnel};
+use glb_core::fragments::FragmentTable;
+use glb_core::gue::Hop;
+use glb_core::hash::{packet_hash, FlowKey, HashFields};
+use glb_core::ip::{Addrs, Family, Fragment};
+use glb_core::limit::RateLimit;
+use glb_core::redirect::{self, AllowedHops, Inspected, Next, Packet};
+use glb_core::siphash::SipKey;
+use glb_core::view::View;
+
+#[no_mangle]
+pub fn uses_hash(key: &SipKey, fields: HashFields, flow: &FlowKey) -> u64 {
+    packet_hash(key, fields, flow).0
+}
+
+#[no_mangle]
+pub fn uses_classifier(words: &[u32], dst: Addr, proto: Proto, port: u16) -> Option<BindId> {
+    let classifier = Classifier::new(words);
+    classifier
+        .lookup(dst, proto, port)
+        .or_else(|| classifier.lookup_addr(dst))
+}
+
+#[no_mangle]
+pub fn uses_build(entries: &mut [Entry], words: &mut [u32]) -> usize {
+    if words.len() < words_needed(entries) {
+        return 0;
+    }
+    build(entries, words).unwrap_or(0)
+}
+
+#[no_mangle]
+pub fn uses_redirect(bytes: &[u8], len: usize, outer: Family) -> Option<Inspected> {
+    let packet = Packet {
+        view: View::new(bytes, len),
+        outer,
+    };
+    if redirect::is_for_port(&packet, 19523) != Ok(true) {
+        return None;
+    }
+    redirect::inspect(&packet).ok()
+}
+
+#[no_mangle]
+pub fn uses_hops(packet: &Inspected, allowed: &mut AllowedHops, addr: Addr, bits: u8) -> Next {
+    let _ = allowed.push(addr, bits);
+    redirect::next_hop(packet, allowed.prefixes())
+}
+
+#[no_mangle]
+pub fn uses_rewrite(head: &mut [u8], packet: &Inspected, hop: Hop, udp: UdpChecksum) -> bool {
+    redirect::rewrite(head, packet, hop, udp).is_some()
+}
+
+#[no_mangle]
+pub fn uses_director(bytes: &[u8], len: usize, family: Family) -> usize {
+    director::inspect(View::new(bytes, len), family).map_or(0, |seen| seen.len)
+}
+
+#[no_mangle]
+pub fn uses_tunnel_v4(tunnel: &Tunnel<[u8; 4]>, out: &mut [u8], hops: &[[u8; 4]]) -> bool {
+    tunnel.write(out, hops).is_some()
+}
+
+#[no_mangle]
+pub fn uses_tunnel_v6(tunnel: &Tunnel<[u8; 16]>, out: &mut [u8], hops: &[[u8; 16]]) -> bool {
+    tunnel.write(out, hops).is_some()
+}
+
+#[no_mangle]
+pub fn uses_too_big(bytes: &[u8], addrs: &Addrs, mtu: usize) -> usize {
+    let mut out = [0; director::MAX_TOO_BIG_LEN];
+    director::too_big(View::whole(bytes), addrs, mtu, &mut out).unwrap_or(0)
+}
+
+#[no_mangle]
+pub fn uses_memory(
+    table: &FragmentTable,
+    addrs: &Addrs,
+    fragment: Fragment,
+    limit: &RateLimit,
+) -> u32 {
+    table.record(addrs, fragment, 1, 2);
+    let known = table.outcome(addrs, fragment, 3).unwrap_or(0);
+    known ^ u32::from(limit.allow(4))
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Rules of the house that are about the text of the sources: a line a rule, and where it is broken.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+mapfile -t files < <(git -c safe.directory='*' ls-files --cached --others --exclude-standard | while read -r file; do [ ! -f "$file" ] || echo "$file"; done)
+[ ${#files[@]} -gt 0 ] || { echo "not ok - git knows no file"; exit 0; }
+
+# rule WHAT FOUND...: kept if nothing was found.
+rule() {
+    if [ -z "$2" ]; then
+        printf 'ok - %s\n' "$1"
+    else
+        printf '%s\n' "$2" | sed 's/^/#   /'
+        printf 'not ok - %s\n' "$1"
+    fi
+}
+
+# code FILE: the Rust in it, without comments and strings; lines keep their numbers.
+code() { sed -E 's/"([^"\\]|\\.)*"/""/g; s,//.*,,' "$1"; }
+
+without_spdx() {
+    local file
+    for file in "${files[@]}"; do
+        case $file in
+            # Texts and data without comments, and what is generated.
+            *.md | *.svg | *.png | *.json | *.pcap | fuzz/seeds/* | userspace/glb-healthcheck/healthcheck.conf | LICENSES/* | COPYING | Cargo.lock | *.gitignore) continue ;;
+            # Debian's own form.
+            debian/copyright | debian/changelog | debian/source/format) continue ;;
+        esac
+        [ -s "$file" ] || continue
+        head -n 5 "$file" | grep -qE 'SPDX-License-Identifier: .*GPL-2.0' || echo "$file"
+    done
+}
+
+unsafe_outside() {
+    local file
+    for file in "${files[@]}"; do
+        case $file in kernel/*) continue ;; *.rs) ;; *) continue ;; esac
+        code "$file" | grep -nw unsafe | sed "s|^|$file:|"
+    done
+}
+
+unsafe_without_reason() {
+    local file
+    for file in "${files[@]}"; do
+        case $file in kernel/*.rs) ;; *) continue ;; esac
+        # A block needs a SAFETY comment, a function a section # Safety or, as a callback of C, blocks inside; the
+        # statement may begin some lines before the word.
+        awk -v file="$file" '
+            /SAFETY:/ { safe = NR }
+            { line = $0; gsub(/"([^"\\]|\\.)*"/, "\"\"", line); sub(/\/\/.*/, "", line) }
+            line ~ /(^|[^a-z_])unsafe (\{|impl)/ && (!safe || NR - safe > 8) { print file ":" NR ": " $0 }' "$file"
+    done
+}
+
+version_checks() {
+    local file
+    for file in "${files[@]}"; do
+        case $file in kernel/compat/* | *.md | tests/unit/sources.sh) continue ;; esac
+        grep -nE 'LINUX_VERSION_CODE|KERNEL_VERSION\(' "$file" | sed "s|^|$file:|"
+    done
+}
+
+no_forbid() {
+    local crate
+    for crate in core/src/lib.rs rust_glb_*/main.rs; do
+        case $crate in
+            core/*) grep -q '#!\[forbid(unsafe_code)\]' "$crate" || echo "$crate" ;;
+            # The module! macro makes unsafe code, so the crate cannot forbid it; all its other files do.
+            *)
+                for file in "$(dirname "$crate")"/*.rs; do
+                    [ "$file" = "$crate" ] || grep -q '#!\[forbid(unsafe_code)\]' "$file" || echo "$file"
+                done
+                ;;
+        esac
+    done
+}
+
+rule "every file has its SPDX line" "$(without_spdx)"
+rule "unsafe stands below kernel/ alone" "$(unsafe_outside)"
+rule "the core and the modules forbid unsafe" "$(no_forbid)"
+rule "unsafe below kernel/ says why it is safe" "$(unsafe_without_reason)"
+rule "kernel versions are checked in kernel/compat/ alone" "$(version_checks)"

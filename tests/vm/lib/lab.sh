@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # Variables are used by the scripts that source this; k_* are set by name.
+#
+# What all scripts of the lab share: messages, the cache, kernels.conf. Sourced, never run.
+
+vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+checkout=$(cd "$vm_dir/../.." && pwd)
+cache=${GLB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/glb-lab}
+
+# These numbers are part of the cache keys: raise one when the script that makes the thing changes
+# what it makes.
+readonly ROOT_FORMAT=1 GUEST_FORMAT=1 KERNEL_FORMAT=1
+
+# Scripts whose exit status may be another program's set LAB_FAILURE to one that tells theirs apart.
+die() { printf 'lab: %s\n' "$*" >&2; exit "${LAB_FAILURE:-1}"; }
+say() { [ -n "${LAB_QUIET:-}" ] || printf 'lab: %s\n' "$*" >&2; }
+
+# The packages of a list file, one a line.
+packages_of() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
+
+# A short name for whatever text comes in.
+key_of() { sha256sum | cut -c1-12; }
+
+# --- kernels.conf ------------------------------------------------------------------------------------
+
+# conf_of KERNEL KEY: a value, empty when the section has no such key.
+conf_of() {
+    awk -v section="[$1]" -v key="$2" '
+        /^[[:space:]]*#/ { next }
+        /^\[/ { inside = ($1 == section); next }
+        inside { at = index($0, "="); name = substr($0, 1, at - 1); gsub(/[[:space:]]/, "", name)
+                 if (name == key) { value = substr($0, at + 1); gsub(/^[[:space:]]+|[[:space:]]+$/, "", value); print value; exit } }
+    ' "$vm_dir/kernels.conf"
+}
+
+kernels() { sed -n 's/^\[\([^]]*\)\].*/\1/p' "$vm_dir/kernels.conf" | tr '\n' ' '; }
+
+# load_kernel KERNEL: sets k_* for one section.
+load_kernel() {
+    kernel=$1
+    k_kind=$(conf_of "$kernel" kind)
+    case $k_kind in
+        debian) ;;
+        source) die "kernel '$kernel' is of kind 'source', which the lab cannot make yet: choose another with --kernel" ;;
+        '') die "no kernel '$kernel' in tests/vm/kernels.conf: choose one of: $(kernels)" ;;
+        *) die "kernel '$kernel' has kind '$k_kind' in tests/vm/kernels.conf: must be debian or source" ;;
+    esac
+    local key
+    for key in base suite abi flavour series version toolchain; do
+        printf -v "k_$key" '%s' "$(conf_of "$kernel" "$key")"
+    done
+    for key in k_base k_suite k_abi k_flavour k_series k_version; do
+        [ -n "${!key}" ] || die "kernel '$kernel' has no '${key#k_}' in tests/vm/kernels.conf: add it"
+    done
+    k_release=$k_abi-$k_flavour
+    locate_kernel
+}
+
+# --- the cache ---------------------------------------------------------------------------------------
+
+# cached PATH WHAT FUNCTION ARGUMENT...: PATH exists afterwards. FUNCTION gets a temporary name as its
+# first argument and makes the thing there; a rename then shows it, so that whoever sees PATH sees all
+# of it. A second caller waits for the first one's lock and finds the work done.
+cached() {
+    local path=$1 what=$2 make=$3
+    shift 3
+    [ ! -e "$path" ] || return 0
+    mkdir -p "$cache/locks" "$(dirname "$path")"
+    local lock started=$SECONDS tmp log
+    exec {lock}>"$cache/locks/$(basename "$path")"
+    flock -n "$lock" || { say "$what: another run makes it, waiting"; flock "$lock"; }
+    if [ ! -e "$path" ]; then
+        say "$what ..."
+        tmp=$path.tmp
+        log=$cache/logs/$(basename "$path").log
+        mkdir -p "$cache/logs"
+        rm -rf "$tmp"
+        # The lock stays open in there: should this process be killed, nobody else starts before the
+        # subshell is through. A subshell of its own: `set -e` must hold in it, so the caller's `||` may not reach it.
+        local status=0
+        set +e
+        ( set -e; "$make" "$tmp" "$@" ) >"$log" 2>&1
+        status=$?
+        set -e
+        if [ $status -ne 0 ]; then
+            rm -rf "$tmp" "$tmp.root"
+            explain_failure "$log" "$what"
+        fi
+        mv -T "$tmp" "$path"
+        say "$what: done in $((SECONDS - started)) s"
+    fi
+    exec {lock}>&-
+}
+
+# One line of what to do next, when the log says it.
+explain_failure() {
+    local log=$1 what=$2 missing
+    missing=$(grep -Eom1 "Version '[^']*' for '[^']*' was not found|Unable to locate package .*|Package .* is not available.*|Couldn't find any package by .*" "$log" || true)
+    if [ -n "$missing" ] && grep -Eq 'linux-|7\.' <<<"$missing"; then
+        die "$what: the archive has the pinned kernel '$kernel' no more ($missing): pin the newest in tests/vm/kernels.conf"
+    elif [ -n "$missing" ]; then
+        die "$what: $missing: correct the package lists in tests/vm/*-packages.txt or kernels.conf"
+    fi
+    tail -n 15 "$log" >&2
+    die "$what failed: the whole log is $log"
+}
+
+# --- roots -------------------------------------------------------------------------------------------
+
+# What the host itself needs: enough to make a root. Everything else runs inside one.
+ensure_host() {
+    [ "$(id -u)" = 0 ] || die "must be run by root (it makes Debian roots): try sudo $0"
+    local missing=()
+    command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || missing+=(debian-archive-keyring)
+    if [ ${#missing[@]} -gt 0 ]; then
+        command -v apt-get >/dev/null || die "no ${missing[*]} and no apt-get: install them by hand, or use Debian 12 or 13"
+        mkdir -p "$cache/logs" "$cache/locks"
+        say "installing ${missing[*]} on this machine"
+        (
+            flock 9
+            apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+        ) 9>"$cache/locks/host" >"$cache/logs/host.log" 2>&1 ||
+            die "apt-get install ${missing[*]} failed: see $cache/logs/host.log"
+    fi
+}
+
+# debian_root DIRECTORY SUITE EXTRA-SUITE PACKAGE...: no host is named: mmdebstrap knows its default
+# mirror, and the extra suite (backports) comes from the same place as the first one.
+debian_root() {
+    local root=$1 suite=$2 extra=$3
+    shift 3
+    local hooks=()
+    if [ "$extra" != "$suite" ]; then
+        # shellcheck disable=SC2016 # $1 is mmdebstrap's argument to the hook.
+        hooks+=(--setup-hook='sed -n "s/^\(deb .*\) '"$suite"' \(.*\)$/\1 '"$extra"' \2/p" "$1/etc/apt/sources.list" >"$1/etc/apt/sources.list.d/extra.list"; test -s "$1/etc/apt/sources.list.d/extra.list"')
+    fi
+    # What is installed is pinned or of a stable suite, so metadata older than it likes to be does no
+    # harm: a mirror that lags, or is frozen, will do.
+    # In a mount namespace of its own, so that nothing stays mounted if it is killed.
+    setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
+        mmdebstrap --variant=apt --mode=root --skip=cleanup/apt \
+        --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' \
+        --dpkgopt=force-unsafe-io \
+        --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+        "${hooks[@]}" "${root_hooks[@]}" \
+        --include="$(IFS=,; echo "$*")" "$suite" "$root" ${GLB_MIRROR:+"$GLB_MIRROR"} </dev/null
+}
+root_hooks=()
+
+# enter ROOT [SRC:DST]... -- COMMAND...: COMMAND in ROOT, in mount and process namespaces that end
+# with it. They end with the caller too, however that ends (setpriv: a kill -9 of it is enough). Hence
+# the exec: a shell in between would be the one whose end counts.
+enter() { (enter_exec "$@"); }
+enter_exec() { exec setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --kill-child "$vm_dir/lib/enter" "$@"; }
+
+make_tools_root() {
+    mapfile -t list < <(packages_of "$vm_dir/tools-packages.txt")
+    debian_root "$1" trixie trixie "${list[@]}"
+}
+
+make_build_root() {
+    local root=$1 list packages p
+    mapfile -t list < <(packages_of "$vm_dir/build-packages.txt")
+    read -ra packages <<<"$k_toolchain"
+    for p in "linux-headers-$k_release" "linux-headers-$k_abi-common" "linux-kbuild-$k_abi" "linux-source-$k_series"; do
+        packages+=("$p=$k_version")
+    done
+    # The kernel that will be booted comes along, as packages, so that the two are always of one version.
+    # shellcheck disable=SC2016
+    root_hooks=(--customize-hook='mkdir "$1/var/cache/lab" && cd "$1/var/cache/lab" && chroot "$1" sh -c "cd /var/cache/lab && apt-get -o APT::Sandbox::User=root download linux-binary-'"$k_release=$k_version linux-modules-$k_release=$k_version"'"'
+        --customize-hook='rm -rf "$1"/var/cache/apt/archives/*.deb')
+    debian_root "$root" "$k_base" "$k_suite" "${list[@]}" "${packages[@]}"
+}
+
+make_guest_image() {
+    local image=$1 list
+    mapfile -t list < <(packages_of "$vm_dir/guest-packages.txt")
+    rm -rf "$image.root"
+    # shellcheck disable=SC2016
+    root_hooks=(--customize-hook='rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/*')
+    debian_root "$image.root" trixie trixie "${list[@]}"
+    : >"$image"
+    enter "$tools_root" "$image.root:/mnt" "$image:/image" "$vm_dir/lib:/lab" -- /lab/make-guest-image
+    rm -rf "$image.root"
+}
+
+make_kernel_image() {
+    mkdir "$1"
+    enter "$tools_root" "$1:/kernel" "$build_root/var/cache/lab:/mnt" "$vm_dir/lib:/lab" -- /lab/make-kernel-image "$k_release"
+}
+
+# Where the things are, from what they are made of.
+tools_root=$cache/roots/tools-$({ echo "$ROOT_FORMAT trixie"; packages_of "$vm_dir/tools-packages.txt"; } | key_of)
+guest_image=$cache/images/guest-$({ echo "$ROOT_FORMAT $GUEST_FORMAT trixie"; packages_of "$vm_dir/guest-packages.txt"; cat "$vm_dir/lib/make-guest-image"; } | key_of).ext4
+build_root=
+kernel_image=
+locate_kernel() {
+    build_root=$cache/roots/build-$kernel-$({ echo "$ROOT_FORMAT $k_base $k_suite $k_release $k_series $k_version $k_toolchain"; packages_of "$vm_dir/build-packages.txt"; } | key_of)
+    kernel_image=$cache/images/kernel-$kernel-$({ echo "$KERNEL_FORMAT $(basename "$build_root")"; cat "$vm_dir/lib/make-kernel-image" "$vm_dir/lib/init" "$vm_dir/lib/stage2"; } | key_of)
+}
+
+ensure_tools() { cached "$tools_root" "tools root (QEMU of Debian 13)" make_tools_root; }
+ensure_build() { cached "$build_root" "build root for kernel $kernel ($k_release)" make_build_root; }
+ensure_guest() { cached "$guest_image" "guest image (Debian 13)" make_guest_image; }
+ensure_kernel() { cached "$kernel_image" "kernel $k_release" make_kernel_image; }
+ensure_all() { ensure_tools; ensure_build; ensure_guest; ensure_kernel; }
+
+# Removes roots and images that no kernel of kernels.conf needs any more.
+prune() {
+    local keep=("$tools_root" "$guest_image") name path
+    for name in $(kernels); do
+        [ "$(conf_of "$name" kind)" = debian ] || continue
+        load_kernel "$name"
+        keep+=("$build_root" "$kernel_image")
+    done
+    for path in "$cache"/roots/* "$cache"/images/*; do
+        if [ -e "$path" ] && ! printf '%s\n' "${keep[@]}" | grep -qxF "$path"; then
+            say "removes $path"
+            rm -rf "$path"
+        fi
+    done
+}

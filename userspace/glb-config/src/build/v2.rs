@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Version 2: the deployed rows and the deployed file (spec 1).
+
+use crate::compiled::Compiled;
+use crate::issue::{quoted, Issue, Severity};
+use crate::tables::{Config, Rule, Table};
+use glb_core::backend::Backend;
+use glb_core::hash::ROWS;
+use glb_core::rendezvous::{build_rows, NoRows, Row};
+use glb_core::siphash::SipKey;
+use glb_core::table::v2::{header, write_table, Contents, TABLE_LEN};
+use std::io::{self, Write};
+
+/// The tables that have no version 2 form, each with the reason why. `file` is what the issues call it.
+#[must_use]
+pub fn why_not_v2(file: &str, config: &Config) -> Vec<Issue> {
+    let tables = config.tables.iter().enumerate();
+    tables
+        .filter_map(|(index, table)| match table.rule {
+            Rule::V2 => None,
+            Rule::V3 { hops } => Some(Issue {
+                severity: Severity::Error,
+                file: file.to_owned(),
+                table: Some(table.label(index)),
+                field: "version".to_owned(),
+                value: Some("3".to_owned()),
+                reason: format!(
+                    "cannot be built as format version 2: the table's rows ({hops} hops) follow \
+                     another rule, and directors that read one format each would send the same \
+                     packet to different backends"
+                ),
+            }),
+        })
+        .collect()
+}
+
+/// The rows of a table by the deployed rule.
+pub fn v2_rows(table: &Table) -> Result<Vec<Row>, NoRows> {
+    let mut rows = vec![[0; 2]; ROWS];
+    let build = Build {
+        seed: SipKey::new(&table.seed),
+        backends: &table.core_backends(),
+        rows: &mut rows,
+    };
+    pulp::Arch::new().dispatch(build)?;
+    Ok(rows)
+}
+
+/// The building of rows, compiled once for each set of vector instructions; the processor decides which
+/// one runs. All give the same rows: the arithmetic is on integers.
+struct Build<'a> {
+    seed: SipKey,
+    backends: &'a [Backend],
+    rows: &'a mut [Row],
+}
+
+impl pulp::WithSimd for Build<'_> {
+    type Output = Result<(), NoRows>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+        build_rows(&self.seed, self.backends, self.rows)
+    }
+}
+
+/// Writes tables of two hops in the binary format, version 2.
+pub fn write_v2(tables: &[Compiled], out: &mut dyn Write) -> io::Result<()> {
+    let count = u32::try_from(tables.len()).map_err(io::Error::other)?;
+    out.write_all(&header(count))?;
+    let mut bytes: Box<[u8; TABLE_LEN]> = vec![0; TABLE_LEN]
+        .into_boxed_slice()
+        .try_into()
+        .map_err(|_| io::Error::other("a table of another length"))?;
+    for (index, table) in tables.iter().enumerate() {
+        let backends: Vec<Backend> = table.backends.iter().map(|b| b.backend).collect();
+        let rows: Vec<Row> = table
+            .rows()
+            .map(|hops| [hops[0], *hops.last().unwrap_or(&hops[0])])
+            .collect();
+        let contents = Contents {
+            backends: &backends,
+            binds: &table.binds,
+            hash_key: &table.hash_key,
+            rows: &rows,
+        };
+        write_table(&mut bytes, &contents).map_err(|error| {
+            io::Error::other(format!("table {}: {error:?}", quoted(&table.label(index))))
+        })?;
+        out.write_all(&bytes[..])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Version 3: this project's rows (docs/rows-v3.md) and its file (docs/formats.md).
+
+use crate::compiled::Compiled;
+use crate::issue::quoted;
+use crate::tables::Table;
+use glb_core::addr::Addr;
+use glb_core::backend::State;
+use glb_core::hash::ROWS;
+use glb_core::rows3::{build, Member, Room, RowsError};
+use glb_core::siphash::SipKey;
+use glb_core::table::v3::{checksum, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION};
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+/// The rows of a table by the version 3 rule.
+pub fn v3_rows(table: &Table, hops: usize) -> Result<Vec<u8>, RowsError> {
+    let mut domains: HashMap<&str, u16> = HashMap::new();
+    let mut members = Vec::new();
+    for (index, backend) in table.backends.iter().enumerate() {
+        // Named domains get low numbers; who names none shares its fate with nobody. There are 256
+        // backends at most, so that neither can reach the other.
+        let next = domains.len() as u16;
+        let domain = match &backend.domain {
+            Some(name) => *domains.entry(name).or_insert(next),
+            None => 0x8000 + index as u16,
+        };
+        members.push(Member {
+            backend: backend.backend,
+            weight: backend.weight,
+            domain,
+        });
+    }
+    let mut rows = vec![0; ROWS * hops];
+    let mut room = Room {
+        costs: &mut vec![0; ROWS * hops],
+        first: &mut vec![0; ROWS],
+        before: &mut vec![0; ROWS],
+    };
+    let seed = SipKey::new(&table.seed);
+    build(&seed, &members, hops, &mut rows, &mut room)?;
+    Ok(rows)
+}
+
+/// Writes tables of any rule in the binary format, version 3.
+pub fn write_v3(tables: &[Compiled], out: &mut dyn Write) -> io::Result<()> {
+    let mut body = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        put_table(&mut body, table).ok_or_else(|| {
+            io::Error::other(format!(
+                "table {}: does not fit",
+                quoted(&table.label(index))
+            ))
+        })?;
+    }
+    let len = HEADER_LEN + body.len() + CHECKSUM_LEN;
+    let mut file = Vec::with_capacity(len);
+    file.extend(MAGIC);
+    file.extend(VERSION.to_le_bytes());
+    file.extend((len as u64).to_le_bytes());
+    file.extend(
+        u32::try_from(tables.len())
+            .map_err(io::Error::other)?
+            .to_le_bytes(),
+    );
+    file.extend((ROWS as u32).to_le_bytes());
+    file.append(&mut body);
+    let sum = checksum(&file);
+    file.extend(sum.to_le_bytes());
+    out.write_all(&file)
+}
+
+/// Nothing where a count does not fit its field.
+fn put_table(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
+    let mut names = Vec::new();
+    let mut domains: HashMap<&str, u16> = HashMap::new();
+    for backend in &table.backends {
+        if let Some(name) = backend.domain.as_deref() {
+            let next = u16::try_from(domains.len()).ok()?;
+            if !domains.contains_key(name) {
+                domains.insert(name, next);
+                names.push(u8::try_from(name.len()).ok()?);
+                names.extend(name.as_bytes());
+            }
+        }
+    }
+    let name = table.name.as_deref().unwrap_or("").as_bytes();
+    out.push(table.version);
+    out.push(u8::try_from(table.hops).ok()?);
+    for count in [
+        table.backends.len(),
+        table.binds.len(),
+        names.len(),
+        name.len(),
+        0,
+    ] {
+        out.extend(u16::try_from(count).ok()?.to_le_bytes());
+    }
+    out.extend(table.hash_key);
+    out.extend(table.seed.unwrap_or_default());
+    for backend in &table.backends {
+        let domain = backend.domain.as_deref().and_then(|name| domains.get(name));
+        let state = match backend.backend.state {
+            State::Filling => 0,
+            State::Active => 1,
+            State::Draining => 2,
+            State::Inactive => 3,
+        };
+        let (family, addr) = family_and_addr(backend.backend.addr);
+        out.extend([family, state, u8::from(backend.backend.healthy), 0]);
+        out.extend(backend.weight.to_le_bytes());
+        out.extend(domain.copied().unwrap_or(NO_DOMAIN).to_le_bytes());
+        out.extend(addr);
+    }
+    for bind in &table.binds {
+        let (family, addr) = family_and_addr(bind.addr);
+        out.extend([family, bind.prefix_len, bind.proto.number(), 0]);
+        out.extend(bind.port_start.to_le_bytes());
+        out.extend(bind.port_end.to_le_bytes());
+        out.extend(addr);
+    }
+    out.extend(names);
+    out.extend(name);
+    out.extend(&table.rows);
+    Some(())
+}
+
+fn family_and_addr(addr: Addr) -> (u8, [u8; 16]) {
+    match addr {
+        Addr::V4([a, b, c, d]) => (1, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        Addr::V6(bytes) => (2, bytes),
+    }
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tables with their rows: what a director works with, wherever it came from.
+//!
+//! A file of JSON is checked and its rows are computed; a binary file has its rows. Either way the result
+//! is the same, so that looking up, comparing and loading need not know.
+
+use crate::build::{v2_rows, v3_rows};
+use crate::issue::{quoted, Checked, Issue, Severity};
+use crate::tables::{self, Config, Rule, Table};
+use glb_core::backend::{Backend, State};
+use glb_core::bind::Bind;
+use glb_core::hash::ROWS;
+use glb_core::table::{v2, v3};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{io, thread};
+
+/// Where tables came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `forwarding_table.json`.
+    Json,
+    /// The deployed binary format.
+    V2,
+    /// This project's binary format.
+    V3,
+}
+
+impl Format {
+    /// For people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::V2 => "binary, version 2",
+            Self::V3 => "binary, version 3",
+        }
+    }
+}
+
+/// A backend of a compiled table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompiledBackend {
+    /// Address, state, health.
+    pub backend: Backend,
+    /// Share of the rows, relative to the others.
+    pub weight: u16,
+    /// What fails together.
+    pub domain: Option<String>,
+}
+
+/// A table with its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// Its name; binary files of version 2 have none.
+    pub name: Option<String>,
+    /// The rule of its rows: 2 or 3.
+    pub version: u8,
+    /// Key of the packet hash.
+    pub hash_key: [u8; 16],
+    /// Key of the row hash; binary files of version 2 do not have it.
+    pub seed: Option<[u8; 16]>,
+    /// What leads to it.
+    pub binds: Vec<Bind>,
+    /// Where it leads to.
+    pub backends: Vec<CompiledBackend>,
+    /// Hops of a row.
+    pub hops: usize,
+    /// 65,536 rows of `hops` indexes of backends, one behind the other.
+    pub rows: Vec<u8>,
+}
+
+impl Compiled {
+    /// The hops of a row, best first.
+    #[must_use]
+    pub fn row(&self, row: u16) -> &[u8] {
+        let at = usize::from(row) * self.hops;
+        &self.rows[at..at + self.hops]
+    }
+
+    /// All rows in turn.
+    pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
+        self.rows.chunks_exact(self.hops)
+    }
+
+    /// How many rows each backend is the first hop of.
+    #[must_use]
+    pub fn loads(&self) -> Vec<u32> {
+        let mut loads = vec![0; self.backends.len()];
+        for row in self.rows() {
+            loads[usize::from(row[0])] += 1;
+        }
+        loads
+    }
+
+    /// The name, or `#index` where there is none.
+    #[must_use]
+    pub fn label(&self, index: usize) -> String {
+        self.name
+            .as_deref()
+            .map_or_else(|| format!("#{index}"), ToOwned::to_owned)
+    }
+}
+
+/// The tables of a file.
+#[derive(Debug, Clone)]
+pub struct CompiledFile {
+    /// What kind of file it was.
+    pub format: Format,
+    /// The tables, in the file's order.
+    pub tables: Vec<Compiled>,
+}
+
+/// Computes the rows of a table.
+pub fn compile(table: &Table) -> Result<Compiled, String> {
+    let (version, hops, rows) = match table.rule {
+        Rule::V2 => {
+            let rows = v2_rows(table).map_err(|_| "no backend can be in a row".to_owned())?;
+            (2, 2, rows.into_flattened())
+        }
+        Rule::V3 { hops } => {
+            let hops = usize::from(hops);
+            let rows = v3_rows(table, hops).map_err(|error| format!("{error:?}"))?;
+            (3, hops, rows)
+        }
+    };
+    let backends = table.backends.iter().map(|b| CompiledBackend {
+        backend: b.backend,
+        weight: b.weight,
+        domain: b.domain.clone(),
+    });
+    Ok(Compiled {
+        name: table.name.clone(),
+        version,
+        hash_key: table.hash_key,
+        seed: Some(table.seed),
+        binds: table.binds.clone(),
+        backends: backends.collect(),
+        hops,
+        rows,
+    })
+}
+
+/// Computes the rows of all tables on all processors; `progress` is told how many tables are done.
+pub fn compile_all(
+    config: &Config,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Compiled>, String> {
+    let count = config.tables.len();
+    let workers = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(count);
+    let next = AtomicUsize::new(0);
+    let (done, results) = std::sync::mpsc::channel();
+    let mut compiled: Vec<Option<Compiled>> = vec![None; count];
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let (next, done) = (&next, done.clone());
+            scope.spawn(move || loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(table) = config.tables.get(index) else {
+                    break;
+                };
+                if done.send((index, compile(table))).is_err() {
+                    break;
+                }
+            });
+        }
+        drop(done);
+        for (number, (index, result)) in results.iter().enumerate() {
+            progress(number + 1);
+            let table = &config.tables[index];
+            let fault = |reason| format!("table {}: {reason}", quoted(&table.label(index)));
+            compiled[index] = Some(result.map_err(fault)?);
+        }
+        Ok::<_, String>(())
+    })?;
+    Ok(compiled.into_iter().flatten().collect())
+}
+
+/// Reads a file of either kind, told apart by its first bytes, and computes rows where it has none.
+pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize)) -> Checked<CompiledFile> {
+    let file = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(bytes) => read_bytes(&file, &bytes, progress),
+        Err(error) => failed(&file, io_reason(&error)),
+    }
+}
+
+/// As [`read_file`], from memory.
+pub fn read_bytes(
+    file: &str,
+    bytes: &[u8],
+    progress: &mut dyn FnMut(usize),
+) -> Checked<CompiledFile> {
+    if bytes.starts_with(&v2::MAGIC) {
+        let version = bytes.get(4..8);
+        return if version == Some(&v3::VERSION.to_le_bytes()) {
+            read_v3(file, bytes)
+        } else {
+            read_v2(file, bytes)
+        };
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return failed(
+            file,
+            "neither JSON nor a binary table (its first bytes are not GLBD)",
+        );
+    };
+    let checked = tables::read(file, text);
+    let Some(config) = checked.value else {
+        return Checked {
+            value: None,
+            issues: checked.issues,
+        };
+    };
+    match compile_all(&config, progress) {
+        Ok(tables) => Checked {
+            value: Some(CompiledFile {
+                format: Format::Json,
+                tables,
+            }),
+            issues: checked.issues,
+        },
+        Err(reason) => failed(file, reason),
+    }
+}
+
+fn read_v2(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
+    let checked = match v2::File::check(bytes) {
+        Ok(checked) => checked,
+        Err(error) => return failed(file, error.to_string()),
+    };
+    let tables = checked.tables().map(|table| Compiled {
+        name: None,
+        version: 2,
+        hash_key: table.hash_key(),
+        seed: None,
+        binds: table.binds().collect(),
+        backends: table.backends().map(plain).collect(),
+        hops: 2,
+        // The casts are exact: the check has bounded the indexes by the number of backends.
+        rows: table
+            .rows()
+            .flat_map(|row| [row.primary as u8, row.secondary as u8])
+            .collect(),
+    });
+    Checked {
+        value: Some(CompiledFile {
+            format: Format::V2,
+            tables: tables.collect(),
+        }),
+        issues: Vec::new(),
+    }
+}
+
+fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
+    let checked = match v3::File::check(bytes) {
+        Ok(checked) => checked,
+        Err(error) => return failed(file, error.to_string()),
+    };
+    let tables = checked.tables().map(|table| {
+        let domains: Vec<&str> = table.domains().collect();
+        let domain = |index: u16| domains.get(usize::from(index)).map(ToString::to_string);
+        let backends = table.backends().map(|b| CompiledBackend {
+            backend: b.backend,
+            weight: b.weight,
+            domain: b.domain.and_then(domain),
+        });
+        Compiled {
+            name: Some(table.name.to_owned()).filter(|name| !name.is_empty()),
+            version: table.rule,
+            hash_key: *table.hash_key,
+            seed: Some(*table.seed),
+            binds: table.binds().collect(),
+            backends: backends.collect(),
+            hops: usize::from(table.hops),
+            rows: table.rows.to_vec(),
+        }
+    });
+    Checked {
+        value: Some(CompiledFile {
+            format: Format::V3,
+            tables: tables.collect(),
+        }),
+        issues: Vec::new(),
+    }
+}
+
+fn plain(backend: Backend) -> CompiledBackend {
+    CompiledBackend {
+        backend,
+        weight: 1,
+        domain: None,
+    }
+}
+
+/// A file that cannot be used for one reason.
+pub(crate) fn failed<T>(file: &str, reason: impl Into<String>) -> Checked<T> {
+    Checked {
+        value: None,
+        issues: vec![Issue {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            table: None,
+            field: String::new(),
+            value: None,
+            reason: reason.into(),
+        }],
+    }
+}
+
+/// What an error of the system says, without the number that Rust adds.
+#[must_use]
+pub fn io_reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((reason, _)) => reason.to_owned(),
+        None => text,
+    }
+}
+
+/// Whether a backend may have rows.
+#[must_use]
+pub fn usable(backend: &Backend) -> bool {
+    backend.state != State::Inactive
+}
+
+const _: () = assert!(ROWS == 1 << 16);

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `healthcheck.conf` (spec 4).
+
+use crate::issue::Checked;
+use crate::read::{Node, Object, Reader};
+use serde_json::Value;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// How the health checker works.
+#[derive(Debug, Clone)]
+pub struct Healthcheck {
+    /// The operator's table.
+    pub src: PathBuf,
+    /// The table with what the checks found.
+    pub dst: PathBuf,
+    /// What a shell runs after `dst` has changed; nothing stands for the deployed default.
+    pub reload_command: Option<String>,
+    /// Milliseconds from one start of the command to the next, at least.
+    pub reload_interval_ms: u64,
+    /// Milliseconds until the command has failed.
+    pub reload_timeout_ms: u64,
+    /// How many of a table's backends may be marked down, of each hundred.
+    pub max_down_percent: u8,
+    /// Where the daemon tells how it is.
+    pub listen: SocketAddr,
+    /// The authorities that `https_verify` trusts, in PEM.
+    pub https_ca_file: PathBuf,
+    /// The file as it was read.
+    pub tree: Value,
+}
+
+/// What the deployed package's file runs after the table has changed.
+pub const DEFAULT_RELOAD_COMMAND: &str = "glb-director-cli build-config \
+     /etc/glb/forwarding_table.checked.json /etc/glb/forwarding_table.checked.bin \
+     && systemctl reload glb-director";
+
+/// Where Debian's ca-certificates keeps what it trusts.
+const DEFAULT_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+const KNOWN: [&str; 7] = [
+    "forwarding_table",
+    "reload_command",
+    "reload_interval_ms",
+    "reload_timeout_ms",
+    "max_down_percent",
+    "listen",
+    "https_ca_file",
+];
+
+const DEFAULT_SRC: &str = "/etc/glb/forwarding_table.src.json";
+const DEFAULT_DST: &str = "/etc/glb/forwarding_table.checked.json";
+
+/// Reads and checks a file's text; `file` is what issues call it.
+#[must_use]
+pub fn read(file: &str, text: &str) -> Checked<Healthcheck> {
+    let mut reader = Reader::new(file);
+    let Some(tree) = reader.parse(text) else {
+        return reader.finish(None);
+    };
+    let root = Node {
+        value: &tree,
+        path: String::new(),
+    };
+    let value = read_root(&mut reader, &root, &tree);
+    reader.finish(value)
+}
+
+/// The table that a file names, even if the file can not be used: so the faults of both are found at once.
+#[must_use]
+pub fn src_of(text: &str) -> Option<PathBuf> {
+    let tree: Value = serde_json::from_str(text).ok()?;
+    match tree
+        .get("forwarding_table")
+        .and_then(|node| node.get("src"))
+    {
+        Some(src) => src.as_str().map(PathBuf::from),
+        None => Some(DEFAULT_SRC.into()),
+    }
+}
+
+fn read_root(reader: &mut Reader, root: &Node<'_>, tree: &Value) -> Option<Healthcheck> {
+    let root = reader.object(root, &KNOWN)?;
+    let (src, dst) = match root.get("forwarding_table") {
+        None => (Some(DEFAULT_SRC.into()), Some(DEFAULT_DST.into())),
+        Some(node) => {
+            let paths = reader.object(&node, &["src", "dst"])?;
+            (
+                path(reader, &paths, "src", DEFAULT_SRC),
+                path(reader, &paths, "dst", DEFAULT_DST),
+            )
+        }
+    };
+    if let (Some(src), Some(dst)) = (&src, &dst) {
+        if src == dst {
+            let reason = "must differ from forwarding_table.src, which is the operator's";
+            reader.error_at("forwarding_table.dst", reason);
+        }
+    }
+    let reload_command = match root.get("reload_command") {
+        Some(node) => reader.string(&node).map(|command| Some(command.to_owned())),
+        None => Some(None),
+    };
+    if let (Some(dst), Some(None)) = (&dst, &reload_command) {
+        if dst.as_os_str() != DEFAULT_DST {
+            let reason = format!("is missing, and its default takes the table from {DEFAULT_DST}");
+            reader.warn_at("reload_command", reason);
+        }
+    }
+    let mut ms = |name, least: u64, default| match root.get(name) {
+        Some(node) => reader.integer(&node, least..=3_600_000),
+        None => Some(default),
+    };
+    let reload_interval_ms = ms("reload_interval_ms", 0, 10_000);
+    let reload_timeout_ms = ms("reload_timeout_ms", 1, 30_000);
+    let max_down_percent = match root.get("max_down_percent") {
+        Some(node) => reader.integer(&node, 0u8..=100),
+        None => Some(50),
+    };
+    let listen = match root.get("listen") {
+        Some(node) => {
+            let listen = reader.string(&node).map(str::parse);
+            if let Some(Err(_)) = listen {
+                reader.error(
+                    &node,
+                    "must be an address and a port, as in 127.0.0.1:19520",
+                );
+            }
+            listen.and_then(Result::ok)
+        }
+        None => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 19520))),
+    };
+    let https_ca_file = path(reader, &root, "https_ca_file", DEFAULT_CA_FILE);
+    Some(Healthcheck {
+        src: src?,
+        dst: dst?,
+        reload_command: reload_command?,
+        reload_interval_ms: reload_interval_ms?,
+        reload_timeout_ms: reload_timeout_ms?,
+        max_down_percent: max_down_percent?,
+        listen: listen?,
+        https_ca_file: https_ca_file?,
+        tree: tree.clone(),
+    })
+}
+
+fn path(reader: &mut Reader, object: &Object<'_>, name: &str, default: &str) -> Option<PathBuf> {
+    match object.get(name) {
+        Some(node) => reader.string(&node).map(PathBuf::from),
+        None => Some(default.into()),
+    }
+}

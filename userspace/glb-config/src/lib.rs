@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The configuration files of GLB.
+//!
+//! * [`tables`] is about `forwarding_table.json` (spec 1, "Forwarding table, JSON")
+//! * [`director`] is about `director.conf` (spec 3)
+//! * [`healthcheck`] is about `healthcheck.conf` (spec 4)
+//! * [`build`] goes from a file's tables to rows and to the binary format
+//!
+//! Every file is read as a tree of JSON first and then checked field by field, so that all that is wrong
+//! with it is reported at once, each fault with file, table, field and value; a reader that stops at the
+//! first wrong type could not. The tree stays with the checked values: who writes a file back edits the
+//! tree, and no field that this version does not know is lost.
+
+pub mod atomic;
+pub mod build;
+mod checks;
+pub mod compiled;
+pub mod director;
+pub mod healthcheck;
+mod issue;
+mod read;
+pub mod tables;
+
+pub use issue::{quoted, Checked, Issue, Severity};

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Walking a tree of JSON and noting all that is wrong.
+
+use crate::issue::{Checked, Issue, Severity};
+use glb_core::addr::Addr;
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+/// The issues of a file while it is read.
+pub(crate) struct Reader {
+    file: String,
+    table: Option<String>,
+    issues: Vec<Issue>,
+}
+
+/// A value and where it stands.
+#[derive(Clone)]
+pub(crate) struct Node<'v> {
+    pub(crate) value: &'v Value,
+    pub(crate) path: String,
+}
+
+/// An object and where it stands.
+pub(crate) struct Object<'v> {
+    map: &'v Map<String, Value>,
+    path: String,
+}
+
+impl<'v> Object<'v> {
+    /// A field, if it is there.
+    pub(crate) fn get(&self, name: &str) -> Option<Node<'v>> {
+        Some(Node {
+            value: self.map.get(name)?,
+            path: self.path_of(name),
+        })
+    }
+
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+}
+
+impl Reader {
+    pub(crate) fn new(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            table: None,
+            issues: Vec::new(),
+        }
+    }
+
+    /// Issues from here on belong to this table, or to none.
+    pub(crate) fn in_table(&mut self, table: Option<String>) {
+        self.table = table;
+    }
+
+    /// The outcome: the value, unless there were errors.
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Checked<T> {
+        let failed = self.issues.iter().any(|i| i.severity == Severity::Error);
+        debug_assert!(failed || value.is_some(), "a missing value has no error");
+        Checked {
+            value: value.filter(|_| !failed),
+            issues: self.issues,
+        }
+    }
+
+    fn note(&mut self, severity: Severity, path: &str, value: Option<&Value>, reason: String) {
+        self.issues.push(Issue {
+            severity,
+            file: self.file.clone(),
+            table: self.table.clone(),
+            field: path.to_owned(),
+            value: value.map(short),
+            reason,
+        });
+    }
+
+    /// Notes an error about a place without a value.
+    pub(crate) fn error_at(&mut self, path: &str, reason: impl Into<String>) {
+        self.note(Severity::Error, path, None, reason.into());
+    }
+
+    /// Notes an error about a value.
+    pub(crate) fn error(&mut self, node: &Node<'_>, reason: impl Into<String>) {
+        self.note(Severity::Error, &node.path, Some(node.value), reason.into());
+    }
+
+    /// Notes a warning about a place without a value.
+    pub(crate) fn warn_at(&mut self, path: &str, reason: impl Into<String>) {
+        self.note(Severity::Warning, path, None, reason.into());
+    }
+
+    /// Notes a warning about a value.
+    pub(crate) fn warn(&mut self, node: &Node<'_>, reason: impl Into<String>) {
+        self.note(
+            Severity::Warning,
+            &node.path,
+            Some(node.value),
+            reason.into(),
+        );
+    }
+
+    /// Parses the text; a syntax error is the only issue then.
+    pub(crate) fn parse(&mut self, text: &str) -> Option<Value> {
+        match serde_json::from_str(text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.error_at("", format!("not JSON: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The object with these fields; others are warned of.
+    pub(crate) fn object<'v>(&mut self, node: &Node<'v>, known: &[&str]) -> Option<Object<'v>> {
+        let Some(map) = node.value.as_object() else {
+            self.error(node, "must be an object");
+            return None;
+        };
+        let object = Object {
+            map,
+            path: node.path.clone(),
+        };
+        for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
+            let reason = match nearest(name, known) {
+                Some(meant) => format!("unknown field, ignored; did you mean {meant:?}?"),
+                None => "unknown field, ignored".to_owned(),
+            };
+            self.warn_at(&object.path_of(name), reason);
+        }
+        Some(object)
+    }
+
+    /// A field that must be there.
+    pub(crate) fn required<'v>(&mut self, object: &Object<'v>, name: &str) -> Option<Node<'v>> {
+        let node = object.get(name);
+        if node.is_none() {
+            self.error_at(&object.path_of(name), "is missing");
+        }
+        node
+    }
+
+    /// The items of an array.
+    pub(crate) fn array<'v>(&mut self, node: &Node<'v>) -> Option<Vec<Node<'v>>> {
+        let Some(items) = node.value.as_array() else {
+            self.error(node, "must be an array");
+            return None;
+        };
+        let item = |(index, value)| Node {
+            value,
+            path: format!("{}[{index}]", node.path),
+        };
+        Some(items.iter().enumerate().map(item).collect())
+    }
+
+    pub(crate) fn string<'v>(&mut self, node: &Node<'v>) -> Option<&'v str> {
+        let string = node.value.as_str();
+        if string.is_none() {
+            self.error(node, "must be a string");
+        }
+        string
+    }
+
+    pub(crate) fn boolean(&mut self, node: &Node<'_>) -> Option<bool> {
+        let boolean = node.value.as_bool();
+        if boolean.is_none() {
+            self.error(node, "must be true or false");
+        }
+        boolean
+    }
+
+    /// A whole number in a range.
+    pub(crate) fn integer<T: TryFrom<u64> + Copy + Into<u64>>(
+        &mut self,
+        node: &Node<'_>,
+        range: RangeInclusive<T>,
+    ) -> Option<T> {
+        let (low, high) = (*range.start(), *range.end());
+        let (low, high): (u64, u64) = (low.into(), high.into());
+        let number = node
+            .value
+            .as_u64()
+            .filter(|number| (low..=high).contains(number))
+            .and_then(|number| T::try_from(number).ok());
+        if number.is_none() {
+            self.error(node, format!("must be a whole number from {low} to {high}"));
+        }
+        number
+    }
+
+    /// A key of 16 bytes as 32 hexadecimal digits.
+    pub(crate) fn key(&mut self, node: &Node<'_>) -> Option<[u8; 16]> {
+        let text = self.string(node)?;
+        let key = (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| u128::from_str_radix(text, 16).ok())
+            .flatten()
+            .map(u128::to_be_bytes);
+        if key.is_none() {
+            self.error(node, "must be 32 hexadecimal digits");
+        }
+        key
+    }
+
+    pub(crate) fn addr(&mut self, node: &Node<'_>) -> Option<Addr> {
+        let addr = self.string(node)?.parse().ok().map(core_addr);
+        if addr.is_none() {
+            self.error(node, "must be an IPv4 or IPv6 address");
+        }
+        addr
+    }
+
+    /// An address with or without a prefix length.
+    pub(crate) fn prefix(&mut self, node: &Node<'_>) -> Option<(Addr, u8)> {
+        let text = self.string(node)?;
+        let (addr, len) = match text.split_once('/') {
+            Some((addr, len)) => (addr, Some(len)),
+            None => (text, None),
+        };
+        let Some(addr) = addr.parse().ok().map(core_addr) else {
+            self.error(node, "must be an IPv4 or IPv6 address, or a prefix of one");
+            return None;
+        };
+        let bits = addr.bits();
+        let len = match len {
+            None => bits,
+            // Digits only: `parse` alone would take "+8".
+            Some(len) => match len
+                .parse()
+                .ok()
+                .filter(|_| len.bytes().all(|b| b.is_ascii_digit()))
+            {
+                Some(len) if len <= bits => len,
+                _ => {
+                    self.error(node, format!("prefix length must be from 0 to {bits}"));
+                    return None;
+                }
+            },
+        };
+        if addr.masked(len) != addr {
+            self.warn(
+                node,
+                format!("has bits set behind its first {len}; they are ignored"),
+            );
+        }
+        Some((addr, len))
+    }
+}
+
+/// The core's form of an address.
+pub(crate) fn core_addr(addr: IpAddr) -> Addr {
+    match addr {
+        IpAddr::V4(addr) => Addr::V4(addr.octets()),
+        IpAddr::V6(addr) => Addr::V6(addr.octets()),
+    }
+}
+
+/// The value as JSON, cut where it is long.
+fn short(value: &Value) -> String {
+    const MOST: usize = 60;
+    let text = value.to_string();
+    if text.chars().count() <= MOST {
+        return text;
+    }
+    text.chars().take(MOST).chain("...".chars()).collect()
+}
+
+/// The known name that an unknown one was probably meant to be: one edit away.
+fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    known.iter().copied().find(|known| one_edit(name, known))
+}
+
+/// Whether one inserted, removed, changed or swapped letter makes the two equal.
+fn one_edit(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let same_start = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same_start..], &b[same_start..]);
+    let same_end = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    match (&a[..a.len() - same_end], &b[..b.len() - same_end]) {
+        ([], []) | ([_], []) | ([], [_]) | ([_], [_]) => true,
+        ([p, q], [r, s]) => p == s && q == r,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits() {
+        for (a, b, expected) in [
+            ("heathy", "healthy", true),
+            ("seeed", "seed", true),
+            ("sede", "seed", true),
+            ("dees", "seed", false),
+            ("sede", "sdee", true),
+            ("prot", "proto", true),
+            ("sort", "port", true),
+            ("ip", "proto", false),
+        ] {
+            assert_eq!(one_edit(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn long_values_are_cut() {
+        let value = Value::String("x".repeat(500));
+        assert!(short(&value).len() < 80);
+    }
+}

@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `forwarding_table.json` (spec 1, "Forwarding table, JSON"), and the fields of version 3 tables
+//! (docs/rows-v3.md).
+
+use crate::checks::{read_checks, read_timing};
+use crate::issue::{quoted, Checked};
+use crate::read::{Node, Object, Reader};
+use glb_core::addr::Addr;
+use glb_core::backend::{Backend, State, MAX_BACKENDS};
+use glb_core::bind::{Bind, Proto};
+use glb_core::rows3::MAX_WEIGHT;
+use glb_core::table::v2::MAX_BINDS;
+use serde_json::Value;
+use std::collections::HashMap;
+
+pub use crate::checks::{Checks, HttpCheck, HttpsCheck, OwnTiming, Timing};
+
+/// A file of tables.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The tables, in the file's order.
+    pub tables: Vec<Table>,
+    /// How the backends are checked.
+    pub healthchecks: Timing,
+    /// The file as it was read, with the fields that this version does not know.
+    pub tree: Value,
+}
+
+/// A table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// How its rows are made.
+    pub rule: Rule,
+    /// Key of the packet hash.
+    pub hash_key: [u8; 16],
+    /// Key of the row hash.
+    pub seed: [u8; 16],
+    /// What leads to it.
+    pub binds: Vec<Bind>,
+    /// Where it leads to.
+    pub backends: Vec<TableBackend>,
+}
+
+impl Table {
+    /// The backends as the row rules see them.
+    #[must_use]
+    pub fn core_backends(&self) -> Vec<Backend> {
+        self.backends.iter().map(|b| b.backend).collect()
+    }
+
+    /// The name, or `#index` where there is none.
+    #[must_use]
+    pub fn label(&self, index: usize) -> String {
+        label(self.name.as_deref(), index)
+    }
+}
+
+fn label(name: Option<&str>, index: usize) -> String {
+    name.map_or_else(|| format!("#{index}"), ToOwned::to_owned)
+}
+
+/// How rows are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// As deployed: two hops, rendezvous.
+    V2,
+    /// This project's: see docs/rows-v3.md.
+    V3 {
+        /// Hops of a row, the first included.
+        hops: u8,
+    },
+}
+
+/// A backend with what only some rules look at.
+#[derive(Debug, Clone)]
+pub struct TableBackend {
+    /// Address, state, health.
+    pub backend: Backend,
+    /// Share of the rows, relative to the other backends. Version 3 only.
+    pub weight: u16,
+    /// What fails together: a rack, a zone. Version 3 only.
+    pub domain: Option<String>,
+    /// How it is checked.
+    pub checks: Checks,
+}
+
+/// Reads and checks a file's text; `file` is what issues call it.
+#[must_use]
+pub fn read(file: &str, text: &str) -> Checked<Config> {
+    let mut reader = Reader::new(file);
+    let Some(tree) = reader.parse(text) else {
+        return reader.finish(None);
+    };
+    let root = Node {
+        value: &tree,
+        path: String::new(),
+    };
+    let parts = read_root(&mut reader, &root);
+    reader.finish(parts.map(|(tables, healthchecks)| Config {
+        tables,
+        healthchecks,
+        tree: tree.clone(),
+    }))
+}
+
+fn read_root(reader: &mut Reader, root: &Node<'_>) -> Option<(Vec<Table>, Timing)> {
+    let root = reader.object(root, &["tables", "healthchecks"])?;
+    let timing = root
+        .get("healthchecks")
+        .map_or(Some(Timing::default()), |node| read_timing(reader, &node));
+    let nodes = reader
+        .required(&root, "tables")
+        .and_then(|node| reader.array(&node))?;
+    if nodes.is_empty() {
+        reader.warn_at("tables", "there is no table: nothing will match");
+    }
+    if nodes.len() >= usize::from(u16::MAX) {
+        reader.error_at("tables", "at most 65534 tables");
+        return None;
+    }
+    let mut across = Across::default();
+    let tables: Vec<Option<Table>> = nodes
+        .iter()
+        .enumerate()
+        .map(|(index, node)| {
+            let name = node.value.get("name").and_then(Value::as_str);
+            reader.in_table(Some(label(name, index)));
+            let table = read_table(reader, node.value);
+            across.check(reader, &label(name, index), node.value, table.as_ref());
+            reader.in_table(None);
+            table
+        })
+        .collect();
+    Some((tables.into_iter().collect::<Option<_>>()?, timing?))
+}
+
+/// What must not be the same in two tables.
+#[derive(Default)]
+struct Across {
+    names: HashMap<String, String>,
+    seeds: HashMap<[u8; 16], String>,
+    binds: HashMap<Bind, String>,
+}
+
+impl Across {
+    fn check(&mut self, reader: &mut Reader, label: &str, tree: &Value, table: Option<&Table>) {
+        let node = |field: &str| Node {
+            value: tree.get(field).unwrap_or(&Value::Null),
+            path: field.to_owned(),
+        };
+        if let Some(name) = tree.get("name").and_then(Value::as_str) {
+            if self
+                .names
+                .insert(name.to_owned(), label.to_owned())
+                .is_some()
+            {
+                reader.error(&node("name"), "another table has this name");
+            }
+        }
+        let Some(table) = table else { return };
+        if let Some(other) = self.seeds.insert(table.seed, label.to_owned()) {
+            let reason = format!("must differ from the seed of table {}", quoted(&other));
+            reader.error(&node("seed"), reason);
+        }
+        for (index, bind) in table.binds.iter().enumerate() {
+            let same = Bind {
+                addr: bind.addr.masked(bind.prefix_len),
+                ..*bind
+            };
+            if let Some(first) = self.binds.get(&same) {
+                let reason = format!(
+                    "is a bind of table {} already, which comes first",
+                    quoted(first)
+                );
+                reader.warn_at(&format!("binds[{index}]"), reason);
+            } else {
+                self.binds.insert(same, label.to_owned());
+            }
+        }
+    }
+}
+
+const TABLE_FIELDS: [&str; 7] = [
+    "name", "version", "hops", "hash_key", "seed", "binds", "backends",
+];
+
+fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
+    let node = Node {
+        value,
+        path: String::new(),
+    };
+    let object = reader.object(&node, &TABLE_FIELDS)?;
+    let name = match object.get("name") {
+        Some(node) => reader.string(&node).map(|name| Some(name.to_owned())),
+        None => {
+            reader.warn_at(
+                "name",
+                "is missing: messages can name this table by its place only",
+            );
+            Some(None)
+        }
+    };
+    let rule = read_rule(reader, &object);
+    let mut key = |field| {
+        reader
+            .required(&object, field)
+            .and_then(|node| reader.key(&node))
+    };
+    let hash_key = key("hash_key");
+    let seed = key("seed");
+    let binds = reader
+        .required(&object, "binds")
+        .and_then(|node| read_binds(reader, &node));
+    let backends = reader
+        .required(&object, "backends")
+        .and_then(|node| read_backends(reader, &node, rule));
+    Some(Table {
+        name: name?,
+        rule: rule?,
+        hash_key: hash_key?,
+        seed: seed?,
+        binds: binds?,
+        backends: backends?,
+    })
+}
+
+/// Hops of a version 3 table that does not say: with three, a backend may come in without filling first
+/// (docs/rows-v3.md).
+const DEFAULT_HOPS: u8 = 3;
+
+fn read_rule(reader: &mut Reader, object: &Object<'_>) -> Option<Rule> {
+    let version = match object.get("version") {
+        Some(node) => reader.integer(&node, 2u8..=3)?,
+        None => 2,
+    };
+    let hops = object.get("hops");
+    if version == 2 {
+        if let Some(node) = hops {
+            reader.error(
+                &node,
+                "needs \"version\": 3; tables of version 2 have two hops",
+            );
+            return None;
+        }
+        return Some(Rule::V2);
+    }
+    let hops = match hops {
+        Some(node) => reader.integer(&node, 2u8..=31)?,
+        None => DEFAULT_HOPS,
+    };
+    Some(Rule::V3 { hops })
+}
+
+fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
+    let items = reader.array(node)?;
+    if items.is_empty() {
+        reader.warn_at(&node.path, "is empty: nothing leads to this table");
+    }
+    if items.len() > MAX_BINDS {
+        let reason = format!(
+            "has {} binds; a table holds at most {MAX_BINDS}",
+            items.len()
+        );
+        reader.error_at(&node.path, reason);
+    }
+    let binds: Vec<_> = items.iter().map(|item| read_bind(reader, item)).collect();
+    binds.into_iter().collect()
+}
+
+fn read_bind(reader: &mut Reader, node: &Node<'_>) -> Option<Bind> {
+    let object = reader.object(node, &["ip", "proto", "port", "port_start", "port_end"])?;
+    let prefix = reader
+        .required(&object, "ip")
+        .and_then(|node| reader.prefix(&node));
+    let proto = reader.required(&object, "proto").and_then(|node| {
+        let proto = match reader.string(&node)? {
+            "tcp" => Some(Proto::Tcp),
+            "udp" => Some(Proto::Udp),
+            _ => None,
+        };
+        if proto.is_none() {
+            reader.error(&node, "must be \"tcp\" or \"udp\"");
+        }
+        proto
+    });
+    let ports = read_ports(reader, &object);
+    let (addr, prefix_len) = prefix?;
+    let (port_start, port_end) = ports?;
+    Some(Bind {
+        addr,
+        prefix_len,
+        proto: proto?,
+        port_start,
+        port_end,
+    })
+}
+
+fn read_ports(reader: &mut Reader, object: &Object<'_>) -> Option<(u16, u16)> {
+    let mut port = |name| {
+        let node = object.get(name)?;
+        Some(reader.integer(&node, 0u16..=u16::MAX))
+    };
+    match (port("port"), port("port_start"), port("port_end")) {
+        (Some(port), None, None) => port.map(|port| (port, port)),
+        (None, Some(start), Some(end)) => {
+            let (start, end) = (start?, end?);
+            if start > end {
+                let node = object.get("port_start")?;
+                reader.error(&node, format!("must not be above port_end, {end}"));
+                return None;
+            }
+            Some((start, end))
+        }
+        (None, None, None) => {
+            reader.error_at(
+                &object.path_of("port"),
+                "is missing, as are port_start and port_end",
+            );
+            None
+        }
+        (None, Some(_), None) => {
+            reader.error_at(
+                &object.path_of("port_end"),
+                "is missing, but port_start is there",
+            );
+            None
+        }
+        (None, None, Some(_)) => {
+            reader.error_at(
+                &object.path_of("port_start"),
+                "is missing, but port_end is there",
+            );
+            None
+        }
+        (Some(_), _, _) => {
+            let reason = "give either port, or port_start and port_end";
+            reader.error_at(&object.path_of("port"), reason);
+            None
+        }
+    }
+}
+
+fn read_backends(
+    reader: &mut Reader,
+    node: &Node<'_>,
+    rule: Option<Rule>,
+) -> Option<Vec<TableBackend>> {
+    let items = reader.array(node)?;
+    if items.len() > MAX_BACKENDS {
+        let reason = format!(
+            "has {} backends; a table holds at most {MAX_BACKENDS}",
+            items.len()
+        );
+        reader.error_at(&node.path, reason);
+    }
+    if items.is_empty() {
+        reader.error_at(
+            &node.path,
+            "is empty: a table needs a backend that is not inactive",
+        );
+        return None;
+    }
+    let backends: Vec<_> = items
+        .iter()
+        .map(|item| read_backend(reader, item, rule))
+        .collect();
+    let backends: Vec<TableBackend> = backends.into_iter().collect::<Option<_>>()?;
+    check_together(reader, node, &backends, rule?);
+    Some(backends)
+}
+
+/// What can only be said of a table's backends together.
+fn check_together(reader: &mut Reader, node: &Node<'_>, backends: &[TableBackend], rule: Rule) {
+    let count = |state| backends.iter().filter(|b| b.backend.state == state).count();
+    let usable = backends.len() - count(State::Inactive);
+    match usable {
+        0 => reader.error_at(
+            &node.path,
+            "all are inactive: a table needs one that is not",
+        ),
+        1 => reader.warn_at(
+            &node.path,
+            "only one is not inactive: connections have no second hop",
+        ),
+        _ => {}
+    }
+    if rule == Rule::V2 && count(State::Draining) + count(State::Filling) > 1 {
+        let reason = "more than one is draining or filling: rows of two hops lose connections then";
+        reader.warn_at(&node.path, reason);
+    }
+    let mut seen: HashMap<Addr, usize> = HashMap::new();
+    for (index, backend) in backends.iter().enumerate() {
+        let path = format!("{}[{index}].ip", node.path);
+        if let Some(first) = seen.insert(backend.backend.addr, index) {
+            let reason = format!("is the address of {}[{first}] already", node.path);
+            match rule {
+                Rule::V2 => reader.warn_at(&path, reason),
+                Rule::V3 { .. } => reader.error_at(&path, reason),
+            }
+        }
+    }
+    let families = |v6| {
+        backends
+            .iter()
+            .filter(move |b| matches!(b.backend.addr, Addr::V6(_)) == v6)
+    };
+    let (v4, v6) = (families(false).count(), families(true).count());
+    if v4 > 0 && v6 > 0 {
+        let reason =
+            "has IPv4 and IPv6 addresses: a proxy cannot pass packets on to the other family";
+        match rule {
+            Rule::V2 => reader.warn_at(&node.path, reason),
+            Rule::V3 { .. } => reader.error_at(&node.path, reason),
+        }
+    }
+    if let Rule::V3 { hops: hops @ 9.. } = rule {
+        if v6 > 0 {
+            let reason = format!("{hops} hops; the packet format has room for 8 IPv6 ones");
+            reader.error_at("hops", reason);
+        }
+    }
+}
+
+const BACKEND_FIELDS: [&str; 6] = ["ip", "state", "healthy", "weight", "domain", "healthchecks"];
+
+fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Option<TableBackend> {
+    let object = reader.object(node, &BACKEND_FIELDS)?;
+    let addr = reader
+        .required(&object, "ip")
+        .and_then(|node| reader.addr(&node));
+    let state = reader.required(&object, "state").and_then(|node| {
+        let state = state_named(reader.string(&node)?);
+        if state.is_none() {
+            let reason = "must be \"active\", \"filling\", \"draining\" or \"inactive\"";
+            reader.error(&node, reason);
+        }
+        state
+    });
+    // Deployed builders take a missing `healthy` for false (spec 1).
+    let healthy = object
+        .get("healthy")
+        .map_or(Some(false), |node| reader.boolean(&node));
+    if rule == Some(Rule::V2) {
+        for field in ["weight", "domain"] {
+            if let Some(node) = object.get(field) {
+                reader.error(&node, "needs \"version\": 3 in the table");
+            }
+        }
+    }
+    let weight = object
+        .get("weight")
+        .map_or(Some(1), |node| reader.integer(&node, 1u16..=MAX_WEIGHT));
+    let domain = match object.get("domain") {
+        Some(node) => {
+            let domain = reader.string(&node);
+            if domain.is_some_and(|domain| domain.len() > 255) {
+                reader.error(&node, "must not be longer than 255 bytes");
+            }
+            domain.map(|domain| Some(domain.to_owned()))
+        }
+        None => Some(None),
+    };
+    let checks = object
+        .get("healthchecks")
+        .map_or(Some(Checks::default()), |node| read_checks(reader, &node));
+    Some(TableBackend {
+        backend: Backend {
+            addr: addr?,
+            state: state?,
+            healthy: healthy?,
+        },
+        weight: weight?,
+        domain: domain?,
+        checks: checks?,
+    })
+}
+
+/// The state's name in the file.
+#[must_use]
+pub fn state_name(state: State) -> &'static str {
+    match state {
+        State::Active => "active",
+        State::Filling => "filling",
+        State::Draining => "draining",
+        State::Inactive => "inactive",
+    }
+}
+
+/// The state with this name in the file.
+#[must_use]
+pub fn state_named(name: &str) -> Option<State> {
+    let all = [
+        State::Active,
+        State::Filling,
+        State::Draining,
+        State::Inactive,
+    ];
+    all.into_iter().find(|state| state_name(*state) == name)
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `director.conf` and `healthcheck.conf`.
+
+use glb_config::{director, healthcheck};
+use glb_core::addr::Addr;
+use glb_core::hash::HashFields;
+
+#[test]
+fn defaults_of_a_director() {
+    let (director, issues) = director::read("d", r#"{"outbound_src_ip": "65.65.65.65"}"#)
+        .into_result()
+        .unwrap();
+    assert_eq!(issues, []);
+    assert_eq!(director.outbound_src_ip, Addr::V4([65; 4]));
+    assert_eq!(director.outbound_gateway_mac, None);
+    assert_eq!(director.hash_fields, HashFields::DEFAULT);
+    assert_eq!(director.alt_hash_fields, None);
+    assert!(director.forward_icmp_ping_responses);
+    assert_eq!(director.statsd_port, 28125);
+}
+
+#[test]
+fn all_settings_of_a_director() {
+    let text = r#"{"outbound_src_ip": "fd00::1", "outbound_gateway_mac": "00:11:22:aa:BB:cc",
+        "hash_fields": {"src_addr": true, "src_port": true, "dst_port": false},
+        "alt_hash_fields": {"dst_addr": true}, "forward_icmp_ping_responses": false, "statsd_port": 1,
+        "lcores": "0-3", "flow_paths": [], "num_worker_queues": 2, "rx_drop_en": true}"#;
+    let (director, issues) = director::read("d", text).into_result().unwrap();
+    assert_eq!(
+        director.outbound_gateway_mac,
+        Some([0, 0x11, 0x22, 0xaa, 0xbb, 0xcc])
+    );
+    assert_eq!(
+        director.hash_fields,
+        HashFields::SRC_ADDR.with(HashFields::SRC_PORT)
+    );
+    assert_eq!(director.alt_hash_fields, Some(HashFields::DST_ADDR));
+    assert!(!director.forward_icmp_ping_responses);
+    let notes: Vec<String> = issues.iter().map(ToString::to_string).collect();
+    assert_eq!(notes.len(), 4);
+    assert_eq!(
+        notes[0],
+        "d: warning: lcores: a setting of the DPDK director; accepted and ignored"
+    );
+}
+
+#[test]
+fn faults_of_a_director() {
+    let cases = [
+        ("{}", "outbound_src_ip: is missing"),
+        (
+            r#"{"outbound_src_ip": "1.2.3.4.5"}"#,
+            r#"outbound_src_ip: "1.2.3.4.5": must be an IPv4 or IPv6 address"#,
+        ),
+        (
+            r#"{"outbound_src_ip": "1.2.3.4", "hash_fields": {}}"#,
+            "hash_fields: {}: at least one field must be true",
+        ),
+        (
+            r#"{"outbound_src_ip": "1.2.3.4", "alt_hash_fields": {"src_addr": false}}"#,
+            r#"alt_hash_fields: {"src_addr":false}: at least one field must be true"#,
+        ),
+        (
+            r#"{"outbound_src_ip": "1.2.3.4", "hash_fields": {"src_addr": 1}}"#,
+            "hash_fields.src_addr: 1: must be true or false",
+        ),
+        (
+            r#"{"outbound_src_ip": "1.2.3.4", "outbound_gateway_mac": "0:1:2:3:4:5"}"#,
+            r#"outbound_gateway_mac: "0:1:2:3:4:5": must be six pairs of hexadecimal digits with colons between"#,
+        ),
+        (
+            r#"{"outbound_src_ip": "1.2.3.4", "statsd_port": 0}"#,
+            "statsd_port: 0: must be a whole number from 1 to 65535",
+        ),
+    ];
+    for (text, message) in cases {
+        let checked = director::read("d", text);
+        assert!(checked.value.is_none(), "{text}");
+        let said: Vec<String> = checked.issues.iter().map(ToString::to_string).collect();
+        assert_eq!(said, [format!("d: {message}")]);
+    }
+}
+
+#[test]
+fn healthcheck_files() {
+    let (config, issues) = healthcheck::read("h", "{}").into_result().unwrap();
+    assert_eq!(issues, []);
+    assert_eq!(
+        config.src.to_str(),
+        Some("/etc/glb/forwarding_table.src.json")
+    );
+    assert_eq!(
+        config.dst.to_str(),
+        Some("/etc/glb/forwarding_table.checked.json")
+    );
+    assert_eq!(config.reload_command, None);
+    let text =
+        r#"{"forwarding_table": {"src": "/a", "dst": "/b"}, "reload_command": "true", "extra": 1}"#;
+    let (config, issues) = healthcheck::read("h", text).into_result().unwrap();
+    assert_eq!(config.src.to_str(), Some("/a"));
+    assert_eq!(config.reload_command.as_deref(), Some("true"));
+    assert_eq!(config.tree["extra"], 1);
+    assert_eq!(
+        issues[0].to_string(),
+        "h: warning: extra: unknown field, ignored"
+    );
+    let same = healthcheck::read("h", r#"{"forwarding_table": {"src": "/a", "dst": "/a"}}"#);
+    assert!(same.value.is_none());
+}

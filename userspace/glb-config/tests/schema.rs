@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The JSON Schemas in spec/ against the readers: both must know the same fields, have the same limits
+//! and name the same values.
+
+use glb_config::{director, healthcheck, tables, Issue};
+use serde_json::{json, Map, Value};
+
+fn schema(name: &str) -> Value {
+    let path = format!(
+        "{}/../../spec/{name}.schema.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A part of the schema, references followed.
+fn resolve<'s>(root: &'s Value, part: &'s Value) -> &'s Value {
+    match part.get("$ref").and_then(Value::as_str) {
+        Some(name) => root.pointer(name.trim_start_matches('#')).unwrap(),
+        None => part,
+    }
+}
+
+/// A value that has every property that the part knows, each good but for what only people can choose.
+fn example(root: &Value, part: &Value, name: &str) -> Value {
+    let part = resolve(root, part);
+    if let Some(forms) = part.get("oneOf").filter(|_| part.get("type").is_none()) {
+        return example(root, forms.as_array().unwrap().last().unwrap(), name);
+    }
+    if let Some(values) = part.get("enum") {
+        return values.as_array().unwrap().last().unwrap().clone();
+    }
+    match part["type"].as_str() {
+        Some("object") => {
+            let properties = part["properties"].as_object().unwrap();
+            let value = |(name, part): (&String, &Value)| (name.clone(), example(root, part, name));
+            Value::Object(properties.iter().map(value).collect::<Map<_, _>>())
+        }
+        Some("array") => json!([example(root, &part["items"], name)]),
+        Some("integer") => part["maximum"].clone(),
+        Some("boolean") => json!(true),
+        Some("string") => match name {
+            "ip" | "outbound_src_ip" => json!("10.0.0.1"),
+            "outbound_gateway_mac" => json!("00:11:22:33:44:55"),
+            "hash_key" | "seed" => json!("00112233445566778899aabbccddeeff"),
+            "http_uri" | "https_uri" => json!("/x"),
+            "http_host" | "https_host" => json!("www.example.net"),
+            "listen" => json!("127.0.0.1:1"),
+            other => json!(other),
+        },
+        // A setting that is accepted and ignored.
+        _ => json!(0),
+    }
+}
+
+fn said(issues: &[Issue]) -> Vec<String> {
+    issues.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_reader_of_tables_knows_what_the_schema_knows() {
+    let schema = schema("forwarding_table");
+    let mut file = example(&schema, &schema, "");
+    // One form of a bind's ports; states that can be used.
+    let table = &mut file["tables"][0];
+    let bind = table["binds"][0].as_object_mut().unwrap();
+    bind.remove("port");
+    let mut second = table["backends"][0].clone();
+    table["backends"][0]["state"] = json!("active");
+    second["ip"] = json!("10.0.0.2");
+    second["state"] = json!("active");
+    table["backends"].as_array_mut().unwrap().push(second);
+    let checked = tables::read("f", &file.to_string());
+    assert_eq!(said(&checked.issues), [] as [String; 0]);
+    // One more than each maximum, one less than each minimum is refused.
+    let mut refused = 0;
+    for (pointer, limits) in [
+        ("/tables/0/hops", "/$defs/table/properties/hops"),
+        ("/tables/0/binds/0/port_end", "/$defs/bindPort"),
+        (
+            "/tables/0/backends/0/weight",
+            "/$defs/backend/properties/weight",
+        ),
+        ("/tables/0/backends/0/healthchecks/tcp", "/$defs/port"),
+        (
+            "/healthchecks/interval_ms",
+            "/$defs/timing/properties/interval_ms",
+        ),
+        (
+            "/healthchecks/timeout_ms",
+            "/$defs/timing/properties/timeout_ms",
+        ),
+        ("/healthchecks/trigger", "/$defs/timing/properties/trigger"),
+        (
+            "/tables/0/backends/0/healthchecks/trigger",
+            "/$defs/timing/properties/trigger",
+        ),
+        (
+            "/tables/0/backends/0/healthchecks/https_status/0",
+            "/$defs/status",
+        ),
+    ] {
+        let limits = schema.pointer(limits).unwrap();
+        let (low, high) = (&limits["minimum"], &limits["maximum"]);
+        for beyond in [low.as_i64().unwrap() - 1, high.as_i64().unwrap() + 1] {
+            let mut bad = file.clone();
+            *bad.pointer_mut(pointer).unwrap() = json!(beyond);
+            let checked = tables::read("f", &bad.to_string());
+            assert_eq!(checked.errors().count(), 1, "{pointer} {beyond}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 18);
+    for (pointer, values) in [
+        (
+            "/tables/0/backends/0/state",
+            "/$defs/backend/properties/state/enum",
+        ),
+        (
+            "/tables/0/binds/0/proto",
+            "/$defs/bind/properties/proto/enum",
+        ),
+    ] {
+        for value in schema.pointer(values).unwrap().as_array().unwrap() {
+            let mut other = file.clone();
+            *other.pointer_mut(pointer).unwrap() = value.clone();
+            assert!(
+                tables::read("f", &other.to_string()).value.is_some(),
+                "{value}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_readers_of_settings_know_what_the_schemas_know() {
+    let schema_of_director = schema("director");
+    let file = example(&schema_of_director, &schema_of_director, "");
+    let checked = director::read("f", &file.to_string());
+    assert!(checked.value.is_some(), "{:?}", checked.issues);
+    assert!(said(&checked.issues)
+        .iter()
+        .all(|said| said.contains("DPDK")));
+    let schema = schema("healthcheck");
+    let file = example(&schema, &schema, "");
+    let checked = healthcheck::read("f", &file.to_string());
+    assert!(checked.value.is_some());
+    assert_eq!(said(&checked.issues), [] as [String; 0]);
+    for name in [
+        "reload_interval_ms",
+        "reload_timeout_ms",
+        "max_down_percent",
+    ] {
+        let limits = &schema["properties"][name];
+        let (low, high) = (&limits["minimum"], &limits["maximum"]);
+        for beyond in [low.as_i64().unwrap() - 1, high.as_i64().unwrap() + 1] {
+            let mut bad = file.clone();
+            bad[name] = json!(beyond);
+            let checked = healthcheck::read("f", &bad.to_string());
+            assert_eq!(checked.errors().count(), 1, "{name} {beyond}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files of tables: what is accepted, and what is said of each fault.
+
+use glb_config::tables::{self, Rule};
+use glb_core::addr::Addr;
+use glb_core::backend::State;
+
+const GOOD: &str = r#"{
+  "tables": [
+    { "name": "api",
+      "hash_key": "12345678901234561234567890123456",
+      "seed": "49a3d861d661ae5ab06ed9326871a2f5",
+      "binds": [
+        {"ip": "1.1.1.1", "proto": "tcp", "port": 80},
+        {"ip": "fd00::/64", "proto": "udp", "port_start": 1, "port_end": 65535} ],
+      "backends": [
+        {"ip": "10.0.0.1", "state": "active", "healthy": true, "healthchecks": {"http": 80, "gue": 19523}},
+        {"ip": "10.0.0.2", "state": "filling"},
+        {"ip": "10.0.0.3", "state": "inactive", "healthy": true} ] } ],
+  "healthchecks": {"interval_ms": 100, "trigger": 1}
+}"#;
+
+#[test]
+fn a_good_file_is_read() {
+    let (config, issues) = tables::read("f.json", GOOD).into_result().unwrap();
+    assert_eq!(issues, []);
+    let table = &config.tables[0];
+    assert_eq!(table.name.as_deref(), Some("api"));
+    assert_eq!(table.rule, Rule::V2);
+    assert_eq!(table.seed[..2], [0x49, 0xa3]);
+    assert_eq!(table.binds[1].prefix_len, 64);
+    assert_eq!(
+        (table.binds[1].port_start, table.binds[1].port_end),
+        (1, 65535)
+    );
+    assert_eq!(table.backends[0].backend.addr, Addr::V4([10, 0, 0, 1]));
+    assert_eq!(table.backends[0].checks.gue, Some(19523));
+    // A missing `healthy` counts as false.
+    assert!(!table.backends[1].backend.healthy);
+    assert_eq!(table.backends[2].backend.state, State::Inactive);
+    assert_eq!(config.healthchecks.interval_ms, 100);
+    assert_eq!(config.healthchecks.timeout_ms, 1000);
+}
+
+#[test]
+fn unknown_fields_are_kept_and_warned_of() {
+    let text = GOOD.replace(
+        r#""healthy": true, "healthchecks""#,
+        r#""heathy": true, "rack": {"row": 7}, "healthchecks""#,
+    );
+    let (config, issues) = tables::read("f.json", &text).into_result().unwrap();
+    let said: Vec<String> = issues.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            r#"f.json: warning: table "api": backends[0].heathy: unknown field, ignored; did you mean "healthy"?"#,
+            r#"f.json: warning: table "api": backends[0].rack: unknown field, ignored"#,
+        ]
+    );
+    assert_eq!(config.tree["tables"][0]["backends"][0]["rack"]["row"], 7);
+}
+
+/// The messages for a file in which one piece of the good one is replaced.
+fn said(from: &str, to: &str) -> Vec<String> {
+    assert!(GOOD.contains(from), "{from}");
+    let checked = tables::read("f.json", &GOOD.replace(from, to));
+    checked.issues.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn each_fault_is_named_with_file_table_field_and_value() {
+    let api = r#"f.json: table "api": "#;
+    let cases = [
+        (
+            "\"12345678901234561234567890123456\"",
+            "\"1234567890123456123456789012345g\"",
+            r#"hash_key: "1234567890123456123456789012345g": must be 32 hexadecimal digits"#,
+        ),
+        (
+            "\"49a3d861d661ae5ab06ed9326871a2f5\"",
+            "\"49a3\"",
+            r#"seed: "49a3": must be 32 hexadecimal digits"#,
+        ),
+        (
+            "\"49a3d861d661ae5ab06ed9326871a2f5\"",
+            "5",
+            "seed: 5: must be a string",
+        ),
+        (
+            "\"1.1.1.1\"",
+            "\"1.1.1.1/33\"",
+            r#"binds[0].ip: "1.1.1.1/33": prefix length must be from 0 to 32"#,
+        ),
+        (
+            "\"1.1.1.1\"",
+            "\"1.1.1\"",
+            r#"binds[0].ip: "1.1.1": must be an IPv4 or IPv6 address, or a prefix of one"#,
+        ),
+        (
+            "\"tcp\"",
+            "\"sctp\"",
+            r#"binds[0].proto: "sctp": must be "tcp" or "udp""#,
+        ),
+        (
+            "\"port\": 80",
+            "\"port\": 65536",
+            "binds[0].port: 65536: must be a whole number from 0 to 65535",
+        ),
+        (
+            "\"port\": 80",
+            "\"port\": \"80\"",
+            r#"binds[0].port: "80": must be a whole number from 0 to 65535"#,
+        ),
+        (
+            ", \"port\": 80",
+            "",
+            "binds[0].port: is missing, as are port_start and port_end",
+        ),
+        (
+            "\"port_end\": 65535",
+            "\"port_end\": 0",
+            "binds[1].port_start: 1: must not be above port_end, 0",
+        ),
+        (
+            ", \"port_end\": 65535",
+            "",
+            "binds[1].port_end: is missing, but port_start is there",
+        ),
+        (
+            "\"10.0.0.1\"",
+            "\"10.0.0.1/32\"",
+            r#"backends[0].ip: "10.0.0.1/32": must be an IPv4 or IPv6 address"#,
+        ),
+        (
+            "\"filling\"",
+            "\"full\"",
+            r#"backends[1].state: "full": must be "active", "filling", "draining" or "inactive""#,
+        ),
+        (
+            "\"healthy\": true, \"h",
+            "\"healthy\": 1, \"h",
+            "backends[0].healthy: 1: must be true or false",
+        ),
+        (
+            "\"http\": 80",
+            "\"http\": 0",
+            "backends[0].healthchecks.http: 0: must be a whole number from 1 to 65535",
+        ),
+        (
+            "\"state\": \"filling\"",
+            "\"state\": \"filling\", \"weight\": 2",
+            r#"backends[1].weight: 2: needs "version": 3 in the table"#,
+        ),
+        (
+            "\"name\": \"api\",",
+            "\"name\": \"api\", \"hops\": 3,",
+            r#"hops: 3: needs "version": 3; tables of version 2 have two hops"#,
+        ),
+        (
+            "\"name\": \"api\",",
+            "\"name\": \"api\", \"version\": 4,",
+            "version: 4: must be a whole number from 2 to 3",
+        ),
+    ];
+    for (from, to, message) in cases {
+        assert_eq!(said(from, to), [format!("{api}{message}")]);
+    }
+    assert_eq!(
+        said("\"trigger\": 1", "\"trigger\": 0"),
+        ["f.json: healthchecks.trigger: 0: must be a whole number from 1 to 1000"]
+    );
+}
+
+#[test]
+fn all_faults_are_reported_at_once() {
+    let text = r#"{"tables": [
+        {"name": "a", "hash_key": "x", "seed": "y", "binds": [{"ip": "z", "proto": "q", "port": -1}],
+         "backends": [{"ip": 5, "state": 6, "healthy": 7}]},
+        {"name": "a", "hash_key": "00000000000000000000000000000000", "binds": 1, "backends": []}, 8],
+        "healthchecks": []}"#;
+    let checked = tables::read("f.json", text);
+    assert!(checked.value.is_none());
+    let fields: Vec<(Option<&str>, &str)> = checked
+        .issues
+        .iter()
+        .map(|issue| (issue.table.as_deref(), issue.field.as_str()))
+        .collect();
+    let (a, none) = (Some("a"), None);
+    assert_eq!(
+        fields,
+        [
+            (none, "healthchecks"),
+            (a, "hash_key"),
+            (a, "seed"),
+            (a, "binds[0].ip"),
+            (a, "binds[0].proto"),
+            (a, "binds[0].port"),
+            (a, "backends[0].ip"),
+            (a, "backends[0].state"),
+            (a, "backends[0].healthy"),
+            (a, "seed"),
+            (a, "binds"),
+            (a, "backends"),
+            (a, "name"),
+            (Some("#2"), ""),
+        ]
+    );
+}
+
+#[test]
+fn too_many_backends_and_binds() {
+    let backend = r#"{"ip": "10.0.0.1", "state": "active", "healthy": true}"#;
+    let backends = vec![backend; 300].join(",");
+    let bind = r#"{"ip": "1.1.1.1", "proto": "tcp", "port": 80}"#;
+    let binds = vec![bind; 257].join(",");
+    let text = format!(
+        r#"{{"tables": [{{"name": "big", "hash_key": "{k}", "seed": "{k}", "binds": [{binds}], "backends": [{backends}]}}]}}"#,
+        k = "0".repeat(32)
+    );
+    let checked = tables::read("f.json", &text);
+    let errors: Vec<String> = checked.errors().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            r#"f.json: table "big": binds: has 257 binds; a table holds at most 256"#,
+            r#"f.json: table "big": backends: has 300 backends; a table holds at most 256"#,
+        ]
+    );
+}
+
+#[test]
+fn no_backend_left_is_an_error_and_one_a_warning() {
+    let all = GOOD
+        .replace("\"active\"", "\"inactive\"")
+        .replace("\"filling\"", "\"inactive\"");
+    let checked = tables::read("f.json", &all);
+    let said: Vec<String> = checked.issues.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [r#"f.json: table "api": backends: all are inactive: a table needs one that is not"#]
+    );
+    let one = tables::read("f.json", &GOOD.replace("\"filling\"", "\"inactive\""));
+    assert!(one.value.is_some());
+    assert!(one.issues[0]
+        .to_string()
+        .contains("only one is not inactive"));
+}
+
+#[test]
+fn two_tables_need_two_seeds() {
+    let second = GOOD.replace("\"api\"", "\"web\"");
+    let text = format!(
+        r#"{{"tables": [{}, {}]}}"#,
+        table_of(GOOD),
+        table_of(&second)
+    );
+    let checked = tables::read("f.json", &text);
+    let errors: Vec<String> = checked.errors().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            r#"f.json: table "web": seed: "49a3d861d661ae5ab06ed9326871a2f5": must differ from the seed of table "api""#
+        ]
+    );
+    assert!(checked
+        .issues
+        .iter()
+        .any(|i| i.reason.contains("a bind of table \"api\" already")));
+}
+
+fn table_of(text: &str) -> String {
+    let tree: serde_json::Value = serde_json::from_str(text).unwrap();
+    tree["tables"][0].to_string()
+}
+
+#[test]
+fn not_json_says_where() {
+    let checked = tables::read("f.json", "{\"tables\": [}");
+    assert_eq!(
+        checked.issues[0].to_string(),
+        "f.json: not JSON: expected value at line 1 column 13"
+    );
+}

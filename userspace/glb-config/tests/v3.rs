@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Version 3 tables: from JSON to rows, to the binary format and back; every fault of a file.
+
+use glb_config::build::{why_not_v2, write_v3};
+use glb_config::compiled::{compile_all, read_bytes, Compiled, Format};
+use glb_config::tables;
+use glb_core::table::v3::{checksum, File, HEADER_LEN, TABLE_HEADER_LEN};
+
+const TEXT: &str = r#"{"tables": [
+  {"name": "old", "hash_key": "000102030405060708090a0b0c0d0e0f", "seed": "00112233445566778899aabbccddeeff",
+   "binds": [{"ip": "1.1.1.1", "proto": "tcp", "port": 80}],
+   "backends": [{"ip": "10.0.0.1", "state": "active", "healthy": true}, {"ip": "10.0.0.2", "state": "draining"}]},
+  {"name": "new", "version": 3, "hops": 4, "hash_key": "000102030405060708090a0b0c0d0e0f", "seed": "ff112233445566778899aabbccddeeff",
+   "binds": [{"ip": "fd00::/8", "proto": "udp", "port_start": 5, "port_end": 9}],
+   "backends": [
+     {"ip": "10.0.0.1", "state": "active", "healthy": true, "domain": "a", "weight": 3},
+     {"ip": "10.0.0.2", "state": "active", "healthy": true, "domain": "b"},
+     {"ip": "10.0.0.3", "state": "inactive", "healthy": true, "domain": "a"},
+     {"ip": "10.0.0.4", "state": "active", "healthy": true},
+     {"ip": "10.0.0.5", "state": "filling", "healthy": true}]}]}"#;
+
+fn compiled() -> Vec<Compiled> {
+    let (config, _) = tables::read("t", TEXT).into_result().unwrap();
+    compile_all(&config, &mut |_| ()).unwrap()
+}
+
+fn binary() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_v3(&compiled(), &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let bytes = binary();
+    let (file, issues) = read_bytes("f", &bytes, &mut |_| ()).into_result().unwrap();
+    assert_eq!(issues, []);
+    assert_eq!(file.format, Format::V3);
+    assert_eq!(file.tables, compiled());
+    assert_eq!(file.tables[1].hops, 4);
+    assert_eq!(file.tables[1].backends[0].domain.as_deref(), Some("a"));
+    let (old, new) = (
+        44 + 2 * 24 + 24 + 3 + 2 * 65536,
+        44 + 5 * 24 + 24 + 4 + 3 + 4 * 65536,
+    );
+    assert_eq!(bytes.len(), 24 + old + new + 8);
+}
+
+#[test]
+fn a_version_2_build_says_why_not() {
+    let (config, _) = tables::read("t", TEXT).into_result().unwrap();
+    let issues = why_not_v2("t.json", &config);
+    assert_eq!(issues.len(), 1);
+    let said = issues[0].to_string();
+    assert!(
+        said.starts_with("t.json: table \"new\": version: 3: cannot be built as format version 2"),
+        "{said}"
+    );
+}
+
+#[test]
+fn each_fault_is_found_and_named() {
+    let good = binary();
+    let first = HEADER_LEN;
+    let backend = first + TABLE_HEADER_LEN;
+    let bind = backend + 2 * 24;
+    let name = bind + 24;
+    let second = name + 3 + 2 * 65536;
+    let domains = second + TABLE_HEADER_LEN + 5 * 24 + 24;
+    let cases = [
+        (0, b'X', "magic: 0x584c4244"),
+        (4, 4, "version: 4"),
+        (8, 0, "length: "),
+        (16, 1, "num_tables: 1"),
+        (20, 1, "table_entries: 65537"),
+        (first, 4, "table 0: rule: 4"),
+        (first + 1, 3, "table 0: hops: 3"),
+        (first + 10, 1, "table 0: reserved: 1"),
+        (backend, 3, "table 0: backend.family [0]: 3"),
+        (backend + 1, 4, "table 0: backend.state [0]: 4"),
+        (backend + 24 + 2, 2, "table 0: backend.health [1]: 2"),
+        (backend + 3, 2, "table 0: reserved [0]: 2"),
+        (backend + 4, 0, "table 0: backend.weight [0]: 0"),
+        (backend + 5, 4, "table 0: backend.weight [0]: 1025"),
+        (backend + 7, 1, "table 0: backend.domain [0]: 511"),
+        (backend + 23, 1, "table 0: backend.address [0]: "),
+        (bind, 9, "table 0: bind.family [0]: 9"),
+        (bind + 1, 33, "table 0: bind.prefix [0]: 33"),
+        (bind + 2, 1, "table 0: bind.proto [0]: 1"),
+        (bind + 3, 1, "table 0: bind.reserved [0]: 1"),
+        (bind + 4, 81, "table 0: bind.ports [0]: 81 to 80"),
+        (name, 0xff, "table 0: name: 0"),
+        (name + 3 + 2 * 9 + 1, 2, "table 0: row.hop [9]: 2"),
+        (domains, 200, "table 1: domain [0]: 4"),
+    ];
+    for (at, byte, message) in cases {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        let summed = bytes.len() - 8;
+        let sum = checksum(&bytes[..summed]).to_le_bytes();
+        bytes[summed..].copy_from_slice(&sum);
+        let said = File::check(&bytes).map(|_| ()).unwrap_err().to_string();
+        assert!(said.starts_with(message), "{said} and not {message}");
+        // Without a new checksum that is what is wrong first, but for the fields before it.
+        bytes[summed..].copy_from_slice(&good[summed..]);
+        let said = File::check(&bytes).map(|_| ()).unwrap_err().to_string();
+        assert!(at < 16 || said.starts_with("checksum: "), "{said}");
+    }
+    for len in 0..HEADER_LEN + 40 {
+        assert!(File::check(&good[..len]).is_err());
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Making the checks.
+
+mod echo;
+mod http;
+mod packet;
+mod tcp;
+mod tls;
+
+use echo::Echo;
+pub(crate) use tls::{server_name, Tls};
+
+use crate::logic::engine::Outcome;
+use crate::logic::plan::{Probe, Target};
+use rustix::io::Errno;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What checks need that lasts longer than one check.
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    echo: Echo,
+}
+
+impl Checker {
+    /// Makes a check, within the target's timeout; how it went, and how long it took.
+    pub(crate) async fn check(
+        &self,
+        target: &Target,
+        tls: Option<Arc<Tls>>,
+    ) -> (Outcome, Duration) {
+        let start = Instant::now();
+        let made = tokio::time::timeout(target.timeout(), self.make(&target.probe, tls));
+        let outcome = made.await.unwrap_or_else(|_| {
+            let ms = target.timing.timeout_ms;
+            Outcome::Bad(format!("no answer within {ms} ms{}", hint(&target.probe)))
+        });
+        (outcome, start.elapsed())
+    }
+
+    async fn make(&self, probe: &Probe, tls: Option<Arc<Tls>>) -> Outcome {
+        let made = match probe {
+            Probe::Tcp(place) => tcp::check(*place).await,
+            Probe::Http(addr, check) => http::check(*addr, check).await,
+            Probe::Https(addr, check) => match tls {
+                Some(tls) => http::check_tls(*addr, check, &tls).await,
+                None => Err(Failure::Unable("TLS is not set up".into())),
+            },
+            Probe::Echo {
+                tunnel,
+                outer,
+                inner,
+            } => self.echo.check(*tunnel, *outer, *inner).await,
+        };
+        match made {
+            Ok(()) => Outcome::Good,
+            Err(Failure::Bad(reason)) => Outcome::Bad(reason),
+            Err(Failure::Unable(reason)) => Outcome::Unable(reason),
+        }
+    }
+}
+
+/// What an operator should look at when there is no answer at all.
+fn hint(probe: &Probe) -> &'static str {
+    match probe {
+        Probe::Echo { outer, inner, .. } if outer.ip() != *inner => {
+            " (is the address on the proxy's tunnel device?)"
+        }
+        Probe::Echo { .. } => " (is the proxy's tunnel up?)",
+        _ => "",
+    }
+}
+
+/// Why a check is not good.
+#[derive(Debug)]
+enum Failure {
+    /// Because of the backend.
+    Bad(String),
+    /// Because of this machine.
+    Unable(String),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if is_ours(&error) {
+            Self::Unable(error.to_string())
+        } else {
+            Self::Bad(error.to_string())
+        }
+    }
+}
+
+/// Whether an error tells of this machine, not of the backend.
+fn is_ours(error: &io::Error) -> bool {
+    const OURS: [Errno; 7] = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+        Errno::PERM,
+        Errno::ACCESS,
+        Errno::ADDRNOTAVAIL,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| OURS.contains(&errno))
+}
+
+/// An error with its causes, unless they say the same again.
+fn with_causes(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !said.contains(&more) {
+            said = format!("{said}: {more}");
+        }
+        cause = error.source();
+    }
+    said
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line.
+
+use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
+use tracing::level_filters::LevelFilter;
+
+/// Checks the proxies of a GLB director and keeps its forwarding table up to date
+///
+/// Reads the operator's table (forwarding_table.src), checks every backend as its "healthchecks" say, and
+/// publishes the table with what was found (forwarding_table.dst, then reload_command). SIGHUP rereads the
+/// configuration and the table. http://127.0.0.1:19520/health tells how things are, /metrics the same for
+/// Prometheus.
+///
+/// Exit status: 0 after SIGTERM or SIGINT, or if --check found no error; 1 on errors in files; 2 on wrong
+/// usage.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Cli {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/glb/healthcheck.conf")]
+    pub(crate) config: PathBuf,
+
+    /// Say what is wrong with the configuration and the table, change nothing, and end
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// How much is logged (GLB_HEALTHCHECK_LOG_DEBUG=1 also stands for debug)
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub(crate) log: Level,
+}
+
+/// Levels of the log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Level {
+    Error,
+    Warn,
+    Info,
+    /// Every result of a check
+    Debug,
+}
+
+impl Level {
+    pub(crate) fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+        }
+    }
+}

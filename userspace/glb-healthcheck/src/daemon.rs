@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The main loop: it carries what the engine decides out into the world, and what happens there back.
+//!
+//! Everything that changes state happens in this one task. Checks, publications and reads of files run
+//! beside it and report by one channel, so nothing is locked and nothing waits for a disk.
+
+use crate::check::{Checker, Tls};
+use crate::logic::engine::{Engine, Outcome, TargetId};
+use crate::logic::event::Event;
+use crate::notify::Notify;
+use crate::publish::PublishError;
+use crate::source::{self, is_error, Loaded, Read, Settings};
+use crate::status::server;
+use crate::status::{Answer, Facts, Page, Publications, SourceState};
+use glb_config::Issue;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{signal, Signal, SignalKind};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep_until, timeout_at};
+
+/// After this time files that were not good are read again, in case they were just being written.
+const READ_AGAIN: Duration = Duration::from_secs(5);
+/// Checks that are due within this time start together: waking up costs more than a check does.
+const TOGETHER: Duration = Duration::from_millis(10);
+/// How long the end waits for a publication that runs.
+const LAST_PUBLICATION: Duration = Duration::from_secs(10);
+
+/// What happened beside the main loop.
+enum Report {
+    Checked(TargetId, Outcome, Duration),
+    Read(Box<Read>),
+    Published(Result<(), PublishError>, Duration),
+}
+
+/// What the daemon starts from.
+pub(crate) struct Start {
+    pub(crate) settings: Settings,
+    pub(crate) loaded: Loaded,
+    /// What is wrong with the files; with errors among them, the table is that of the last run.
+    pub(crate) issues: Vec<Issue>,
+}
+
+/// The daemon.
+pub(crate) struct Daemon {
+    started: Instant,
+    settings: Settings,
+    engine: Engine,
+    checker: Arc<Checker>,
+    tls: Option<Arc<Tls>>,
+    source: SourceState,
+    publications: Publications,
+    notify: Notify,
+    /// When systemd is told next that the main loop runs, if it wants to know.
+    next_alive: Option<Instant>,
+    reports: mpsc::UnboundedSender<Report>,
+    reading: Reading,
+}
+
+/// How far the reading of files is.
+#[derive(Debug, Default)]
+struct Reading {
+    running: bool,
+    /// Somebody asked while a read ran, which may have missed the change.
+    once_more: bool,
+    /// systemd was told of a reload and waits for its end.
+    told: bool,
+    retry: Option<Instant>,
+}
+
+/// Runs until a signal ends it.
+pub(crate) async fn run(start: Start, notify: Notify) -> io::Result<()> {
+    let listen = start.settings.config.listen;
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("can not listen on {listen}: {error}"))
+    })?;
+    let mut signals = Signals::new()?;
+    let (reports, mut reported) = mpsc::unbounded_channel();
+    let (asked, mut questions) = mpsc::channel(server::CONNECTIONS);
+    tokio::spawn(server::serve(listener, asked));
+    let mut daemon = Daemon::new(start, notify, reports);
+    daemon.notify.ready();
+    loop {
+        daemon.act();
+        let now = Instant::now();
+        let wake = daemon.wake_at(now).max(now + TOGETHER);
+        tokio::select! {
+            biased;
+            wish = signals.next() => match wish {
+                Wish::Reload => daemon.reload(),
+                Wish::End => break,
+            },
+            Some((page, sender)) = questions.recv() => daemon.answer(page, sender),
+            Some(report) = reported.recv() => daemon.take_all(report, &mut reported),
+            () = sleep_until(wake.into()) => {}
+        }
+    }
+    daemon.stop(&mut reported).await;
+    Ok(())
+}
+
+/// What the world wants of the daemon.
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    Reload,
+    End,
+}
+
+struct Signals {
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+impl Signals {
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::End,
+            _ = self.interrupt.recv() => Wish::End,
+            _ = self.reload.recv() => Wish::Reload,
+        }
+    }
+}
+
+impl Daemon {
+    fn new(start: Start, notify: Notify, reports: mpsc::UnboundedSender<Report>) -> Self {
+        let now = Instant::now();
+        let config = &start.settings.config;
+        let engine = Engine::new(config.max_down_percent, start.settings.reload_interval());
+        let mut daemon = Self {
+            started: now,
+            engine,
+            settings: start.settings,
+            checker: Arc::default(),
+            tls: start.loaded.tls,
+            source: SourceState::default(),
+            publications: Publications::new(),
+            next_alive: notify.watchdog_period().map(|_| now),
+            notify,
+            reports,
+            reading: Reading::default(),
+        };
+        daemon.note_read(now, start.issues);
+        let events = daemon.engine.load(now, start.loaded.plan);
+        daemon.tell(&events);
+        daemon.tell_status();
+        daemon
+    }
+
+    /// Does all that is due.
+    fn act(&mut self) {
+        let now = Instant::now();
+        for (id, target) in self.engine.due(now) {
+            let (checker, tls) = (self.checker.clone(), self.tls.clone());
+            let reports = self.reports.clone();
+            tokio::spawn(async move {
+                let (outcome, latency) = checker.check(&target, tls).await;
+                tracing::debug!(
+                    kind = target.probe.kind().name(),
+                    target = %target.probe,
+                    ?outcome,
+                    ?latency,
+                    "checked"
+                );
+                // Nobody takes it when the daemon ends.
+                let _ = reports.send(Report::Checked(id, outcome, latency));
+            });
+        }
+        if let Some(publication) = self.engine.publication(now) {
+            tracing::info!("publishing: {}", self.facts(now).summary());
+            let (publisher, reports) = (self.settings.publisher(), self.reports.clone());
+            tokio::spawn(async move {
+                let result = publisher.publish(publication.tree).await;
+                let _ = reports.send(Report::Published(result, now.elapsed()));
+            });
+        }
+        if self.reading.retry.is_some_and(|at| at <= now) {
+            self.reading.retry = None;
+            self.read();
+        }
+        if let (Some(at), Some(period)) = (self.next_alive, self.notify.watchdog_period()) {
+            if at <= now {
+                self.notify.alive();
+                self.next_alive = Some(now + period);
+            }
+        }
+    }
+
+    /// When [`Self::act`] has something to do, unless a report comes before.
+    fn wake_at(&self, now: Instant) -> Instant {
+        /// Of no meaning: there always is a next time to look.
+        const AT_LEAST: Duration = Duration::from_secs(3600);
+        let times = [
+            self.engine.wake_at(now),
+            self.reading.retry,
+            self.next_alive,
+        ];
+        let next = times.into_iter().flatten().min();
+        next.unwrap_or(now + AT_LEAST)
+    }
+
+    /// Takes this report and those that are behind it, so that many results cost one turn of the loop.
+    fn take_all(&mut self, first: Report, reported: &mut mpsc::UnboundedReceiver<Report>) {
+        const AT_MOST: usize = 256;
+        self.take(first);
+        for _ in 1..AT_MOST {
+            match reported.try_recv() {
+                Ok(report) => self.take(report),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn take(&mut self, report: Report) {
+        let now = Instant::now();
+        match report {
+            Report::Checked(id, outcome, latency) => {
+                let events = self.engine.result(now, id, outcome, latency);
+                if !events.is_empty() {
+                    self.tell(&events);
+                    self.tell_status();
+                }
+            }
+            Report::Published(result, took) => {
+                self.engine.published(result.is_ok());
+                match &result {
+                    Ok(()) => tracing::info!("published, in {took:.0?}"),
+                    // A failure that goes on is not told at every try.
+                    Err(error) if self.publications.last_error == Some(error.to_string()) => {}
+                    Err(error) => tracing::error!("the table could not be published: {error}"),
+                }
+                self.publications.note(now, took, &result);
+                self.tell_status();
+            }
+            Report::Read(read) => self.take_read(now, *read),
+        }
+    }
+
+    /// Somebody asks for the files to be read again.
+    fn reload(&mut self) {
+        tracing::info!("reading the configuration and the table again");
+        self.notify.reloading();
+        self.reading.told = true;
+        self.read();
+    }
+
+    fn read(&mut self) {
+        if self.reading.running {
+            self.reading.once_more = true;
+            return;
+        }
+        self.reading.running = true;
+        let (file, reports) = (self.settings.file.clone(), self.reports.clone());
+        tokio::task::spawn_blocking(move || {
+            let read = Box::new(source::read(&file));
+            let _ = reports.send(Report::Read(read));
+        });
+    }
+
+    fn take_read(&mut self, now: Instant, read: Read) {
+        self.reading.running = false;
+        if std::mem::take(&mut self.reading.once_more) {
+            self.read();
+            return;
+        }
+        self.note_read(now, read.issues);
+        match (read.settings, read.loaded) {
+            (Some(settings), Some(loaded)) => self.apply(now, settings, loaded),
+            _ => tracing::error!("the last good table stays in use"),
+        }
+        if std::mem::take(&mut self.reading.told) {
+            self.notify.ready();
+        }
+        self.tell_status();
+    }
+
+    fn apply(&mut self, now: Instant, settings: Settings, loaded: Loaded) {
+        if settings.config.listen != self.settings.config.listen {
+            tracing::warn!("listen has changed: that takes a restart");
+        }
+        let percent = settings.config.max_down_percent;
+        self.engine.configure(percent, settings.reload_interval());
+        self.settings = settings;
+        self.tls = loaded.tls;
+        let events = self.engine.load(now, loaded.plan);
+        self.tell(&events);
+    }
+
+    /// Keeps and tells what is wrong with the files.
+    fn note_read(&mut self, now: Instant, issues: Vec<Issue>) {
+        let bad = issues.iter().any(is_error);
+        if bad {
+            self.source.bad_reads += 1;
+            self.reading.retry = Some(now + READ_AGAIN);
+        } else {
+            self.source.good_reads += 1;
+            self.reading.retry = None;
+        }
+        if issues != self.source.issues {
+            for issue in &issues {
+                if is_error(issue) {
+                    tracing::error!("{issue}");
+                } else {
+                    tracing::warn!("{issue}");
+                }
+            }
+        }
+        self.source.issues = issues;
+    }
+
+    fn tell(&self, events: &[Event]) {
+        for event in events {
+            if event.is_good() {
+                tracing::info!("{event}");
+            } else {
+                tracing::warn!("{event}");
+            }
+        }
+    }
+
+    fn tell_status(&mut self) {
+        let summary = self.facts(Instant::now()).summary();
+        self.notify.status(summary);
+    }
+
+    fn facts(&self, now: Instant) -> Facts<'_> {
+        Facts {
+            now,
+            started: self.started,
+            settings: &self.settings,
+            engine: &self.engine,
+            source: &self.source,
+            publications: &self.publications,
+        }
+    }
+
+    fn answer(&self, page: Page, answer: oneshot::Sender<Answer>) {
+        // Whoever asked may have gone.
+        let _ = answer.send(self.facts(Instant::now()).page(page));
+    }
+
+    /// Lets a publication that runs come to its end: a director should not be left half way.
+    async fn stop(&mut self, reported: &mut mpsc::UnboundedReceiver<Report>) {
+        tracing::info!("stopping");
+        self.notify.stopping();
+        let end = Instant::now() + LAST_PUBLICATION;
+        while self.engine.is_publishing() {
+            match timeout_at(end.into(), reported.recv()).await {
+                Ok(Some(report @ Report::Published(..))) => self.take(report),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is decided, apart from how it is carried out.
+//!
+//! Nothing here reads a clock, a file or a socket: time is a parameter (always monotonic, so a step of the
+//! machine's clock can not be seen), results of checks are given, and what is to be done is returned. So a
+//! day of flapping backends is simulated in milliseconds.
+
+mod damper;
+pub(crate) mod engine;
+pub(crate) mod event;
+mod gate;
+mod hold;
+mod pace;
+pub(crate) mod plan;
+#[cfg(test)]
+mod simulation;
+pub(crate) mod stats;

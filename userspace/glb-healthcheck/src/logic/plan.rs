@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is to be checked, made from the operator's tables.
+
+use glb_config::tables::{Config, HttpCheck, HttpsCheck, Table, TableBackend, Timing};
+use glb_core::addr::Addr;
+use glb_core::backend::State;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an ICMP echo is wrapped on its way to the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Tunnel {
+    /// GUE with GLB's private data, as directors send it.
+    Gue,
+    /// GRE with a key in FOU, which fleets used before.
+    Fou,
+}
+
+/// A question to a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Probe {
+    /// Whether it takes a connection.
+    Tcp(SocketAddr),
+    /// Whether a web server gives a good answer.
+    Http(IpAddr, HttpCheck),
+    /// The same over TLS.
+    Https(IpAddr, HttpsCheck),
+    /// Whether `inner` answers an echo that comes through the tunnel at `outer`.
+    Echo {
+        tunnel: Tunnel,
+        outer: SocketAddr,
+        inner: IpAddr,
+    },
+}
+
+/// Kinds of probes, which statistics are kept by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tcp,
+    Http,
+    Https,
+    Gue,
+    GueVip,
+    Fou,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Tcp,
+        Self::Http,
+        Self::Https,
+        Self::Gue,
+        Self::GueVip,
+        Self::Fou,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Gue => "gue",
+            Self::GueVip => "gue_vip",
+            Self::Fou => "fou",
+        }
+    }
+}
+
+impl Probe {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Tcp(_) => Kind::Tcp,
+            Self::Http(..) => Kind::Http,
+            Self::Https(..) => Kind::Https,
+            Self::Echo {
+                tunnel: Tunnel::Fou,
+                ..
+            } => Kind::Fou,
+            Self::Echo { outer, inner, .. } if outer.ip() == *inner => Kind::Gue,
+            Self::Echo { .. } => Kind::GueVip,
+        }
+    }
+}
+
+/// What is asked, without the kind.
+impl fmt::Display for Probe {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let http = |out: &mut fmt::Formatter<'_>, addr: IpAddr, check: &HttpCheck| {
+            let place = SocketAddr::new(addr, check.port);
+            match &check.host {
+                Some(host) => write!(out, "{place}{} as {host}", check.uri),
+                None => write!(out, "{place}{}", check.uri),
+            }
+        };
+        match self {
+            Self::Tcp(place) => write!(out, "{place}"),
+            Self::Http(addr, check) => http(out, *addr, check),
+            Self::Https(addr, check) => http(out, *addr, &check.http),
+            Self::Echo { outer, inner, .. } if outer.ip() == *inner => write!(out, "{outer}"),
+            Self::Echo { outer, inner, .. } => write!(out, "{inner} through {outer}"),
+        }
+    }
+}
+
+/// A question and how often it is asked. Equal ones are asked once, however many tables have them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Target {
+    pub(crate) probe: Probe,
+    pub(crate) timing: Timing,
+}
+
+impl Target {
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_millis(self.timing.interval_ms)
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timing.timeout_ms)
+    }
+}
+
+/// A backend of a table.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedBackend {
+    pub(crate) addr: IpAddr,
+    pub(crate) state: State,
+    /// Positions in [`Plan::targets`].
+    pub(crate) targets: Vec<usize>,
+}
+
+/// A table.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedTable {
+    pub(crate) name: String,
+    pub(crate) backends: Vec<PlannedBackend>,
+}
+
+impl PlannedTable {
+    /// How many backends take part: the share that may be marked down is one of these.
+    pub(crate) fn usable(&self) -> usize {
+        let usable = |b: &&PlannedBackend| b.state != State::Inactive;
+        self.backends.iter().filter(usable).count()
+    }
+}
+
+/// All that is to be checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) targets: Vec<Arc<Target>>,
+    pub(crate) tables: Vec<PlannedTable>,
+    /// The operator's file, which the results are written into.
+    pub(crate) tree: Value,
+}
+
+impl Plan {
+    pub(crate) fn new(config: Config) -> Self {
+        let mut targets = Targets::default();
+        let tables = config.tables.iter().enumerate().map(|(index, table)| {
+            let backends = table.backends.iter().map(|backend| PlannedBackend {
+                addr: ip(backend.backend.addr),
+                state: backend.backend.state,
+                targets: probes(table, backend)
+                    .into_iter()
+                    .map(|probe| {
+                        let timing = backend.checks.timing.or(&config.healthchecks);
+                        targets.position(Target { probe, timing })
+                    })
+                    .collect(),
+            });
+            PlannedTable {
+                name: table.name.clone().unwrap_or_else(|| format!("#{index}")),
+                backends: backends.collect(),
+            }
+        });
+        let tables = tables.collect();
+        Self {
+            targets: targets.list,
+            tables,
+            tree: config.tree,
+        }
+    }
+
+    /// The operator's file with `healthy` in each backend; all else is as it was.
+    pub(crate) fn with_health(&self, healthy: &[Vec<bool>]) -> Value {
+        let mut tree = self.tree.clone();
+        for (table, healthy) in healthy.iter().enumerate() {
+            let backends = tree["tables"][table]["backends"].as_array_mut();
+            for (backend, healthy) in backends.into_iter().flatten().zip(healthy) {
+                backend["healthy"] = Value::Bool(*healthy);
+            }
+        }
+        tree
+    }
+}
+
+/// Targets, each once.
+#[derive(Default)]
+struct Targets {
+    list: Vec<Arc<Target>>,
+    positions: HashMap<Arc<Target>, usize>,
+}
+
+impl Targets {
+    fn position(&mut self, target: Target) -> usize {
+        let target = Arc::new(target);
+        let next = self.list.len();
+        let position = *self.positions.entry(target.clone()).or_insert(next);
+        if position == next {
+            self.list.push(target);
+        }
+        position
+    }
+}
+
+/// What is asked of a backend; nothing of an inactive one.
+fn probes(table: &Table, backend: &TableBackend) -> Vec<Probe> {
+    if backend.backend.state == State::Inactive {
+        return Vec::new();
+    }
+    let addr = ip(backend.backend.addr);
+    let checks = &backend.checks;
+    let at = |port| SocketAddr::new(addr, port);
+    let mut probes = Vec::new();
+    probes.extend(checks.http.clone().map(|check| Probe::Http(addr, check)));
+    probes.extend(checks.https.clone().map(|check| Probe::Https(addr, check)));
+    probes.extend(checks.tcp.map(|port| Probe::Tcp(at(port))));
+    let echo = |tunnel, port, inner| Probe::Echo {
+        tunnel,
+        outer: at(port),
+        inner,
+    };
+    if let Some(port) = checks.gue {
+        probes.push(echo(Tunnel::Gue, port, addr));
+        if checks.gue_vip {
+            let vips = vips(table).filter(|vip| *vip != addr);
+            probes.extend(vips.map(|vip| echo(Tunnel::Gue, port, vip)));
+        }
+    }
+    probes.extend(checks.fou.map(|port| echo(Tunnel::Fou, port, addr)));
+    probes
+}
+
+/// The addresses that a table is bound to. A prefix has no address that must answer.
+fn vips(table: &Table) -> impl Iterator<Item = IpAddr> {
+    let mut vips: Vec<IpAddr> = Vec::new();
+    for bind in &table.binds {
+        let vip = ip(bind.addr);
+        if bind.prefix_len == bind.addr.bits() && !vips.contains(&vip) {
+            vips.push(vip);
+        }
+    }
+    vips.into_iter()
+}
+
+fn ip(addr: Addr) -> IpAddr {
+    match addr {
+        Addr::V4(bytes) => bytes.into(),
+        Addr::V6(bytes) => bytes.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(text: &str) -> Plan {
+        let checked = glb_config::tables::read("f", text);
+        Plan::new(checked.into_result().expect("a good file").0)
+    }
+
+    fn text(backends: &str) -> String {
+        format!(
+            r#"{{"tables": [
+            {{"name": "a", "hash_key": "12345678901234561234567890123456", "seed": "49a3d861d661ae5ab06ed9326871a2f5",
+              "binds": [{{"ip": "9.9.9.9", "proto": "tcp", "port": 80, "note": "kept"}},
+                        {{"ip": "9.9.9.9", "proto": "tcp", "port": 443}},
+                        {{"ip": "fd00::9", "proto": "tcp", "port": 80}},
+                        {{"ip": "8.8.8.0/24", "proto": "tcp", "port": 80}}], "backends": {backends}}},
+            {{"name": "b", "hash_key": "12345678901234561234567890123456", "seed": "59a3d861d661ae5ab06ed9326871a2f5",
+              "binds": [], "backends": {backends}}}], "owner": {{"team": "edge"}}}}"#
+        )
+    }
+
+    fn said(plan: &Plan) -> Vec<String> {
+        let said = |t: &Arc<Target>| format!("{} {}", t.probe.kind().name(), t.probe);
+        plan.targets.iter().map(said).collect()
+    }
+
+    #[test]
+    fn targets_are_unique_and_inactive_backends_have_none() {
+        let plan = plan(&text(
+            r#"[{"ip": "1.1.1.1", "state": "active", "healthchecks": {"http": 80, "gue": 19523, "gue_vip": true}},
+                {"ip": "1.1.1.2", "state": "draining", "healthchecks": {"tcp": 22, "fou": 9523, "https": 443, "https_host": "h"}},
+                {"ip": "1.1.1.3", "state": "inactive", "healthchecks": {"http": 80}},
+                {"ip": "1.1.1.4", "state": "filling"}]"#,
+        ));
+        assert_eq!(
+            said(&plan),
+            [
+                "http 1.1.1.1:80/",
+                "gue 1.1.1.1:19523",
+                "gue_vip 9.9.9.9 through 1.1.1.1:19523",
+                "gue_vip fd00::9 through 1.1.1.1:19523",
+                "https 1.1.1.2:443/ as h",
+                "tcp 1.1.1.2:22",
+                "fou 1.1.1.2:9523",
+            ]
+        );
+        let of = |table: &PlannedTable| -> Vec<Vec<usize>> {
+            table.backends.iter().map(|b| b.targets.clone()).collect()
+        };
+        assert_eq!(
+            of(&plan.tables[0]),
+            [vec![0, 1, 2, 3], vec![4, 5, 6], vec![], vec![]]
+        );
+        // The second table has no VIP to ask for, and shares the others.
+        assert_eq!(
+            of(&plan.tables[1]),
+            [vec![0, 1], vec![4, 5, 6], vec![], vec![]]
+        );
+        assert_eq!(plan.tables[0].usable(), 3);
+    }
+
+    #[test]
+    fn what_is_written_differs_in_health_alone() {
+        let text = text(
+            r#"[{"zone": "z1", "healthy": false, "ip": "1.1.1.1", "state": "active"}, {"ip": "1.1.1.2", "state": "active", "x": [1]}]"#,
+        );
+        let plan = plan(&text);
+        let written = plan.with_health(&[vec![true, false], vec![false, true]]);
+        let mut expected: Value = serde_json::from_str(&text).unwrap();
+        for (table, backend, healthy) in [(0, 0, true), (0, 1, false), (1, 0, false), (1, 1, true)]
+        {
+            expected["tables"][table]["backends"][backend]["healthy"] = healthy.into();
+        }
+        // As text, so that the order of the fields counts, too.
+        assert_eq!(written.to_string(), expected.to_string());
+        assert!(written.to_string().contains(r#""note":"kept""#));
+    }
+
+    #[test]
+    fn own_timing_makes_a_target_of_its_own() {
+        let mut text =
+            text(r#"[{"ip": "1.1.1.1", "state": "active", "healthchecks": {"tcp": 22}}]"#);
+        let last = text.rfind(r#"{"tcp": 22}"#).unwrap();
+        text.replace_range(
+            last..,
+            &text[last..].replacen("22", r#"22, "interval_ms": 100"#, 1),
+        );
+        let plan = plan(&text);
+        let intervals: Vec<_> = plan
+            .targets
+            .iter()
+            .map(|t| t.interval().as_millis())
+            .collect();
+        assert_eq!(intervals, [2000, 100]);
+    }
+}

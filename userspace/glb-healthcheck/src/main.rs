@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glb-healthcheck`: checks the proxies of a GLB director and keeps its forwarding table up to date.
+//!
+//! * [`source`] reads the operator's files
+//! * [`logic`] decides: what is checked when, what results mean, what is published when
+//! * [`check`] makes the checks
+//! * [`publish`] brings the table to the director
+//! * [`status`] tells how things are
+//! * [`daemon`] joins them
+
+mod check;
+mod cli;
+mod daemon;
+mod histogram;
+mod logic;
+mod notify;
+mod publish;
+mod source;
+mod status;
+
+use clap::Parser;
+use cli::{Cli, Level};
+use daemon::Start;
+use glb_config::Issue;
+use notify::Notify;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use source::{is_error, Loaded, Settings};
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let read = source::read(&cli.config);
+    if cli.check {
+        return check(&read);
+    }
+    let Some(settings) = read.settings else {
+        print(&read.issues);
+        return ExitCode::FAILURE;
+    };
+    let mut issues = read.issues;
+    let Some(loaded) = read.loaded.or_else(|| last_good(&settings, &mut issues)) else {
+        print(&issues);
+        return ExitCode::FAILURE;
+    };
+    log_to_stderr(cli.log);
+    let start = Start {
+        settings,
+        loaded,
+        issues,
+    };
+    match run(start) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(start: Start) -> std::io::Result<()> {
+    allow_many_descriptors();
+    // One thread: checks wait much and compute little, and nothing needs locks against itself.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // As a task: what runs in `block_on` itself is woken through the kernel, each time.
+    let daemon = runtime.spawn(daemon::run(start, Notify::from_env()));
+    let result = runtime.block_on(daemon).map_err(std::io::Error::other)?;
+    // Checks that hang are not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+fn check(read: &source::Read) -> ExitCode {
+    print(&read.issues);
+    let (Some(_), Some(Loaded { plan, .. })) = (&read.settings, &read.loaded) else {
+        return ExitCode::FAILURE;
+    };
+    let backends: usize = plan.tables.iter().map(|table| table.backends.len()).sum();
+    println!(
+        "good: {} tables, {backends} backends, {} targets to check",
+        plan.tables.len(),
+        plan.targets.len()
+    );
+    ExitCode::SUCCESS
+}
+
+/// The table of the last run, for when the operator's can not be used: to go on with it is better than to
+/// leave the director without checks.
+fn last_good(settings: &Settings, issues: &mut Vec<Issue>) -> Option<Loaded> {
+    let dst: &Path = &settings.config.dst;
+    if !dst.exists() {
+        return None;
+    }
+    let (loaded, more) = source::read_table(dst, settings);
+    if loaded.is_none() {
+        issues.extend(more.into_iter().filter(is_error));
+    }
+    loaded
+}
+
+fn print(issues: &[Issue]) {
+    for issue in issues {
+        eprintln!("{issue}");
+    }
+}
+
+fn log_to_stderr(level: Level) {
+    let debug = std::env::var_os("GLB_HEALTHCHECK_LOG_DEBUG").is_some_and(|value| value == "1");
+    let level = if debug { Level::Debug } else { level };
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level.filter())
+        .with_target(false);
+    // The journal has its own clock.
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.without_time().init();
+    } else {
+        log.init();
+    }
+}
+
+/// Each check that runs holds a descriptor, and the usual limit of 1,024 is for programs that use select(2).
+fn allow_many_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(
+            "the limit of descriptors stays at {:?}: {error}",
+            limit.current
+        );
+    }
+}

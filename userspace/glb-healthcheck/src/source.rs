@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reading the configuration and the operator's table, with all that is wrong in both at once.
+
+use crate::check::server_name;
+use crate::check::Tls;
+use crate::logic::plan::{Plan, Probe};
+use crate::publish::{FileAndCommand, Publisher};
+use glb_config::healthcheck::{self, Healthcheck, DEFAULT_RELOAD_COMMAND};
+use glb_config::{tables, Checked, Issue, Severity};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What `healthcheck.conf` says.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) file: PathBuf,
+    pub(crate) config: Healthcheck,
+}
+
+impl Settings {
+    pub(crate) fn publisher(&self) -> Publisher {
+        let command = self.config.reload_command.as_deref();
+        Publisher::FileAndCommand(FileAndCommand {
+            dst: self.config.dst.clone(),
+            command: command.unwrap_or(DEFAULT_RELOAD_COMMAND).to_owned(),
+            timeout: Duration::from_millis(self.config.reload_timeout_ms),
+        })
+    }
+
+    pub(crate) fn reload_interval(&self) -> Duration {
+        Duration::from_millis(self.config.reload_interval_ms)
+    }
+}
+
+/// A plan with what its checks need.
+pub(crate) struct Loaded {
+    pub(crate) plan: Plan,
+    /// Nothing where there is no HTTPS check.
+    pub(crate) tls: Option<Arc<Tls>>,
+}
+
+/// What came of reading both files.
+pub(crate) struct Read {
+    pub(crate) settings: Option<Settings>,
+    pub(crate) loaded: Option<Loaded>,
+    pub(crate) issues: Vec<Issue>,
+}
+
+/// Reads the configuration and the table that it names. A fault in one does not keep the other's from being
+/// found.
+pub(crate) fn read(file: &Path) -> Read {
+    let name = file.display().to_string();
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            return Read {
+                settings: None,
+                loaded: None,
+                issues: vec![issue(file, "", &reason(&error))],
+            };
+        }
+    };
+    let Checked { value, mut issues } = healthcheck::read(&name, &text);
+    let settings = value.map(|config| Settings {
+        file: file.to_owned(),
+        config,
+    });
+    let loaded = match &settings {
+        Some(settings) => {
+            let (loaded, more) = read_table(&settings.config.src, settings);
+            issues.extend(more);
+            loaded
+        }
+        None => {
+            if let Some(src) = healthcheck::src_of(&text) {
+                issues.extend(table(&src).issues);
+            }
+            None
+        }
+    };
+    Read {
+        settings,
+        loaded,
+        issues,
+    }
+}
+
+/// Reads a table, the operator's or one that was published before.
+pub(crate) fn read_table(path: &Path, settings: &Settings) -> (Option<Loaded>, Vec<Issue>) {
+    let Checked { value, mut issues } = table(path);
+    let Some(plan) = value.map(Plan::new) else {
+        return (None, issues);
+    };
+    let (mut any, mut verify) = (false, false);
+    for target in &plan.targets {
+        if let Probe::Https(addr, check) = &target.probe {
+            any = true;
+            verify |= check.verify;
+            if let Err(reason) = server_name(*addr, check) {
+                issues.push(issue(path, "https_host", &reason));
+            }
+        }
+    }
+    let ca_file = &settings.config.https_ca_file;
+    let tls = match any.then(|| Tls::new(verify.then_some(ca_file.as_path()))) {
+        Some(Err(reason)) => {
+            let reason = format!("{}: {reason}", ca_file.display());
+            issues.push(issue(&settings.file, "https_ca_file", &reason));
+            None
+        }
+        Some(Ok(tls)) => Some(Arc::new(tls)),
+        None => None,
+    };
+    if issues.iter().any(is_error) {
+        return (None, issues);
+    }
+    (Some(Loaded { plan, tls }), issues)
+}
+
+fn table(path: &Path) -> Checked<tables::Config> {
+    match fs::read_to_string(path) {
+        Ok(text) => tables::read(&path.display().to_string(), &text),
+        Err(error) => Checked {
+            value: None,
+            issues: vec![issue(path, "", &reason(&error))],
+        },
+    }
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::InvalidData => "is not UTF-8, so not JSON".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn issue(file: &Path, field: &str, reason: &str) -> Issue {
+    Issue {
+        severity: Severity::Error,
+        file: file.display().to_string(),
+        table: None,
+        field: field.to_owned(),
+        value: None,
+        reason: reason.to_owned(),
+    }
+}
+
+pub(crate) fn is_error(issue: &Issue) -> bool {
+    issue.severity == Severity::Error
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/health`: how the daemon and the backends are, as JSON.
+//!
+//! The status is 503 only until the first table is published. Afterwards it is 200 even if something is
+//! wrong: a supervisor that restarted the daemon over a mistake in a file would make things worse. What is
+//! wrong is in `problems`.
+
+use super::{Answer, Facts};
+use crate::logic::engine::Watched;
+use crate::logic::event::Mark;
+use crate::logic::plan::PlannedBackend;
+use glb_config::tables::state_name;
+use serde_json::{json, Value};
+
+impl Facts<'_> {
+    pub(super) fn health(&self) -> Answer {
+        let problems = self.problems();
+        let never = self.publications.last_good.is_none();
+        let status = match (never, problems.is_empty()) {
+            (true, _) => "starting",
+            (false, true) => "ok",
+            (false, false) => "degraded",
+        };
+        let tables: Vec<Value> = self
+            .engine
+            .tables()
+            .map(|(table, marks)| {
+                let backends = table.backends.iter().zip(marks);
+                let backends = backends.map(|(backend, mark)| self.backend(backend, *mark));
+                json!({"name": table.name, "backends": backends.collect::<Vec<_>>()})
+            })
+            .collect();
+        let settings = &self.settings.config;
+        let body = json!({
+            "status": status,
+            "problems": problems,
+            "uptime_seconds": self.age(self.started),
+            "source": {
+                "file": settings.src,
+                "table_age_seconds": self.engine.current().map(|current| self.age(current.loaded)),
+                "issues": self.source.issues.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            },
+            "published": {
+                "file": settings.dst,
+                "current": self.engine.is_published(),
+                "running": self.engine.is_publishing(),
+                "last_success_age_seconds": self.publications.last_good.map(|at| self.age(at)),
+                "last_error": self.publications.last_error,
+            },
+            "tables": tables,
+        });
+        Answer {
+            status: if never { 503 } else { 200 },
+            content_type: "application/json",
+            body: format!("{body:#}\n"),
+        }
+    }
+
+    fn backend(&self, backend: &PlannedBackend, mark: Mark) -> Value {
+        let checks = backend.targets.iter();
+        let checks = checks.filter_map(|position| self.engine.target(*position));
+        let mut value = json!({
+            "ip": backend.addr.to_string(),
+            "state": state_name(backend.state),
+            "healthy": mark.healthy,
+            "checks": checks.map(|watched| self.check(watched)).collect::<Vec<_>>(),
+        });
+        if mark.is_held() {
+            value["held_up"] = true.into();
+        }
+        value
+    }
+
+    fn check(&self, watched: &Watched) -> Value {
+        let probe = &watched.target.probe;
+        let mut value = json!({
+            "kind": probe.kind().name(),
+            "target": probe.to_string(),
+            "healthy": watched.damper.believed(),
+            "opposite_results": watched.damper.opposite(),
+        });
+        if let Some(last) = &watched.last {
+            value["last_age_seconds"] = self.age(last.at).into();
+            value["last_latency_seconds"] = last.latency.as_secs_f64().into();
+            if let Some(reason) = last.outcome.reason() {
+                value["last_failure"] = reason.into();
+            }
+        }
+        value
+    }
+}

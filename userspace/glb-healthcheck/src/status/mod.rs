@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the daemon tells of itself: pages for people, scripts and Prometheus.
+
+mod health;
+mod kernel;
+mod metrics;
+pub(crate) mod server;
+mod text;
+mod vars;
+
+use crate::histogram::Histogram;
+use crate::logic::engine::{Engine, Outcome};
+use crate::publish::PublishError;
+use crate::source::{is_error, Settings};
+use glb_config::Issue;
+use std::time::{Duration, Instant};
+
+/// The pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    Health,
+    Vars,
+    Metrics,
+}
+
+/// A page as it is sent.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: String,
+}
+
+/// What came of reading the operator's files.
+#[derive(Debug, Default)]
+pub(crate) struct SourceState {
+    pub(crate) good_reads: u64,
+    pub(crate) bad_reads: u64,
+    /// What was wrong the last time.
+    pub(crate) issues: Vec<Issue>,
+}
+
+/// What came of publications.
+#[derive(Debug)]
+pub(crate) struct Publications {
+    /// By the order of [`PublishError::OUTCOMES`].
+    pub(crate) outcomes: [u64; PublishError::OUTCOMES.len()],
+    pub(crate) last_error: Option<String>,
+    pub(crate) last_good: Option<Instant>,
+    pub(crate) time: Histogram,
+}
+
+impl Publications {
+    pub(crate) fn new() -> Self {
+        Self {
+            outcomes: Default::default(),
+            last_error: None,
+            last_good: None,
+            time: Histogram::new(crate::histogram::OF_RELOADS),
+        }
+    }
+
+    pub(crate) fn note(&mut self, now: Instant, took: Duration, result: &Result<(), PublishError>) {
+        let outcome = match result {
+            Ok(()) => PublishError::OUTCOMES[0],
+            Err(error) => error.outcome(),
+        };
+        for (name, count) in PublishError::OUTCOMES.iter().zip(&mut self.outcomes) {
+            *count += u64::from(*name == outcome);
+        }
+        self.time.observe(took);
+        match result {
+            Ok(()) => {
+                self.last_good = Some(now);
+                self.last_error = None;
+            }
+            Err(error) => self.last_error = Some(error.to_string()),
+        }
+    }
+}
+
+/// All that pages are made from.
+pub(crate) struct Facts<'a> {
+    pub(crate) now: Instant,
+    pub(crate) started: Instant,
+    pub(crate) settings: &'a Settings,
+    pub(crate) engine: &'a Engine,
+    pub(crate) source: &'a SourceState,
+    pub(crate) publications: &'a Publications,
+}
+
+impl Facts<'_> {
+    pub(crate) fn page(&self, page: Page) -> Answer {
+        match page {
+            Page::Health => self.health(),
+            Page::Vars => self.vars(),
+            Page::Metrics => self.metrics(),
+        }
+    }
+
+    fn age(&self, at: Instant) -> f64 {
+        self.now.saturating_duration_since(at).as_secs_f64()
+    }
+
+    /// What an operator should see to.
+    fn problems(&self) -> Vec<String> {
+        let errors = self.source.issues.iter().filter(|issue| is_error(issue));
+        let mut problems: Vec<String> = errors.map(ToString::to_string).collect();
+        if !problems.is_empty() {
+            problems.push("the last good table stays in use".to_owned());
+        }
+        problems.extend(self.publications.last_error.clone());
+        for (table, marks) in self.engine.tables() {
+            let held = marks.iter().filter(|mark| mark.is_held()).count();
+            if held > 0 {
+                let percent = self.engine.max_down_percent();
+                problems.push(format!(
+                    "table {}: holding back: {held} failing backends stay up, since no more than {percent} % \
+                     may be marked down",
+                    table.name
+                ));
+            }
+        }
+        let unable =
+            self.engine
+                .targets()
+                .filter_map(|watched| match &watched.last.as_ref()?.outcome {
+                    Outcome::Unable(reason) => Some((watched, reason)),
+                    _ => None,
+                });
+        let unable: Vec<_> = unable.collect();
+        if let Some((watched, reason)) = unable.first() {
+            let probe = &watched.target.probe;
+            problems.push(format!(
+                "{} checks can not be made, such as {} {probe}: {reason}",
+                unable.len(),
+                probe.kind().name()
+            ));
+        }
+        problems
+    }
+
+    /// One line on it all.
+    pub(crate) fn summary(&self) -> String {
+        let (mut tables, mut up, mut down, mut held) = (0, 0, 0, 0);
+        for (_, marks) in self.engine.tables() {
+            tables += 1;
+            for mark in marks {
+                match mark {
+                    mark if mark.is_held() => held += 1,
+                    mark if mark.healthy => up += 1,
+                    _ => down += 1,
+                }
+            }
+        }
+        let mut summary = format!("{tables} tables; backends: {up} up, {down} down");
+        if held > 0 {
+            summary += &format!(", {held} failing but held up");
+        }
+        let errors = self.source.issues.iter().filter(|i| is_error(i)).count();
+        if errors > 0 {
+            summary += &format!("; {errors} errors in the files, the last good table stays in use");
+        }
+        if self.publications.last_error.is_some() {
+            summary += "; the last reload failed";
+        }
+        summary
+    }
+}

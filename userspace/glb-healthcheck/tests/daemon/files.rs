@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files that are missing, half written or wrong.
+
+use crate::backends::Web;
+use crate::harness::{fast, names, run, table, wait, Place};
+use serde_json::json;
+use std::fs;
+
+#[test]
+fn all_faults_of_both_files_are_said_before_anything_is_touched() {
+    let place = Place::new("faults");
+    place.write(
+        "conf",
+        &json!({"forwarding_table": {"src": place.path("src.json"), "dst": place.path("dst.json")},
+                "listen": "nowhere", "max_down_percent": 101, "reload_command": 1, "extra": 0})
+        .to_string(),
+    );
+    let mut text = table(
+        &json!({}),
+        &[json!({"ip": "1.2.3", "state": "gone", "healthchecks": {"http": 0}})],
+    );
+    text = text.replace("49a3", "zzzz");
+    place.write("src.json", &text);
+    let (conf, src) = (place.path("conf"), place.path("src.json"));
+    let (conf, src) = (conf.display(), src.display());
+    let expected = [
+        format!("{conf}: warning: extra: unknown field, ignored"),
+        format!("{conf}: reload_command: 1: must be a string"),
+        format!("{conf}: max_down_percent: 101: must be a whole number from 0 to 100"),
+        format!("{conf}: listen: \"nowhere\": must be an address and a port, as in 127.0.0.1:19520"),
+        format!("{src}: table \"web\": seed: \"zzzzd861d661ae5ab06ed9326871a2f5\": must be 32 hexadecimal digits"),
+        format!("{src}: table \"web\": backends[0].ip: \"1.2.3\": must be an IPv4 or IPv6 address"),
+        format!("{src}: table \"web\": backends[0].state: \"gone\": must be \"active\", \"filling\", \"draining\" or \"inactive\""),
+        format!("{src}: table \"web\": backends[0].healthchecks.http: 0: must be a whole number from 1 to 65535"),
+    ];
+    for arguments in [&["--check"][..], &[]] {
+        let (status, out, err) = run(place.command().args(arguments));
+        assert_eq!(status, 1);
+        assert_eq!(out, "");
+        assert_eq!(err.lines().collect::<Vec<_>>(), expected);
+    }
+    assert_eq!(names(&place.dir), ["conf", "src.json"]);
+}
+
+#[test]
+fn usage_and_check() {
+    let place = Place::new("usage");
+    let (status, _, err) = run(place.command().arg("--no-such-thing"));
+    assert_eq!(status, 2, "{err}");
+    let (status, _, err) = run(place.command().arg("--check"));
+    assert_eq!(status, 1);
+    assert!(err.ends_with("conf: there is no such file\n"), "{err}");
+    place.configure(&json!({}));
+    let (status, _, err) = run(place.command().arg("--check"));
+    assert_eq!(status, 1);
+    assert!(err.ends_with("src.json: there is no such file\n"), "{err}");
+    let backends = ["192.0.2.1", "192.0.2.2"]
+        .map(|ip| json!({"ip": ip, "state": "active", "healthchecks": {"tcp": 80}}));
+    place.write("src.json", &table(&json!({}), &backends));
+    let (status, out, err) = run(place.command().arg("--check"));
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert_eq!(out, "good: 1 tables, 2 backends, 2 targets to check\n");
+    assert_eq!(names(&place.dir), ["conf", "src.json"]);
+}
+
+#[test]
+fn an_address_in_use_is_said() {
+    let place = Place::new("listen");
+    let web = Web::new();
+    place.write("src.json", &table(&fast(), &[web.backend(), web.backend()]));
+    place.configure(&json!({"listen": web.place.to_string()}));
+    let (status, _, err) = run(&mut place.command());
+    assert_eq!(status, 1);
+    assert!(
+        err.contains(&format!("can not listen on {}", web.place)),
+        "{err}"
+    );
+}
+
+/// Each way in which the table can be unusable at a reload: the old one stays in use, which is said, and a
+/// good one is found without anybody asking again.
+#[test]
+fn a_bad_table_changes_nothing() {
+    let place = Place::new("bad");
+    let webs = [Web::new(), Web::new()];
+    let good = table(&fast(), &webs.each_ref().map(Web::backend));
+    place.write("src.json", &good);
+    place.configure(&json!({}));
+    let mut daemon = place.start();
+    place.wait_published(&[true, true]);
+    daemon.wait_status("ok");
+    let (half, wrong) = (&good[..good.len() / 2], good.replace("active", "gone"));
+    let bad = [
+        (Some(half), "src.json: not JSON: EOF while parsing"),
+        (Some(""), "src.json: not JSON: EOF while parsing"),
+        (Some(&wrong), "backends[1].state: \"gone\": must be"),
+        (None, "src.json: there is no such file"),
+    ];
+    for (text, said) in bad {
+        match text {
+            Some(text) => place.write("src.json", text),
+            None => fs::remove_file(place.path("src.json")).unwrap(),
+        }
+        daemon.reload();
+        let health = daemon.health();
+        assert_eq!(health["status"], "degraded");
+        let problems = health["problems"].to_string();
+        assert!(problems.contains(&said.replace('"', "\\\"")), "{problems}");
+        assert!(
+            problems.contains("the last good table stays in use"),
+            "{problems}"
+        );
+        assert!(place.text("log").contains(said), "{}", place.text("log"));
+    }
+    // The backends of the last good table are checked as before.
+    webs[0].set_status(500);
+    place.wait_published(&[false, true]);
+    webs[0].set_status(200);
+    place.wait_published(&[true, true]);
+    // The configuration itself may be wrong, too.
+    place.write("conf", "{");
+    daemon.reload();
+    assert!(daemon.health()["problems"]
+        .to_string()
+        .contains("conf: not JSON"));
+    place.configure(&json!({}));
+    place.write("src.json", &good.replace("\"web\"", "\"found again\""));
+    wait("the good files to be found", || {
+        let health = daemon.health();
+        (health["tables"][0]["name"] == "found again").then_some(())
+    });
+    daemon.wait_status("ok");
+}
+
+/// A restart while the operator's table is not there goes on with the one of the last run.
+#[test]
+fn a_restart_without_the_table() {
+    let place = Place::new("restart");
+    let webs = [Web::new(), Web::new()];
+    place.write(
+        "src.json",
+        &table(&fast(), &webs.each_ref().map(Web::backend)),
+    );
+    place.configure(&json!({}));
+    let daemon = place.start();
+    place.wait_published(&[true, true]);
+    assert!(daemon.stop().success());
+    fs::remove_file(place.path("src.json")).unwrap();
+    let daemon = place.start();
+    let problems = daemon.health()["problems"].to_string();
+    assert!(
+        problems.contains("src.json: there is no such file"),
+        "{problems}"
+    );
+    webs[1].set_status(500);
+    place.wait_published(&[true, false]);
+    drop(daemon);
+    // Without either there is nothing to go on with.
+    fs::remove_file(place.path("dst.json")).unwrap();
+    let (status, _, err) = run(&mut place.command());
+    assert_eq!(status, 1);
+    assert!(err.contains("src.json: there is no such file"), "{err}");
+}
+
+/// A reader never sees a half written table.
+#[test]
+fn the_table_is_replaced_whole() {
+    let place = Place::new("whole");
+    let web = Web::new();
+    let other = Web::new();
+    let mut backends = vec![web.backend(), other.backend()];
+    backends[0]["note"] = "x".repeat(300_000).into();
+    let timing = json!({"interval_ms": 20, "timeout_ms": 5000, "trigger": 1});
+    place.write("src.json", &table(&timing, &backends));
+    place.configure(
+        &json!({"reload_interval_ms": 0, "reload_command": "", "max_down_percent": 100}),
+    );
+    let _daemon = place.start();
+    place.wait_published(&[true, true]);
+    let (mut changes, mut last) = (0, true);
+    wait("twenty changes, each seen whole", || {
+        web.set_status(if last { 500 } else { 200 });
+        let now = place.published().expect("a whole file")[0];
+        changes += usize::from(now != last);
+        last = now;
+        (changes >= 20).then_some(())
+    });
+    let left: Vec<_> = names(&place.dir)
+        .into_iter()
+        .filter(|name| name.contains("tmp"))
+        .collect();
+    assert!(left.len() <= 1, "{left:?}");
+}

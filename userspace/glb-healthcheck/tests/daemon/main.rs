@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The daemon from outside: the real program against real servers on loopback addresses.
+//!
+//! Every wait has an end, every server stops with its test, and each test has loopback addresses of its own,
+//! so that tests can run side by side.
+
+mod backends;
+mod cost;
+mod files;
+mod flow;
+mod harness;
+mod metrics;
+mod reload;
+mod systemd;
+mod tls;
+mod tunnel;

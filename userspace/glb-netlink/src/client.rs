@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands of the family.
+
+use crate::error::Error;
+use crate::socket::Socket;
+use crate::wire::{Attr, Attrs, Request};
+use glb_core::addr::Addr;
+use glb_core::backend::{Backend, State};
+use glb_core::bind::{Bind, Proto};
+use glb_core::hash::{HashFields, ROWS};
+use glb_core::netlink::{
+    backend, bind, command, config, counter, device, hop, load, lookup, stats, status, table,
+    FAMILY, VERSION,
+};
+
+/// Binds of one message: an attribute of 16 bits has room for more.
+const BINDS_A_MESSAGE: usize = 512;
+/// Bytes of rows of one message.
+const ROW_BYTES_A_MESSAGE: usize = 60_000;
+
+/// The director of this network namespace.
+pub struct Glb {
+    socket: Socket,
+}
+
+/// A table to load.
+#[derive(Debug, Clone, Copy)]
+pub struct TableSpec<'a> {
+    /// Its name; may be empty.
+    pub name: &'a str,
+    /// Key of the packet hash.
+    pub hash_key: [u8; 16],
+    /// Hops of a row, 2 to 31.
+    pub hops: u8,
+    /// Where it leads to.
+    pub backends: &'a [Backend],
+    /// What leads to it.
+    pub binds: &'a [Bind],
+    /// 65,536 rows of `hops` indexes of backends, one behind the other.
+    pub rows: &'a [u8],
+}
+
+/// A loaded table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableInfo {
+    /// Its place.
+    pub index: u32,
+    /// Its name; may be empty.
+    pub name: String,
+    /// Number of the load that it came with.
+    pub generation: u32,
+    /// Hops of a row.
+    pub hops: u8,
+    /// Number of backends.
+    pub num_backends: u32,
+    /// Number of binds.
+    pub num_binds: u32,
+    /// The backends; empty in a list of tables.
+    pub backends: Vec<BackendInfo>,
+}
+
+/// A backend of a loaded table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackendInfo {
+    /// Address.
+    pub addr: Addr,
+    /// What the operator wants of it.
+    pub state: State,
+    /// What the health checks found.
+    pub healthy: bool,
+}
+
+/// A bind of a loaded table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BindInfo {
+    /// Place of the table.
+    pub table: u32,
+    /// The bind.
+    pub bind: Bind,
+}
+
+/// A hop of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HopInfo {
+    /// Index of the backend.
+    pub backend: u8,
+    /// The backend.
+    pub info: BackendInfo,
+}
+
+/// A row of a loaded table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowInfo {
+    /// Place of the table.
+    pub table: u32,
+    /// Its name.
+    pub name: String,
+    /// The row.
+    pub row: u16,
+    /// Its hops.
+    pub hops: Vec<HopInfo>,
+}
+
+/// A packet to look up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet {
+    /// The client.
+    pub src: Addr,
+    /// The client's port.
+    pub src_port: u16,
+    /// The bound address.
+    pub dst: Addr,
+    /// The bound port.
+    pub dst_port: u16,
+    /// Number of the protocol.
+    pub proto: u8,
+}
+
+/// Where a packet would go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupInfo {
+    /// Place of the table.
+    pub table: u32,
+    /// Its name.
+    pub name: String,
+    /// Number of the load that it came with.
+    pub generation: u32,
+    /// Hash and row.
+    pub hash: (u64, u16),
+    /// Hash and row by the alternative fields, where there are any.
+    pub alt: Option<(u64, u16)>,
+    /// All hops, first to last.
+    pub hops: Vec<HopInfo>,
+}
+
+/// The settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Source of outer IPv4 headers.
+    pub source_v4: Option<[u8; 4]>,
+    /// Source of outer IPv6 headers.
+    pub source_v6: Option<[u8; 16]>,
+    /// Where all packets are sent.
+    pub gateway_mac: Option<[u8; 6]>,
+    /// What is hashed.
+    pub hash_fields: HashFields,
+    /// The second set.
+    pub alt_hash_fields: Option<HashFields>,
+    /// Whether echo requests go to a backend.
+    pub forward_icmp_ping_responses: bool,
+    /// Destination port of the outer UDP header.
+    pub udp_port: u16,
+    /// Whether the outer UDP header has a checksum with IPv4.
+    pub udp_checksum: bool,
+}
+
+/// Settings to change; nothing leaves one as it is. Of those that may be unset, `Some(None)` unsets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct ConfigChange {
+    pub source_v4: Option<Option<[u8; 4]>>,
+    pub source_v6: Option<Option<[u8; 16]>>,
+    pub gateway_mac: Option<Option<[u8; 6]>>,
+    pub hash_fields: Option<HashFields>,
+    pub alt_hash_fields: Option<Option<HashFields>>,
+    pub forward_icmp_ping_responses: Option<bool>,
+    pub udp_port: Option<u16>,
+    pub udp_checksum: Option<bool>,
+}
+
+/// An attached device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Index.
+    pub ifindex: u32,
+    /// Name; empty if it went away.
+    pub name: String,
+}
+
+/// How much of what there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status {
+    /// Number of the last load; 0 before the first.
+    pub generation: u32,
+    /// Tables.
+    pub tables: u32,
+    /// Binds of all tables.
+    pub binds: u32,
+    /// Different addresses of backends.
+    pub next_hops: u32,
+    /// Attached devices.
+    pub devices: u32,
+    /// Bytes that the tables take, about.
+    pub memory: u64,
+    /// Loads that are under way.
+    pub loads: u32,
+    /// Bytes set aside for them.
+    pub staged: u64,
+}
+
+impl Glb {
+    /// Finds the director. [`Error::NoFamily`] if its module is not loaded.
+    pub fn open() -> Result<Self, Error> {
+        Ok(Self {
+            socket: Socket::open(FAMILY)?,
+        })
+    }
+
+    /// Puts `tables` in the place of those that are loaded, at once. `progress` is told how many have been
+    /// sent. Returns the number of the load.
+    pub fn load(
+        &mut self,
+        tables: &[TableSpec<'_>],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<u32, Error> {
+        let mut loading = self.begin(tables)?;
+        for (number, spec) in (1..).zip(tables) {
+            loading.add(spec)?;
+            progress(number);
+        }
+        loading.commit()
+    }
+
+    /// Begins to load tables. They are only counted here; each is to be given to [`Loading::add`].
+    pub fn begin(&mut self, tables: &[TableSpec<'_>]) -> Result<Loading<'_>, Error> {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let row_bytes = tables
+            .iter()
+            .map(|spec| ROWS as u64 * u64::from(spec.hops))
+            .sum();
+        let mut request = request(command::TABLE_BEGIN);
+        request.u32(load::TABLES, count(tables.len()));
+        request.u32(
+            load::BINDS,
+            count(tables.iter().map(|spec| spec.binds.len()).sum()),
+        );
+        request.uint(load::ROW_BYTES, row_bytes);
+        let transaction = self.one(request, |attrs| attrs.u32(load::TRANSACTION))?;
+        Ok(Loading {
+            glb: self,
+            transaction,
+            next: 0,
+        })
+    }
+
+    /// The loaded tables, without their backends.
+    pub fn tables(&mut self) -> Result<Vec<TableInfo>, Error> {
+        self.all(&request(command::TABLE_GET), table_info)
+    }
+
+    /// A loaded table by its place, with its backends.
+    pub fn table(&mut self, index: u32) -> Result<TableInfo, Error> {
+        let mut request = request(command::TABLE_GET);
+        request.u32(table::INDEX, index);
+        self.one(request, table_info)
+    }
+
+    /// A loaded table by its name, with its backends.
+    pub fn table_named(&mut self, name: &str) -> Result<TableInfo, Error> {
+        let mut request = request(command::TABLE_GET);
+        request.text(table::NAME, name);
+        self.one(request, table_info)
+    }
+
+    /// The binds of a table, or of all.
+    pub fn binds(&mut self, table: Option<u32>) -> Result<Vec<BindInfo>, Error> {
+        let mut request = request(command::BIND_GET);
+        if let Some(table) = table {
+            request.u32(load::TABLE, table);
+        }
+        let all = self.all(&request, |attrs| {
+            let bind = attrs
+                .get(load::BIND)
+                .and_then(|nest| bind_info(nest.nested()));
+            bind.map(|bind| BindInfo {
+                table: attrs.u32(load::TABLE),
+                bind,
+            })
+        })?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// A row of a table.
+    pub fn row(&mut self, table: u32, row: u16) -> Result<RowInfo, Error> {
+        let mut request = request(command::ROW_GET);
+        request.u32(lookup::TABLE, table).u16(lookup::ROW, row);
+        self.one(request, |attrs| RowInfo {
+            table: attrs.u32(lookup::TABLE),
+            name: attrs.text(lookup::NAME),
+            row: attrs.u16(lookup::ROW),
+            hops: hops(attrs),
+        })
+    }
+
+    /// Where a packet would go.
+    pub fn lookup(&mut self, packet: &Packet) -> Result<LookupInfo, Error> {
+        let mut request = request(command::LOOKUP);
+        put_addr(&mut request, lookup::DST, &packet.dst);
+        put_addr(&mut request, lookup::SRC, &packet.src);
+        request.u8(lookup::PROTO, packet.proto);
+        request.u16(lookup::DST_PORT, packet.dst_port);
+        request.u16(lookup::SRC_PORT, packet.src_port);
+        self.one(request, |attrs| LookupInfo {
+            table: attrs.u32(lookup::TABLE),
+            name: attrs.text(lookup::NAME),
+            generation: attrs.u32(lookup::GENERATION),
+            hash: (attrs.uint(lookup::HASH), attrs.u16(lookup::ROW)),
+            alt: attrs
+                .get(lookup::ALT_HASH)
+                .map(|hash| (hash.number(), attrs.u16(lookup::ALT_ROW))),
+            hops: hops(attrs),
+        })
+    }
+
+    /// The settings.
+    pub fn config(&mut self) -> Result<Config, Error> {
+        self.one(request(command::CONFIG_GET), config_info)
+    }
+
+    /// Changes settings.
+    pub fn set_config(&mut self, change: &ConfigChange) -> Result<(), Error> {
+        let mut request = request(command::CONFIG_SET);
+        if let Some(source) = change.source_v4 {
+            request.bytes(config::SOURCE_V4, &source.unwrap_or_default());
+        }
+        if let Some(source) = change.source_v6 {
+            request.bytes(config::SOURCE_V6, &source.unwrap_or_default());
+        }
+        if let Some(mac) = change.gateway_mac {
+            request.bytes(config::GATEWAY_MAC, &mac.unwrap_or_default());
+        }
+        if let Some(fields) = change.hash_fields {
+            request.u8(config::HASH_FIELDS, fields.bits());
+        }
+        if let Some(fields) = change.alt_hash_fields {
+            request.u8(config::ALT_HASH_FIELDS, fields.map_or(0, HashFields::bits));
+        }
+        if let Some(forward) = change.forward_icmp_ping_responses {
+            request.u8(config::FORWARD_ICMP_PING_RESPONSES, u8::from(forward));
+        }
+        if let Some(port) = change.udp_port {
+            request.u16(config::UDP_PORT, port);
+        }
+        if let Some(checksum) = change.udp_checksum {
+            request.u8(config::UDP_CHECKSUM, u8::from(checksum));
+        }
+        self.socket.ask(request, |_| {})
+    }
+
+    /// Attaches a device by its name.
+    pub fn attach(&mut self, name: &str) -> Result<(), Error> {
+        let mut request = request(command::ATTACH);
+        request.text(device::IFNAME, name);
+        self.socket.ask(request, |_| {})
+    }
+
+    /// Detaches a device by its name.
+    pub fn detach(&mut self, name: &str) -> Result<(), Error> {
+        let mut request = request(command::DETACH);
+        request.text(device::IFNAME, name);
+        self.socket.ask(request, |_| {})
+    }
+
+    /// The attached devices.
+    pub fn devices(&mut self) -> Result<Vec<Device>, Error> {
+        self.all(&request(command::DEVICE_GET), device_info)
+    }
+
+    /// The counters: names and values, in the kernel's order.
+    pub fn stats(&mut self) -> Result<Vec<(String, u64)>, Error> {
+        self.one(request(command::STATS_GET), |attrs| {
+            let counters = attrs.all(stats::COUNTER).map(|nest| nest.nested());
+            counters
+                .map(|nest| (nest.text(counter::NAME), nest.uint(counter::VALUE)))
+                .collect()
+        })
+    }
+
+    /// How much of what there is.
+    pub fn status(&mut self) -> Result<Status, Error> {
+        self.one(request(command::STATUS_GET), |attrs| Status {
+            generation: attrs.u32(status::GENERATION),
+            tables: attrs.u32(status::TABLES),
+            binds: attrs.u32(status::BINDS),
+            next_hops: attrs.u32(status::NEXT_HOPS),
+            devices: attrs.u32(status::DEVICES),
+            memory: attrs.uint(status::MEMORY),
+            loads: attrs.u32(status::LOADS),
+            staged: attrs.uint(status::STAGED),
+        })
+    }
+
+    fn one<T>(
+        &mut self,
+        request: Request,
+        mut read: impl FnMut(Attrs<'_>) -> T,
+    ) -> Result<T, Error> {
+        let mut answer = None;
+        self.socket
+            .ask(request, |attrs| answer = Some(read(attrs)))?;
+        answer.ok_or(Error::Answer("the kernel gave no answer"))
+    }
+
+    fn all<T>(
+        &mut self,
+        request: &Request,
+        mut read: impl FnMut(Attrs<'_>) -> T,
+    ) -> Result<Vec<T>, Error> {
+        let mut answers = Vec::new();
+        self.socket.list(request, |first, attrs| {
+            if first {
+                answers.clear();
+            }
+            answers.push(read(attrs));
+        })?;
+        Ok(answers)
+    }
+}
+
+/// A load that is under way. Dropping it ends it; the running tables stay.
+pub struct Loading<'a> {
+    glb: &'a mut Glb,
+    transaction: u32,
+    next: u32,
+}
+
+impl Loading<'_> {
+    /// The number of the transaction.
+    #[must_use]
+    pub fn transaction(&self) -> u32 {
+        self.transaction
+    }
+
+    /// Sends the next table.
+    pub fn add(&mut self, spec: &TableSpec<'_>) -> Result<(), Error> {
+        let index = self.next;
+        self.next += 1;
+        let mut request = self.request(command::TABLE_ADD);
+        request.u32(load::TABLE, index).text(load::NAME, spec.name);
+        request
+            .bytes(load::HASH_KEY, &spec.hash_key)
+            .u8(load::HOPS, spec.hops);
+        for one in spec.backends {
+            request.nest(load::BACKEND, |nest| {
+                put_addr(nest, backend::ADDRESS, &one.addr);
+                nest.u8(backend::STATE, state_code(one.state));
+                nest.u8(backend::HEALTHY, u8::from(one.healthy));
+            });
+        }
+        self.glb.socket.ask(request, |_| {})?;
+        for binds in spec.binds.chunks(BINDS_A_MESSAGE) {
+            let mut request = self.request(command::BIND_ADD);
+            request.u32(load::TABLE, index);
+            binds.iter().for_each(|one| put_bind(&mut request, one));
+            self.glb.socket.ask(request, |_| {})?;
+        }
+        let hops = usize::from(spec.hops).max(1);
+        let rows = (ROW_BYTES_A_MESSAGE / hops).max(1);
+        for (first, bytes) in (0u32..).step_by(rows).zip(spec.rows.chunks(rows * hops)) {
+            let mut request = self.request(command::ROW_SET);
+            request.u32(load::TABLE, index).u32(load::FIRST_ROW, first);
+            request.bytes(load::ROWS, bytes);
+            self.glb.socket.ask(request, |_| {})?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the tables; returns the number of the load.
+    pub fn commit(self) -> Result<u32, Error> {
+        let request = self.request(command::TABLE_COMMIT);
+        let generation = self.glb.one(request, |attrs| attrs.u32(load::GENERATION));
+        // The kernel has ended it either way.
+        std::mem::forget(self);
+        generation
+    }
+
+    fn request(&self, command: u8) -> Request {
+        let mut request = request(command);
+        request.u32(load::TRANSACTION, self.transaction);
+        request
+    }
+}
+
+impl Drop for Loading<'_> {
+    fn drop(&mut self) {
+        let request = self.request(command::TABLE_ABORT);
+        // It may have been ended by the kernel already.
+        let _ = self.glb.socket.ask(request, |_| {});
+    }
+}
+
+fn request(command: u8) -> Request {
+    Request::new(command, VERSION, 0)
+}
+
+fn put_addr(request: &mut Request, kind: u16, addr: &Addr) {
+    match addr {
+        Addr::V4(bytes) => request.bytes(kind, bytes),
+        Addr::V6(bytes) => request.bytes(kind, bytes),
+    };
+}
+
+fn put_bind(request: &mut Request, one: &Bind) {
+    request.nest(load::BIND, |nest| {
+        put_addr(nest, bind::ADDRESS, &one.addr);
+        nest.u8(bind::PREFIX_LEN, one.prefix_len);
+        nest.u8(bind::PROTO, one.proto.number());
+        nest.u16(bind::PORT_START, one.port_start);
+        nest.u16(bind::PORT_END, one.port_end);
+    });
+}
+
+fn state_code(state: State) -> u8 {
+    match state {
+        State::Filling => 0,
+        State::Active => 1,
+        State::Draining => 2,
+        State::Inactive => 3,
+    }
+}
+
+fn addr(attr: Option<Attr<'_>>) -> Addr {
+    let bytes = attr.map_or(&[][..], |attr| attr.payload);
+    match (bytes.try_into(), bytes.try_into()) {
+        (Ok(v4), _) => Addr::V4(v4),
+        (_, Ok(v6)) => Addr::V6(v6),
+        _ => Addr::V4([0; 4]),
+    }
+}
+
+fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
+    BackendInfo {
+        addr: address,
+        state: match state {
+            0 => State::Filling,
+            1 => State::Active,
+            2 => State::Draining,
+            _ => State::Inactive,
+        },
+        healthy: healthy != 0,
+    }
+}
+
+fn table_info(attrs: Attrs<'_>) -> TableInfo {
+    TableInfo {
+        index: attrs.u32(table::INDEX),
+        name: attrs.text(table::NAME),
+        generation: attrs.u32(table::GENERATION),
+        hops: attrs.u8(table::HOPS),
+        num_backends: attrs.u32(table::NUM_BACKENDS),
+        num_binds: attrs.u32(table::NUM_BINDS),
+        backends: attrs
+            .all(table::BACKEND)
+            .map(|nest| nest.nested())
+            .map(|nest| {
+                let address = addr(nest.get(backend::ADDRESS));
+                backend_info(address, nest.u8(backend::STATE), nest.u8(backend::HEALTHY))
+            })
+            .collect(),
+    }
+}
+
+fn bind_info(nest: Attrs<'_>) -> Option<Bind> {
+    Some(Bind {
+        addr: addr(nest.get(bind::ADDRESS)),
+        prefix_len: nest.u8(bind::PREFIX_LEN),
+        proto: Proto::from_number(nest.u8(bind::PROTO))?,
+        port_start: nest.u16(bind::PORT_START),
+        port_end: nest.u16(bind::PORT_END),
+    })
+}
+
+fn hops(attrs: Attrs<'_>) -> Vec<HopInfo> {
+    attrs
+        .all(lookup::HOP)
+        .map(|nest| nest.nested())
+        .map(|nest| HopInfo {
+            backend: nest.u8(hop::BACKEND),
+            info: backend_info(
+                addr(nest.get(hop::ADDRESS)),
+                nest.u8(hop::STATE),
+                nest.u8(hop::HEALTHY),
+            ),
+        })
+        .collect()
+}
+
+pub(crate) fn config_info(attrs: Attrs<'_>) -> Config {
+    fn array<const N: usize>(attrs: Attrs<'_>, kind: u16) -> Option<[u8; N]> {
+        attrs.get(kind)?.payload.try_into().ok()
+    }
+    Config {
+        source_v4: array(attrs, config::SOURCE_V4),
+        source_v6: array(attrs, config::SOURCE_V6),
+        gateway_mac: array(attrs, config::GATEWAY_MAC),
+        hash_fields: HashFields::from_bits(attrs.u8(config::HASH_FIELDS))
+            .unwrap_or(HashFields::DEFAULT),
+        alt_hash_fields: HashFields::from_bits(attrs.u8(config::ALT_HASH_FIELDS)),
+        forward_icmp_ping_responses: attrs.u8(config::FORWARD_ICMP_PING_RESPONSES) != 0,
+        udp_port: attrs.u16(config::UDP_PORT),
+        udp_checksum: attrs.u8(config::UDP_CHECKSUM) != 0,
+    }
+}
+
+pub(crate) fn device_info(attrs: Attrs<'_>) -> Device {
+    Device {
+        ifindex: attrs.u32(device::IFINDEX),
+        name: attrs.text(device::IFNAME),
+    }
+}

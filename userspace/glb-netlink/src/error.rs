@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How talking to the kernel fails.
+
+use std::fmt;
+use std::io;
+
+/// How talking to the kernel fails.
+#[derive(Debug)]
+pub enum Error {
+    /// The kernel does not know the family.
+    NoFamily,
+    /// The kernel refused a request.
+    Refused(Refusal),
+    /// The socket failed.
+    Io(io::Error),
+    /// The kernel answered with something else than the specification says.
+    Answer(&'static str),
+}
+
+/// What the kernel said when it refused a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The command, as `spec/glb.yaml` calls it.
+    pub command: String,
+    /// Number of the error.
+    pub errno: i32,
+    /// Its reason, if it gave one.
+    pub message: Option<String>,
+    /// The attribute that is wrong or missing, as in `backend[3].address`.
+    pub attribute: Option<String>,
+}
+
+impl Refusal {
+    /// `ENOENT`
+    pub const NOT_FOUND: i32 = 2;
+    /// `EPERM`
+    pub const NOT_PERMITTED: i32 = 1;
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.command)?;
+        if let Some(attribute) = &self.attribute {
+            write!(out, ": {attribute}")?;
+        }
+        match &self.message {
+            Some(message) => write!(out, ": {message}"),
+            None => {
+                let text = io::Error::from_raw_os_error(self.errno).to_string();
+                let reason = text.split(" (os error").next().unwrap_or_default();
+                write!(out, ": {reason}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFamily => out.write_str(
+                "the director's module is not loaded in this kernel: modprobe rust_glb_director",
+            ),
+            Self::Refused(refusal) if refusal.errno == Refusal::NOT_PERMITTED => write!(
+                out,
+                "{}: not permitted: it needs CAP_NET_ADMIN in this network namespace",
+                refusal.command
+            ),
+            Self::Refused(refusal) => refusal.fmt(out),
+            Self::Io(error) => write!(out, "netlink: {error}"),
+            Self::Answer(what) => write!(out, "netlink: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl encap`: the director over a capture, no kernel needed.
+
+use super::lookup::classifier;
+use crate::cli::Encap;
+use crate::engine::Engine;
+use crate::load;
+use crate::output::{print, Failure};
+use crate::pcap::{Link, Reader, Writer};
+use crate::progress::Progress;
+use glb_config::atomic;
+use glb_config::director::Director;
+use glb_core::director::Verdict;
+use glb_core::ip::Family;
+use serde_json::{json, Map, Value};
+use std::fs::File;
+use std::io::{self, Write};
+
+const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
+const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+const ETHERTYPE_VLAN: [u8; 2] = [0x81, 0x00];
+const ETHERTYPE_QINQ: [u8; 2] = [0x88, 0xa8];
+/// Bytes of two Ethernet addresses.
+const ADDRESSES: usize = 12;
+
+/// How many packets of a capture got which verdict.
+struct Counts {
+    total: u64,
+    verdicts: [u64; Verdict::COUNT],
+    /// Bytes of the packets sent, from the outer IP header on.
+    bytes: u64,
+}
+
+pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
+    let config = load::director(&args.config, json)?;
+    let tables = load::tables(&args.table, json)?.tables;
+    let words = classifier(&tables)?;
+    let mut engine = Engine::new(&tables, &words, &config);
+    let in_file = |error: io::Error| Failure::file(&args.input, &error);
+    let input = File::open(&args.input).map_err(in_file)?;
+    let mut reader = Reader::new(input).map_err(in_file)?;
+    // A damaged input and an output that cannot be written are told apart by where they are noticed.
+    let mut bad_input = None;
+    let mut counts = Counts {
+        total: 0,
+        verdicts: [0; Verdict::COUNT],
+        bytes: 0,
+    };
+    let written = atomic::write(&args.output, |out| {
+        let mut writer = Writer::like(out, &reader)?;
+        let mut progress = Progress::new("packets");
+        loop {
+            let frame = match reader.frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return writer.finish(),
+                Err(error) => {
+                    bad_input = Some(error);
+                    return Err(io::Error::other("bad input"));
+                }
+            };
+            let verdict = match split(reader.link, &frame.bytes) {
+                Some((link, packet, family)) => match engine.packet(packet, family) {
+                    Ok(sent) => {
+                        let packet = &packet[..sent.inner_len];
+                        let link = reply(link, sent.outer, &config);
+                        writer.frame(&frame, &[&link, sent.header(), packet])?;
+                        counts.bytes += (sent.header().len() + packet.len()) as u64;
+                        sent.verdict
+                    }
+                    Err(verdict) => verdict,
+                },
+                None => Verdict::PassedUnknownFormat,
+            };
+            counts.total += 1;
+            counts.verdicts[verdict.index()] += 1;
+            progress.done(usize::try_from(counts.total).unwrap_or(usize::MAX));
+        }
+    });
+    if let Some(error) = bad_input {
+        return Err(in_file(error));
+    }
+    written.map_err(|error| Failure::file(&args.output, &error))?;
+    print(json, &counts.to_json(), |out| counts.write(out))
+}
+
+/// A frame's link header (up to and with the ethertype, or nothing), its IP packet, and the packet's family.
+fn split(link: Link, frame: &[u8]) -> Option<(&[u8], &[u8], Family)> {
+    if link == Link::Raw {
+        let family = match frame.first()? >> 4 {
+            4 => Family::V4,
+            6 => Family::V6,
+            _ => return None,
+        };
+        return Some((&[], frame, family));
+    }
+    let mut at = ADDRESSES;
+    loop {
+        let ethertype: [u8; 2] = *frame.get(at..)?.first_chunk()?;
+        let family = match ethertype {
+            ETHERTYPE_IPV4 => Family::V4,
+            ETHERTYPE_IPV6 => Family::V6,
+            ETHERTYPE_VLAN | ETHERTYPE_QINQ => {
+                at += 4;
+                continue;
+            }
+            _ => return None,
+        };
+        let (link, packet) = frame.split_at_checked(at + 2)?;
+        return Some((link, packet, family));
+    }
+}
+
+/// The link header of the packet that goes out: to the gateway, or to whom the packet came from.
+fn reply(link: &[u8], outer: Family, config: &Director) -> Vec<u8> {
+    let (Some((ours, rest)), Some(tags)) = (link.split_first_chunk::<6>(), link.get(ADDRESSES..))
+    else {
+        return Vec::new();
+    };
+    let sender = rest.first_chunk::<6>().copied().unwrap_or_default();
+    let tags = &tags[..tags.len().saturating_sub(2)];
+    let ethertype = match outer {
+        Family::V4 => ETHERTYPE_IPV4,
+        Family::V6 => ETHERTYPE_IPV6,
+    };
+    let to = config.outbound_gateway_mac.unwrap_or(sender);
+    [&to[..], ours, tags, &ethertype].concat()
+}
+
+impl Counts {
+    fn of(&self, verdict: Verdict) -> u64 {
+        self.verdicts[verdict.index()]
+    }
+
+    fn to_json(&self) -> Value {
+        let mut counters = Map::new();
+        counters.insert(Verdict::TOTAL.to_owned(), json!(self.total));
+        for &verdict in Verdict::ALL {
+            counters.insert(verdict.counter().to_owned(), json!(self.of(verdict)));
+        }
+        counters.insert(Verdict::ENCAPSULATED_BYTES.to_owned(), json!(self.bytes));
+        Value::Object(counters)
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{:>10} {}", self.total, Verdict::TOTAL)?;
+        for &verdict in Verdict::ALL.iter().filter(|verdict| self.of(**verdict) > 0) {
+            writeln!(out, "{:>10} {}", self.of(verdict), verdict.counter())?;
+        }
+        writeln!(out, "{:>10} {}", self.bytes, Verdict::ENCAPSULATED_BYTES)
+    }
+}

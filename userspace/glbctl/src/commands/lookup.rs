@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl lookup`: where a packet would go, by a table file. The steps are the director's own.
+
+use super::table_show::{bind, BackendView};
+use crate::cli::{Endpoint, Lookup, Protocol};
+use crate::load;
+use crate::output::{print, Failure};
+use glb_config::compiled::Compiled;
+use glb_config::quoted;
+use glb_core::addr::Addr;
+use glb_core::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::hash::{packet_hash, FlowKey, HashFields};
+use glb_core::ip::Addrs;
+use glb_core::siphash::SipKey;
+use serde::Serialize;
+use std::net::IpAddr;
+use std::path::Path;
+
+#[derive(Serialize)]
+struct Answer {
+    table: String,
+    bind: String,
+    bind_index: u16,
+    hashes: Vec<Hashed>,
+    /// All hops of the packet, first to last.
+    hops: Vec<BackendView>,
+}
+
+#[derive(Serialize)]
+struct Hashed {
+    fields: Vec<&'static str>,
+    hash: String,
+    row: u16,
+    hops: Vec<u8>,
+}
+
+pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure> {
+    let tables = load::tables(file, json)?.tables;
+    let (fields, alt) = match &args.config {
+        Some(path) => {
+            let config = load::director(path, json)?;
+            (config.hash_fields, config.alt_hash_fields)
+        }
+        None => (HashFields::DEFAULT, None),
+    };
+    let flow = flow(args)?;
+    for fields in [Some(fields), alt].into_iter().flatten() {
+        if fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
+            let message = "the client's port is hashed: give ADDRESS:PORT for the client";
+            return Err(Failure::Message(message.to_owned()));
+        }
+    }
+    let id = classify(&tables, args, file)?;
+    let Some(table) = tables.get(usize::from(id.table)) else {
+        return Err(Failure::Message("a bind of no table".to_owned()));
+    };
+    let key = SipKey::new(&table.hash_key);
+    let hashes: Vec<Hashed> = [Some(fields), alt]
+        .into_iter()
+        .flatten()
+        .map(|fields| {
+            let hash = packet_hash(&key, fields, &flow);
+            Hashed {
+                fields: names(fields),
+                hash: format!("{:016x}", hash.0),
+                row: hash.row(),
+                hops: table.row(hash.row()).to_vec(),
+            }
+        })
+        .collect();
+    let hops = hashes
+        .iter()
+        .flat_map(|hashed| &hashed.hops)
+        .map(|&index| usize::from(index))
+        .map(|index| BackendView::new(index, &table.backends[index], None))
+        .collect();
+    let answer = Answer {
+        table: table.label(id.table.into()),
+        bind: table
+            .binds
+            .get(usize::from(id.bind))
+            .map(bind)
+            .unwrap_or_default(),
+        bind_index: id.bind,
+        hashes,
+        hops,
+    };
+    print(json, &answer, |out| {
+        writeln!(out, "table {}", quoted(&answer.table))?;
+        writeln!(out, "bind  {} (binds[{}])", answer.bind, answer.bind_index)?;
+        for hashed in &answer.hashes {
+            let fields = hashed.fields.join(", ");
+            writeln!(out, "hash  {} of {fields}", hashed.hash)?;
+            writeln!(out, "row   {:#06x}", hashed.row)?;
+        }
+        writeln!(out, "hops")?;
+        answer.hops.iter().try_for_each(|hop| hop.write(out))
+    })
+}
+
+fn flow(args: &Lookup) -> Result<FlowKey, Failure> {
+    let addrs = match (args.client.addr, args.service.addr) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => Addrs::V4 {
+            src: src.octets(),
+            dst: dst.octets(),
+        },
+        (IpAddr::V6(src), IpAddr::V6(dst)) => Addrs::V6 {
+            src: src.octets(),
+            dst: dst.octets(),
+        },
+        _ => {
+            let message = "client and service must be of one family, IPv4 or IPv6";
+            return Err(Failure::Message(message.to_owned()));
+        }
+    };
+    Ok(FlowKey {
+        addrs,
+        src_port: args.client.port.unwrap_or(0),
+        dst_port: service_port(args)?,
+    })
+}
+
+fn service_port(args: &Lookup) -> Result<u16, Failure> {
+    let missing =
+        || Failure::Message("the service's port is missing: give ADDRESS:PORT".to_owned());
+    args.service.port.ok_or_else(missing)
+}
+
+/// The words of a classifier over all binds of the tables.
+pub(crate) fn classifier(tables: &[Compiled]) -> Result<Vec<u32>, Failure> {
+    let mut entries = Vec::new();
+    for (table, compiled) in tables.iter().enumerate() {
+        for (index, bind) in compiled.binds.iter().enumerate() {
+            let too_many = |_| Failure::Message("too many tables or binds".to_owned());
+            let id = BindId {
+                table: u16::try_from(table).map_err(too_many)?,
+                bind: u16::try_from(index).map_err(too_many)?,
+            };
+            entries.push(Entry { bind: *bind, id });
+        }
+    }
+    let mut words = vec![0; words_needed(&entries)];
+    let used = build(&mut entries, &mut words)
+        .map_err(|error| Failure::Message(format!("the binds cannot be indexed: {error:?}")))?;
+    words.truncate(used);
+    Ok(words)
+}
+
+fn classify(tables: &[Compiled], args: &Lookup, file: &Path) -> Result<BindId, Failure> {
+    let words = classifier(tables)?;
+    let port = service_port(args)?;
+    let Endpoint { addr, .. } = args.service;
+    let (proto, name) = match args.proto {
+        Protocol::Tcp => (Proto::Tcp, "tcp"),
+        Protocol::Udp => (Proto::Udp, "udp"),
+    };
+    let dst = match addr {
+        IpAddr::V4(addr) => Addr::V4(addr.octets()),
+        IpAddr::V6(addr) => Addr::V6(addr.octets()),
+    };
+    Classifier::new(&words)
+        .lookup(dst, proto, port)
+        .ok_or_else(|| {
+            let file = file.display();
+            Failure::Message(format!("{file}: no bind matches {name} {addr} port {port}"))
+        })
+}
+
+fn names(fields: HashFields) -> Vec<&'static str> {
+    let all = [
+        (HashFields::SRC_ADDR, "src_addr"),
+        (HashFields::DST_ADDR, "dst_addr"),
+        (HashFields::SRC_PORT, "src_port"),
+        (HashFields::DST_PORT, "dst_port"),
+    ];
+    all.into_iter()
+        .filter(|(field, _)| fields.contains(*field))
+        .map(|(_, name)| name)
+        .collect()
+}

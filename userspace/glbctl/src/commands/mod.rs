@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands, a module each.
+
+mod encap;
+mod generate;
+mod lookup;
+mod running;
+pub(crate) mod table_build;
+mod table_check;
+mod table_diff;
+mod table_show;
+
+use crate::cli::{Cli, Command, TableCommand};
+use crate::output::Failure;
+
+/// Does what the command line asks for.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    let json = cli.json;
+    match cli.command {
+        Command::Table(TableCommand::Build { src, dst, format }) => {
+            table_build::run(&src, &dst, format, json)
+        }
+        Command::Table(TableCommand::Check { files }) => table_check::run(&files, json),
+        Command::Table(TableCommand::Load { file }) => running::tables::load(&file, json),
+        Command::Table(TableCommand::Show {
+            file, table, rows, ..
+        }) => match file {
+            Some(file) => table_show::run(&file, table.as_deref(), rows, json),
+            None => running::tables::show(table.as_deref(), rows, json),
+        },
+        Command::Table(TableCommand::Diff { old, new }) => table_diff::run(&old, &new, json),
+        Command::Lookup(args) => match &args.table {
+            Some(table) => lookup::run(&args, table, json),
+            None => running::lookup::run(&args, json),
+        },
+        Command::Attach { device } => running::devices::attach(&device, json),
+        Command::Detach { device } => running::devices::detach(&device, json),
+        Command::Config(command) => running::config::run(&command, json),
+        Command::Status => running::status::run(json),
+        Command::Stats { watch } => running::stats::run(watch, json),
+        Command::Monitor { count } => running::monitor::run(count, json),
+        Command::Encap(args) => encap::run(&args, json),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { dir } => generate::man(&dir),
+    }
+}

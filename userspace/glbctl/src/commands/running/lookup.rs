@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl lookup --running`: where a packet would go, by the loaded tables.
+
+use super::{director, BackendView};
+use crate::cli::{Lookup, Protocol};
+use crate::output::{print, Failure};
+use glb_config::quoted;
+use glb_core::addr::Addr;
+use glb_core::hash::HashFields;
+use glb_netlink::Packet;
+use serde::Serialize;
+use std::net::IpAddr;
+
+#[derive(Serialize)]
+struct Answer {
+    table: String,
+    generation: u32,
+    hashes: Vec<Hashed>,
+    /// All hops of the packet, first to last.
+    hops: Vec<BackendView>,
+}
+
+#[derive(Serialize)]
+struct Hashed {
+    hash: String,
+    row: u16,
+}
+
+pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
+    let mut glb = director()?;
+    let Some(dst_port) = args.service.port else {
+        let message = "the service's port is missing: give ADDRESS:PORT";
+        return Err(Failure::Message(message.to_owned()));
+    };
+    let config = glb.config()?;
+    for fields in [Some(config.hash_fields), config.alt_hash_fields]
+        .into_iter()
+        .flatten()
+    {
+        if fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
+            let message = "the client's port is hashed: give ADDRESS:PORT for the client";
+            return Err(Failure::Message(message.to_owned()));
+        }
+    }
+    let found = glb.lookup(&Packet {
+        src: core(args.client.addr),
+        src_port: args.client.port.unwrap_or(0),
+        dst: core(args.service.addr),
+        dst_port,
+        proto: match args.proto {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+        },
+    })?;
+    let answer = Answer {
+        table: if found.name.is_empty() {
+            format!("#{}", found.table)
+        } else {
+            found.name.clone()
+        },
+        generation: found.generation,
+        hashes: [Some(found.hash), found.alt]
+            .into_iter()
+            .flatten()
+            .map(|(hash, row)| Hashed {
+                hash: format!("{hash:016x}"),
+                row,
+            })
+            .collect(),
+        hops: found
+            .hops
+            .iter()
+            .map(|hop| BackendView::new(usize::from(hop.backend), &hop.info))
+            .collect(),
+    };
+    print(json, &answer, |out| {
+        writeln!(
+            out,
+            "table {} (load {})",
+            quoted(&answer.table),
+            answer.generation
+        )?;
+        for hashed in &answer.hashes {
+            writeln!(out, "hash  {}", hashed.hash)?;
+            writeln!(out, "row   {:#06x}", hashed.row)?;
+        }
+        writeln!(out, "hops")?;
+        answer.hops.iter().try_for_each(|hop| hop.write(out))
+    })
+}
+
+fn core(addr: IpAddr) -> Addr {
+    match addr {
+        IpAddr::V4(addr) => Addr::V4(addr.octets()),
+        IpAddr::V6(addr) => Addr::V6(addr.octets()),
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands that talk to the director in the running kernel, through netlink.
+
+pub(crate) mod config;
+pub(crate) mod devices;
+pub(crate) mod lookup;
+pub(crate) mod monitor;
+pub(crate) mod stats;
+pub(crate) mod status;
+pub(crate) mod tables;
+
+use crate::output::Failure;
+use glb_config::tables::state_name;
+use glb_core::addr::Addr;
+use glb_core::bind::{Bind, Proto};
+use glb_core::hash::HashFields;
+use glb_netlink::{BackendInfo, Error, Glb};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::net::IpAddr;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
+/// The director of this namespace.
+fn director() -> Result<Glb, Failure> {
+    Ok(Glb::open()?)
+}
+
+fn addr(addr: Addr) -> String {
+    match addr {
+        Addr::V4(bytes) => IpAddr::from(bytes).to_string(),
+        Addr::V6(bytes) => IpAddr::from(bytes).to_string(),
+    }
+}
+
+fn mac(bytes: [u8; 6]) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+fn bind(bind: &Bind) -> String {
+    let proto = match bind.proto {
+        Proto::Tcp => "tcp",
+        Proto::Udp => "udp",
+    };
+    let mut text = format!("{proto} {}", addr(bind.addr));
+    if bind.prefix_len != bind.addr.bits() {
+        text += &format!("/{}", bind.prefix_len);
+    }
+    if bind.port_start == bind.port_end {
+        text += &format!(" port {}", bind.port_start);
+    } else {
+        text += &format!(" ports {} to {}", bind.port_start, bind.port_end);
+    }
+    text
+}
+
+const FIELDS: [(HashFields, &str); 4] = [
+    (HashFields::SRC_ADDR, "src_addr"),
+    (HashFields::DST_ADDR, "dst_addr"),
+    (HashFields::SRC_PORT, "src_port"),
+    (HashFields::DST_PORT, "dst_port"),
+];
+
+fn field_names(fields: HashFields) -> Vec<&'static str> {
+    let enabled = FIELDS
+        .into_iter()
+        .filter(|(field, _)| fields.contains(*field));
+    enabled.map(|(_, name)| name).collect()
+}
+
+/// A backend as the kernel has it.
+#[derive(Serialize)]
+struct BackendView {
+    index: usize,
+    ip: String,
+    state: &'static str,
+    healthy: bool,
+}
+
+impl BackendView {
+    fn new(index: usize, info: &BackendInfo) -> Self {
+        Self {
+            index,
+            ip: addr(info.addr),
+            state: state_name(info.state),
+            healthy: info.healthy,
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let health = if self.healthy { "healthy" } else { "unhealthy" };
+        writeln!(
+            out,
+            "{:>3}  {:<39}  {:<8}  {health}",
+            self.index, self.ip, self.state
+        )
+    }
+}

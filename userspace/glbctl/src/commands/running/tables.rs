@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl table load`, `glbctl table show --running`.
+
+use super::{bind, director, BackendView};
+use crate::load;
+use crate::output::{print, Failure};
+use crate::progress::Progress;
+use glb_config::quoted;
+use glb_core::backend::Backend;
+use glb_netlink::{Glb, Refusal, TableInfo, TableSpec};
+use serde::Serialize;
+use std::path::Path;
+
+#[derive(Serialize)]
+struct Loaded {
+    tables: usize,
+    generation: u32,
+}
+
+/// Loads the tables of a file.
+pub(crate) fn load(file: &Path, json: bool) -> Result<(), Failure> {
+    // First, so that nobody waits for rows only to hear that there is no director.
+    let mut glb = director()?;
+    let tables = load::tables(file, json)?.tables;
+    let backends: Vec<Vec<Backend>> = tables
+        .iter()
+        .map(|table| table.backends.iter().map(|one| one.backend).collect())
+        .collect();
+    let specs: Vec<TableSpec<'_>> = tables
+        .iter()
+        .zip(&backends)
+        .map(|(table, backends)| TableSpec {
+            name: table.name.as_deref().unwrap_or_default(),
+            hash_key: table.hash_key,
+            hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
+            backends,
+            binds: &table.binds,
+            rows: &table.rows,
+        })
+        .collect();
+    let mut progress = Progress::new("tables loaded");
+    let mut done = 0;
+    let result = glb.load(&specs, &mut |count| {
+        done = count;
+        progress.done(count);
+    });
+    drop(progress);
+    let generation = result.map_err(|error| {
+        let file = file.display();
+        match (&error, tables.get(done)) {
+            (glb_netlink::Error::Refused(refusal), Some(table))
+                if refusal.errno != Refusal::NOT_PERMITTED =>
+            {
+                let table = quoted(&table.label(done));
+                Failure::Message(format!("{file}: table {table}: {error}"))
+            }
+            _ => Failure::Message(format!("{file}: {error}")),
+        }
+    })?;
+    let loaded = Loaded {
+        tables: tables.len(),
+        generation,
+    };
+    print(json, &loaded, |out| {
+        let plural = if loaded.tables == 1 {
+            "table"
+        } else {
+            "tables"
+        };
+        writeln!(out, "loaded {} {plural}, load {generation}", loaded.tables)
+    })
+}
+
+#[derive(Serialize)]
+struct TableView {
+    index: u32,
+    table: String,
+    generation: u32,
+    hops: u8,
+    binds: Vec<String>,
+    backends: Vec<BackendView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<Vec<u8>>>,
+}
+
+/// Prints the loaded tables, or one of them.
+pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), Failure> {
+    let mut glb = director()?;
+    let tables = match wanted {
+        None => glb.tables()?,
+        Some(name) => vec![find(&mut glb, name)?],
+    };
+    let mut views = Vec::new();
+    for listed in tables {
+        let table = glb.table(listed.index)?;
+        let view = TableView {
+            index: table.index,
+            binds: {
+                let binds = glb.binds(Some(table.index))?;
+                binds.iter().map(|one| bind(&one.bind)).collect()
+            },
+            backends: (0..)
+                .zip(&table.backends)
+                .map(|(index, info)| BackendView::new(index, info))
+                .collect(),
+            rows: rows.then(|| all_rows(&mut glb, table.index)).transpose()?,
+            generation: table.generation,
+            hops: table.hops,
+            table: label(&table),
+        };
+        views.push(view);
+    }
+    print(json, &views, |out| {
+        if views.is_empty() {
+            return writeln!(out, "no tables are loaded");
+        }
+        for (place, view) in views.iter().enumerate() {
+            if place > 0 {
+                writeln!(out)?;
+            }
+            writeln!(
+                out,
+                "table {}: load {}, {} hops a row",
+                quoted(&view.table),
+                view.generation,
+                view.hops
+            )?;
+            writeln!(out, "binds")?;
+            for one in &view.binds {
+                writeln!(out, "     {one}")?;
+            }
+            writeln!(out, "backends")?;
+            view.backends.iter().try_for_each(|one| one.write(out))?;
+            for (row, hops) in view.rows.iter().flatten().enumerate() {
+                let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
+                writeln!(out, "{row:#06x} {}", hops.join(" "))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// A table by its name, or by its place.
+fn find(glb: &mut Glb, wanted: &str) -> Result<TableInfo, Failure> {
+    let number = wanted.strip_prefix('#').unwrap_or(wanted).parse();
+    match (glb.table_named(wanted), number) {
+        (Ok(table), _) => Ok(table),
+        (Err(_), Ok(index)) => Ok(glb.table(index)?),
+        (Err(error), Err(_)) => Err(Failure::Message(format!("{}: {error}", quoted(wanted)))),
+    }
+}
+
+fn label(table: &TableInfo) -> String {
+    if table.name.is_empty() {
+        format!("#{}", table.index)
+    } else {
+        table.name.clone()
+    }
+}
+
+fn all_rows(glb: &mut Glb, table: u32) -> Result<Vec<Vec<u8>>, Failure> {
+    (0..=u16::MAX)
+        .map(|row| {
+            let hops = glb.row(table, row)?.hops;
+            Ok(hops.iter().map(|hop| hop.backend).collect())
+        })
+        .collect()
+}

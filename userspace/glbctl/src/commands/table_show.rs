@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl table show`.
+
+use crate::load;
+use crate::output::{hex, print, Failure};
+use glb_config::compiled::{Compiled, CompiledBackend};
+use glb_config::quoted;
+use glb_config::tables::state_name;
+use glb_core::addr::Addr;
+use glb_core::bind::{Bind, Proto};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::Path;
+
+#[derive(Serialize)]
+pub(crate) struct BackendView {
+    index: usize,
+    ip: String,
+    state: &'static str,
+    healthy: bool,
+    weight: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<String>,
+    /// Rows that it is the first hop of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u32>,
+}
+
+impl BackendView {
+    pub(crate) fn new(index: usize, backend: &CompiledBackend, rows: Option<u32>) -> Self {
+        Self {
+            index,
+            ip: addr(backend.backend.addr),
+            state: state_name(backend.backend.state),
+            healthy: backend.backend.healthy,
+            weight: backend.weight,
+            domain: backend.domain.clone(),
+            rows,
+        }
+    }
+
+    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let health = if self.healthy { "healthy" } else { "unhealthy" };
+        let mut line = format!(
+            "{:>3}  {:<39}  {:<8}  {health:<9}",
+            self.index, self.ip, self.state
+        );
+        if self.weight != 1 {
+            line += &format!("  weight {}", self.weight);
+        }
+        if let Some(domain) = &self.domain {
+            line += &format!("  domain {domain}");
+        }
+        if let Some(rows) = self.rows {
+            line += &format!("  {rows} rows");
+        }
+        writeln!(out, "{}", line.trim_end())
+    }
+}
+
+#[derive(Serialize)]
+struct TableView<'a> {
+    table: String,
+    version: u8,
+    hops: usize,
+    hash_key: String,
+    binds: Vec<String>,
+    backends: Vec<BackendView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<&'a [u8]>>,
+}
+
+pub(crate) fn run(
+    file: &Path,
+    wanted: Option<&str>,
+    rows: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let tables = load::tables(file, json)?.tables;
+    let views: Vec<TableView<'_>> = tables
+        .iter()
+        .enumerate()
+        .filter(|(index, table)| wanted.is_none_or(|wanted| is_called(table, *index, wanted)))
+        .map(|(index, table)| view(table, index, rows))
+        .collect();
+    if let (Some(wanted), true) = (wanted, views.is_empty()) {
+        let message = format!("{}: there is no table {wanted:?}", file.display());
+        return Err(Failure::Message(message));
+    }
+    print(json, &views, |out| {
+        views.iter().try_for_each(|view| write_view(out, view))
+    })
+}
+
+fn is_called(table: &Compiled, index: usize, wanted: &str) -> bool {
+    match &table.name {
+        Some(name) => name == wanted,
+        None => wanted.trim_start_matches('#').parse() == Ok(index),
+    }
+}
+
+fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
+    let loads = table.loads();
+    let backends = table.backends.iter().zip(loads).enumerate();
+    TableView {
+        table: table.label(index),
+        version: table.version,
+        hops: table.hops,
+        hash_key: hex(&table.hash_key),
+        binds: table.binds.iter().map(bind).collect(),
+        backends: backends
+            .map(|(index, (backend, load))| BackendView::new(index, backend, Some(load)))
+            .collect(),
+        rows: rows.then(|| table.rows().collect()),
+    }
+}
+
+fn write_view(out: &mut dyn Write, view: &TableView<'_>) -> io::Result<()> {
+    writeln!(
+        out,
+        "table {} (version {}, {} hops)",
+        quoted(&view.table),
+        view.version,
+        view.hops
+    )?;
+    writeln!(out, "  hash key {}", view.hash_key)?;
+    for bind in &view.binds {
+        writeln!(out, "  bind {bind}")?;
+    }
+    writeln!(out, "  backends")?;
+    for backend in &view.backends {
+        write!(out, "  ")?;
+        backend.write(out)?;
+    }
+    for (row, hops) in view.rows.iter().flatten().enumerate() {
+        let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
+        writeln!(out, "  row {row:#06x}  {}", hops.join(" "))?;
+    }
+    Ok(())
+}
+
+/// The address as people write it.
+pub(crate) fn addr(addr: Addr) -> String {
+    match addr {
+        Addr::V4(bytes) => IpAddr::from(bytes).to_string(),
+        Addr::V6(bytes) => IpAddr::from(bytes).to_string(),
+    }
+}
+
+/// The bind as people write it: `tcp 1.1.1.0/24 port 80-90`.
+pub(crate) fn bind(bind: &Bind) -> String {
+    let proto = match bind.proto {
+        Proto::Tcp => "tcp",
+        Proto::Udp => "udp",
+    };
+    let mut text = format!("{proto} {}", addr(bind.addr));
+    if bind.prefix_len != bind.addr.bits() {
+        text += &format!("/{}", bind.prefix_len);
+    }
+    text += &format!(" port {}", bind.port_start);
+    if bind.port_end != bind.port_start {
+        text += &format!("-{}", bind.port_end);
+    }
+    text
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What commands say, and how they fail.
+
+use glb_config::{Issue, Severity};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Why a command failed; the exit status is 1.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Files that cannot be used.
+    Issues(Vec<Issue>),
+    /// Anything else, in one line.
+    Message(String),
+    /// All was said already.
+    Silent,
+}
+
+impl Failure {
+    /// A failure about a file.
+    pub(crate) fn file(path: &std::path::Path, error: &io::Error) -> Self {
+        let reason = glb_config::compiled::io_reason(error);
+        Self::Message(format!("{}: {reason}", path.display()))
+    }
+
+    /// Says it on standard error.
+    pub(crate) fn report(self, json: bool) -> ExitCode {
+        #[derive(Serialize)]
+        struct Report {
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            issues: Vec<Issue>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error: Option<String>,
+        }
+        let (issues, error) = match self {
+            Self::Issues(issues) => (issues, None),
+            Self::Message(message) => (Vec::new(), Some(message)),
+            Self::Silent => return ExitCode::FAILURE,
+        };
+        let mut out = io::stderr().lock();
+        // Nothing is left to be done if standard error is closed.
+        if json {
+            let report = Report { issues, error };
+            let _ = serde_json::to_writer(&mut out, &report);
+            let _ = writeln!(out);
+        } else {
+            for issue in issues {
+                let _ = writeln!(out, "{issue}");
+            }
+            if let Some(error) = error {
+                let _ = writeln!(out, "glbctl: {error}");
+            }
+        }
+        ExitCode::FAILURE
+    }
+}
+
+/// Says the warnings on standard error, unless the output is for a program.
+pub(crate) fn warn(issues: &[Issue], json: bool) {
+    let mut out = io::stderr().lock();
+    for issue in issues {
+        if !json && issue.severity == Severity::Warning {
+            let _ = writeln!(out, "{issue}");
+        }
+    }
+}
+
+/// Prints a result: as JSON, or as the text that `text` writes.
+pub(crate) fn print<T: Serialize>(
+    json: bool,
+    result: &T,
+    text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = if json {
+        serde_json::to_writer_pretty(&mut out, result)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out))
+    } else {
+        text(&mut out)
+    };
+    match written.and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        // The reader had enough (`glbctl ... | head`): that is no fault of ours.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::Message(format!("standard output: {error}"))),
+    }
+}
+
+/// Sixteen bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(*bytes))
+}

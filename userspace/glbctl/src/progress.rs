@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Progress of what takes long: on standard error, if that is a terminal, after the first second.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+pub(crate) struct Progress {
+    what: &'static str,
+    started: Instant,
+    shown: Option<Instant>,
+    enabled: bool,
+}
+
+impl Progress {
+    /// Progress of `what`, as in "tables built".
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            started: Instant::now(),
+            shown: None,
+            enabled: io::stderr().is_terminal(),
+        }
+    }
+
+    /// So many are done.
+    pub(crate) fn done(&mut self, count: usize) {
+        let last = self.shown.unwrap_or(self.started);
+        let wait = Duration::from_millis(if self.shown.is_some() { 100 } else { 1000 });
+        if self.enabled && last.elapsed() >= wait {
+            self.shown = Some(Instant::now());
+            let mut out = io::stderr().lock();
+            let _ = write!(out, "\r\x1b[K{count} {}", self.what);
+            let _ = out.flush();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            // The line is for the eye only; what comes next starts clean.
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tool from outside: exit status, files, output.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A directory of a test's own.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("glbctl-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+
+    fn file(&self, name: &str, contents: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, contents).unwrap();
+        path
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn glbctl(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glbctl"));
+    command.args(args.iter().map(|arg| arg.as_ref()));
+    command.output().unwrap()
+}
+
+fn director_cli(args: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glbctl"));
+    command.arg0("/usr/bin/glb-director-cli");
+    command.args(args.iter().map(|arg| arg.as_ref()));
+    command.output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("not killed")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A table of hosts 1.1.1.N in these states.
+fn config(states: &[(u8, &str, bool)]) -> String {
+    let backends: Vec<String> = states
+        .iter()
+        .map(|(n, state, healthy)| {
+            format!(r#"{{"ip": "1.1.1.{n}", "state": "{state}", "healthy": {healthy}}}"#)
+        })
+        .collect();
+    format!(
+        r#"{{"tables": [{{"name": "t", "hash_key": "12345678901234561234567890123456",
+        "seed": "49a3d861d661ae5ab06ed9326871a2f5",
+        "binds": [{{"ip": "9.9.9.9", "proto": "tcp", "port": 80}}],
+        "backends": [{}]}}]}}"#,
+        backends.join(",")
+    )
+}
+
+fn four() -> String {
+    config(&[
+        (1, "active", true),
+        (2, "active", true),
+        (3, "active", true),
+        (4, "active", true),
+    ])
+}
+
+#[allow(deprecated)]
+fn siphash(key: u128, message: &[u8]) -> [u8; 8] {
+    use std::hash::Hasher;
+    let key = key.to_be_bytes();
+    let mut hasher = std::hash::SipHasher::new_with_keys(
+        u64::from_le_bytes(key[..8].try_into().unwrap()),
+        u64::from_le_bytes(key[8..].try_into().unwrap()),
+    );
+    hasher.write(message);
+    hasher.finish().to_le_bytes()
+}
+
+/// The file that the specification describes for hosts 1.1.1.N, written down once more, byte by byte.
+fn model(states: &[(u8, &str, bool)]) -> Vec<u8> {
+    let mut file = b"GLBD".to_vec();
+    for number in [2u32, 1, 65536, 256, 256] {
+        file.extend(number.to_le_bytes());
+    }
+    file.extend((states.len() as u32).to_le_bytes());
+    for (n, state, healthy) in states {
+        file.extend([1, 0, 0, 0, 1, 1, 1, *n, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let code = ["filling", "active", "draining"]
+            .iter()
+            .position(|s| s == state);
+        file.extend([code.unwrap_or(2) as u8, 0, u8::from(*healthy), 0]);
+    }
+    file.resize(24 + 0x1804, 0);
+    file.extend(1u32.to_le_bytes());
+    file.extend([1, 0, 0, 0, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    file.extend([32, 0, 80, 0, 80, 0, 6, 0]);
+    file.resize(24 + 0x3408, 0);
+    file.extend(0x1234_5678_9012_3456_1234_5678_9012_3456_u128.to_be_bytes());
+    let seed = 0x49a3_d861_d661_ae5a_b06e_d932_6871_a2f5;
+    for row in 0..65536u32 {
+        let digest = siphash(seed, &row.to_be_bytes());
+        let mut order: Vec<usize> = (0..states.len())
+            .filter(|&i| states[i].1 != "inactive")
+            .collect();
+        order.sort_by_key(|&i| siphash(seed, &[&digest[..], &[1, 1, 1, states[i].0]].concat()));
+        let (mut p, mut s) = (order[0], *order.get(1).unwrap_or(&order[0]));
+        if (states[p].1 == "draining" || !states[p].2) && states[s].1 == "active" {
+            (p, s) = (s, p);
+        }
+        file.extend((p as u32).to_le_bytes());
+        file.extend((s as u32).to_le_bytes());
+    }
+    file
+}
+
+#[test]
+fn builds_are_what_the_specification_says() {
+    let dir = Dir::new("build");
+    let cases: [&[(u8, &str, bool)]; 5] = [
+        &[
+            (1, "active", true),
+            (2, "active", true),
+            (3, "active", true),
+            (4, "active", true),
+        ],
+        &[
+            (1, "draining", true),
+            (2, "active", true),
+            (3, "filling", true),
+        ],
+        &[
+            (1, "active", false),
+            (2, "active", false),
+            (3, "active", false),
+        ],
+        &[
+            (5, "inactive", true),
+            (1, "filling", false),
+            (2, "active", true),
+            (3, "draining", false),
+        ],
+        &[(7, "inactive", true), (8, "active", true)],
+    ];
+    for (index, states) in cases.into_iter().enumerate() {
+        let src = dir.file("t.json", &config(states));
+        let dst = dir.0.join("t.bin");
+        let output = if index % 2 == 0 {
+            glbctl(&[&"table", &"build", &src, &dst])
+        } else {
+            director_cli(&[&"build-config", &src, &dst])
+        };
+        assert_eq!(code(&output), 0, "{}", err(&output));
+        assert!(fs::read(&dst).unwrap() == model(states), "case {index}");
+    }
+    assert_eq!(dir.names(), ["t.bin", "t.json"]);
+}
+
+#[test]
+fn a_bad_source_leaves_the_old_file() {
+    let dir = Dir::new("bad");
+    let src = dir.file("t.json", &four().replace("49a3d8", "49a3dz"));
+    let dst = dir.file("t.bin", "old");
+    let expected = format!(
+        "{}: table \"t\": seed: \"49a3dz61d661ae5ab06ed9326871a2f5\": must be 32 hexadecimal digits\n",
+        src.display()
+    );
+    for output in [
+        glbctl(&[&"table", &"build", &src, &dst]),
+        director_cli(&[&"build-config", &src, &dst]),
+    ] {
+        assert_eq!(code(&output), 1);
+        assert_eq!(err(&output), expected);
+        assert_eq!(out(&output), "");
+        assert_eq!(fs::read(&dst).unwrap(), b"old");
+    }
+    assert_eq!(dir.names(), ["t.bin", "t.json"]);
+}
+
+#[test]
+fn a_destination_that_cannot_be_written_is_named() {
+    let dir = Dir::new("nodir");
+    let src = dir.file("t.json", &four());
+    let output = glbctl(&[&"table", &"build", &src, &dir.0.join("no/t.bin")]);
+    assert_eq!(code(&output), 1);
+    assert!(
+        err(&output).ends_with("no/t.bin: No such file or directory\n"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn usage_errors_have_status_2() {
+    assert_eq!(code(&glbctl(&[&"table"])), 2);
+    assert_eq!(code(&glbctl(&[&"table", &"build", &"one"])), 2);
+    assert_eq!(code(&glbctl(&[&"nonsense"])), 2);
+    assert_eq!(code(&director_cli(&[&"build-config", &"one"])), 2);
+    assert_eq!(code(&director_cli(&[&"table", &"check", &"x"])), 2);
+    assert_eq!(code(&glbctl(&[&"--help"])), 0);
+}
+
+#[test]
+fn check_reads_both_kinds_and_prints_the_balance() {
+    let dir = Dir::new("check");
+    let src = dir.file("t.json", &four());
+    let dst = dir.0.join("t.bin");
+    assert_eq!(code(&glbctl(&[&"table", &"build", &src, &dst])), 0);
+    let output = glbctl(&[&"table", &"check", &src, &dst, &"--json"]);
+    assert_eq!(code(&output), 0);
+    let reports: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    for report in reports.as_array().unwrap() {
+        let balance = &report["tables"][0]["balance"];
+        assert_eq!(balance["first_hops"], 4);
+        assert!(balance["busiest_percent"].as_f64().unwrap() < 3.0);
+    }
+    let mut bytes = fs::read(&dst).unwrap();
+    bytes[24 + 0x3418] = 9;
+    fs::write(&dst, bytes).unwrap();
+    let output = glbctl(&[&"table", &"check", &dst]);
+    assert_eq!(code(&output), 1);
+    let expected = "table 0: row.primary [0]: 9 (allowed: an index below num_backends)";
+    assert!(out(&output).contains(expected), "{}", out(&output));
+}
+
+#[test]
+fn lookup_finds_the_vectors_row() {
+    let dir = Dir::new("lookup");
+    let src = dir.file("t.json", &four());
+    let output = glbctl(&[
+        &"lookup",
+        &"--table",
+        &src,
+        &"10.11.12.13:45678",
+        &"9.9.9.9:80",
+        &"--json",
+    ]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let answer: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(answer["hashes"][0]["hash"], "008972f1657a5cbd");
+    assert_eq!(answer["hashes"][0]["row"], 0x5cbd);
+    assert_eq!(answer["hops"].as_array().unwrap().len(), 2);
+    let config = dir.file(
+        "d.conf",
+        r#"{"outbound_src_ip": "1.2.3.4", "alt_hash_fields": {"src_addr": true, "src_port": true}}"#,
+    );
+    let args: [&dyn AsRef<std::ffi::OsStr>; 7] = [
+        &"lookup",
+        &"--table",
+        &src,
+        &"--config",
+        &config,
+        &"10.11.12.13:45678",
+        &"9.9.9.9:80",
+    ];
+    let output = glbctl(&args);
+    assert_eq!(
+        out(&output).matches("\nhash  ").count(),
+        2,
+        "{}",
+        out(&output)
+    );
+    let output = glbctl(&[&"lookup", &"--table", &src, &"10.11.12.13", &"9.9.9.9:81"]);
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).ends_with("no bind matches tcp 9.9.9.9 port 81\n"));
+}
+
+#[test]
+fn diff_tells_what_moves() {
+    let dir = Dir::new("diff");
+    let old = dir.file("old.json", &four());
+    let without = [
+        (1, "active", true),
+        (2, "active", true),
+        (4, "active", true),
+    ];
+    let new = dir.file("new.json", &config(&without));
+    let output = glbctl(&[&"table", &"diff", &old, &new, &"--json"]);
+    assert_eq!(code(&output), 0);
+    let diff: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    let table = &diff["tables"][0];
+    // Only the rows of the backend that left move.
+    assert_eq!(table["needless"], 0);
+    assert_eq!(table["lost"], 0);
+    let gone = &table["backends"][2];
+    assert_eq!(gone["ip"], "1.1.1.3");
+    assert_eq!(gone["moved_away"], table["moved"]);
+    let draining = [
+        (1, "active", true),
+        (2, "active", true),
+        (3, "draining", true),
+        (4, "active", true),
+    ];
+    let new = dir.file("new.json", &config(&draining));
+    let output = glbctl(&[&"table", &"diff", &old, &new]);
+    assert!(
+        out(&output).contains("needlessly 0 rows (0.00 %), lost 0 rows"),
+        "{}",
+        out(&output)
+    );
+    let same = glbctl(&[&"table", &"diff", &old, &old]);
+    assert_eq!(
+        out(&same),
+        "table \"t\": moved 0 rows (0.00 %), needlessly 0 rows (0.00 %), lost 0 rows (0.00 %)\n"
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_fault() {
+    let dir = Dir::new("pipe");
+    let src = dir.file("t.json", &four());
+    let script = format!(
+        "{} table show --rows {} | head -1; exit ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_glbctl"),
+        src.display()
+    );
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert_eq!(code(&output), 0);
+    assert_eq!(err(&output), "");
+    assert_eq!(out(&output), "table \"t\" (version 2, 2 hops)\n");
+}
+
+#[test]
+fn manual_pages_and_completions() {
+    let dir = Dir::new("man");
+    assert_eq!(code(&glbctl(&[&"man", &dir.0])), 0);
+    let names = dir.names();
+    for page in ["glbctl.1", "glbctl-table-build.1", "glb-director-cli.1"] {
+        assert!(Path::new(&dir.0).join(page).exists(), "{names:?}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let output = glbctl(&[&"completions", &shell]);
+        assert!(out(&output).contains("lookup"));
+    }
+}
+
+#[test]
+fn version_3_tables_need_format_3() {
+    let dir = Dir::new("v3");
+    let src = dir.file(
+        "t.json",
+        &four().replace("\"name\": \"t\",", "\"name\": \"t\", \"version\": 3,"),
+    );
+    let dst = dir.file("t.bin", "old");
+    let said = format!(
+        "{}: table \"t\": version: 3: cannot be built as format version 2: ",
+        src.display()
+    );
+    for output in [
+        glbctl(&[&"table", &"build", &"--format", &"2", &src, &dst]),
+        director_cli(&[&"build-config", &src, &dst]),
+    ] {
+        assert_eq!(code(&output), 1);
+        assert!(err(&output).starts_with(&said), "{}", err(&output));
+        assert_eq!(fs::read(&dst).unwrap(), b"old");
+    }
+    let output = glbctl(&[&"table", &"build", &src, &dst]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    assert!(out(&output).contains("format version 3"));
+    let output = glbctl(&[&"table", &"check", &"--json", &dst]);
+    let reports: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(reports[0]["tables"][0]["table"], "t");
+    assert_eq!(reports[0]["tables"][0]["hops"], 3);
+    assert!(
+        reports[0]["tables"][0]["balance"]["busiest_percent"]
+            .as_f64()
+            .unwrap()
+            < 0.1
+    );
+    // From version 2 to version 3 with the same seed no connection is lost.
+    let v2 = dir.file("v2.json", &four());
+    let output = glbctl(&[&"table", &"diff", &v2, &dst]);
+    assert!(out(&output).contains("lost 0 rows"), "{}", out(&output));
+    let output = glbctl(&[&"table", &"build", &"--format", &"3", &v2, &dst]);
+    assert_eq!(code(&output), 0);
+    assert!(out(&glbctl(&[&"table", &"show", &dst])).starts_with("table \"t\" (version 2, 2 hops)"));
+}
