@@ -32,6 +32,24 @@ tools: ## Build glbctl and the iptables extension into BUILD/bin and BUILD/xtabl
 	@if [ -x $(BUILD)/bin/glbctl ]; then ln -sf glbctl $(BUILD)/bin/glb-director-cli; fi
 	@strip -o $(BUILD)/xtables/libxt_GLBREDIRECT.so $(TARGET_DIR)/release/libxt_glbredirect_plugin.so
 
+.PHONY: manuals
+manuals: tools ## Write manual pages and completions of the tools into BUILD/man and BUILD/completions
+	@mkdir -p $(BUILD)/man $(BUILD)/completions
+	@$(BUILD)/bin/glbctl man $(BUILD)/man
+	@$(BUILD)/bin/glb-healthcheck --generate man >$(BUILD)/man/glb-healthcheck.1
+	@for shell in bash zsh fish; do \
+		case $$shell in bash) form=%s.bash ;; zsh) form=_%s ;; fish) form=%s.fish ;; esac; \
+		$(BUILD)/bin/glbctl completions $$shell >$(BUILD)/completions/$$(printf $$form glbctl) && \
+		$(BUILD)/bin/glb-healthcheck --generate $$shell >$(BUILD)/completions/$$(printf $$form glb-healthcheck) || exit 1; done
+
+.PHONY: deb
+deb: ## Build the Debian packages into build/deb, in the lab's build root of KERNEL
+	@packaging/deb $(KERNEL)
+
+.PHONY: deb-modules
+deb-modules: ## Build a package of the modules for exactly the kernel KERNEL, into build/deb
+	@packaging/deb-modules $(KERNEL)
+
 .PHONY: install
 install: ## Install what was built on this machine (as root)
 	install -d $(DESTDIR)/lib/modules/$(notdir $(patsubst %/build,%,$(KDIR)))/updates $(DESTDIR)/usr/sbin $(DESTDIR)$(XTLIBDIR)
@@ -43,6 +61,10 @@ install: ## Install what was built on this machine (as root)
 .PHONY: test
 test: ## Run every test: lint, units, and the lab on KERNEL (default stock)
 	@tests/run --kernel $(KERNEL) $(if $(T),--only $(T))
+
+.PHONY: test-packages
+test-packages: ## Install the packages on a fresh Debian, boot it, upgrade its kernel, purge (15 minutes)
+	@tests/packages/run --kernel $(KERNEL)
 
 .PHONY: demo
 demo: ## Boot the lab and show a download that survives its packets moving to another proxy

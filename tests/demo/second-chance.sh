@@ -10,6 +10,11 @@
 . "$(dirname "$(readlink -f "$0")")/../lab/lib.sh"
 # shellcheck source=tests/lab/load.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/load.sh"
+# The lab's director in user space, or where only packages are installed, the kernel's.
+if ! command -v glb-packets >/dev/null; then
+    # shellcheck source=tests/demo/module-director.sh source-path=SCRIPTDIR/../..
+    . "$(dirname "$(readlink -f "$0")")/module-director.sh"
+fi
 
 readonly SIZE=6000000 WEB_RATE=500k
 export WEB_RATE

@@ -2,7 +2,8 @@
 
 //! The command line.
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, Parser, ValueEnum};
+use clap_complete::Shell;
 use std::path::PathBuf;
 use tracing::level_filters::LevelFilter;
 
@@ -29,6 +30,39 @@ pub(crate) struct Cli {
     /// How much is logged (GLB_HEALTHCHECK_LOG_DEBUG=1 also stands for debug)
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub(crate) log: Level,
+
+    /// Print the manual page or a shell's completions, and end
+    #[arg(long, value_name = "WHAT", hide = true)]
+    pub(crate) generate: Option<Generate>,
+}
+
+/// What is made from this definition.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Generate {
+    Man,
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Generate {
+    /// The page or script.
+    pub(crate) fn text(self) -> std::io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let mut command = Cli::command();
+        let name = command.get_name().to_owned();
+        let shell = match self {
+            Self::Man => {
+                clap_mangen::Man::new(command).render(&mut text)?;
+                return Ok(text);
+            }
+            Self::Bash => Shell::Bash,
+            Self::Zsh => Shell::Zsh,
+            Self::Fish => Shell::Fish,
+        };
+        clap_complete::generate(shell, &mut command, name, &mut text);
+        Ok(text)
+    }
 }
 
 /// Levels of the log.

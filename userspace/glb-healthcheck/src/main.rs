@@ -26,11 +26,22 @@ use glb_config::Issue;
 use notify::Notify;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use source::{is_error, Loaded, Settings};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(what) = cli.generate {
+        let written = what
+            .text()
+            .and_then(|text| std::io::stdout().write_all(&text));
+        return if written.is_ok() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
     let read = source::read(&cli.config);
     if cli.check {
         return check(&read);

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the parts of the test of the packages share, in roots and in guests. Sourced.
+set -u
+# shellcheck disable=SC2034 # The status of whoever sources this.
+failed=0
+check() {
+    local what=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        printf 'ok - %s\n' "$what"
+    else
+        printf 'that was: %s\n%s\n' "$*" "$output"
+        printf 'not ok - %s\n' "$what"
+        # shellcheck disable=SC2034
+        failed=1
+    fi
+}
+# must WHAT COMMAND...: a check without which the rest means nothing. All of its output is in the log.
+must() {
+    local what=$1
+    shift
+    if "$@"; then
+        printf 'ok - %s\n' "$what"
+    else
+        printf 'not ok - %s\n' "$what"
+        exit 1
+    fi
+}
+fails() { ! "$@"; }
+# says TEXT COMMAND...: for check: the command fails and says the text.
+says() {
+    local text=$1 output
+    shift
+    if output=$("$@" 2>&1); then return 1; fi
+    printf '%s\n' "$output"
+    grep -qF -- "$text" <<<"$output"
+}
+# eventually SECONDS COMMAND...: it succeeds within that time.
+eventually() {
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$until" ] || return
+        sleep 0.5
+    done
+}
