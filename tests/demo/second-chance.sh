@@ -106,8 +106,8 @@ tell "" "    nginx on $home answers. The counters:" ""
 both
 
 title "2. The director changes its mind: proxy2 first, proxy1 second. The download is in the middle."
-quiet order "$PROXY2" "$PROXY1"
 before=$(counter proxy2 forwarded_to_alternate_packets)
+quiet order "$PROXY2" "$PROXY1"
 watch_until $((SIZE * 4 / 5)) || true
 tell "" "    A new connection, meanwhile:" ""
 new=$(ip netns exec client curl --silent --output /dev/null --write-out '%header{x-proxy}' "http://$VIP4/page")
