@@ -11,12 +11,15 @@
 //! vectors    the specification's packets to a capture
 //! from-hex   hex to a capture
 //! diff       two captures, byte for byte
+//! flows      packets of many flows to a capture
+//! judge      whether a director made of them what its tables say
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod capture;
 mod director;
+mod flows;
 mod http_hold;
 mod malform;
 mod netlink;
@@ -42,6 +45,8 @@ enum Command {
     Vectors(capture::Vectors),
     FromHex(capture::FromHex),
     Diff(capture::Diff),
+    Flows(flows::Flows),
+    Judge(flows::Judge),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +59,8 @@ fn main() -> ExitCode {
         Command::Vectors(arguments) => capture::vectors(&arguments),
         Command::FromHex(arguments) => capture::from_hex(&arguments),
         Command::Diff(arguments) => capture::diff(&arguments),
+        Command::Flows(arguments) => flows::flows(&arguments),
+        Command::Judge(arguments) => flows::judge(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -130,14 +130,14 @@ pub(crate) fn diff(arguments: &Diff) -> Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
     File::open(path)
         .map_err(anyhow::Error::from)
         .and_then(|file| pcap::read_all(BufReader::new(file)))
         .with_context(|| path.display().to_string())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string does not fail.
