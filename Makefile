@@ -70,6 +70,10 @@ test-packages: ## Install the packages on a fresh Debian, boot it, upgrade its k
 demo: ## Boot the lab and show a download that survives its packets moving to another proxy
 	@tests/vm/run --kernel $(KERNEL) -- /tests/demo/second-chance.sh
 
+.PHONY: demo-network
+demo-network: ## Boot the example network with 2,000 connections, drain, fill, fail; tables and pictures in out/
+	@tests/demo/run --kernel $(KERNEL)
+
 .PHONY: clean
 clean: ## Remove what was built (the lab's cache stays: tests/vm/README.md)
 	rm -rf build target out

@@ -3,11 +3,11 @@
 //! One HTTP connection.
 
 use anyhow::{bail, ensure, Context, Result};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -23,46 +23,75 @@ pub(super) struct Wanted {
     pub(super) stall: Duration,
 }
 
+/// What one connection has for itself.
+pub(super) struct Own {
+    /// Its own address, if it matters.
+    pub(super) source: Option<IpAddr>,
+    /// It is closed, in order, after so many responses.
+    pub(super) responses: Option<u64>,
+}
+
 /// What became of a connection.
 pub(super) struct Report {
     pub(super) result: Result<()>,
     pub(super) responses: u64,
     pub(super) bytes: u64,
+    /// Who answered; nobody, if it broke before the first response.
     pub(super) server: Option<String>,
+    /// Its own end, if there was a connection.
+    pub(super) local: Option<SocketAddr>,
 }
 
 pub(super) struct Connection {
     wanted: Rc<Wanted>,
+    own: Own,
     stopped: watch::Receiver<bool>,
     report: Report,
 }
 
 impl Connection {
-    pub(super) fn new(wanted: Rc<Wanted>, stopped: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(wanted: Rc<Wanted>, own: Own, stopped: watch::Receiver<bool>) -> Self {
         Self {
             wanted,
+            own,
             stopped,
             report: Report {
                 result: Ok(()),
                 responses: 0,
                 bytes: 0,
                 server: None,
+                local: None,
             },
         }
     }
 
-    /// Runs until it is stopped or breaks. `busy` is called when the first response begins.
-    pub(super) async fn run(mut self, busy: impl FnOnce()) -> Report {
+    /// Runs until it is stopped, had its responses, or breaks. `busy` is called with the server when the first
+    /// response begins.
+    pub(super) async fn run(mut self, busy: impl FnOnce(&str)) -> Report {
         self.report.result = self.requests(busy).await;
         self.report
     }
 
-    async fn requests(&mut self, busy: impl FnOnce()) -> Result<()> {
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let server = self.wanted.server;
+        let socket = if server.is_ipv6() {
+            TcpSocket::new_v6()?
+        } else {
+            TcpSocket::new_v4()?
+        };
+        if let Some(source) = self.own.source {
+            socket.bind((source, 0).into())?;
+        }
+        socket.connect(server).await
+    }
+
+    async fn requests(&mut self, busy: impl FnOnce(&str)) -> Result<()> {
         let wanted = Rc::clone(&self.wanted);
-        let mut stream = timeout(wanted.stall, TcpStream::connect(wanted.server))
+        let mut stream = timeout(wanted.stall, self.connect())
             .await
             .context("no connection in time")?
             .context("connect")?;
+        self.report.local = stream.local_addr().ok();
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\n\r\n",
             wanted.path,
@@ -73,6 +102,9 @@ impl Connection {
             stream.write_all(request.as_bytes()).await.context("send")?;
             self.response(&mut stream, &mut busy).await?;
             self.report.responses += 1;
+            if Some(self.report.responses) == self.own.responses {
+                return Ok(());
+            }
             // Whoever could stop it is gone, or it was stopped: both end the connection in order.
             let stopped = timeout(wanted.pause, self.stopped.wait_for(|&stop| stop))
                 .await
@@ -86,7 +118,7 @@ impl Connection {
     async fn response(
         &mut self,
         stream: &mut TcpStream,
-        busy: &mut Option<impl FnOnce()>,
+        busy: &mut Option<impl FnOnce(&str)>,
     ) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
         let mut have = 0;
@@ -98,7 +130,7 @@ impl Connection {
             ensure!(have < BUFFER, "the head of the response has no end");
         };
         if let Some(busy) = busy.take() {
-            busy();
+            busy(self.report.server.as_deref().unwrap_or_default());
         }
         let wanted = Rc::clone(&self.wanted);
         let mut body = wanted.body.as_slice();

@@ -5,24 +5,29 @@
 //! Each connection asks for the same path again and again (keep-alive). What it gets must be the expected body,
 //! byte for byte, and must come from the same server each time (the header `X-Proxy`): a connection that was cut,
 //! stood still, or was answered by another server is broken. A slow server makes it a download that is always in
-//! mid-flight; `--pause` makes it a connection that is mostly idle.
+//! mid-flight; `--pause` makes it a connection that is mostly idle. With `--replace` their number stays the same: another
+//! comes in the place of each that ended or broke. `--log` tells when what happened.
 
 mod connection;
+mod log;
+mod tally;
 
 use anyhow::{ensure, Context, Result};
-use connection::{Connection, Wanted};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use connection::{Connection, Own, Report, Wanted};
+use log::Log;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tally::Tally;
 use tokio::signal::unix::{signal, SignalKind};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch, Semaphore};
 use tokio::task::LocalSet;
+use tokio::time::{interval, sleep, MissedTickBehavior};
 
 /// Hold HTTP connections busy until SIGTERM, then finish what is under way; exit 1 if one broke.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Arguments {
     /// The server: ADDRESS:PORT.
     server: SocketAddr,
@@ -47,14 +52,52 @@ pub(crate) struct Arguments {
     /// Stop by itself after each connection had one response.
     #[arg(long)]
     once: bool,
+    /// The clients' first address: each connection has the next one.
+    #[arg(long, value_name = "ADDRESS")]
+    source: Option<IpAddr>,
+    /// After so many addresses, begin with the first again.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    source_count: u32,
+    /// Close a connection after N responses at most: each connection after another number of them, from N/2 on, so that
+    /// they do not end together.
+    #[arg(long, value_name = "N")]
+    responses: Option<u64>,
+    /// Open another in the place of each that ended or, a second later, broke.
+    #[arg(long)]
+    replace: bool,
+    /// Write a line for each that broke, and each second one with how many there are at which server.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+}
+
+impl Arguments {
+    fn own(&self, place: usize, generation: u64) -> Own {
+        let place = place as u32;
+        let step = place % self.source_count;
+        Own {
+            source: self.source.map(|first| address_after(first, step)),
+            responses: self.responses.map(|most| {
+                let least = most.div_ceil(2).max(1);
+                least + (u64::from(place) + generation) % (most + 1 - least.min(most))
+            }),
+        }
+    }
+}
+
+/// The address so many after another.
+fn address_after(first: IpAddr, step: u32) -> IpAddr {
+    match first {
+        IpAddr::V4(v4) => Ipv4Addr::from(u32::from(v4).wrapping_add(step)).into(),
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6).wrapping_add(step.into())).into(),
+    }
 }
 
 /// What a connection tells while it runs.
 enum Event {
-    /// The first response began.
-    Busy,
+    /// The first response of a connection began, from this server. `new`: nothing was in its place before.
+    Busy { server: String, new: bool },
     /// It is over.
-    Ended(connection::Report),
+    Ended(Report),
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
@@ -76,26 +119,23 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
     });
     let (stop, stopped) = watch::channel(arguments.once);
     let (events, mut inbox) = mpsc::unbounded_channel();
-    let opening = Arc::new(tokio::sync::Semaphore::new(arguments.burst.max(1)));
-    for _ in 0..arguments.connections {
-        let connection = Connection::new(Rc::clone(&wanted), stopped.clone());
-        let (events, opening) = (events.clone(), Arc::clone(&opening));
-        tokio::task::spawn_local(async move {
-            // The permit goes when the first response begins; the semaphore is never closed.
-            let permit = opening.acquire_owned().await;
-            let told = events.clone();
-            let report = connection
-                .run(move || {
-                    drop(permit);
-                    // The receiver outlives all connections.
-                    let _ = told.send(Event::Busy);
-                })
-                .await;
-            let _ = events.send(Event::Ended(report));
-        });
+    let place = Place {
+        wanted,
+        events,
+        opening: Arc::new(Semaphore::new(arguments.burst.max(1))),
+        stopped,
+        replace: arguments.replace,
+    };
+    for number in 0..arguments.connections {
+        let arguments = arguments.clone();
+        let own = move |generation| arguments.own(number, generation);
+        tokio::task::spawn_local(place.clone().keep(own));
     }
-    drop(events);
+    drop(place);
 
+    let mut log = arguments.log.as_deref().map(Log::create).transpose()?;
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (mut busy, mut tally) = (0, Tally::default());
@@ -103,67 +143,79 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
         tokio::select! {
             event = inbox.recv() => match event {
                 None => break,
-                Some(Event::Busy) => {
-                    busy += 1;
-                    if busy == arguments.connections {
+                Some(Event::Busy { server, new }) => {
+                    tally.opened(server);
+                    busy += usize::from(new);
+                    if new && busy == arguments.connections {
                         println!("busy: {busy}");
                     }
                 }
-                Some(Event::Ended(report)) => tally.add(report),
+                Some(Event::Ended(report)) => {
+                    if let Some(log) = &mut log {
+                        log.ended(&report)?;
+                    }
+                    tally.ended(report);
+                }
             },
+            _ = second.tick() => {
+                if let Some(log) = &mut log {
+                    log.sample(&tally)?;
+                }
+            }
             _ = terminate.recv() => { stop.send_replace(true); }
             _ = interrupt.recv() => { stop.send_replace(true); }
         }
     }
     tally.print();
     ensure!(
-        tally.broken == 0,
+        tally.broken() == 0,
         "{} of {} connections broke",
-        tally.broken,
-        tally.connections
+        tally.broken(),
+        tally.connections()
     );
     Ok(())
 }
 
-/// The reports of all connections together.
-#[derive(Default)]
-struct Tally {
-    connections: u64,
-    broken: u64,
-    responses: u64,
-    bytes: u64,
-    servers: BTreeMap<String, u64>,
+/// What keeps one connection after the other.
+#[derive(Clone)]
+struct Place {
+    wanted: Rc<Wanted>,
+    events: mpsc::UnboundedSender<Event>,
+    opening: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+    replace: bool,
 }
 
-impl Tally {
-    /// Complaints that are worth a line; the rest say the same.
-    const TOLD: u64 = 10;
-
-    fn add(&mut self, report: connection::Report) {
-        self.connections += 1;
-        self.responses += report.responses;
-        self.bytes += report.bytes;
-        if let Err(error) = report.result {
-            self.broken += 1;
-            if self.broken <= Self::TOLD {
-                eprintln!(
-                    "glb-packets: broken after {} responses: {error:#}",
-                    report.responses
-                );
+impl Place {
+    async fn keep(self, own: impl Fn(u64) -> Own) {
+        let mut new = true;
+        for generation in 0.. {
+            // The permit goes when the first response begins; the semaphore is never closed.
+            let permit = Arc::clone(&self.opening).acquire_owned().await;
+            if generation > 0 && *self.stopped.borrow() {
+                return;
             }
-        }
-        if let Some(server) = report.server {
-            *self.servers.entry(server).or_default() += 1;
-        }
-    }
-
-    fn print(&self) {
-        println!("connections: {}", self.connections);
-        println!("broken: {}", self.broken);
-        println!("responses: {}", self.responses);
-        println!("bytes: {}", self.bytes);
-        for (server, connections) in &self.servers {
-            println!("server {server}: {connections}");
+            let wanted = Rc::clone(&self.wanted);
+            let connection = Connection::new(wanted, own(generation), self.stopped.clone());
+            let events = self.events.clone();
+            let busy = move |server: &str| {
+                drop(permit);
+                // The receiver outlives all connections.
+                let _ = events.send(Event::Busy {
+                    server: server.to_owned(),
+                    new,
+                });
+            };
+            let report = connection.run(busy).await;
+            new &= report.server.is_none();
+            let broke = report.result.is_err();
+            let _ = self.events.send(Event::Ended(report));
+            if !self.replace {
+                return;
+            }
+            if broke {
+                sleep(Duration::from_secs(1)).await;
+            }
         }
     }
 }

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When what happened, a line each; times are seconds of the machine's clock.
+//!
+//! ```text
+//! sample 1700000000.123 broken=2 proxy1=333 proxy2=334
+//! broken 1700000000.456 proxy1 192.0.2.7:40000 receive: Connection reset by peer
+//! unopened 1700000000.789 - 192.0.2.8:40001 connect: Connection refused
+//! ```
+
+use super::connection::Report;
+use super::tally::Tally;
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(super) struct Log(File);
+
+fn now() -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map(|since| since.as_secs_f64()).unwrap_or_default()
+}
+
+impl Log {
+    pub(super) fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).with_context(|| path.display().to_string())?;
+        Ok(Self(file))
+    }
+
+    /// A line if it broke, or never came to be.
+    pub(super) fn ended(&mut self, report: &Report) -> Result<()> {
+        let Err(error) = &report.result else {
+            return Ok(());
+        };
+        let (what, server) = match &report.server {
+            Some(server) => ("broken", server.as_str()),
+            None => ("unopened", "-"),
+        };
+        let local = report
+            .local
+            .map_or_else(|| "-".to_owned(), |local| local.to_string());
+        writeln!(self.0, "{what} {:.3} {server} {local} {error:#}", now())?;
+        Ok(())
+    }
+
+    pub(super) fn sample(&mut self, tally: &Tally) -> Result<()> {
+        let mut line = format!("sample {:.3} broken={}", now(), tally.broken());
+        for (name, open) in tally.servers() {
+            line.push_str(&format!(" {name}={open}"));
+        }
+        line.push('\n');
+        self.0.write_all(line.as_bytes())?;
+        Ok(())
+    }
+}
