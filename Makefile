@@ -66,6 +66,13 @@ test: ## Run every test: lint, units, and the lab on KERNEL (default stock)
 test-packages: ## Install the packages on a fresh Debian, boot it, upgrade its kernel, purge (15 minutes)
 	@tests/packages/run --kernel $(KERNEL)
 
+# How long all fuzz targets together may take.
+FUZZ_SECONDS ?= 210
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser of outside bytes for FUZZ_SECONDS (default 210) in all
+	@tests/vm/build --kernel $(KERNEL) -- fuzz/run $(FUZZ_SECONDS)
+
 .PHONY: demo
 demo: ## Boot the lab and show a download that survives its packets moving to another proxy
 	@tests/vm/run --kernel $(KERNEL) -- /tests/demo/second-chance.sh

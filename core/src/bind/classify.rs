@@ -107,11 +107,18 @@ impl<'a> Classifier<'a> {
         (best.node != 0).then_some(best)
     }
 
+    /// How many slots may be looked at: a mask that is none of [`super::build()`]'s may be any number.
+    #[inline(always)]
+    fn slots(self, mask: u32) -> u32 {
+        // The cast may cut, which makes it fewer.
+        mask.min(self.words.len() as u32)
+    }
+
     #[inline(always)]
     fn probe_v4(self, slots: u32, mask: u32, prefix: u32, len: u8) -> Option<Found> {
         let tag = u32::from(len).wrapping_add(1);
         let mut slot = first_slot_v4(prefix, len, mask);
-        for _ in 0..=mask {
+        for _ in 0..=self.slots(mask) {
             let at = slots.wrapping_add(slot.wrapping_mul(SLOT_V4 as u32));
             let (of_prefix, of_tag, found) = Found::from_v4(self.array(at)?);
             if of_prefix == prefix && of_tag == tag {
@@ -130,7 +137,7 @@ impl<'a> Classifier<'a> {
         let tag = u32::from(len).wrapping_add(1);
         let prefix_words = words_of(prefix.to_be_bytes());
         let mut slot = first_slot_v6(prefix, len, mask);
-        for _ in 0..=mask {
+        for _ in 0..=self.slots(mask) {
             let at = slots.wrapping_add(slot.wrapping_mul(SLOT_V6 as u32));
             let (of_prefix, of_tag, found) = Found::from_v6(self.array(at)?);
             if of_tag == tag && of_prefix == prefix_words {
