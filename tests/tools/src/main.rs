@@ -8,6 +8,7 @@
 //! malform    malformed packets from a seed, with the counters that they must lead to
 //! netlink    broken netlink messages from a seed, to the director
 //! fill       made-up tables into the director, in whole or in part
+//! cert       an authority and a certificate of it, for servers of HTTPS
 //! vectors    the specification's packets to a capture
 //! from-hex   hex to a capture
 //! diff       two captures, byte for byte
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod capture;
+mod cert;
 mod director;
 mod flows;
 mod http_hold;
@@ -42,6 +44,7 @@ enum Command {
     Malform(malform::Arguments),
     Netlink(netlink::Arguments),
     Fill(netlink::Fill),
+    Cert(cert::Arguments),
     Vectors(capture::Vectors),
     FromHex(capture::FromHex),
     Diff(capture::Diff),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Malform(arguments) => malform::run(&arguments),
         Command::Netlink(arguments) => netlink::run(&arguments),
         Command::Fill(arguments) => netlink::fill(&arguments),
+        Command::Cert(arguments) => cert::run(&arguments),
         Command::Vectors(arguments) => capture::vectors(&arguments),
         Command::FromHex(arguments) => capture::from_hex(&arguments),
         Command::Diff(arguments) => capture::diff(&arguments),

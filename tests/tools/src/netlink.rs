@@ -11,10 +11,10 @@ use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::bind::{Bind, Proto};
 use glb_core::hash::ROWS;
-use glb_core::netlink::{backend, bind, command, load, FAMILY, VERSION};
+use glb_core::netlink::{backend, bind, command, load, VERSION};
 use glb_netlink::socket::Socket;
 use glb_netlink::wire::{Request, NLM_F_ACK, NLM_F_DUMP};
-use glb_netlink::{Glb, TableSpec};
+use glb_netlink::{Glb, TableSpec, DIRECTOR};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 fn fuzz(seed: u64, thread: u64, count: u32) -> Result<u32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(thread);
-    let mut socket = Socket::open(FAMILY)?;
+    let mut socket = Socket::open(&DIRECTOR)?;
     let mut transaction = 0;
     let mut tables = 0;
     let mut answers = 0;
@@ -90,7 +90,7 @@ fn fuzz(seed: u64, thread: u64, count: u32) -> Result<u32> {
         }
         if rng.random_ratio(1, 200) {
             // In the middle of whatever was going on.
-            socket = Socket::open(FAMILY)?;
+            socket = Socket::open(&DIRECTOR)?;
             transaction = 0;
         }
     }

@@ -94,6 +94,12 @@ impl Compiled {
         loads
     }
 
+    /// The backends as the kernel takes them.
+    #[must_use]
+    pub fn core_backends(&self) -> Vec<Backend> {
+        self.backends.iter().map(|one| one.backend).collect()
+    }
+
     /// The name, or `#index` where there is none.
     #[must_use]
     pub fn label(&self, index: usize) -> String {

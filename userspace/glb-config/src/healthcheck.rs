@@ -13,8 +13,10 @@ use std::path::PathBuf;
 pub struct Healthcheck {
     /// The operator's table.
     pub src: PathBuf,
-    /// The table with what the checks found.
-    pub dst: PathBuf,
+    /// The table with what the checks found. With [`Publish::Kernel`] it is only written where it is named.
+    pub dst: Option<PathBuf>,
+    /// How it reaches the director.
+    pub publish: Publish,
     /// What a shell runs after `dst` has changed; nothing stands for the deployed default.
     pub reload_command: Option<String>,
     /// Milliseconds from one start of the command to the next, at least.
@@ -31,6 +33,15 @@ pub struct Healthcheck {
     pub tree: Value,
 }
 
+/// How a checked table reaches the director.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// As deployed: `dst` is written, and the command makes the director read it.
+    File,
+    /// It is loaded into the running kernel, without a file or a shell.
+    Kernel,
+}
+
 /// What the deployed package's file runs after the table has changed.
 pub const DEFAULT_RELOAD_COMMAND: &str = "glb-director-cli build-config \
      /etc/glb/forwarding_table.checked.json /etc/glb/forwarding_table.checked.bin \
@@ -39,8 +50,9 @@ pub const DEFAULT_RELOAD_COMMAND: &str = "glb-director-cli build-config \
 /// Where Debian's ca-certificates keeps what it trusts.
 const DEFAULT_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "forwarding_table",
+    "publish",
     "reload_command",
     "reload_interval_ms",
     "reload_timeout_ms",
@@ -82,17 +94,32 @@ pub fn src_of(text: &str) -> Option<PathBuf> {
 
 fn read_root(reader: &mut Reader, root: &Node<'_>, tree: &Value) -> Option<Healthcheck> {
     let root = reader.object(root, &KNOWN)?;
+    let publish = match root.get("publish") {
+        None => Some(Publish::File),
+        Some(node) => match reader.string(&node) {
+            Some("file") => Some(Publish::File),
+            Some("kernel") => Some(Publish::Kernel),
+            Some(_) => {
+                reader.error(&node, "must be \"file\" or \"kernel\"");
+                None
+            }
+            None => None,
+        },
+    };
+    let kernel = publish == Some(Publish::Kernel);
+    let default_dst = || (!kernel).then(|| PathBuf::from(DEFAULT_DST));
     let (src, dst) = match root.get("forwarding_table") {
-        None => (Some(DEFAULT_SRC.into()), Some(DEFAULT_DST.into())),
+        None => (Some(DEFAULT_SRC.into()), Some(default_dst())),
         Some(node) => {
             let paths = reader.object(&node, &["src", "dst"])?;
-            (
-                path(reader, &paths, "src", DEFAULT_SRC),
-                path(reader, &paths, "dst", DEFAULT_DST),
-            )
+            let dst = match paths.get("dst") {
+                Some(node) => reader.string(&node).map(|path| Some(path.into())),
+                None => Some(default_dst()),
+            };
+            (path(reader, &paths, "src", DEFAULT_SRC), dst)
         }
     };
-    if let (Some(src), Some(dst)) = (&src, &dst) {
+    if let (Some(src), Some(Some(dst))) = (&src, &dst) {
         if src == dst {
             let reason = "must differ from forwarding_table.src, which is the operator's";
             reader.error_at("forwarding_table.dst", reason);
@@ -102,11 +129,16 @@ fn read_root(reader: &mut Reader, root: &Node<'_>, tree: &Value) -> Option<Healt
         Some(node) => reader.string(&node).map(|command| Some(command.to_owned())),
         None => Some(None),
     };
-    if let (Some(dst), Some(None)) = (&dst, &reload_command) {
-        if dst.as_os_str() != DEFAULT_DST {
+    match (&dst, &reload_command) {
+        (_, Some(Some(command))) if kernel && !command.trim().is_empty() => {
+            let reason = "is not run with \"publish\": \"kernel\"";
+            reader.warn_at("reload_command", reason);
+        }
+        (Some(Some(dst)), Some(None)) if !kernel && dst.as_os_str() != DEFAULT_DST => {
             let reason = format!("is missing, and its default takes the table from {DEFAULT_DST}");
             reader.warn_at("reload_command", reason);
         }
+        _ => {}
     }
     let mut ms = |name, least: u64, default| match root.get(name) {
         Some(node) => reader.integer(&node, least..=3_600_000),
@@ -135,6 +167,7 @@ fn read_root(reader: &mut Reader, root: &Node<'_>, tree: &Value) -> Option<Healt
     Some(Healthcheck {
         src: src?,
         dst: dst?,
+        publish: publish?,
         reload_command: reload_command?,
         reload_interval_ms: reload_interval_ms?,
         reload_timeout_ms: reload_timeout_ms?,

@@ -2,6 +2,7 @@
 
 //! `director.conf` and `healthcheck.conf`.
 
+use glb_config::healthcheck::Publish;
 use glb_config::{director, healthcheck};
 use glb_core::addr::Addr;
 use glb_core::hash::HashFields;
@@ -91,7 +92,7 @@ fn healthcheck_files() {
         Some("/etc/glb/forwarding_table.src.json")
     );
     assert_eq!(
-        config.dst.to_str(),
+        config.dst.as_deref().and_then(|dst| dst.to_str()),
         Some("/etc/glb/forwarding_table.checked.json")
     );
     assert_eq!(config.reload_command, None);
@@ -107,4 +108,32 @@ fn healthcheck_files() {
     );
     let same = healthcheck::read("h", r#"{"forwarding_table": {"src": "/a", "dst": "/a"}}"#);
     assert!(same.value.is_none());
+}
+
+#[test]
+fn tables_may_go_to_the_kernel() {
+    let read = |text: &str| {
+        let checked = healthcheck::read("f", text);
+        let said: Vec<String> = checked.issues.iter().map(ToString::to_string).collect();
+        (checked.value, said)
+    };
+    let (config, said) = read(r#"{"publish": "kernel"}"#);
+    let config = config.expect("good");
+    assert_eq!(
+        (config.publish, config.dst, said.len()),
+        (Publish::Kernel, None, 0)
+    );
+    // A table that is written, too, has no say in what is loaded.
+    let (config, said) =
+        read(r#"{"publish": "kernel", "forwarding_table": {"dst": "/x"}, "reload_command": ""}"#);
+    assert_eq!(config.expect("good").dst, Some("/x".into()));
+    assert_eq!(said.len(), 0);
+    let (_, said) = read(r#"{"publish": "kernel", "reload_command": "true"}"#);
+    assert_eq!(said.len(), 1);
+    assert!(said[0].contains("reload_command: is not run with \"publish\": \"kernel\""));
+    let (config, said) = read(r#"{"publish": "paper"}"#);
+    assert!(
+        config.is_none() && said[0].contains("must be \"file\" or \"kernel\""),
+        "{said:?}"
+    );
 }

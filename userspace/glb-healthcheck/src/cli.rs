@@ -10,7 +10,8 @@ use tracing::level_filters::LevelFilter;
 /// Checks the proxies of a GLB director and keeps its forwarding table up to date
 ///
 /// Reads the operator's table (forwarding_table.src), checks every backend as its "healthchecks" say, and
-/// publishes the table with what was found (forwarding_table.dst, then reload_command). SIGHUP rereads the
+/// publishes the table with what was found (forwarding_table.dst, then reload_command; or into the running
+/// kernel). SIGHUP rereads the
 /// configuration and the table. http://127.0.0.1:19520/health tells how things are, /metrics the same for
 /// Prometheus.
 ///

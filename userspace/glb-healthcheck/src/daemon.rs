@@ -6,10 +6,11 @@
 //! beside it and report by one channel, so nothing is locked and nothing waits for a disk.
 
 use crate::check::{Checker, Tls};
+use crate::logic::director::{Director, News, Question};
 use crate::logic::engine::{Engine, Outcome, TargetId};
 use crate::logic::event::Event;
 use crate::notify::Notify;
-use crate::publish::PublishError;
+use crate::publish::{self, PublishError};
 use crate::source::{self, is_error, Loaded, Read, Settings};
 use crate::status::server;
 use crate::status::{Answer, Facts, Page, Publications, SourceState};
@@ -29,11 +30,15 @@ const TOGETHER: Duration = Duration::from_millis(10);
 /// How long the end waits for a publication that runs.
 const LAST_PUBLICATION: Duration = Duration::from_secs(10);
 
+/// How often the director in the kernel is asked whether it still has what was loaded.
+const ASK_DIRECTOR: Duration = Duration::from_secs(1);
+
 /// What happened beside the main loop.
 enum Report {
     Checked(TargetId, Outcome, Duration),
     Read(Box<Read>),
-    Published(Result<(), PublishError>, Duration),
+    Published(Result<Option<u32>, PublishError>, Duration),
+    Director(Question, Result<u32, String>),
 }
 
 /// What the daemon starts from.
@@ -53,6 +58,9 @@ pub(crate) struct Daemon {
     tls: Option<Arc<Tls>>,
     source: SourceState,
     publications: Publications,
+    director: Director,
+    /// When the director is asked next; nothing while it is being asked, and where tables go to a file.
+    next_question: Option<Instant>,
     notify: Notify,
     /// When systemd is told next that the main loop runs, if it wants to know.
     next_alive: Option<Instant>,
@@ -148,12 +156,15 @@ impl Daemon {
             tls: start.loaded.tls,
             source: SourceState::default(),
             publications: Publications::new(),
+            director: Director::default(),
+            next_question: None,
             next_alive: notify.watchdog_period().map(|_| now),
             notify,
             reports,
             reading: Reading::default(),
         };
         daemon.note_read(now, start.issues);
+        daemon.choose_way(now, false);
         let events = daemon.engine.load(now, start.loaded.plan);
         daemon.tell(&events);
         daemon.tell_status();
@@ -181,10 +192,19 @@ impl Daemon {
         }
         if let Some(publication) = self.engine.publication(now) {
             tracing::info!("publishing: {}", self.facts(now).summary());
+            self.director.loading();
             let (publisher, reports) = (self.settings.publisher(), self.reports.clone());
             tokio::spawn(async move {
                 let result = publisher.publish(publication.tree).await;
                 let _ = reports.send(Report::Published(result, now.elapsed()));
+            });
+        }
+        if self.next_question.is_some_and(|at| at <= now) {
+            self.next_question = None;
+            let (question, reports) = (self.director.question(), self.reports.clone());
+            // The kernel may be busy with modules, which is nothing to wait for here.
+            tokio::task::spawn_blocking(move || {
+                let _ = reports.send(Report::Director(question, publish::generation()));
             });
         }
         if self.reading.retry.is_some_and(|at| at <= now) {
@@ -207,6 +227,7 @@ impl Daemon {
             self.engine.wake_at(now),
             self.reading.retry,
             self.next_alive,
+            self.next_question,
         ];
         let next = times.into_iter().flatten().min();
         next.unwrap_or(now + AT_LEAST)
@@ -236,17 +257,59 @@ impl Daemon {
             }
             Report::Published(result, took) => {
                 self.engine.published(result.is_ok());
+                self.director
+                    .loaded(result.as_ref().ok().copied().flatten());
                 match &result {
-                    Ok(()) => tracing::info!("published, in {took:.0?}"),
+                    Ok(Some(load)) => tracing::info!("loaded as load {load}, in {took:.0?}"),
+                    Ok(None) => tracing::info!("published, in {took:.0?}"),
                     // A failure that goes on is not told at every try.
                     Err(error) if self.publications.last_error == Some(error.to_string()) => {}
                     Err(error) => tracing::error!("the table could not be published: {error}"),
                 }
-                self.publications.note(now, took, &result);
+                self.publications.note(now, took, &result.map(|_| ()));
                 self.tell_status();
             }
             Report::Read(read) => self.take_read(now, *read),
+            Report::Director(question, answer) => self.take_director(now, question, answer),
         }
+    }
+
+    /// Takes in what the director in the kernel says of itself.
+    fn take_director(&mut self, now: Instant, question: Question, answer: Result<u32, String>) {
+        if !self.settings.is_kernel() {
+            return;
+        }
+        self.next_question = Some(now + ASK_DIRECTOR);
+        // What it says during a load is of before or after, nobody knows.
+        if self.engine.is_publishing() {
+            return;
+        }
+        let news = self.director.answer(question, answer);
+        match &news {
+            News::None => return,
+            News::Gone(reason) => tracing::error!("{reason}; tables are loaded once it is there"),
+            News::There => tracing::info!("the director's module is there"),
+            News::Replaced(0) => {
+                tracing::warn!("the director has lost its tables: they are loaded again");
+            }
+            News::Replaced(load) => tracing::warn!(
+                "somebody else has loaded tables (load {load}): the checked ones are loaded again"
+            ),
+        }
+        self.engine.withhold(!self.director.is_there());
+        self.engine.lost();
+        self.tell_status();
+    }
+
+    /// Whether the director in the kernel is to be asked, after the settings were read.
+    fn choose_way(&mut self, now: Instant, was_kernel: bool) {
+        let is_kernel = self.settings.is_kernel();
+        if is_kernel == was_kernel {
+            return;
+        }
+        self.director = Director::default();
+        self.next_question = is_kernel.then_some(now);
+        self.engine.withhold(is_kernel);
     }
 
     /// Somebody asks for the files to be read again.
@@ -293,7 +356,9 @@ impl Daemon {
         }
         let percent = settings.config.max_down_percent;
         self.engine.configure(percent, settings.reload_interval());
+        let was_kernel = self.settings.is_kernel();
         self.settings = settings;
+        self.choose_way(now, was_kernel);
         self.tls = loaded.tls;
         let events = self.engine.load(now, loaded.plan);
         self.tell(&events);
@@ -344,6 +409,7 @@ impl Daemon {
             engine: &self.engine,
             source: &self.source,
             publications: &self.publications,
+            director: &self.director,
         }
     }
 

@@ -101,7 +101,7 @@ fn check(read: &source::Read) -> ExitCode {
 /// The table of the last run, for when the operator's can not be used: to go on with it is better than to
 /// leave the director without checks.
 fn last_good(settings: &Settings, issues: &mut Vec<Issue>) -> Option<Loaded> {
-    let dst: &Path = &settings.config.dst;
+    let dst: &Path = settings.config.dst.as_deref()?;
     if !dst.exists() {
         return None;
     }

@@ -5,8 +5,8 @@
 use crate::check::server_name;
 use crate::check::Tls;
 use crate::logic::plan::{Plan, Probe};
-use crate::publish::{FileAndCommand, Publisher};
-use glb_config::healthcheck::{self, Healthcheck, DEFAULT_RELOAD_COMMAND};
+use crate::publish::{FileAndCommand, Kernel, Publisher};
+use glb_config::healthcheck::{self, Healthcheck, Publish, DEFAULT_RELOAD_COMMAND};
 use glb_config::{tables, Checked, Issue, Severity};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,11 +23,19 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn publisher(&self) -> Publisher {
         let command = self.config.reload_command.as_deref();
-        Publisher::FileAndCommand(FileAndCommand {
-            dst: self.config.dst.clone(),
-            command: command.unwrap_or(DEFAULT_RELOAD_COMMAND).to_owned(),
-            timeout: Duration::from_millis(self.config.reload_timeout_ms),
-        })
+        match (self.config.publish, self.config.dst.clone()) {
+            (Publish::File, Some(dst)) => Publisher::FileAndCommand(FileAndCommand {
+                dst,
+                command: command.unwrap_or(DEFAULT_RELOAD_COMMAND).to_owned(),
+                timeout: Duration::from_millis(self.config.reload_timeout_ms),
+            }),
+            (_, dst) => Publisher::Kernel(Kernel { dst }),
+        }
+    }
+
+    /// Whether tables are loaded into the kernel.
+    pub(crate) fn is_kernel(&self) -> bool {
+        self.config.publish == Publish::Kernel
     }
 
     pub(crate) fn reload_interval(&self) -> Duration {

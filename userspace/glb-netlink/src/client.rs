@@ -3,6 +3,7 @@
 //! The commands of the family.
 
 use crate::error::Error;
+use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use crate::wire::{Attr, Attrs, Request};
 use glb_core::addr::Addr;
@@ -11,7 +12,7 @@ use glb_core::bind::{Bind, Proto};
 use glb_core::hash::{HashFields, ROWS};
 use glb_core::netlink::{
     backend, bind, command, config, counter, device, hop, load, lookup, stats, status, table,
-    FAMILY, VERSION,
+    VERSION,
 };
 
 /// Binds of one message: an attribute of 16 bits has room for more.
@@ -200,10 +201,18 @@ pub struct Status {
 }
 
 impl Glb {
-    /// Finds the director. [`Error::NoFamily`] if its module is not loaded.
+    /// Finds the director; the kernel loads its module if it is not there and may be loaded on demand.
+    /// [`Error::NoFamily`] if it is not.
     pub fn open() -> Result<Self, Error> {
         Ok(Self {
-            socket: Socket::open(FAMILY)?,
+            socket: Socket::open(&DIRECTOR)?,
+        })
+    }
+
+    /// Finds the director. [`Error::NoFamily`] if its module is not loaded; it stays so.
+    pub fn open_loaded() -> Result<Self, Error> {
+        Ok(Self {
+            socket: Socket::open_loaded(&DIRECTOR)?,
         })
     }
 
@@ -369,12 +378,7 @@ impl Glb {
 
     /// The counters: names and values, in the kernel's order.
     pub fn stats(&mut self) -> Result<Vec<(String, u64)>, Error> {
-        self.one(request(command::STATS_GET), |attrs| {
-            let counters = attrs.all(stats::COUNTER).map(|nest| nest.nested());
-            counters
-                .map(|nest| (nest.text(counter::NAME), nest.uint(counter::VALUE)))
-                .collect()
-        })
+        self.one(request(command::STATS_GET), counters)
     }
 
     /// How much of what there is.
@@ -391,15 +395,8 @@ impl Glb {
         })
     }
 
-    fn one<T>(
-        &mut self,
-        request: Request,
-        mut read: impl FnMut(Attrs<'_>) -> T,
-    ) -> Result<T, Error> {
-        let mut answer = None;
-        self.socket
-            .ask(request, |attrs| answer = Some(read(attrs)))?;
-        answer.ok_or(Error::Answer("the kernel gave no answer"))
+    fn one<T>(&mut self, request: Request, read: impl FnMut(Attrs<'_>) -> T) -> Result<T, Error> {
+        self.socket.one(request, read)
     }
 
     fn all<T>(
@@ -494,7 +491,15 @@ fn request(command: u8) -> Request {
     Request::new(command, VERSION, 0)
 }
 
-fn put_addr(request: &mut Request, kind: u16, addr: &Addr) {
+/// The counters of an answer; both families have them in the same form.
+pub(crate) fn counters(attrs: Attrs<'_>) -> Vec<(String, u64)> {
+    let counters = attrs.all(stats::COUNTER).map(|nest| nest.nested());
+    counters
+        .map(|nest| (nest.text(counter::NAME), nest.uint(counter::VALUE)))
+        .collect()
+}
+
+pub(crate) fn put_addr(request: &mut Request, kind: u16, addr: &Addr) {
     match addr {
         Addr::V4(bytes) => request.bytes(kind, bytes),
         Addr::V6(bytes) => request.bytes(kind, bytes),
@@ -520,7 +525,7 @@ fn state_code(state: State) -> u8 {
     }
 }
 
-fn addr(attr: Option<Attr<'_>>) -> Addr {
+pub(crate) fn addr(attr: Option<Attr<'_>>) -> Addr {
     let bytes = attr.map_or(&[][..], |attr| attr.payload);
     match (bytes.try_into(), bytes.try_into()) {
         (Ok(v4), _) => Addr::V4(v4),

@@ -2,14 +2,15 @@
 
 //! How talking to the kernel fails.
 
+use crate::names::Family;
 use std::fmt;
 use std::io;
 
 /// How talking to the kernel fails.
 #[derive(Debug)]
 pub enum Error {
-    /// The kernel does not know the family.
-    NoFamily,
+    /// The kernel does not know the family: its module is not loaded.
+    NoFamily(&'static Family),
     /// The kernel refused a request.
     Refused(Refusal),
     /// The socket failed.
@@ -21,7 +22,7 @@ pub enum Error {
 /// What the kernel said when it refused a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The command, as `spec/glb.yaml` calls it.
+    /// The command, as the specification calls it.
     pub command: String,
     /// Number of the error.
     pub errno: i32,
@@ -58,8 +59,10 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoFamily => out.write_str(
-                "the director's module is not loaded in this kernel: modprobe rust_glb_director",
+            Self::NoFamily(family) => write!(
+                out,
+                "{} module is not loaded in this kernel: modprobe {}",
+                family.whose, family.module
             ),
             Self::Refused(refusal) if refusal.errno == Refusal::NOT_PERMITTED => write!(
                 out,

@@ -4,8 +4,9 @@
 
 use crate::client::{config_info, device_info, Config, Device};
 use crate::error::Error;
+use crate::names::DIRECTOR;
 use crate::socket::Socket;
-use glb_core::netlink::{command, table, EVENTS, FAMILY};
+use glb_core::netlink::{command, table, EVENTS};
 use std::collections::VecDeque;
 
 /// What has changed.
@@ -38,7 +39,7 @@ impl Events {
     /// Starts to listen.
     pub fn open() -> Result<Self, Error> {
         Ok(Self {
-            socket: Socket::listen(FAMILY, EVENTS)?,
+            socket: Socket::listen(&DIRECTOR, EVENTS)?,
             waiting: VecDeque::new(),
         })
     }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink family `glb` (`spec/glb.yaml`), from the side of who uses it.
+//! The generic netlink families `glb` (`spec/glb.yaml`) and `glb_redirect` (`spec/glb_redirect.yaml`), from the
+//! side of who uses them.
 //!
-//! * [`Glb`] has a method for each command, and [`Glb::load`] for a whole transaction
-//! * [`Events`] listens to the notifications
+//! * [`Glb`] has a method for each command of the director, and [`Glb::load`] for a whole transaction
+//! * [`Events`] listens to the director's notifications
+//! * [`Redirect`] has a method for each command of the redirect
 //! * [`wire`] and [`socket`] are messages and sockets as such
 
 mod client;
 mod error;
 mod events;
 mod names;
+mod redirect;
 pub mod socket;
 pub mod wire;
 
@@ -19,3 +22,5 @@ pub use client::{
 };
 pub use error::{Error, Refusal};
 pub use events::{Event, Events};
+pub use names::{Family, DIRECTOR, REDIRECT};
+pub use redirect::{Door, Prefix, Redirect};

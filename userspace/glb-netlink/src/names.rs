@@ -1,11 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Names of commands and attributes, for people: those of `spec/glb.yaml`.
+//! The families, and the names of their commands and attributes, for people: those of `spec/glb.yaml` and
+//! `spec/glb_redirect.yaml`.
 
 use crate::wire::{Attrs, ATTR_HEADER, GENL_HEADER, NLMSG_HEADER};
-use glb_core::netlink::command;
+use glb_core::netlink::{self, command};
+use glb_core::redirect::netlink as redirect;
+
+/// A family, and what people should know of it.
+#[derive(Debug)]
+pub struct Family {
+    /// Its name in the kernel.
+    pub name: &'static str,
+    /// What it is for, as in "the director's module".
+    pub whose: &'static str,
+    /// The module that brings it.
+    pub module: &'static str,
+    /// Commands by their numbers from 1: name and attributes.
+    commands: &'static [Command],
+}
+
+type Command = (u8, &'static str, &'static Set);
+
+/// The director, `spec/glb.yaml`.
+pub static DIRECTOR: Family = Family {
+    name: netlink::FAMILY,
+    whose: "the director's",
+    module: "rust_glb_director",
+    commands: COMMANDS,
+};
+
+/// The redirect, `spec/glb_redirect.yaml`.
+pub static REDIRECT: Family = Family {
+    name: redirect::FAMILY,
+    whose: "the redirect's",
+    module: "rust_glb_redirect",
+    commands: REDIRECT_COMMANDS,
+};
 
 /// An attribute set: the names by type from 1, and the sets of those that are nests.
+#[derive(Debug)]
 pub(crate) struct Set {
     pub(crate) names: &'static [&'static str],
     pub(crate) nests: &'static [(&'static str, &'static Set)],
@@ -108,8 +142,21 @@ pub(crate) static STATUS: Set = flat(&[
     "staged",
 ]);
 
-/// Commands by their numbers from 1: name and attributes.
-pub(crate) static COMMANDS: &[(u8, &str, &Set)] = &[
+pub(crate) static PREFIX: Set = flat(&["address", "prefix-len"]);
+pub(crate) static DOOR: Set = Set {
+    names: &["enabled", "port", "allow-hop"],
+    nests: &[("allow-hop", &PREFIX)],
+};
+
+const REDIRECT_COMMANDS: &[Command] = &[
+    (redirect::command::ON, "on", &DOOR),
+    (redirect::command::OFF, "off", &DOOR),
+    (redirect::command::GET, "get", &DOOR),
+    (redirect::command::STATS_GET, "stats-get", &STATS),
+    (redirect::command::NTF, "ntf", &DOOR),
+];
+
+const COMMANDS: &[Command] = &[
     (command::TABLE_BEGIN, "table-begin", &LOAD),
     (command::TABLE_ADD, "table-add", &LOAD),
     (command::BIND_ADD, "bind-add", &LOAD),
@@ -133,34 +180,36 @@ pub(crate) static COMMANDS: &[(u8, &str, &Set)] = &[
     (command::DETACH_NTF, "detach-ntf", &DEVICE),
 ];
 
-fn command_entry(number: u8) -> Option<&'static (u8, &'static str, &'static Set)> {
-    COMMANDS.iter().find(|(own, _, _)| *own == number)
-}
+impl Family {
+    fn command(&self, number: u8) -> Option<&'static Command> {
+        self.commands.iter().find(|(own, _, _)| *own == number)
+    }
 
-/// A command's name.
-pub(crate) fn command_name(number: u8) -> String {
-    command_entry(number).map_or_else(
-        || format!("command {number}"),
-        |(_, name, _)| (*name).to_owned(),
-    )
-}
+    /// A command's name.
+    pub(crate) fn command_name(&self, number: u8) -> String {
+        self.command(number).map_or_else(
+            || format!("command {number}"),
+            |(_, name, _)| (*name).to_owned(),
+        )
+    }
 
-/// The name of an attribute that is missing.
-pub(crate) fn missing(request: &[u8], nest: Option<usize>, kind: u16) -> Option<String> {
-    let (_, _, set) = command_entry(*request.get(NLMSG_HEADER)?)?;
-    match nest {
-        None => set.name(kind).map(ToOwned::to_owned),
-        Some(offset) => {
-            let (path, inner) = path(request, set, offset)?;
-            Some(format!("{path}.{}", inner?.name(kind)?))
+    /// The name of an attribute that is missing in a request.
+    pub(crate) fn missing(&self, request: &[u8], nest: Option<usize>, kind: u16) -> Option<String> {
+        let (_, _, set) = self.command(*request.get(NLMSG_HEADER)?)?;
+        match nest {
+            None => set.name(kind).map(ToOwned::to_owned),
+            Some(offset) => {
+                let (path, inner) = path(request, set, offset)?;
+                Some(format!("{path}.{}", inner?.name(kind)?))
+            }
         }
     }
-}
 
-/// The name of the attribute at an offset of the request.
-pub(crate) fn at(request: &[u8], offset: usize) -> Option<String> {
-    let (_, _, set) = command_entry(*request.get(NLMSG_HEADER)?)?;
-    path(request, set, offset).map(|(path, _)| path)
+    /// The name of the attribute at an offset of a request.
+    pub(crate) fn at(&self, request: &[u8], offset: usize) -> Option<String> {
+        let (_, _, set) = self.command(*request.get(NLMSG_HEADER)?)?;
+        path(request, set, offset).map(|(path, _)| path)
+    }
 }
 
 /// The name of the attribute at an offset, and the set of what is in it.
@@ -228,18 +277,23 @@ mod tests {
             nest.u8(backend::STATE, 9);
         });
         let bytes = request.finish(1, 1);
-        assert_eq!(at(&bytes, first).as_deref(), Some("backend[0]"));
-        assert_eq!(at(&bytes, state).as_deref(), Some("backend[1].state"));
-        assert_eq!(at(&bytes, 20).as_deref(), Some("transaction"));
-        assert_eq!(at(&bytes, bytes.len() + 4), None);
-        let missing_in = missing(&bytes, Some(second), backend::HEALTHY);
+        assert_eq!(DIRECTOR.at(&bytes, first).as_deref(), Some("backend[0]"));
+        assert_eq!(
+            DIRECTOR.at(&bytes, state).as_deref(),
+            Some("backend[1].state")
+        );
+        assert_eq!(DIRECTOR.at(&bytes, 20).as_deref(), Some("transaction"));
+        assert_eq!(DIRECTOR.at(&bytes, bytes.len() + 4), None);
+        let missing_in = DIRECTOR.missing(&bytes, Some(second), backend::HEALTHY);
         assert_eq!(missing_in.as_deref(), Some("backend[1].healthy"));
-        assert_eq!(missing(&bytes, None, load::HOPS).as_deref(), Some("hops"));
+        assert_eq!(
+            DIRECTOR.missing(&bytes, None, load::HOPS).as_deref(),
+            Some("hops")
+        );
     }
 
     /// The specification's lists, in its order: of attribute sets and of operations.
-    fn specification() -> (Vec<(String, Vec<String>)>, Vec<String>) {
-        let text = include_str!("../../../spec/glb.yaml");
+    fn specification(text: &str) -> (Vec<(String, Vec<String>)>, Vec<String>) {
         let (mut sets, mut operations) = (Vec::<(String, Vec<String>)>::new(), Vec::new());
         let mut part = "";
         for line in text.lines() {
@@ -264,22 +318,9 @@ mod tests {
         (sets, operations)
     }
 
-    #[test]
-    fn names_are_the_specifications() {
-        let (sets, operations) = specification();
-        let known: [(&str, &Set); 11] = [
-            ("load", &LOAD),
-            ("backend", &BACKEND),
-            ("bind", &BIND),
-            ("table", &TABLE),
-            ("lookup", &LOOKUP),
-            ("hop", &HOP),
-            ("config", &CONFIG),
-            ("device", &DEVICE),
-            ("stats", &STATS),
-            ("counter", &COUNTER),
-            ("status", &STATUS),
-        ];
+    /// Holds sets and commands against a specification.
+    fn compare(text: &str, known: &[(&str, &Set)], family: &Family) {
+        let (sets, operations) = specification(text);
         let ours: Vec<(String, Vec<String>)> = known
             .iter()
             .map(|(name, set)| {
@@ -288,9 +329,43 @@ mod tests {
             })
             .collect();
         assert_eq!(ours, sets);
-        let commands: Vec<(u8, &str)> = COMMANDS.iter().map(|(n, name, _)| (*n, *name)).collect();
-        let specified: Vec<(u8, &str)> = (1..).zip(operations.iter().map(String::as_str)).collect();
+        let commands = family.commands.iter();
+        let commands: Vec<(u8, &str)> = commands.map(|(n, name, _)| (*n, *name)).collect();
+        let specified: Vec<(u8, &str)> = (1..)
+            .zip(operations.iter().map(|name| name.trim_matches('"')))
+            .collect();
         assert_eq!(commands, specified);
+    }
+
+    #[test]
+    fn names_are_the_specifications() {
+        compare(
+            include_str!("../../../spec/glb.yaml"),
+            &[
+                ("load", &LOAD),
+                ("backend", &BACKEND),
+                ("bind", &BIND),
+                ("table", &TABLE),
+                ("lookup", &LOOKUP),
+                ("hop", &HOP),
+                ("config", &CONFIG),
+                ("device", &DEVICE),
+                ("stats", &STATS),
+                ("counter", &COUNTER),
+                ("status", &STATUS),
+            ],
+            &DIRECTOR,
+        );
+        compare(
+            include_str!("../../../spec/glb_redirect.yaml"),
+            &[
+                ("redirect", &DOOR),
+                ("prefix", &PREFIX),
+                ("stats", &STATS),
+                ("counter", &COUNTER),
+            ],
+            &REDIRECT,
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A generic netlink socket that talks to one family.
 
 use crate::error::{Error, Refusal};
-use crate::names;
+use crate::names::Family;
 use crate::wire::{
     messages, Attrs, Message, Request, NLMSG_DONE, NLMSG_ERROR, NLMSG_HEADER, NLM_F_ACK,
     NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR,
@@ -36,24 +36,39 @@ const RECEIVE: usize = 128 * 1024;
 pub struct Socket {
     inner: netlink_sys::Socket,
     family: u16,
+    /// Nothing while the controller is asked.
+    names: Option<&'static Family>,
     sequence: u32,
     buffer: Vec<u8>,
 }
 
 impl Socket {
-    /// Opens a socket and asks the kernel for the family. [`Error::NoFamily`] if it has none.
-    pub fn open(family: &str) -> Result<Self, Error> {
+    /// Opens a socket and asks the kernel for the family, by its name. A kernel that does not know it asks
+    /// modprobe for the module with the family's alias, so this loads modules; [`Error::NoFamily`] if that
+    /// does not help either.
+    pub fn open(family: &'static Family) -> Result<Self, Error> {
         let mut socket = Self::unnamed()?;
         let (id, _) = socket.find(family, None)?;
         socket.family = id;
+        socket.names = Some(family);
         Ok(socket)
     }
 
-    /// Opens a socket that listens to a multicast group of the family.
-    pub fn listen(family: &str, group: &str) -> Result<Self, Error> {
+    /// As [`Self::open`], but never loads a module: it looks through the list of the families that are there.
+    pub fn open_loaded(family: &'static Family) -> Result<Self, Error> {
         let mut socket = Self::unnamed()?;
-        let (id, group) = socket.find(family, Some(group))?;
+        let (id, _) = socket.find_loaded(family, None)?;
         socket.family = id;
+        socket.names = Some(family);
+        Ok(socket)
+    }
+
+    /// Opens a socket that listens to a multicast group of the family. Loads no module.
+    pub fn listen(family: &'static Family, group: &str) -> Result<Self, Error> {
+        let mut socket = Self::unnamed()?;
+        let (id, group) = socket.find_loaded(family, Some(group))?;
+        socket.family = id;
+        socket.names = Some(family);
         let group = group.ok_or(Error::Answer("the family has no such multicast group"))?;
         socket.inner.add_membership(group)?;
         Ok(socket)
@@ -68,40 +83,63 @@ impl Socket {
         Ok(Self {
             inner,
             family: CONTROLLER,
+            names: None,
             sequence: 0,
             buffer: Vec::new(),
         })
     }
 
     /// The numbers of a family and of one of its groups.
-    fn find(&mut self, family: &str, group: Option<&str>) -> Result<(u16, Option<u32>), Error> {
+    fn find(
+        &mut self,
+        family: &'static Family,
+        group: Option<&str>,
+    ) -> Result<(u16, Option<u32>), Error> {
         let mut request = Request::new(CTRL_CMD_GETFAMILY, 1, 0);
-        request.text(CTRL_ATTR_FAMILY_NAME, family);
+        request.text(CTRL_ATTR_FAMILY_NAME, family.name);
         let mut found = None;
-        let asked = self.ask(request, |attrs| {
-            let groups = attrs.get(CTRL_ATTR_MCAST_GROUPS);
-            let number = groups.and_then(|groups| {
-                let mut groups = groups.nested().map(|group| group.nested());
-                groups
-                    .find(|one| Some(&*one.text(CTRL_ATTR_MCAST_GRP_NAME)) == group)
-                    .map(|one| one.u32(CTRL_ATTR_MCAST_GRP_ID))
-            });
-            found = Some((attrs.u16(CTRL_ATTR_FAMILY_ID), number));
-        });
+        let asked = self.ask(request, |attrs| found = Some(numbers(attrs, group)));
         match asked {
             Err(Error::Refused(Refusal {
                 errno: Refusal::NOT_FOUND,
                 ..
-            })) => Err(Error::NoFamily),
+            })) => Err(Error::NoFamily(family)),
             Err(error) => Err(error),
             Ok(()) => found.ok_or(Error::Answer("no answer about the family")),
         }
+    }
+
+    /// The same, from the list of all families.
+    fn find_loaded(
+        &mut self,
+        family: &'static Family,
+        group: Option<&str>,
+    ) -> Result<(u16, Option<u32>), Error> {
+        let mut found = None;
+        let request = Request::new(CTRL_CMD_GETFAMILY, 1, 0);
+        self.list(&request, |_, attrs| {
+            if attrs.text(CTRL_ATTR_FAMILY_NAME) == family.name {
+                found = Some(numbers(attrs, group));
+            }
+        })?;
+        found.ok_or(Error::NoFamily(family))
     }
 
     /// Sends a request; `each` is called with the attributes of each answer. Returns once the kernel has
     /// said that all is done.
     pub fn ask(&mut self, request: Request, each: impl FnMut(Attrs<'_>)) -> Result<(), Error> {
         self.exchange(request, NLM_F_ACK, each).map(|_| ())
+    }
+
+    /// Sends a request that has one answer, which `read` makes something of.
+    pub fn one<T>(
+        &mut self,
+        request: Request,
+        mut read: impl FnMut(Attrs<'_>) -> T,
+    ) -> Result<T, Error> {
+        let mut answer = None;
+        self.ask(request, |attrs| answer = Some(read(attrs)))?;
+        answer.ok_or(Error::Answer("the kernel gave no answer"))
     }
 
     /// Sends a request for a list. A list that changes while it is read is read anew; `each` gets the
@@ -191,7 +229,7 @@ impl Socket {
                     NLMSG_ERROR | NLMSG_DONE => {
                         return match error_code(&message) {
                             0 => Ok(interrupted),
-                            code => Err(Error::Refused(refusal(&sent, code, &message))),
+                            code => Err(Error::Refused(refusal(self.names, &sent, code, &message))),
                         };
                     }
                     _ => each(message.attrs()),
@@ -223,10 +261,25 @@ fn error_code(message: &Message<'_>) -> i32 {
         .map_or(0, |code| i32::from_ne_bytes(*code).wrapping_neg())
 }
 
-/// What the kernel says about a request that it refused.
-fn refusal(sent: &[u8], errno: i32, message: &Message<'_>) -> Refusal {
+/// From the controller's answer, the numbers of a family and of one of its groups.
+fn numbers(attrs: Attrs<'_>, group: Option<&str>) -> (u16, Option<u32>) {
+    let groups = attrs.get(CTRL_ATTR_MCAST_GROUPS);
+    let number = groups.and_then(|groups| {
+        let mut groups = groups.nested().map(|group| group.nested());
+        groups
+            .find(|one| Some(&*one.text(CTRL_ATTR_MCAST_GRP_NAME)) == group)
+            .map(|one| one.u32(CTRL_ATTR_MCAST_GRP_ID))
+    });
+    (attrs.u16(CTRL_ATTR_FAMILY_ID), number)
+}
+
+/// What the kernel says about a request that it refused; `names` of the family that was asked.
+fn refusal(names: Option<&Family>, sent: &[u8], errno: i32, message: &Message<'_>) -> Refusal {
     let mut refusal = Refusal {
-        command: names::command_name(sent[NLMSG_HEADER]),
+        command: names.map_or_else(
+            || "the list of families".to_owned(),
+            |names| names.command_name(sent[NLMSG_HEADER]),
+        ),
         errno,
         message: None,
         attribute: None,
@@ -244,13 +297,16 @@ fn refusal(sent: &[u8], errno: i32, message: &Message<'_>) -> Refusal {
     };
     let attrs = Attrs(message.payload.get(skipped..).unwrap_or_default());
     refusal.message = attrs.get(ERR_MSG).map(|attr| attr.text());
+    let Some(names) = names else {
+        return refusal;
+    };
     if let Some(attr) = attrs.get(ERR_OFFSET) {
-        refusal.attribute = names::at(sent, usize::try_from(attr.number()).unwrap_or(0));
+        refusal.attribute = names.at(sent, usize::try_from(attr.number()).unwrap_or(0));
     }
     if attrs.get(ERR_MISS_TYPE).is_some() {
         let nest = attrs.get(ERR_MISS_NEST).map(|nest| nest.number());
         let nest = nest.and_then(|nest| usize::try_from(nest).ok());
-        refusal.attribute = names::missing(sent, nest, attrs.u16(ERR_MISS_TYPE));
+        refusal.attribute = names.missing(sent, nest, attrs.u16(ERR_MISS_TYPE));
     }
     refusal
 }

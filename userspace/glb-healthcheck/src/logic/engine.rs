@@ -113,6 +113,8 @@ pub(crate) struct Engine {
     wanted: Option<Version>,
     publishing: Option<Version>,
     published: Option<Version>,
+    /// There is nobody to publish to.
+    withheld: bool,
     stats: Stats,
 }
 
@@ -131,6 +133,7 @@ impl Engine {
             wanted: None,
             publishing: None,
             published: None,
+            withheld: false,
             stats: Stats::new(),
         }
     }
@@ -374,6 +377,9 @@ impl Engine {
 
     /// From when on a publication is to start, if there is anything new.
     fn publication_due(&self, now: Instant) -> Option<Instant> {
+        if self.withheld {
+            return None;
+        }
         let opens = self.gate.opens(now)?;
         let current = self.current.as_ref()?;
         if self.is_published() {
@@ -390,6 +396,16 @@ impl Engine {
         let version = self.publishing.take();
         self.gate.finish(!good);
         self.published = version.filter(|_| good);
+    }
+
+    /// What was published is not there any more: it goes out again.
+    pub(crate) fn lost(&mut self) {
+        self.published = None;
+    }
+
+    /// Whether to wait with publications, since there is nobody to take them.
+    pub(crate) fn withhold(&mut self, withhold: bool) {
+        self.withheld = withhold;
     }
 
     /// When there is something to do, results aside.

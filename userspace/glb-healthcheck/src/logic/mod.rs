@@ -7,6 +7,7 @@
 //! day of flapping backends is simulated in milliseconds.
 
 mod damper;
+pub(crate) mod director;
 pub(crate) mod engine;
 pub(crate) mod event;
 mod gate;

@@ -34,7 +34,7 @@ impl FileAndCommand {
     }
 }
 
-fn write(dst: &Path, tree: &Value) -> io::Result<()> {
+pub(super) fn write(dst: &Path, tree: &Value) -> io::Result<()> {
     atomic::write(dst, |out| {
         serde_json::to_writer_pretty(&mut *out, tree)?;
         out.write_all(b"\n")

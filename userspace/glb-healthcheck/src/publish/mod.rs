@@ -7,8 +7,10 @@
 
 mod command;
 mod file;
+mod kernel;
 
 pub(crate) use file::FileAndCommand;
+pub(crate) use kernel::{generation, Kernel};
 
 use serde_json::Value;
 use std::fmt;
@@ -18,13 +20,16 @@ use std::fmt;
 pub(crate) enum Publisher {
     /// As deployed: a file is written, and a command makes the director load it.
     FileAndCommand(FileAndCommand),
+    /// It is loaded into the running kernel.
+    Kernel(Kernel),
 }
 
 impl Publisher {
-    /// Carries the table over.
-    pub(crate) async fn publish(&self, tree: Value) -> Result<(), PublishError> {
+    /// Carries the table over. Returns the number of the load, if it was one into the kernel.
+    pub(crate) async fn publish(&self, tree: Value) -> Result<Option<u32>, PublishError> {
         match self {
-            Self::FileAndCommand(publisher) => publisher.publish(tree).await,
+            Self::FileAndCommand(publisher) => publisher.publish(tree).await.map(|()| None),
+            Self::Kernel(publisher) => publisher.publish(tree).await.map(Some),
         }
     }
 }
@@ -38,12 +43,19 @@ pub(crate) enum PublishError {
     Command(String),
     /// The command was stopped since it took too long.
     TimedOut(String),
+    /// The kernel did not take it; the table that was loaded is still there.
+    Load(String),
 }
 
 impl PublishError {
     /// The names of [`Self::outcome`], and that of success before them.
-    pub(crate) const OUTCOMES: [&'static str; 4] =
-        ["success", "write_failed", "command_failed", "timed_out"];
+    pub(crate) const OUTCOMES: [&'static str; 5] = [
+        "success",
+        "write_failed",
+        "command_failed",
+        "timed_out",
+        "load_failed",
+    ];
 
     /// For statistics.
     pub(crate) fn outcome(&self) -> &'static str {
@@ -51,6 +63,7 @@ impl PublishError {
             Self::Write(_) => Self::OUTCOMES[1],
             Self::Command(_) => Self::OUTCOMES[2],
             Self::TimedOut(_) => Self::OUTCOMES[3],
+            Self::Load(_) => Self::OUTCOMES[4],
         }
     }
 }
@@ -58,9 +71,10 @@ impl PublishError {
 impl fmt::Display for PublishError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Write(reason) | Self::Command(reason) | Self::TimedOut(reason) => {
-                out.write_str(reason)
-            }
+            Self::Write(reason)
+            | Self::Command(reason)
+            | Self::TimedOut(reason)
+            | Self::Load(reason) => out.write_str(reason),
         }
     }
 }

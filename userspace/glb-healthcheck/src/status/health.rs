@@ -43,6 +43,7 @@ impl Facts<'_> {
             },
             "published": {
                 "file": settings.dst,
+                "kernel": self.settings.is_kernel(),
                 "current": self.engine.is_published(),
                 "running": self.engine.is_publishing(),
                 "last_success_age_seconds": self.publications.last_good.map(|at| self.age(at)),

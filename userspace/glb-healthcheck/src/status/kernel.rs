@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters of the kernel modules: the redirect module's, where it is loaded.
+//! Counters of the kernel modules, of those that are loaded.
 
+use glb_netlink::{Error, Glb};
 use std::fs;
 
 /// Where the redirect module shows its counters of this network namespace.
@@ -22,6 +23,52 @@ pub(super) fn redirect() -> Vec<Counter> {
     counters("glb_redirect", &text)
 }
 
+/// A gauge of the director: name, help, value.
+pub(super) type Gauge = (&'static str, &'static str, u64);
+
+/// The director module's counters, and what it has; nothing where it is not loaded.
+pub(super) fn director() -> (Vec<Counter>, Vec<Gauge>) {
+    // As above: a module that is not there, or that can not be asked, has no counters to show.
+    ask_director().unwrap_or_default()
+}
+
+fn ask_director() -> Result<(Vec<Counter>, Vec<Gauge>), Error> {
+    let mut glb = Glb::open_loaded()?;
+    let mut counters = Vec::new();
+    for (name, value) in glb.stats()? {
+        add(&mut counters, "glb_director", &name, value);
+    }
+    let status = glb.status()?;
+    let gauges = vec![
+        (
+            "glb_director_load",
+            "Number of the last load of tables, 0 before the first.",
+            u64::from(status.generation),
+        ),
+        (
+            "glb_director_tables",
+            "Loaded tables.",
+            u64::from(status.tables),
+        ),
+        (
+            "glb_director_binds",
+            "Binds of all loaded tables.",
+            u64::from(status.binds),
+        ),
+        (
+            "glb_director_devices",
+            "Attached devices.",
+            u64::from(status.devices),
+        ),
+        (
+            "glb_director_table_bytes",
+            "Bytes that the loaded tables take, about.",
+            status.memory,
+        ),
+    ];
+    Ok((counters, gauges))
+}
+
 /// Counters from lines `name: value`. Lines of another form are left out: a module may be newer than this
 /// program.
 fn counters(module: &str, text: &str) -> Vec<Counter> {
@@ -30,25 +77,29 @@ fn counters(module: &str, text: &str) -> Vec<Counter> {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
-        let (name, value) = (name.trim(), value.trim().parse());
-        let is_name = |name: &str| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        };
-        let (true, Ok(value)) = (is_name(name), value) else {
-            continue;
-        };
-        // Counters end in `_total` there, so `total_packets` would say it twice.
-        let stem = name.strip_prefix("total_").unwrap_or(name);
-        let metric = format!("{module}_{stem}_total");
-        if counters.iter().all(|counter| counter.metric != metric) {
-            counters.push(Counter {
-                metric,
-                name: name.to_owned(),
-                value,
-            });
+        if let Ok(value) = value.trim().parse() {
+            add(&mut counters, module, name.trim(), value);
         }
     }
     counters
+}
+
+/// Adds a counter under the metric's name, unless Prometheus could not take it.
+fn add(counters: &mut Vec<Counter>, module: &str, name: &str, value: u64) {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || !name.bytes().all(is_name) {
+        return;
+    }
+    // Counters end in `_total` there, so `total_packets` would say it twice.
+    let stem = name.strip_prefix("total_").unwrap_or(name);
+    let metric = format!("{module}_{stem}_total");
+    if counters.iter().all(|counter| counter.metric != metric) {
+        counters.push(Counter {
+            metric,
+            name: name.to_owned(),
+            value,
+        });
+    }
 }
 
 #[cfg(test)]

@@ -25,15 +25,40 @@ impl Facts<'_> {
         self.targets(&mut text);
         self.checks(&mut text);
         self.publications(&mut text);
-        for counter in kernel::redirect() {
-            let help = format!("{} of the GLBREDIRECT module.", counter.name);
-            text.named(counter.metric, Type::Counter, &help)
-                .sample(&[], counter.value as f64);
-        }
+        self.kernel(&mut text);
         Answer {
             status: 200,
             content_type: "text/plain; version=0.0.4; charset=utf-8",
             body: text.finish(),
+        }
+    }
+
+    /// The modules of this machine, those that are there.
+    fn kernel(&self, text: &mut Text) {
+        if self.settings.is_kernel() {
+            let help = "Whether the director's module is loaded.";
+            text.family("glb_healthcheck_director_loaded", Type::Gauge, help)
+                .sample(&[], truth(self.director.is_there()));
+            let help = "How often tables that were loaded had gone, and were loaded again.";
+            text.family(
+                "glb_healthcheck_director_lost_tables_total",
+                Type::Counter,
+                help,
+            )
+            .sample(&[], self.director.lost as f64);
+        }
+        let (director, gauges) = kernel::director();
+        let of = [("GLBREDIRECT", kernel::redirect()), ("director", director)];
+        for (module, counters) in of {
+            for counter in counters {
+                let help = format!("{} of the {module} module.", counter.name);
+                text.named(counter.metric, Type::Counter, &help)
+                    .sample(&[], counter.value as f64);
+            }
+        }
+        for (name, help, value) in gauges {
+            text.family(name, Type::Gauge, help)
+                .sample(&[], value as f64);
         }
     }
 

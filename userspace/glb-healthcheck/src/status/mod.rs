@@ -10,6 +10,7 @@ mod text;
 mod vars;
 
 use crate::histogram::Histogram;
+use crate::logic::director::Director;
 use crate::logic::engine::{Engine, Outcome};
 use crate::publish::PublishError;
 use crate::source::{is_error, Settings};
@@ -88,6 +89,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) source: &'a SourceState,
     pub(crate) publications: &'a Publications,
+    pub(crate) director: &'a Director,
 }
 
 impl Facts<'_> {
@@ -111,6 +113,7 @@ impl Facts<'_> {
             problems.push("the last good table stays in use".to_owned());
         }
         problems.extend(self.publications.last_error.clone());
+        problems.extend(self.director.fault().map(str::to_owned));
         for (table, marks) in self.engine.tables() {
             let held = marks.iter().filter(|mark| mark.is_held()).count();
             if held > 0 {
@@ -164,6 +167,9 @@ impl Facts<'_> {
         }
         if self.publications.last_error.is_some() {
             summary += "; the last reload failed";
+        }
+        if let Some(fault) = self.director.fault() {
+            summary += &format!("; {fault}");
         }
         summary
     }

@@ -10,8 +10,9 @@ impl Facts<'_> {
     pub(super) fn vars(&self) -> Answer {
         let stats = self.engine.stats();
         let source = self.source;
-        let [good, write_failed, command_failed, timed_out] = self.publications.outcomes;
-        let executed = good + command_failed + timed_out;
+        let [good, write_failed, command_failed, timed_out, load_failed] =
+            self.publications.outcomes;
+        let executed = good + command_failed + timed_out + load_failed;
         let checks = Kind::ALL.iter().zip(&stats.kinds).map(|(kind, stats)| {
             let counters = json!({"Good": stats.good, "Bad": stats.bad, "Unable": stats.unable});
             (kind.name().to_owned(), counters)
@@ -27,7 +28,7 @@ impl Facts<'_> {
                 "ForwardingTableWrites": executed,
                 "ForwardingTableWriteFailures": write_failed,
                 "ReloadsExecuted": executed,
-                "ReloadFailures": command_failed + timed_out,
+                "ReloadFailures": command_failed + timed_out + load_failed,
             },
             "Checks": Value::Object(checks.collect::<Map<_, _>>()),
             "ChecksLeftOut": stats.overruns,

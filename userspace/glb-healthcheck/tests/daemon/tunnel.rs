@@ -6,7 +6,7 @@
 use crate::harness::{address, fast, table, wait, Daemon, Place};
 use serde_json::{json, Value};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ struct Shared {
 }
 
 /// The raw socket that replies are sent by, if this may be had here.
-fn raw(ip: IpAddr) -> Option<Socket> {
+pub(crate) fn raw(ip: IpAddr) -> Option<Socket> {
     let (domain, protocol) = match ip {
         IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
         IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
@@ -85,37 +85,47 @@ impl Shared {
                 continue;
             };
             let packet = buffer[..length].to_vec();
-            // Eight bytes of GUE or GRE, then an IP packet without options.
-            let (source, destination, mut reply) = if packet[8] >> 4 == 4 {
-                let at =
-                    |offset: usize| -> [u8; 4] { packet[offset..offset + 4].try_into().unwrap() };
-                let (src, dst): (Ipv4Addr, Ipv4Addr) = (at(20).into(), at(24).into());
-                (src.into(), IpAddr::from(dst), packet[28..].to_vec())
-            } else {
-                let at =
-                    |offset: usize| -> [u8; 16] { packet[offset..offset + 16].try_into().unwrap() };
-                let (src, dst): (Ipv6Addr, Ipv6Addr) = (at(16).into(), at(32).into());
-                (IpAddr::from(src), IpAddr::from(dst), packet[48..].to_vec())
+            let Some((destination, source, reply)) = echo_reply(&packet) else {
+                panic!("no echo request in a tunnel: {packet:?}");
             };
             self.packets.lock().unwrap().push(packet);
             if !self.has.lock().unwrap().contains(&destination) {
                 continue;
             }
-            // The kernel sums ICMPv6 itself. For ICMPv4 the sum changes by the type: 8 becomes 0.
-            if destination.is_ipv4() {
-                assert_eq!(reply[0], 8);
-                reply[0] = 0;
-                let sum = u32::from(u16::from_be_bytes([reply[2], reply[3]])) + 0x0800;
-                let sum = (sum & 0xffff) + (sum >> 16);
-                reply[2..4].copy_from_slice(&(sum as u16).to_be_bytes());
-            } else {
-                assert_eq!(reply[0], 128);
-                reply[0] = 129;
-            }
             // A bare reply: nothing of the tunnel is on it.
             let _ = raw.send_to(&reply, &SocketAddr::new(source, 0).into());
         }
     }
+}
+
+/// What a proxy's kernel makes of an echo request in a tunnel: who was asked, who asks, and the reply.
+pub(crate) fn echo_reply(packet: &[u8]) -> Option<(IpAddr, IpAddr, Vec<u8>)> {
+    // Eight bytes of GUE or GRE, then an IP packet without options.
+    let v4 = |offset: usize| -> Option<IpAddr> {
+        let bytes: [u8; 4] = packet.get(offset..offset + 4)?.try_into().ok()?;
+        Some(bytes.into())
+    };
+    let v6 = |offset: usize| -> Option<IpAddr> {
+        let bytes: [u8; 16] = packet.get(offset..offset + 16)?.try_into().ok()?;
+        Some(bytes.into())
+    };
+    let (source, destination, mut reply) = if packet.get(8)? >> 4 == 4 {
+        (v4(20)?, v4(24)?, packet.get(28..)?.to_vec())
+    } else {
+        (v6(16)?, v6(32)?, packet.get(48..)?.to_vec())
+    };
+    // The kernel sums ICMPv6 itself. For ICMPv4 the sum changes by the type: 8 becomes 0.
+    match (destination.is_ipv4(), *reply.first()?) {
+        (true, 8) => {
+            reply[0] = 0;
+            let sum = u32::from(u16::from_be_bytes([*reply.get(2)?, *reply.get(3)?])) + 0x0800;
+            let sum = (sum & 0xffff) + (sum >> 16);
+            reply[2..4].copy_from_slice(&(sum as u16).to_be_bytes());
+        }
+        (false, 128) => reply[0] = 129,
+        _ => return None,
+    }
+    Some((destination, source, reply))
 }
 
 impl Drop for Proxy {

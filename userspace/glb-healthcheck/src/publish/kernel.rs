@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Loading a table into the director in the running kernel, through netlink.
+//!
+//! A load takes the place of all tables at once or, if anything is wrong, changes nothing. The module is
+//! never loaded from here: an operator who took it out wants it out.
+
+use super::{file, PublishError};
+use glb_config::compiled;
+use glb_core::backend::Backend;
+use glb_netlink::{Error, Glb, TableSpec};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// What is done beside the load.
+#[derive(Debug, Clone)]
+pub(crate) struct Kernel {
+    /// Where the table is written too, for a start while the operator's can not be used.
+    pub(crate) dst: Option<PathBuf>,
+}
+
+impl Kernel {
+    /// Loads the table; returns the number of the load.
+    pub(super) async fn publish(&self, tree: Value) -> Result<u32, PublishError> {
+        let publisher = self.clone();
+        // Rows take their time, and checks go on meanwhile.
+        let loaded = tokio::task::spawn_blocking(move || publisher.load(&tree)).await;
+        loaded.unwrap_or_else(|error| Err(PublishError::Load(error.to_string())))
+    }
+
+    fn load(&self, tree: &Value) -> Result<u32, PublishError> {
+        if let Some(dst) = &self.dst {
+            file::write(dst, tree)
+                .map_err(|error| PublishError::Write(format!("{}: {error}", dst.display())))?;
+        }
+        let text = tree.to_string();
+        let checked = compiled::read_bytes("the checked table", text.as_bytes(), &mut |_| {});
+        let (file, _) = checked.into_result().map_err(|issues| {
+            let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
+            PublishError::Load(issues.join("; "))
+        })?;
+        let backends: Vec<Vec<Backend>> = file.tables.iter().map(|t| t.core_backends()).collect();
+        let specs: Vec<TableSpec<'_>> = file
+            .tables
+            .iter()
+            .zip(&backends)
+            .map(|(table, backends)| TableSpec {
+                name: table.name.as_deref().unwrap_or_default(),
+                hash_key: table.hash_key,
+                hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
+                backends,
+                binds: &table.binds,
+                rows: &table.rows,
+            })
+            .collect();
+        let failed = |error: Error| PublishError::Load(format!("loading the tables: {error}"));
+        let mut glb = Glb::open_loaded().map_err(failed)?;
+        glb.load(&specs, &mut |_| {}).map_err(failed)
+    }
+}
+
+/// The number of the load that the running director has, 0 for none; or why it can not be asked.
+pub(crate) fn generation() -> Result<u32, String> {
+    let status = Glb::open_loaded().and_then(|mut glb| glb.status());
+    status
+        .map(|status| status.generation)
+        .map_err(|error| error.to_string())
+}

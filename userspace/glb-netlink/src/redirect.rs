@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands of the family `glb_redirect`.
+
+use crate::client::{addr, counters, put_addr};
+use crate::error::Error;
+use crate::names::REDIRECT;
+use crate::socket::Socket;
+use crate::wire::{Attrs, Request};
+use glb_core::addr::Addr;
+use glb_core::redirect::netlink::{command, prefix, redirect, VERSION};
+
+/// The redirect of this network namespace.
+pub struct Redirect {
+    socket: Socket,
+}
+
+/// The settings of a hook that is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// UDP port of the tunnel.
+    pub port: u16,
+    /// Prefixes that hops are allowed from; none allows every hop.
+    pub allow_hops: Vec<Prefix>,
+}
+
+/// Addresses that begin alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// An address.
+    pub addr: Addr,
+    /// Bits of it that count.
+    pub len: u8,
+}
+
+impl Redirect {
+    /// Finds the redirect; the kernel loads its module if it is not there and may be loaded on demand.
+    /// [`Error::NoFamily`] if it is not.
+    pub fn open() -> Result<Self, Error> {
+        Ok(Self {
+            socket: Socket::open(&REDIRECT)?,
+        })
+    }
+
+    /// Finds the redirect. [`Error::NoFamily`] if its module is not loaded; it stays so.
+    pub fn open_loaded() -> Result<Self, Error> {
+        Ok(Self {
+            socket: Socket::open_loaded(&REDIRECT)?,
+        })
+    }
+
+    /// Switches the hook on, or changes one that is on to these settings.
+    pub fn on(&mut self, door: &Door) -> Result<(), Error> {
+        let mut request = request(command::ON);
+        request.u16(redirect::PORT, door.port);
+        for hop in &door.allow_hops {
+            request.nest(redirect::ALLOW_HOP, |nest| {
+                put_addr(nest, prefix::ADDRESS, &hop.addr);
+                nest.u8(prefix::PREFIX_LEN, hop.len);
+            });
+        }
+        self.socket.ask(request, |_| {})
+    }
+
+    /// Switches the hook off. Refused if it is off.
+    pub fn off(&mut self) -> Result<(), Error> {
+        self.socket.ask(request(command::OFF), |_| {})
+    }
+
+    /// The settings of the hook, if it is on.
+    pub fn get(&mut self) -> Result<Option<Door>, Error> {
+        self.socket.one(request(command::GET), door)
+    }
+
+    /// The counters, those of the iptables target included: names and values, in the kernel's order.
+    pub fn stats(&mut self) -> Result<Vec<(String, u64)>, Error> {
+        self.socket.one(request(command::STATS_GET), counters)
+    }
+}
+
+fn request(command: u8) -> Request {
+    Request::new(command, VERSION, 0)
+}
+
+fn door(attrs: Attrs<'_>) -> Option<Door> {
+    let allowed = attrs.all(redirect::ALLOW_HOP).map(|nest| nest.nested());
+    (attrs.u8(redirect::ENABLED) != 0).then(|| Door {
+        port: attrs.u16(redirect::PORT),
+        allow_hops: allowed
+            .map(|nest| Prefix {
+                addr: addr(nest.get(prefix::ADDRESS)),
+                len: nest.u8(prefix::PREFIX_LEN),
+            })
+            .collect(),
+    })
+}
