@@ -41,6 +41,8 @@ module! {
     authors: ["The GLB maintainers"],
     description: "GLB director: hashes packets to proxies and tunnels them there",
     license: "GPL",
+    // What the kernel asks modprobe for when somebody asks for the family by its name.
+    alias: ["net-pf-16-proto-16-family-glb"],
 }
 
 struct GlbDirector {

@@ -181,8 +181,13 @@ takes_gue6() {
 }
 
 # redirects HOST [OPTION...]: the rules, both families. $IPTABLES and $IP6TABLES may name another iptables; empty, none.
+# In a file whose name begins with redirect-door- it is the door without iptables.
 redirects() {
     local tool
+    if [[ $lab_file = lab/redirect-door-* && $lab_file != *-ynl ]]; then
+        on "$1" glbctl redirect on "${@:2}" || lab_step_failed "glbctl redirect on $1"
+        return
+    fi
     # shellcheck disable=SC2086 # Empty is none.
     for tool in ${IPTABLES-iptables} ${IP6TABLES-ip6tables}; do
         on "$1" "$tool" -A INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT "${@:2}" || lab_step_failed "$tool on $1"

@@ -5,6 +5,7 @@
 //! * [`tables`] is about `forwarding_table.json` (spec 1, "Forwarding table, JSON")
 //! * [`director`] is about `director.conf` (spec 3)
 //! * [`healthcheck`] is about `healthcheck.conf` (spec 4)
+//! * [`edit`] changes single values of a file in place
 //! * [`build`] goes from a file's tables to rows and to the binary format
 //!
 //! Every file is read as a tree of JSON first and then checked field by field, so that all that is wrong
@@ -17,6 +18,7 @@ pub mod build;
 mod checks;
 pub mod compiled;
 pub mod director;
+pub mod edit;
 pub mod healthcheck;
 mod issue;
 mod read;

@@ -2,8 +2,11 @@
 
 //! The command line: the one definition that help, completions and manual pages are made from.
 
+use crate::http::Url;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use glb_core::addr::Addr;
+use glb_netlink::Prefix;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -49,7 +52,7 @@ pub(crate) enum Command {
     /// Print the counters of the running director
     Stats {
         /// Print again every so many seconds what has changed, with rates
-        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
     },
     /// Print what changes in the running director: tables, devices, settings
@@ -58,6 +61,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "EVENTS")]
         count: Option<u64>,
     },
+    /// Take proxies out of service and back, in the operator's table; see when to go on
+    ///
+    /// A backend goes round: active, draining, inactive, filling, active. Each command makes one step, in the
+    /// file of the operator's table alone; reload the health checker afterwards.
+    #[command(subcommand)]
+    Backend(BackendCommand),
+    /// Switch the redirect of a proxy on and off, for hosts without iptables
+    ///
+    /// It does what the iptables target GLBREDIRECT does, by a hook behind the filter tables of this network
+    /// namespace. Use one of the two: packets that meet both are counted twice.
+    #[command(subcommand)]
+    Redirect(RedirectCommand),
     /// Print a completion script for a shell
     #[command(after_help = "Example: glbctl completions bash > /etc/bash_completion.d/glbctl")]
     Completions {
@@ -123,6 +138,142 @@ pub(crate) enum TableCommand {
         /// The new table file, JSON or binary
         new: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackendCommand {
+    /// Give it no new connections: active becomes draining
+    ///
+    /// New connections go to the rows' second hops; those that it has stay. When it has none left (see
+    /// backend status), deactivate it.
+    Drain(StateChange),
+    /// Let it come back: inactive becomes filling
+    ///
+    /// It is in rows again and gets new connections; packets of older ones still find their proxies.
+    Fill(StateChange),
+    /// Have it serve again: filling becomes active, and so does draining (to call it off)
+    Activate(StateChange),
+    /// Take it out of all rows: draining becomes inactive
+    ///
+    /// Connections that it still has are lost.
+    Deactivate(StateChange),
+    /// Show the backends, their shares of the rows, and whether they still get packets of connections
+    ///
+    /// Asks the health checker for health, and each proxy for the counter of packets of established
+    /// connections, twice. What does not answer is shown as such.
+    Status(BackendStatus),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    allow_missing_positional = true,
+    after_help = "Examples:
+  glbctl backend drain api 10.0.0.12
+  glbctl backend drain --all 10.0.0.12 --file tables.json"
+)]
+pub(crate) struct StateChange {
+    /// The table, by name or by place (#0, #1, ...)
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) table: Option<String>,
+    /// The address of the backend
+    pub(crate) backend: IpAddr,
+    /// In all tables that have the backend
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The operator's table, JSON
+    #[arg(long, value_name = "FILE", default_value = SOURCE)]
+    pub(crate) file: PathBuf,
+    /// Do it also where connections break; say so only
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Where the operator's table is unless told otherwise.
+pub(crate) const SOURCE: &str = "/etc/glb/forwarding_table.src.json";
+
+#[derive(Debug, Args)]
+pub(crate) struct BackendStatus {
+    /// Only this table, by name or by place (#0, #1, ...)
+    pub(crate) table: Option<String>,
+    /// The table file, JSON
+    #[arg(long, value_name = "FILE", default_value = SOURCE)]
+    pub(crate) file: PathBuf,
+    /// The metrics of the health checker, or "none"
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:19520/metrics", value_parser = url_or_none)]
+    pub(crate) checker: OrNone<Url>,
+    /// The metrics of a proxy, {} being its address, or "none"
+    #[arg(long, value_name = "URL", default_value = "http://{}:19520/metrics", value_parser = url_or_none)]
+    pub(crate) metrics: OrNone<Url>,
+    /// How long to watch the proxies' counters
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) interval: f64,
+}
+
+fn url_or_none(text: &str) -> Result<OrNone<Url>, String> {
+    match text {
+        "none" => Ok(OrNone(None)),
+        _ => Url::new(text).map(|url| OrNone(Some(url))),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RedirectCommand {
+    /// Take the packets to a UDP port; if it is on already, change its settings to these
+    ///
+    /// Connections do not notice a change: each packet sees the old settings or the new ones.
+    #[command(after_help = "Examples:
+  glbctl redirect on --allow-hops 10.1.0.0/16,fd00:1::/64
+  glbctl redirect on --port 6080")]
+    On {
+        /// UDP port of the tunnel
+        #[arg(long, default_value_t = glb_core::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+        port: u16,
+        /// Send only to hops in these prefixes, at most 16 with commas between; without it to any hop
+        #[arg(long, value_name = "PREFIX", value_delimiter = ',', value_parser = prefix)]
+        allow_hops: Vec<Prefix>,
+    },
+    /// Leave all packets alone
+    Off,
+    /// Tell whether it is on, and its settings
+    Status,
+    /// Print the counters, those of the iptables target included
+    Stats {
+        /// Print again every so many seconds what has changed, with rates
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
+        watch: Option<f64>,
+    },
+}
+
+/// An address, or an address and the number of its bits that count.
+fn prefix(text: &str) -> Result<Prefix, String> {
+    let expected = || "expected ADDRESS or ADDRESS/BITS".to_owned();
+    let (addr, len) = match text.split_once('/') {
+        Some((addr, len)) => (addr, Some(len)),
+        None => (text, None),
+    };
+    let addr = match addr.parse().map_err(|_| expected())? {
+        IpAddr::V4(addr) => Addr::V4(addr.octets()),
+        IpAddr::V6(addr) => Addr::V6(addr.octets()),
+    };
+    let len = match len {
+        None => addr.bits(),
+        Some(len) if len.bytes().all(|byte| byte.is_ascii_digit()) => {
+            len.parse().map_err(|_| expected())?
+        }
+        Some(_) => return Err(expected()),
+    };
+    if len > addr.bits() {
+        return Err(format!("the address has {} bits only", addr.bits()));
+    }
+    Ok(Prefix { addr, len })
+}
+
+/// A time to wait: more than nothing, and not for ever.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("expected seconds, 0.01 to 86400".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -314,6 +465,37 @@ mod tests {
     fn definitions_are_sound() {
         Cli::command().debug_assert();
         DirectorCli::command().debug_assert();
+    }
+
+    #[test]
+    fn prefixes() {
+        let v4 = |bytes, len| {
+            let addr = Addr::V4(bytes);
+            Ok(Prefix { addr, len })
+        };
+        assert_eq!(prefix("10.1.0.0/16"), v4([10, 1, 0, 0], 16));
+        assert_eq!(prefix("10.1.2.3"), v4([10, 1, 2, 3], 32));
+        assert_eq!(prefix("0.0.0.0/0"), v4([0; 4], 0));
+        assert_eq!(prefix("fd00::/64").map(|p| p.len), Ok(64));
+        for bad in [
+            "",
+            "10.1.0.0/33",
+            "fd00::/129",
+            "10.1/16",
+            "10.1.0.0/",
+            "10.1.0.0/+8",
+            "host/8",
+        ] {
+            assert!(prefix(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_to_wait() {
+        assert_eq!(seconds("0.5"), Ok(0.5));
+        for bad in ["0", "-1", "NaN", "inf", "1e9", "x"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

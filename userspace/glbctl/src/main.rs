@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod engine;
+mod http;
 mod load;
 mod output;
 mod pcap;

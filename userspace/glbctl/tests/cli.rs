@@ -400,3 +400,171 @@ fn version_3_tables_need_format_3() {
     assert_eq!(code(&output), 0);
     assert!(out(&glbctl(&[&"table", &"show", &dst])).starts_with("table \"t\" (version 2, 2 hops)"));
 }
+
+/// A file as operators write it, with what nobody knows in it.
+const BACKENDS: &str = r#"{
+  "tables": [
+    { "name": "api", "x-note": "ours",   "hash_key": "12345678901234561234567890123456",
+      "seed": "49a3d861d661ae5ab06ed9326871a2f5", "binds": [{"ip": "9.9.9.9", "proto": "tcp", "port": 80}],
+      "backends": [
+        {"ip": "1.1.1.1", "state": "active", "rack": 1.50},
+        {"ip": "1.1.1.2", "state": "active"},	{"ip": "1.1.1.3", "state": "active"} ] },
+    { "name": "web", "hash_key": "12345678901234561234567890123456",
+      "seed": "59a3d861d661ae5ab06ed9326871a2f5", "binds": [{"ip": "9.9.9.9", "proto": "tcp", "port": 81}],
+      "backends": [{"ip": "1.1.1.1", "state": "active"}, {"ip": "1.1.1.4", "state": "active"}] }
+  ],
+  "note": "kept"
+}
+"#;
+
+#[test]
+fn a_backend_goes_round_and_nothing_else_in_the_file_changes() {
+    let dir = Dir::new("round");
+    let file = dir.file("src.json", BACKENDS);
+    let mut expected = BACKENDS.to_owned();
+    for (command, from, to) in [
+        ("drain", "active", "draining"),
+        ("deactivate", "draining", "inactive"),
+        ("fill", "inactive", "filling"),
+        ("activate", "filling", "active"),
+        ("drain", "active", "draining"),
+        ("activate", "draining", "active"),
+    ] {
+        let done = glbctl(&[&"backend", &command, &"api", &"1.1.1.1", &"--file", &file]);
+        assert_eq!(code(&done), 0, "{}", err(&done));
+        let change = format!("table \"api\": 1.1.1.1: {from} -> {to}\n");
+        assert!(out(&done).starts_with(&change), "{}", out(&done));
+        let field = |state| format!(r#"{{"ip": "1.1.1.1", "state": "{state}", "rack": 1.50}}"#);
+        expected = expected.replace(&field(from), &field(to));
+        assert_eq!(fs::read_to_string(&file).unwrap(), expected);
+    }
+    assert_eq!(expected, BACKENDS);
+    let again = glbctl(&[
+        &"backend",
+        &"activate",
+        &"api",
+        &"1.1.1.1",
+        &"--file",
+        &file,
+    ]);
+    assert_eq!(
+        (code(&again), &*out(&again)),
+        (0, "1.1.1.1 is active already\n")
+    );
+    assert_eq!(dir.names(), ["src.json"]);
+}
+
+#[test]
+fn a_step_that_breaks_connections_is_refused() {
+    let dir = Dir::new("refused");
+    let file = dir.file("src.json", BACKENDS);
+    let step = |args: &[&str]| {
+        let mut all: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"backend"];
+        all.extend(args.iter().map(|arg| arg as &dyn AsRef<std::ffi::OsStr>));
+        all.extend([&"--file" as &dyn AsRef<std::ffi::OsStr>, &file]);
+        glbctl(&all)
+    };
+    let skipped = step(&["deactivate", "api", "1.1.1.1"]);
+    assert_eq!(code(&skipped), 1);
+    let reason =
+        "table \"api\": 1.1.1.1: it is active; only what is draining becomes inactive (--force";
+    assert!(err(&skipped).contains(reason), "{}", err(&skipped));
+    assert_eq!(code(&step(&["drain", "#0", "1.1.1.1"])), 0);
+    let second = step(&["drain", "api", "1.1.1.2"]);
+    let reason = "1.1.1.1 is draining: with 2 hops a row only 1 may leave active at a time";
+    assert!(
+        code(&second) == 1 && err(&second).contains(reason),
+        "{}",
+        err(&second)
+    );
+    // Another table is another matter, and all tables are changed together or not at all.
+    let before = fs::read_to_string(&file).unwrap();
+    assert_eq!(code(&step(&["drain", "--all", "1.1.1.2"])), 1);
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    assert_eq!(code(&step(&["drain", "--all", "1.1.1.4"])), 0);
+    let forced = step(&["drain", "api", "1.1.1.2", "--force", "--json"]);
+    assert_eq!(code(&forced), 0);
+    let report: serde_json::Value = serde_json::from_str(&out(&forced)).unwrap();
+    assert_eq!(report["changes"][0]["to"], "draining");
+    assert!(report["warnings"][0]
+        .as_str()
+        .unwrap()
+        .contains("1.1.1.1 is draining"));
+    for (args, status, said) in [
+        (
+            &["drain", "api", "1.1.1.9"][..],
+            1,
+            "table \"api\" has no backend 1.1.1.9",
+        ),
+        (
+            &["drain", "--all", "1.1.1.9"],
+            1,
+            "no table has the backend 1.1.1.9",
+        ),
+        (
+            &["drain", "nosuch", "1.1.1.1"],
+            1,
+            "there is no table \"nosuch\"",
+        ),
+        (&["drain", "1.1.1.1"], 2, "Usage"),
+        (&["drain", "api", "host"], 2, "invalid"),
+        (&["drain", "--all", "api", "1.1.1.1"], 2, "cannot be used"),
+    ] {
+        let done = step(args);
+        assert_eq!(code(&done), status, "{args:?}: {}", err(&done));
+        assert!(err(&done).contains(said), "{args:?}: {}", err(&done));
+    }
+}
+
+#[test]
+fn backend_status_shows_shares_and_whom_it_could_not_ask() {
+    let dir = Dir::new("backend-status");
+    let file = dir.file(
+        "src.json",
+        &BACKENDS.replacen("\"active\"", "\"draining\"", 1),
+    );
+    let metrics = "http://127.0.0.1:1/metrics";
+    let status = |more: &[&dyn AsRef<std::ffi::OsStr>]| {
+        let mut args: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![
+            &"backend",
+            &"status",
+            &"--file",
+            &file,
+            &"--interval",
+            &"0.01",
+            &"--checker",
+            &metrics,
+        ];
+        args.extend(more);
+        glbctl(&args)
+    };
+    let text = status(&[&"api", &"--metrics", &metrics]);
+    assert_eq!(code(&text), 0, "{}", err(&text));
+    assert!(out(&text).contains("health checker: "), "{}", out(&text));
+    assert!(
+        out(&text).contains("unknown: Connection refused"),
+        "{}",
+        out(&text)
+    );
+    let json = status(&[&"--metrics", &"none", &"--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    let backends = report["tables"][0]["backends"].as_array().unwrap();
+    let rows = |field: &str| {
+        backends
+            .iter()
+            .map(|one| one[field].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let (first, later) = (rows("first_rows"), rows("later_rows"));
+    // The draining one is the first hop of no row.
+    assert!(
+        first[0] == 0 && first[1] > 30_000 && first[2] > 30_000,
+        "{first:?}"
+    );
+    assert_eq!(
+        (first.iter().sum::<u64>(), later.iter().sum::<u64>()),
+        (65_536, 65_536)
+    );
+    assert_eq!(backends[0]["healthy"], serde_json::Value::Null);
+    assert_eq!(report["tables"].as_array().unwrap().len(), 2);
+}

@@ -2,6 +2,7 @@
 
 //! The commands, a module each.
 
+mod backend;
 mod encap;
 mod generate;
 mod lookup;
@@ -40,6 +41,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Status => running::status::run(json),
         Command::Stats { watch } => running::stats::run(watch, json),
         Command::Monitor { count } => running::monitor::run(count, json),
+        Command::Backend(command) => backend::run(&command, json),
+        Command::Redirect(command) => running::redirect::run(&command, json),
         Command::Encap(args) => encap::run(&args, json),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { dir } => generate::man(&dir),

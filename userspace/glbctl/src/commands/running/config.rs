@@ -2,7 +2,7 @@
 
 //! `glbctl config show`, `set` and `load`.
 
-use super::{addr, director, field_names, mac, FIELDS};
+use super::{addr, director, director_or_load, field_names, mac, FIELDS};
 use crate::cli::{ConfigCommand, ConfigSet};
 use crate::load;
 use crate::output::{print, Failure};
@@ -73,14 +73,14 @@ pub(crate) fn run(command: &ConfigCommand, json: bool) -> Result<(), Failure> {
                 let message = "nothing to set: see glbctl config set --help";
                 return Err(Failure::Message(message.to_owned()));
             }
-            director()?.set_config(&change)?;
+            director_or_load()?.set_config(&change)?;
             if json {
                 return show(json);
             }
             Ok(())
         }
         ConfigCommand::Load { file } => {
-            director()?.set_config(&of_file(file, json)?)?;
+            director_or_load()?.set_config(&of_file(file, json)?)?;
             if json {
                 return show(json);
             }

@@ -2,7 +2,7 @@
 
 //! `glbctl attach`, `glbctl detach`.
 
-use super::director;
+use super::{director, director_or_load};
 use crate::output::{print, Failure};
 use glb_netlink::{Error, Glb};
 use serde::Serialize;
@@ -15,21 +15,21 @@ struct Changed<'a> {
 
 /// Attaches a device.
 pub(crate) fn attach(device: &str, json: bool) -> Result<(), Failure> {
-    change(device, true, json, Glb::attach)
+    change(director_or_load()?, device, true, json, Glb::attach)
 }
 
 /// Detaches a device.
 pub(crate) fn detach(device: &str, json: bool) -> Result<(), Failure> {
-    change(device, false, json, Glb::detach)
+    change(director()?, device, false, json, Glb::detach)
 }
 
 fn change(
+    mut glb: Glb,
     device: &str,
     attached: bool,
     json: bool,
     change: fn(&mut Glb, &str) -> Result<(), Error>,
 ) -> Result<(), Failure> {
-    let mut glb = director()?;
     change(&mut glb, device).map_err(|error| match error {
         Error::Refused(_) => Failure::Message(format!("{device}: {error}")),
         other => other.into(),

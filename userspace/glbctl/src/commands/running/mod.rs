@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands that talk to the director in the running kernel, through netlink.
+//! The commands that talk to the director, or to the redirect, in the running kernel, through netlink.
+//!
+//! Those that only look never load a module; those that set something up let the kernel load it by its alias.
 
 pub(crate) mod config;
 pub(crate) mod devices;
 pub(crate) mod lookup;
 pub(crate) mod monitor;
+pub(crate) mod redirect;
 pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod tables;
@@ -26,8 +29,13 @@ impl From<Error> for Failure {
     }
 }
 
-/// The director of this namespace.
+/// The director of this namespace, to look at.
 fn director() -> Result<Glb, Failure> {
+    Ok(Glb::open_loaded()?)
+}
+
+/// The director of this namespace, to be set up: the kernel loads the module if need be.
+fn director_or_load() -> Result<Glb, Failure> {
     Ok(Glb::open()?)
 }
 

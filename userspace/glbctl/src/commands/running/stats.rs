@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `glbctl stats`.
+//! `glbctl stats`, `glbctl redirect stats`.
 
 use super::director;
 use crate::output::{print, Failure};
@@ -9,10 +9,19 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Prints the counters; with `watch`, again and again, with what has changed.
+/// Prints the director's counters.
 pub(crate) fn run(watch: Option<f64>, json: bool) -> Result<(), Failure> {
     let mut glb = director()?;
-    let mut before = glb.stats()?;
+    counters(&mut || glb.stats(), watch, json)
+}
+
+/// Prints counters; with `watch`, again and again, with what has changed.
+pub(super) fn counters(
+    read: &mut dyn FnMut() -> Result<Vec<(String, u64)>, glb_netlink::Error>,
+    watch: Option<f64>,
+    json: bool,
+) -> Result<(), Failure> {
+    let mut before = read()?;
     let Some(seconds) = watch else {
         return print(json, &object(&before), |out| {
             let width = before.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -26,7 +35,7 @@ pub(crate) fn run(watch: Option<f64>, json: bool) -> Result<(), Failure> {
     loop {
         let started = Instant::now();
         thread::sleep(pause);
-        let now = glb.stats()?;
+        let now = read()?;
         let elapsed = started.elapsed().as_secs_f64();
         let shown = show(&before, &now, elapsed, json);
         match shown {

@@ -2,7 +2,7 @@
 
 //! `glbctl table load`, `glbctl table show --running`.
 
-use super::{bind, director, BackendView};
+use super::{bind, director, director_or_load, BackendView};
 use crate::load;
 use crate::output::{print, Failure};
 use crate::progress::Progress;
@@ -21,11 +21,11 @@ struct Loaded {
 /// Loads the tables of a file.
 pub(crate) fn load(file: &Path, json: bool) -> Result<(), Failure> {
     // First, so that nobody waits for rows only to hear that there is no director.
-    let mut glb = director()?;
+    let mut glb = director_or_load()?;
     let tables = load::tables(file, json)?.tables;
     let backends: Vec<Vec<Backend>> = tables
         .iter()
-        .map(|table| table.backends.iter().map(|one| one.backend).collect())
+        .map(glb_config::compiled::Compiled::core_backends)
         .collect();
     let specs: Vec<TableSpec<'_>> = tables
         .iter()
@@ -160,8 +160,10 @@ fn label(table: &TableInfo) -> String {
 }
 
 fn all_rows(glb: &mut Glb, table: u32) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut progress = Progress::new("rows read");
     (0..=u16::MAX)
         .map(|row| {
+            progress.done(usize::from(row));
             let hops = glb.row(table, row)?.hops;
             Ok(hops.iter().map(|hop| hop.backend).collect())
         })

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# An operator takes a proxy out of service by glbctl backend, and is told when its connections are gone.
+#
+#   client ---> director ===GUE===> proxy1, proxy2 (glb-healthcheck, which shows the redirect's counters)
+#
+# shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+# shellcheck source=tests/lab/netlink.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/netlink.sh"
+export LAB_MODULES='rust_glb_director rust_glb_redirect fou fou6 ipip sit ip6_tunnel tun'
+export LAB_TEST_SECONDS=180
+
+setup() {
+    host client 10.2.0.1 -
+    host director 10.0.0.1 -
+    proxy proxy1 10.0.0.11 -
+    proxy proxy2 10.0.0.12 -
+    ip_on client <<<"route add $VIP4 via 10.0.0.1 dev eth0 onlink mtu 1400"
+    local name
+    for name in proxy1 proxy2; do
+        on "$name" sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunl0.rp_filter=0
+        # A proxy checks nobody: it only shows the counters of its module.
+        printf '{"tables": []}' >"$lab_network/none.json"
+        printf '{"forwarding_table": {"src": "%s", "dst": "%s"}, "reload_command": "", "listen": "0.0.0.0:19520"}' \
+            "$lab_network/none.json" "$lab_network/$name.json" >"$lab_network/$name.conf"
+        spawn "$name" glb-healthcheck --config "$lab_network/$name.conf" --log error
+        spawn "$name" socat TCP-LISTEN:80,bind="$VIP4",fork,reuseaddr EXEC:cat
+    done
+    modprobe rust_glb_director
+    cat >"$lab_network/src.json" <<END
+{ "tables": [ { "name": "api", "hash_key": "12345678901234561234567890123456", "seed": "49a3d861d661ae5ab06ed9326871a2f5",
+  "binds": [ {"ip": "$VIP4", "proto": "tcp", "port": 80} ],
+  "backends": [ {"ip": "10.0.0.11", "state": "active", "note": 1.0}, {"ip": "10.0.0.12", "state": "active"} ] } ] }
+END
+    on director glbctl attach eth0
+}
+
+# backend ARGUMENT...: glbctl backend on the director, with the operator's file.
+backend() { quietly_on director glbctl backend "$@" --file "$lab_network/src.json"; }
+# status FILTER: of proxy1, by jq.
+status() { backend status --json --interval 1 | jq -r ".tables[0].backends[0] | $1"; }
+advice() { is "$1" "$(status .advice)"; }
+reload() { run kill -HUP "$(cat "$lab_network/checker.pid")"; }
+loaded() { [ "$(quietly_on director glbctl --json table show --running | jq -r '.[0].backends[0].state')" = "$1" ]; }
+
+test_drain() {
+    about "A draining proxy keeps its connections, gets no new ones, and status tells when the last is gone."
+    cat >"$lab_network/checker.conf" <<END
+{ "forwarding_table": {"src": "$lab_network/src.json"}, "publish": "kernel", "reload_interval_ms": 500 }
+END
+    ip netns exec director glb-healthcheck --config "$lab_network/checker.conf" --log error </dev/null &
+    echo $! >"$lab_network/checker.pid"
+    check "loaded" eventually 20 loaded active
+    # The row of this client decides; so that it is proxy1, a client's address is looked for.
+    local address
+    for address in 10.2.0.{1..60}; do
+        [ "$(quietly_on director glbctl --json lookup --running "$address:1" "$VIP4:80" | jq -r '.hops[0].ip')" != 10.0.0.11 ] || break
+    done
+    ip_on client <<<"addr replace $address/32 dev eth0"
+    mkfifo "$lab_work/in"
+    ip netns exec client socat -u OPEN:"$lab_work/in",rdwr TCP:"$VIP4":80,bind="$address" &
+    local connection=$!
+    exec 5>"$lab_work/in"
+    # A line a fifth of a second.
+    (while sleep 0.2; do echo hello; done >&5) 2>/dev/null &
+    local typing=$!
+    check "proxy1 has the connection" eventually 20 grows proxy1
+    check "the status of an active one gives no advice" is null "$(status .advice)"
+    check "drain" backend drain api 10.0.0.11
+    reload
+    check "the kernel has it" eventually 20 loaded draining
+    check "no row leads to it first" is 0 "$(status .first_rows)"
+    check "the connection is still there" kill -0 "$connection"
+    check "and is seen" is 'still holds connections: wait' "$(status .advice)"
+    check "a second one is refused" says 'only 1 may leave active' backend drain api 10.0.0.12
+    kill "$typing" "$connection"
+    check "when it is gone, that is seen" eventually 20 advice "no packets of connections: may be deactivated"
+    check "deactivate" backend deactivate api 10.0.0.11
+    check "what nobody knows is still in the file" grep -q '"note": 1.0' "$lab_network/src.json"
+    reload
+    check "the kernel has it" eventually 20 loaded inactive
+    check "fill" backend fill api 10.0.0.11
+    check "activate" backend activate api 10.0.0.11
+    reload
+    check "it is back" eventually 20 loaded active
+}
+grows() {
+    local before
+    before=$(counter "$1" accepted_established_packets)
+    sleep 0.6
+    [ "$(counter "$1" accepted_established_packets)" -gt "$before" ]
+}
+
+test_unreachable() {
+    about "Proxies that do not answer, or that do not have the module, are told as such, and that is no error."
+    check "another page" is null "$(backend status --json --interval 0.1 --metrics 'http://{}:1/metrics' --checker none | jq '.tables[0].backends[0].established_packets_per_second')"
+    check "why is told" says_in 'Connection refused' backend status --interval 0.1 --metrics 'http://{}:1/metrics' --checker none
+    check "an address that nobody has" says_in 'unknown: ' backend status --interval 0.1 --metrics 'http://10.0.0.99:1/' --checker none
+    check "none are asked" says_in 'not asked' backend status --metrics none --checker none
+    check "a URL that is none is a usage error" exits 2 backend status --metrics ftp://x
+}
+says_in() {
+    local text=$1 said
+    shift
+    said=$("$@" 2>&1) || { printf 'it failed: %s\n' "$said"; return 1; }
+    [[ $said = *"$text"* ]] || { printf 'it said: %s\n' "$said"; return 1; }
+}
+
+lab_main "$@"

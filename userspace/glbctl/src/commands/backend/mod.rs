@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl backend`: the way of a proxy out of service and back.
+
+mod change;
+mod status;
+
+use crate::cli::BackendCommand;
+use crate::output::Failure;
+use glb_config::quoted;
+use glb_config::tables::{Config, Table};
+use glb_core::addr::Addr;
+use glb_core::backend::State;
+use std::net::IpAddr;
+
+pub(crate) fn run(command: &BackendCommand, json: bool) -> Result<(), Failure> {
+    match command {
+        BackendCommand::Drain(args) => change::run(args, State::Draining, json),
+        BackendCommand::Fill(args) => change::run(args, State::Filling, json),
+        BackendCommand::Activate(args) => change::run(args, State::Active, json),
+        BackendCommand::Deactivate(args) => change::run(args, State::Inactive, json),
+        BackendCommand::Status(args) => status::run(args, json),
+    }
+}
+
+/// The tables with their places: all, or the one that is named.
+fn wanted<'c>(
+    config: &'c Config,
+    file: &std::path::Path,
+    wanted: Option<&str>,
+) -> Result<Vec<(usize, &'c Table)>, Failure> {
+    let all = config.tables.iter().enumerate();
+    let Some(wanted) = wanted else {
+        return Ok(all.collect());
+    };
+    let found = all
+        .clone()
+        .find(|(_, table)| table.name.as_deref() == Some(wanted));
+    let place = wanted.strip_prefix('#').unwrap_or(wanted).parse();
+    let found = found.or_else(|| all.clone().find(|(index, _)| Ok(*index) == place));
+    let missing = || {
+        let message = format!("{}: there is no table {}", file.display(), quoted(wanted));
+        Failure::Message(message)
+    };
+    Ok(vec![found.ok_or_else(missing)?])
+}
+
+fn ip(addr: Addr) -> IpAddr {
+    match addr {
+        Addr::V4(bytes) => bytes.into(),
+        Addr::V6(bytes) => bytes.into(),
+    }
+}
