@@ -29,6 +29,8 @@ pub(crate) struct State {
 }
 
 impl NetState for State {
+    type Files = ();
+
     fn new(_net: &Net) -> Result<Self> {
         Ok(Self {
             devices: Mutex::new(KVec::new())?,
@@ -38,6 +40,10 @@ impl NetState for State {
             changes: Mutex::new(0)?,
             stats: Stats::new()?,
         })
+    }
+
+    fn show(_net: &Net) -> Result {
+        Ok(())
     }
 }
 

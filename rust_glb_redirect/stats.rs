@@ -25,17 +25,21 @@ pub(crate) struct State {
     counters: Counters<{ Verdict::COUNT + 2 }>,
     fragments: FragmentTable,
     door: Door,
-    _file: proc::PerNetFile<All>,
 }
 
 impl NetState for State {
-    fn new(net: &Net) -> Result<Self> {
+    type Files = proc::PerNetFile<All>;
+
+    fn new(_net: &Net) -> Result<Self> {
         Ok(Self {
             counters: Counters::new()?,
             fragments: FragmentTable::new(&random::bytes()),
             door: Door::new()?,
-            _file: proc::PerNetFile::new(net)?,
         })
+    }
+
+    fn show(net: &Net) -> Result<Self::Files> {
+        proc::PerNetFile::new(net)
     }
 }
 

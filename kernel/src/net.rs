@@ -37,18 +37,37 @@ impl Net {
     #[inline]
     pub fn state<T: NetState>(&self, _registered: Registered<T>) -> &T {
         // SAFETY: `Registered` proves that the registration of `T` exists, so `NET_ID` is its id, the
-        // area of each live namespace was initialised by `init::<T>`, and stays until `exit::<T>`, which
-        // runs when no packet and no file of the namespace is left.
-        unsafe {
-            &*bindings::glb_net_generic(self.as_ptr(), NET_ID.load(Ordering::Relaxed)).cast::<T>()
-        }
+        // area of each live namespace was initialised by `init::<T>` before there were files, and stays
+        // until `exit::<T>`, which runs when no packet and no file of the namespace is left.
+        unsafe { &(*area::<T>(self.as_ptr())).state }
     }
 }
 
 /// What a module keeps in each namespace.
 pub trait NetState: Sized + Send + Sync + 'static {
+    /// What shows the state to others, such as files below /proc. It goes before the state does.
+    type Files: Send + Sync;
+
     /// Sets a namespace up. Process context, may sleep.
     fn new(net: &Net) -> Result<Self>;
+
+    /// Shows the state, which is in its place by now.
+    fn show(net: &Net) -> Result<Self::Files>;
+}
+
+/// The module's part of a namespace. The kernel allocates it, all zero, before it calls `init`.
+struct Area<T: NetState> {
+    state: T,
+    files: T::Files,
+}
+
+/// # Safety
+///
+/// The registration of `T` must exist, or be under way or on its way out.
+#[inline]
+unsafe fn area<T: NetState>(net: *mut bindings::net) -> *mut Area<T> {
+    // SAFETY: By the requirement `NET_ID` is the id of `T`'s registration, whose areas have this type.
+    unsafe { bindings::glb_net_generic(net, NET_ID.load(Ordering::Relaxed)).cast() }
 }
 
 /// Proof that the state `T` is registered.
@@ -103,7 +122,7 @@ impl<T: NetState> PerNet<T> {
             init: Some(init::<T>),
             exit: Some(exit::<T>),
             id: NET_ID.as_ptr(),
-            size: core::mem::size_of::<T>(),
+            size: core::mem::size_of::<Area<T>>(),
             // SAFETY: All zero is a valid value of the remaining fields: no callbacks, an empty list.
             ..unsafe { core::mem::zeroed() }
         };
@@ -138,23 +157,30 @@ unsafe extern "C" fn init<T: NetState>(net: *mut bindings::net) -> kernel::ffi::
         Ok(state) => state,
         Err(error) => return error.to_errno(),
     };
-    // SAFETY: The kernel allocated `size_of::<T>()` zeroed bytes, with the alignment of a pointer at
-    // least (asserted below), for this namespace before it called us.
+    const { assert!(core::mem::align_of::<Area<T>>() <= core::mem::align_of::<usize>()) };
+    // SAFETY: The kernel allocated an area, with the alignment of a pointer at least (asserted above), for
+    // this namespace before it called us. Nobody looks at the state before `show`, so it is written
+    // whole; and where `show` fails, nobody looks at it any more, so it can go.
     unsafe {
-        bindings::glb_net_generic(net.as_ptr(), NET_ID.load(Ordering::Relaxed))
-            .cast::<T>()
-            .write(state);
+        let area = area::<T>(net.as_ptr());
+        (&raw mut (*area).state).write(state);
+        match T::show(net) {
+            Ok(files) => (&raw mut (*area).files).write(files),
+            Err(error) => {
+                (&raw mut (*area).state).drop_in_place();
+                return error.to_errno();
+            }
+        }
     }
-    const { assert!(core::mem::align_of::<T>() <= core::mem::align_of::<usize>()) };
     0
 }
 
 unsafe extern "C" fn exit<T: NetState>(net: *mut bindings::net) {
-    // SAFETY: `init::<T>` wrote the value, and the kernel calls this once for it, after the last device
-    // of the namespace is gone.
+    // SAFETY: `init::<T>` wrote both, and the kernel calls this once for them, after the last device of
+    // the namespace is gone. Once the files are gone nobody looks at the state.
     unsafe {
-        bindings::glb_net_generic(net, NET_ID.load(Ordering::Relaxed))
-            .cast::<T>()
-            .drop_in_place();
+        let area = area::<T>(net);
+        (&raw mut (*area).files).drop_in_place();
+        (&raw mut (*area).state).drop_in_place();
     }
 }

@@ -21,9 +21,9 @@ pub trait Show: 'static {
     fn show(state: &Self::State, file: &SeqFile);
 }
 
-/// `/proc/net/NAME`, in one namespace. It must be held by that namespace's state.
+/// `/proc/net/NAME`, in one namespace. It must be part of that namespace's [`NetState::Files`].
 pub struct PerNetFile<S: Show> {
-    /// INVARIANT: the namespace in whose state this object is kept, so it outlives the object.
+    /// INVARIANT: the namespace in whose area this object is kept, so it outlives the object.
     net: *mut bindings::net,
     _show: PhantomData<S>,
 }
@@ -34,7 +34,7 @@ unsafe impl<S: Show> Send for PerNetFile<S> {}
 unsafe impl<S: Show> Sync for PerNetFile<S> {}
 
 impl<S: Show> PerNetFile<S> {
-    /// Creates the file. To be called from [`NetState::new`] only, for a part of the state.
+    /// Creates the file. To be called from [`NetState::show`] only, for what it returns.
     pub fn new(net: &Net) -> Result<Self> {
         // SAFETY: The namespace is live, the name is a C string, and the callback fits.
         to_result(unsafe {
