@@ -12,13 +12,13 @@
 export LAB_TEST_SECONDS=240
 
 test_fuzz() {
-    about "100,000 broken messages from two threads: the director answers, and keeps what it has"
+    about "100,000 broken messages (a slower kernel gets fewer) from two threads: the director answers, and keeps what it has"
     fresh
     tables t.json api .4
     run glbctl table load "$lab_work/t.json"
     local before
     before=$(hops --running 10.11.12.13)
-    check "the fuzz comes to its end" glb-packets netlink --seed 20260701 --count 50000 --threads 2
+    check "the fuzz comes to its end" glb-packets netlink --seed 20260701 --count $((50000 / LAB_SLOWER)) --threads 2
     check "no load is left" shows '.loads_under_way == 0 and .bytes_set_aside == 0'
     if shows '.generation == 1'; then
         glbctl config set --hash-fields src_addr --alt-hash-fields none

@@ -29,6 +29,11 @@ set -u
 lab_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 lab_file=lab/$(basename "${BASH_SOURCE[1]}" .sh)
 LAB_TEST_SECONDS=${LAB_TEST_SECONDS:-60}
+# How many times slower than stock the kernel is: every time limit is that much longer.
+LAB_SLOWER=1
+# shellcheck disable=SC1091 # The guest's.
+[ ! -r /run/lab/kernel ] || . /run/lab/kernel
+LAB_TEST_SECONDS=$((LAB_TEST_SECONDS * LAB_SLOWER))
 LAB_STORY=${LAB_STORY:-always}
 # Room for the tunnel around packets of 1500 bytes, as fabrics of fleets have.
 LAB_MTU=${LAB_MTU:-2000}
@@ -84,6 +89,9 @@ lab_step_failed() { [ -n "${lab_checking:-}" ] || not_ok "this step worked: $1";
 # fails COMMAND...: for check: the command must fail.
 fails() { ! "$@"; }
 
+# skip WHY: the test cannot be run here; said aloud. `skip ... && return` in a test.
+skip() { lab_line "# skipped - $lab_file/$lab_test: $*"; }
+
 # is EXPECTED ACTUAL: for check: two texts are the same.
 is() {
     [ "$1" = "$2" ] && return
@@ -93,7 +101,7 @@ is() {
 
 # eventually SECONDS COMMAND...: for check: the command succeeds within that time; tried every 0.1 s.
 eventually() {
-    local until=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000))
+    local until=$((${EPOCHREALTIME/[.,]/} + $1 * LAB_SLOWER * 1000000))
     shift
     until "$@"; do
         [ "${EPOCHREALTIME/[.,]/}" -lt "$until" ] || return
@@ -310,7 +318,7 @@ lab_wire_line() {
     local line
     lab_wire_start
     printf '%s\n' "$1" >&"$lab_wire_in"
-    while read -r -t 30 -u "$lab_wire_out" line; do
+    while read -r -t $((30 * LAB_SLOWER)) -u "$lab_wire_out" line; do
         case $line in
             done) return 0 ;;
             failed) return 1 ;;

@@ -6,7 +6,8 @@
 //! director   a director in user space: TUN in, GUE out; its hops can be swapped while packets flow
 //! http-hold  many HTTP connections that stay busy, and a count of those that broke
 //! malform    malformed packets from a seed, with the counters that they must lead to
-//! netlink    broken netlink messages from a seed, to the director
+//! netlink    broken netlink messages from a seed, to the director or the redirect
+//! faults     a command again and again, each time with another allocation of the kernel failing
 //! fill       made-up tables into the director, in whole or in part
 //! cert       an authority and a certificate of it, for servers of HTTPS
 //! vectors    the specification's packets to a capture
@@ -22,6 +23,7 @@ mod capture;
 mod cert;
 mod director;
 mod flows;
+mod faults;
 mod http_hold;
 mod malform;
 mod netlink;
@@ -43,6 +45,7 @@ enum Command {
     HttpHold(http_hold::Arguments),
     Malform(malform::Arguments),
     Netlink(netlink::Arguments),
+    Faults(faults::Arguments),
     Fill(netlink::Fill),
     Cert(cert::Arguments),
     Vectors(capture::Vectors),
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::HttpHold(arguments) => http_hold::run(arguments),
         Command::Malform(arguments) => malform::run(&arguments),
         Command::Netlink(arguments) => netlink::run(&arguments),
+        Command::Faults(arguments) => faults::run(&arguments),
         Command::Fill(arguments) => netlink::fill(&arguments),
         Command::Cert(arguments) => cert::run(&arguments),
         Command::Vectors(arguments) => capture::vectors(&arguments),

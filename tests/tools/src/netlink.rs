@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `glb-packets netlink`: messages to the director's netlink family that nobody should send, from a seed.
+//! `glb-packets netlink`: messages to the netlink families that nobody should send, from a seed.
 //!
-//! A third are loads with a few wrong steps, so that the fuzz gets deep; a third are commands with attributes
-//! of any type, length and content; the rest are such messages with bits flipped, cut or lengthened. Several
-//! threads send at once, each on sockets of its own, which it closes in the middle of things.
+//! A third are loads with a few wrong steps (of the redirect: its door opened, mostly rightly), so that the fuzz gets deep;
+//! a third are commands with attributes of any type, length and content; the rest are such messages with bits flipped, cut
+//! or lengthened. Several threads send at once, each on sockets of its own, which it closes in the middle of things.
 
 use anyhow::{bail, Context, Result};
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::bind::{Bind, Proto};
 use glb_core::hash::ROWS;
-use glb_core::netlink::{backend, bind, command, load, VERSION};
+use glb_core::netlink::{backend, bind, command, load, FAMILY, VERSION};
+use glb_core::redirect::netlink as door;
 use glb_netlink::socket::Socket;
 use glb_netlink::wire::{Request, NLM_F_ACK, NLM_F_DUMP};
-use glb_netlink::{Glb, TableSpec, DIRECTOR};
+use glb_netlink::{Family, Glb, TableSpec, DIRECTOR, REDIRECT};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Send broken netlink messages to the director, and see that it keeps its senses.
+/// Send broken netlink messages to the director or the redirect, and see that it keeps its senses.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// What the messages are made from
@@ -30,23 +31,17 @@ pub(crate) struct Arguments {
     /// How many threads
     #[arg(long, default_value_t = 2)]
     threads: u64,
+    /// To whom
+    #[arg(long, default_value = FAMILY, value_parser = [FAMILY, door::FAMILY])]
+    family: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let before = Glb::open()?.status()?;
-    let results: Vec<Result<u32>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..arguments.threads)
-            .map(|thread| scope.spawn(move || fuzz(arguments.seed, thread, arguments.count)))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| bail!("a thread died")))
-            .collect()
-    });
-    let mut answers = 0;
-    for result in results {
-        answers += result?;
+    if arguments.family == door::FAMILY {
+        return run_door(arguments);
     }
+    let before = Glb::open()?.status()?;
+    let answers = threads(arguments)?;
     // All sockets are closed: nothing may be left of their loads.
     let after = Glb::open()?
         .status()
@@ -63,15 +58,66 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn fuzz(seed: u64, thread: u64, count: u32) -> Result<u32> {
+/// The redirect must answer afterwards, and take settings as before.
+fn run_door(arguments: &Arguments) -> Result<()> {
+    let answers = threads(arguments)?;
+    let mut socket = Socket::open(&REDIRECT)?;
+    let mut request = Request::new(door::command::ON, door::VERSION, 0);
+    request.u16(door::redirect::PORT, 19_523);
+    socket.ask(request, |_| {})?;
+    let (mut enabled, mut port) = (0, 0);
+    let request = Request::new(door::command::GET, door::VERSION, 0);
+    socket.ask(request, |attrs| {
+        enabled = attrs.u8(door::redirect::ENABLED);
+        port = attrs.u16(door::redirect::PORT);
+    })?;
+    if (enabled, port) != (1, 19_523) {
+        bail!("switched on at port 19523, it says enabled {enabled}, port {port}");
+    }
+    let request = Request::new(door::command::OFF, door::VERSION, 0);
+    socket.ask(request, |_| {})?;
+    println!(
+        "{} messages, {answers} answers",
+        u64::from(arguments.count) * arguments.threads
+    );
+    Ok(())
+}
+
+/// All threads' messages; how many answers there were.
+fn threads(arguments: &Arguments) -> Result<u32> {
+    let family: &'static Family = if arguments.family == door::FAMILY {
+        &REDIRECT
+    } else {
+        &DIRECTOR
+    };
+    let results: Vec<Result<u32>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..arguments.threads)
+            .map(|thread| {
+                scope.spawn(move || fuzz(family, arguments.seed, thread, arguments.count))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| bail!("a thread died")))
+            .collect()
+    });
+    let mut answers = 0;
+    for result in results {
+        answers += result?;
+    }
+    Ok(answers)
+}
+
+fn fuzz(family: &'static Family, seed: u64, thread: u64, count: u32) -> Result<u32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(thread);
-    let mut socket = Socket::open(&DIRECTOR)?;
+    let mut socket = Socket::open(family)?;
     let mut transaction = 0;
     let mut tables = 0;
     let mut answers = 0;
     for number in 0..count {
         let mut request = match rng.random_range(0..3) {
+            which if family.name == door::FAMILY => door_request(&mut rng, which == 0),
             0 => step(&mut rng, &mut socket, &mut transaction, &mut tables),
             _ => any(&mut rng, transaction),
         };
@@ -90,7 +136,7 @@ fn fuzz(seed: u64, thread: u64, count: u32) -> Result<u32> {
         }
         if rng.random_ratio(1, 200) {
             // In the middle of whatever was going on.
-            socket = Socket::open(&DIRECTOR)?;
+            socket = Socket::open(family)?;
             transaction = 0;
         }
     }
@@ -232,6 +278,29 @@ fn any(rng: &mut ChaCha8Rng, transaction: u32) -> Request {
         request.u32(load::TRANSACTION, transaction);
     }
     attributes(rng, &mut request, 0);
+    request
+}
+
+/// A message to the redirect: its door opened with settings that are right most of the time, or anything.
+fn door_request(rng: &mut ChaCha8Rng, open: bool) -> Request {
+    if !open {
+        let mut request = Request::new(*pick(rng, &[0, 1, 1, 2, 3, 4, 5, 255]), door::VERSION, 0);
+        attributes(rng, &mut request, 0);
+        return request;
+    }
+    let mut request = Request::new(door::command::ON, door::VERSION, 0);
+    if rng.random_ratio(1, 2) {
+        request.u16(door::redirect::PORT, rng.random());
+    }
+    // At most 16 are allowed.
+    for _ in 0..*pick(rng, &[0, 0, 1, 2, 15, 16, 17]) {
+        let address: [u8; 16] = rng.random();
+        let len = *pick(rng, &[4, 4, 4, 4, 16, 16, 16, 5]);
+        request.nest(door::redirect::ALLOW_HOP, |nest| {
+            nest.bytes(door::prefix::ADDRESS, &address[..len]);
+            nest.u8(door::prefix::PREFIX_LEN, rng.random_range(0..34));
+        });
+    }
     request
 }
 

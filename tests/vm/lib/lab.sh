@@ -6,11 +6,13 @@
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 checkout=$(cd "$vm_dir/../.." && pwd)
+# Where makers of things whose output goes to a log tell how far they are.
+exec {lab_progress}>&2
 cache=${GLB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/glb-lab}
 
 # These numbers are part of the cache keys: raise one when the script that makes the thing changes
 # what it makes.
-readonly ROOT_FORMAT=1 GUEST_FORMAT=1 KERNEL_FORMAT=1
+readonly ROOT_FORMAT=1 GUEST_FORMAT=1 KERNEL_FORMAT=1 TREE_FORMAT=1
 
 # Scripts whose exit status may be another program's set LAB_FAILURE to one that tells theirs apart.
 die() { printf 'lab: %s\n' "$*" >&2; exit "${LAB_FAILURE:-1}"; }
@@ -42,18 +44,38 @@ load_kernel() {
     k_kind=$(conf_of "$kernel" kind)
     case $k_kind in
         debian) ;;
-        source) die "kernel '$kernel' is of kind 'source', which the lab cannot make yet: choose another with --kernel" ;;
+        source) load_source_kernel; return ;;
         '') die "no kernel '$kernel' in tests/vm/kernels.conf: choose one of: $(kernels)" ;;
         *) die "kernel '$kernel' has kind '$k_kind' in tests/vm/kernels.conf: must be debian or source" ;;
     esac
     local key
-    for key in base suite abi flavour series version toolchain; do
+    for key in base suite abi flavour series version toolchain memory slower; do
         printf -v "k_$key" '%s' "$(conf_of "$kernel" "$key")"
     done
     for key in k_base k_suite k_abi k_flavour k_series k_version; do
         [ -n "${!key}" ] || die "kernel '$kernel' has no '${key#k_}' in tests/vm/kernels.conf: add it"
     done
     k_release=$k_abi-$k_flavour
+    k_of=$kernel k_kdir=/lib/modules/$k_release/build
+    locate_kernel
+}
+
+# The same for a kernel that is built here from another section's source.
+load_source_kernel() {
+    local key
+    for key in of config make toolchain memory slower; do
+        printf -v "k_$key" '%s' "$(conf_of "$kernel" "$key")"
+    done
+    for key in k_of k_config k_toolchain; do
+        [ -n "${!key}" ] || die "kernel '$kernel' has no '${key#k_}' in tests/vm/kernels.conf: add it"
+    done
+    [ "$(conf_of "$k_of" kind)" = debian ] || die "kernel '$kernel' is of '$k_of' in tests/vm/kernels.conf: must be a section of kind debian"
+    [ -r "$vm_dir/$k_config" ] || die "kernel '$kernel' has the configuration '$k_config': there is no tests/vm/$k_config"
+    for key in base suite series version; do
+        printf -v "k_$key" '%s' "$(conf_of "$k_of" "$key")"
+    done
+    k_release=${k_version%%-*}-$kernel
+    k_kdir=/tree
     locate_kernel
 }
 
@@ -175,6 +197,32 @@ make_build_root() {
     debian_root "$root" "$k_base" "$k_suite" "${list[@]}" "${packages[@]}"
 }
 
+make_source_root() {
+    local list packages
+    mapfile -t list < <(packages_of "$vm_dir/source-packages.txt")
+    read -ra packages <<<"$k_toolchain"
+    # shellcheck disable=SC2016
+    root_hooks=(--customize-hook='rm -rf "$1"/var/cache/apt/archives/*.deb')
+    debian_root "$1" "$k_base" "$k_suite" "${list[@]}" "${packages[@]}" "linux-source-$k_series=$k_version"
+}
+
+# The tree that the kernel is built in, and what it installs.
+make_source_tree() {
+    local make_words progress
+    read -ra make_words <<<"$k_make"
+    mkdir "$1"
+    # Compiling takes long: a line a minute says how far it is.
+    while sleep 60; do
+        say "kernel $k_release: $(find "$1" -name '*.o' -newer "$1/.config" | wc -l) objects after $((SECONDS - started)) s"
+    done 2>&"$lab_progress" &
+    progress=$!
+    # Now, not at the end: the variable is gone by then.
+    # shellcheck disable=SC2064
+    trap "kill $progress" EXIT
+    enter "$build_root" "$1:$k_kdir" "$vm_dir:/lab" -- \
+        /lab/lib/make-source-kernel "$k_kdir" "/usr/src/linux-source-$k_series.tar.xz" "/lab/$k_config" "$k_release" "${make_words[@]}"
+}
+
 make_guest_image() {
     local image=$1 list
     mapfile -t list < <(packages_of "$vm_dir/guest-packages.txt")
@@ -189,21 +237,40 @@ make_guest_image() {
 
 make_kernel_image() {
     mkdir "$1"
-    enter "$tools_root" "$1:/kernel" "$build_root/var/cache/lab:/mnt" "$vm_dir/lib:/lab" -- /lab/make-kernel-image "$k_release"
+    enter "$tools_root" "$1:/kernel" "$kernel_parts:/mnt" "$vm_dir/lib:/lab" -- /lab/make-kernel-image "$k_release"
 }
 
 # Where the things are, from what they are made of.
 tools_root=$cache/roots/tools-$({ echo "$ROOT_FORMAT trixie"; packages_of "$vm_dir/tools-packages.txt"; } | key_of)
 guest_image=$cache/images/guest-$({ echo "$ROOT_FORMAT $GUEST_FORMAT trixie"; packages_of "$vm_dir/guest-packages.txt"; cat "$vm_dir/lib/make-guest-image"; } | key_of).ext4
 build_root=
+kernel_tree=
+kernel_parts=
 kernel_image=
 locate_kernel() {
-    build_root=$cache/roots/build-$kernel-$({ echo "$ROOT_FORMAT $k_base $k_suite $k_release $k_series $k_version $k_toolchain"; packages_of "$vm_dir/build-packages.txt"; } | key_of)
-    kernel_image=$cache/images/kernel-$kernel-$({ echo "$KERNEL_FORMAT $(basename "$build_root")"; cat "$vm_dir/lib/make-kernel-image" "$vm_dir/lib/init" "$vm_dir/lib/stage2"; } | key_of)
+    local tree=''
+    if [ "$k_kind" = source ]; then
+        build_root=$cache/roots/build-$kernel-$({ echo "$ROOT_FORMAT $k_base $k_suite $k_series $k_version $k_toolchain"; packages_of "$vm_dir/source-packages.txt"; } | key_of)
+        tree=$({ echo "$TREE_FORMAT $(basename "$build_root") $k_release $k_make"; grep -hvE '^ *#( |$)|^$' "$vm_dir/$k_config" "$vm_dir/lib/make-source-kernel"; grep -h 'is not set' "$vm_dir/$k_config"; } | key_of)
+        kernel_tree=$cache/trees/$kernel-$tree
+        kernel_parts=$kernel_tree/install
+    else
+        build_root=$cache/roots/build-$kernel-$({ echo "$ROOT_FORMAT $k_base $k_suite $k_release $k_series $k_version $k_toolchain"; packages_of "$vm_dir/build-packages.txt"; } | key_of)
+        kernel_tree=
+        kernel_parts=$build_root/var/cache/lab
+    fi
+    kernel_image=$cache/images/kernel-$kernel-$({ echo "$KERNEL_FORMAT $(basename "$build_root")${tree:+ $tree}"; cat "$vm_dir/lib/make-kernel-image" "$vm_dir/lib/init" "$vm_dir/lib/stage2"; } | key_of)
 }
 
 ensure_tools() { cached "$tools_root" "tools root (QEMU of Debian 13)" make_tools_root; }
-ensure_build() { cached "$build_root" "build root for kernel $kernel ($k_release)" make_build_root; }
+ensure_build() {
+    if [ "$k_kind" = source ]; then
+        cached "$build_root" "build root for kernel $kernel ($k_make)" make_source_root
+        cached "$kernel_tree" "kernel $k_release, compiled: about 15 minutes on two cores; its log is $cache/logs/$(basename "$kernel_tree").log" make_source_tree
+    else
+        cached "$build_root" "build root for kernel $kernel ($k_release)" make_build_root
+    fi
+}
 ensure_guest() { cached "$guest_image" "guest image (Debian 13)" make_guest_image; }
 ensure_kernel() { cached "$kernel_image" "kernel $k_release" make_kernel_image; }
 ensure_all() { ensure_tools; ensure_build; ensure_guest; ensure_kernel; }
@@ -212,11 +279,10 @@ ensure_all() { ensure_tools; ensure_build; ensure_guest; ensure_kernel; }
 prune() {
     local keep=("$tools_root" "$guest_image") name path
     for name in $(kernels); do
-        [ "$(conf_of "$name" kind)" = debian ] || continue
         load_kernel "$name"
-        keep+=("$build_root" "$kernel_image")
+        keep+=("$build_root" "$kernel_image" ${kernel_tree:+"$kernel_tree"})
     done
-    for path in "$cache"/roots/* "$cache"/images/*; do
+    for path in "$cache"/roots/* "$cache"/images/* "$cache"/trees/*; do
         if [ -e "$path" ] && ! printf '%s\n' "${keep[@]}" | grep -qxF "$path"; then
             say "removes $path"
             rm -rf "$path"

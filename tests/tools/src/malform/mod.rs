@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// Source of the Ethernet header.
     #[arg(long, value_name = "MAC", default_value = "02:00:00:00:00:01")]
     src_mac: Mac,
+    /// The packets inside alone, as clients send them to a director. What becomes of them is not said.
+    #[arg(long)]
+    inner: bool,
     #[command(flatten)]
     world: World,
 }
@@ -57,6 +60,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "director and proxy have addresses of different families"
     );
     let mut capture = pcap::Writer::new(create(&arguments.out)?)?;
+    if arguments.inner {
+        return clients(arguments, capture);
+    }
     let mut fates = arguments.fates.as_deref().map(create).transpose()?;
     let mut counters: BTreeMap<&str, u64> = BTreeMap::new();
     for (packet, fate) in Packets::new(arguments.seed, world).take(arguments.count as usize) {
@@ -93,6 +99,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         u64::from(arguments.count) - unseen,
         words.join(" ")
     );
+    Ok(())
+}
+
+/// What is inside the packets, most with an IPv4 checksum that is right, as nothing looks further otherwise.
+fn clients(arguments: &Arguments, mut capture: pcap::Writer<impl Write>) -> Result<()> {
+    let mut packets = Packets::new(arguments.seed, &arguments.world);
+    let mut left = arguments.count;
+    while left > 0 {
+        let packet = packets.candidate();
+        let mut inner = packet.bytes.get(packet.inner..).unwrap_or(&[]).to_vec();
+        let Some(first) = inner.first() else { continue };
+        let v6 = first >> 4 == 6;
+        if inner.len() >= 20 && packets.chance.percent(90) {
+            build::fill_checksum(&mut inner);
+        }
+        capture.frame(&ethernet::frame_as(
+            arguments.dst_mac,
+            arguments.src_mac,
+            v6,
+            &inner,
+        ))?;
+        left -= 1;
+    }
+    capture.finish()?;
     Ok(())
 }
 
