@@ -22,8 +22,8 @@
 mod capture;
 mod cert;
 mod director;
-mod flows;
 mod faults;
+mod flows;
 mod http_hold;
 mod malform;
 mod netlink;
