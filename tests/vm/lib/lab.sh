@@ -266,7 +266,7 @@ ensure_tools() { cached "$tools_root" "tools root (QEMU of Debian 13)" make_tool
 ensure_build() {
     if [ "$k_kind" = source ]; then
         cached "$build_root" "build root for kernel $kernel ($k_make)" make_source_root
-        cached "$kernel_tree" "kernel $k_release, compiled: about 15 minutes on two cores; its log is $cache/logs/$(basename "$kernel_tree").log" make_source_tree
+        cached "$kernel_tree" "kernel $k_release, compiled: about 20 minutes on two free cores; its log is $cache/logs/$(basename "$kernel_tree").log" make_source_tree
     else
         cached "$build_root" "build root for kernel $kernel ($k_release)" make_build_root
     fi
