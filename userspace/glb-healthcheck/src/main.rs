@@ -4,7 +4,7 @@
 //!
 //! * [`source`] reads the operator's files
 //! * [`logic`] decides: what is checked when, what results mean, what is published when
-//! * [`check`] makes the checks
+//! * [`mod@check`] makes the checks
 //! * [`publish`] brings the table to the director
 //! * [`status`] tells how things are
 //! * [`daemon`] joins them
