@@ -26,8 +26,10 @@ pub(crate) struct Config {
     pub(crate) forward_icmp_ping_responses: bool,
     /// Destination port of the outer UDP header.
     pub(crate) udp_port: u16,
-    /// Whether the outer UDP header has a checksum. It has none yet; `config-set` refuses to ask for one.
+    /// Whether the outer UDP header has a checksum. Without one it says 0, as deployed directors do.
     pub(crate) udp_checksum: bool,
+    /// Whether TCP packets that do not fit are cut into shorter ones.
+    pub(crate) segment_tcp: bool,
 }
 
 impl Config {
@@ -41,5 +43,6 @@ impl Config {
         forward_icmp_ping_responses: true,
         udp_port: UDP_PORT,
         udp_checksum: false,
+        segment_tcp: false,
     };
 }

@@ -13,16 +13,18 @@ use crate::tables::{Table, TableSet};
 use glb_core::addr::Addr;
 use glb_core::bind::Proto;
 use glb_core::director::{header_len, inspect, source_port};
-use glb_core::director::{too_big, Candidate, Kind, Stop, Tunnel, Verdict, MAX_TOO_BIG_LEN};
+use glb_core::director::{Candidate, Kind, Stop, Tunnel, Verdict};
 use glb_core::hash::{packet_hash, FlowKey, PacketHash};
 use glb_core::ip::{Addrs, Family};
 use glb_core::view::View;
-use glb_kernel::encap::{prepare, send_own, Path};
+use glb_kernel::encap::{prepare, Path, Prepared};
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::net::Net;
 use glb_kernel::netdev::{self, Rtnl};
 use glb_kernel::rcu;
 use glb_kernel::skb::Skb;
+
+mod too_long;
 
 /// How often headers are made linear at most: IP and its extension headers, transport, embedded packet and
 /// its extension headers. Each round gets further than the one before.
@@ -212,17 +214,52 @@ fn send<'a>(
     };
     let header = header_len(outer, plan.hops.others());
     if !path.fits(&skb, header) {
-        tell_too_big(stats, hook, &skb, plan, path.mtu() as usize, header);
-        return refuse(stats, skb, Verdict::DroppedTooBig);
+        return too_long::handle(stats, hook, config, skb, plan, &path, header);
     }
+    send_whole(stats, hook, config, skb, plan, &path, outer, header)
+}
+
+/// Sends what fits.
+#[inline]
+#[expect(clippy::too_many_arguments, reason = "each is found on the way here")]
+fn send_whole<'a>(
+    stats: &Stats,
+    hook: &Hook<'_>,
+    config: &Config,
+    skb: Skb<'a>,
+    plan: &Plan,
+    path: &Path,
+    outer: Family,
+    header: usize,
+) -> Outcome<'a> {
     let len = plan.packet.len;
-    let prepared = match prepare(skb, &path, hook.family, len, outer, header) {
+    let checksum = config.udp_checksum;
+    let prepared = match prepare(skb, path, hook.family, len, outer, header, checksum) {
         Ok(prepared) => prepared,
         Err(skb) => return refuse(stats, skb, Verdict::DroppedNoMemory),
     };
-    let sent = prepared.send(hook.net, &path, config.gateway_mac.as_ref(), |out| {
+    if transmit(hook, config, plan, path, prepared, len) {
+        stats.count(plan.verdict);
+        stats.count_bytes(header.wrapping_add(len));
+    } else {
+        stats.count(Verdict::DroppedNoRoute);
+    }
+    Outcome::Stolen
+}
+
+/// Writes the header in front of a packet of `len` bytes, and sends it; whether it went. It is gone in any case.
+#[inline]
+fn transmit(
+    hook: &Hook<'_>,
+    config: &Config,
+    plan: &Plan,
+    path: &Path,
+    prepared: Prepared<'_>,
+    len: usize,
+) -> bool {
+    let sent = prepared.send(hook.net, path, config.gateway_mac.as_ref(), |out| {
         let src_port = source_port(plan.hash, plan.packet.hint);
-        match (first, path.source()) {
+        match (plan.hops.first()?, path.source()) {
             (Addr::V4(dst), Addr::V4(src)) => Tunnel {
                 src,
                 dst,
@@ -244,41 +281,5 @@ fn send<'a>(
             _ => None,
         }
     });
-    if sent == Some(true) {
-        stats.count(plan.verdict);
-        stats.count_bytes(header.wrapping_add(len));
-    } else {
-        stats.count(Verdict::DroppedNoRoute);
-    }
-    Outcome::Stolen
-}
-
-/// Tells the client what fits. For an ICMP error or an echo request nobody is told: the first would be an error
-/// about an error, and the second has no flow that could adapt.
-#[cold]
-fn tell_too_big(
-    stats: &Stats,
-    hook: &Hook<'_>,
-    skb: &Skb<'_>,
-    plan: &Plan,
-    mtu: usize,
-    header: usize,
-) {
-    if plan.verdict != Verdict::Encapsulated || !stats.may_tell() {
-        return;
-    }
-    let addrs = plan.packet.key.addrs;
-    let (client, bound) = match addrs {
-        Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
-        Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
-    };
-    let mut answer = [0; MAX_TOO_BIG_LEN];
-    let view = View::new(skb.linear(), plan.packet.len);
-    let told = too_big(view, &addrs, mtu.saturating_sub(header), &mut answer)
-        .and_then(|len| answer.get(..len))
-        .zip(Path::find(hook.net, client, Some(bound)))
-        .is_some_and(|(answer, path)| send_own(hook.net, &path, hook.family, answer));
-    if told {
-        stats.count_told();
-    }
+    sent == Some(true)
 }

@@ -7,7 +7,7 @@
 use crate::config::Config;
 use crate::ingress::{Attachment, Stats};
 use crate::netlink::Staging;
-use crate::tables::TableSet;
+use crate::tables::{TableSet, TooManyHops};
 use glb_kernel::net::{Net, NetState, Registered};
 use glb_kernel::netdev::Rtnl;
 use glb_kernel::rcu::{Guard, Rcu};
@@ -47,6 +47,14 @@ impl NetState for State {
     }
 }
 
+/// Why tables are not published.
+pub(crate) enum Unpublished {
+    /// No memory.
+    Memory,
+    /// A table that does not go with the settings: there is a second set of hash fields.
+    Hops(TooManyHops),
+}
+
 impl State {
     /// The loaded tables, if any were.
     #[inline]
@@ -78,9 +86,15 @@ impl State {
 
     /// Publishes tables; returns the number of the load. The old tables are freed once no packet looks at
     /// them, before this returns.
-    pub(crate) fn publish(&self, set: TableSet) -> Result<u32> {
-        let mut set = KBox::new(set, GFP_KERNEL_ACCOUNT)?;
+    pub(crate) fn publish(&self, set: TableSet) -> Result<u32, Unpublished> {
+        let mut set = KBox::new(set, GFP_KERNEL_ACCOUNT).map_err(|_| Unpublished::Memory)?;
         let mut last = self.changes.lock();
+        // Settings do not change while the lock is held.
+        if self.config(&Guard::new()).alt_hash_fields.is_some() {
+            if let Some(table) = set.too_long_for_two() {
+                return Err(Unpublished::Hops(table));
+            }
+        }
         // 0 says that nothing was loaded.
         let generation = last.checked_add(1).unwrap_or(1);
         *last = generation;
@@ -94,14 +108,18 @@ impl State {
         Ok(generation)
     }
 
-    /// Changes the settings; an error leaves them as they are. Returns the new ones.
+    /// Changes the settings; an error leaves them as they are. Returns the new ones. `change` is told of a loaded table
+    /// that would not go with a second set of hash fields.
     pub(crate) fn change_config(
         &self,
-        change: impl FnOnce(&mut Config) -> Result,
+        change: impl FnOnce(&mut Config, Option<TooManyHops>) -> Result,
     ) -> Result<Config> {
         let lock = self.changes.lock();
         let mut config = *self.config(&Guard::new());
-        change(&mut config)?;
+        let too_long = self
+            .tables(&Guard::new())
+            .and_then(TableSet::too_long_for_two);
+        change(&mut config, too_long)?;
         let old = self
             .config
             .replace(Some(KBox::new(config, GFP_KERNEL_ACCOUNT)?));

@@ -20,7 +20,11 @@ const ENCAPSULATED_BYTES: usize = Verdict::COUNT + 1;
 
 /// Position of the counter of clients that were told what fits.
 const TOO_BIG_SENT: usize = Verdict::COUNT + 2;
-const COUNTERS: usize = Verdict::COUNT + 3;
+/// Position of the counter of fragments sent.
+const FRAGMENTS_SENT: usize = Verdict::COUNT + 3;
+/// Position of the counter of TCP packets that were cut.
+const SEGMENTED: usize = Verdict::COUNT + 4;
+const COUNTERS: usize = Verdict::COUNT + 5;
 
 /// "Too big" messages of a namespace in a second, at most: as many as the kernel's `icmp_msgs_per_sec`.
 const TOO_BIG_PER_SECOND: u32 = 1000;
@@ -64,6 +68,16 @@ impl Stats {
         self.counters.add::<TOO_BIG_SENT>(1);
     }
 
+    /// Counts a fragment that was sent.
+    pub(crate) fn count_fragment(&self) {
+        self.counters.add::<FRAGMENTS_SENT>(1);
+    }
+
+    /// Counts a TCP packet that was cut into shorter ones.
+    pub(crate) fn count_segmented(&self) {
+        self.counters.add::<SEGMENTED>(1);
+    }
+
     /// Every counter: its name and its value.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         const NAMES: [(&str, usize); COUNTERS] = {
@@ -75,6 +89,8 @@ impl Stats {
             }
             names[Verdict::COUNT + 1] = (Verdict::ENCAPSULATED_BYTES, ENCAPSULATED_BYTES);
             names[Verdict::COUNT + 2] = (Verdict::TOO_BIG_SENT, TOO_BIG_SENT);
+            names[Verdict::COUNT + 3] = (Verdict::FRAGMENTS_SENT, FRAGMENTS_SENT);
+            names[Verdict::COUNT + 4] = (Verdict::SEGMENTED, SEGMENTED);
             names
         };
         NAMES

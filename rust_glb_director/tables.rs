@@ -9,6 +9,7 @@
 use glb_core::addr::Addr;
 use glb_core::backend::State as BackendState;
 use glb_core::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::gue::{MAX_HOPS_V4, MAX_HOPS_V6};
 use glb_core::siphash::SipKey;
 use kernel::prelude::*;
 
@@ -16,6 +17,29 @@ use kernel::prelude::*;
 pub(crate) const MAX_TABLES: usize = 4096;
 /// Most binds of all tables together.
 pub(crate) const MAX_BINDS: usize = 65_536;
+
+/// Most hops of a row, so that a header can name them: the first is the outer destination, the others stand in the list.
+/// With a second set of hash fields (`two_rows`) it names the hops of two rows.
+pub(crate) const fn max_hops(v6: bool, two_rows: bool) -> u8 {
+    let others = if v6 { MAX_HOPS_V6 } else { MAX_HOPS_V4 };
+    let all = others.wrapping_add(1);
+    if two_rows {
+        all / 2
+    } else {
+        all
+    }
+}
+
+/// A table whose rows have more hops than [`max_hops`] allows for two rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TooManyHops {
+    /// Index of the table.
+    pub(crate) table: usize,
+    /// Hops of its rows.
+    pub(crate) hops: u8,
+    /// How many there may be.
+    pub(crate) most: u8,
+}
 
 /// All tables of a namespace.
 pub(crate) struct TableSet {
@@ -64,6 +88,24 @@ impl TableSet {
                     .saturating_add(table.rows.len())
             });
         rest as u64
+    }
+
+    /// The first table whose hops of two rows do not fit one header.
+    pub(crate) fn too_long_for_two(&self) -> Option<TooManyHops> {
+        for (index, table) in (0..).zip(self.tables.iter()) {
+            let first = table.backends.first();
+            let hop = first.and_then(|backend| self.next_hop(backend.next_hop));
+            let v6 = hop.is_some_and(|hop| matches!(hop.addr, Addr::V6(_)));
+            let most = max_hops(v6, true);
+            if table.hops > most {
+                return Some(TooManyHops {
+                    table: index,
+                    hops: table.hops,
+                    most,
+                });
+            }
+        }
+        None
     }
 
     #[inline]

@@ -117,6 +117,7 @@ pub mod config {
     pub const FORWARD_ICMP_PING_RESPONSES: u16 = 6;
     pub const UDP_PORT: u16 = 7;
     pub const UDP_CHECKSUM: u16 = 8;
+    pub const SEGMENT_TCP: u16 = 9;
 }
 
 /// Attribute set `device`.

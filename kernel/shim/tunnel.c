@@ -12,6 +12,8 @@
 #include <net/ipv6.h>
 #include <net/neighbour.h>
 #include <net/route.h>
+#include <net/udp.h>
+#include <net/ip6_checksum.h>
 
 #include "tunnel.h"
 
@@ -96,7 +98,7 @@ unsigned int glb_dst_mtu(const struct dst_entry *dst)
 /* --- encapsulation ----------------------------------------------------------------------------------- */
 
 int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
-		       unsigned int header_len, bool inner_is_v6)
+		       unsigned int header_len, bool inner_is_v6, bool checksum)
 {
 	int error;
 
@@ -111,7 +113,7 @@ int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigne
 	/* Segments are cut behind the tunnel header, where the inner packet starts at its IP header. */
 	skb_reset_mac_header(skb);
 	skb_reset_mac_len(skb);
-	error = iptunnel_handle_offloads(skb, SKB_GSO_UDP_TUNNEL);
+	error = iptunnel_handle_offloads(skb, checksum ? SKB_GSO_UDP_TUNNEL_CSUM : SKB_GSO_UDP_TUNNEL);
 	if (error)
 		return error;
 	skb_set_inner_protocol(skb, inner_is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP));
@@ -130,6 +132,19 @@ void *glb_tunnel_push(struct sk_buff *skb, unsigned int header_len, unsigned int
 	skb_set_transport_header(skb, ip_len);
 	skb->protocol = is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP);
 	return header;
+}
+
+/* Of a packet whose header is written: the device or the segmentation adds the data's sum, or it is known from the inner
+ * checksum.
+ */
+void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6)
+{
+	const int len = skb->len - skb_transport_offset(skb);
+
+	if (is_v6)
+		udp6_set_csum(false, skb, &ipv6_hdr(skb)->saddr, &ipv6_hdr(skb)->daddr, len);
+	else
+		udp_set_csum(false, skb, ip_hdr(skb)->saddr, ip_hdr(skb)->daddr, len);
 }
 
 /* Takes the packet, whatever it answers; the caller keeps the route. */

@@ -21,6 +21,7 @@
 #include <net/net_namespace.h>
 #include <net/tcp.h>
 
+#include "cut.h"
 #include "genl.h"
 #include "shim.h"
 #include "tunnel.h"

@@ -8,6 +8,7 @@
 //! hooks: a director's traffic is not this machine's, and connection tracking of it would hold state.
 
 use crate::bindings;
+use crate::cut::Own;
 use crate::net::Net;
 use crate::skb::Skb;
 use core::ptr::NonNull;
@@ -56,6 +57,11 @@ impl Path {
                 })
             }
         }
+    }
+
+    /// The route itself, valid as long as the path.
+    pub(crate) fn dst(&self) -> *mut bindings::dst_entry {
+        self.dst.as_ptr()
     }
 
     /// The source address.
@@ -114,10 +120,11 @@ pub struct Prepared<'a> {
     skb: Skb<'a>,
     header_len: usize,
     family: Family,
+    checksum: bool,
 }
 
 /// Cuts the packet to `len` bytes and makes room for a header of `header_len` bytes of an outer packet of
-/// family `family`. On failure the packet is given back, to be dropped.
+/// family `family`, whose UDP header will have a checksum or not. On failure the packet is given back, to be dropped.
 #[inline]
 pub fn prepare<'a>(
     skb: Skb<'a>,
@@ -126,6 +133,7 @@ pub fn prepare<'a>(
     len: usize,
     family: Family,
     header_len: usize,
+    checksum: bool,
 ) -> Result<Prepared<'a>, Skb<'a>> {
     // SAFETY: The buffer and the route are valid; lengths are far below 32 bits.
     let error = unsafe {
@@ -135,6 +143,7 @@ pub fn prepare<'a>(
             len as u32,
             header_len as u32,
             inner == Family::V6,
+            checksum,
         )
     };
     if error != 0 {
@@ -144,7 +153,36 @@ pub fn prepare<'a>(
         skb,
         header_len,
         family,
+        checksum,
     })
+}
+
+/// The same for a packet made here, which is freed on failure.
+pub fn prepare_own(
+    own: Own,
+    path: &Path,
+    inner: Family,
+    len: usize,
+    family: Family,
+    header_len: usize,
+    checksum: bool,
+) -> Option<Prepared<'static>> {
+    match prepare(
+        own.into_skb(),
+        path,
+        inner,
+        len,
+        family,
+        header_len,
+        checksum,
+    ) {
+        Ok(prepared) => Some(prepared),
+        Err(skb) => {
+            // SAFETY: The buffer is ours and is not used afterwards.
+            unsafe { bindings::glb_skb_free(skb.as_ptr()) };
+            None
+        }
+    }
 }
 
 impl Prepared<'_> {
@@ -172,6 +210,10 @@ impl Prepared<'_> {
             // SAFETY: The buffer is ours and is not used afterwards.
             unsafe { bindings::glb_skb_free(skb) };
             return None;
+        }
+        if self.checksum {
+            // SAFETY: The header is written, its addresses among it.
+            unsafe { bindings::glb_tunnel_checksum(skb, is_v6) };
         }
         let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
         // SAFETY: The buffer is handed over; the route is valid and stays so during the call.

@@ -13,6 +13,7 @@
 
 mod bindings;
 pub mod counters;
+pub mod cut;
 pub mod device;
 pub mod encap;
 pub mod genl;

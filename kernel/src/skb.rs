@@ -8,6 +8,7 @@ use crate::bindings;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use glb_core::checksum::UdpChecksum;
+use glb_core::ip::Family;
 
 /// A packet that the hook owns while it runs. Its data starts with the IP header.
 ///
@@ -91,6 +92,45 @@ impl Skb<'_> {
         }
         // SAFETY: The call made the first `want` bytes linear and unshared.
         Ok(unsafe { core::slice::from_raw_parts_mut((*self.as_ptr()).data, len) })
+    }
+
+    /// Whether it is an aggregate of several packets.
+    pub fn is_gso(&self) -> bool {
+        // SAFETY: The buffer is valid.
+        unsafe { bindings::glb_skb_is_gso(self.as_ptr()) }
+    }
+
+    /// Completes a checksum that was left to a device. `NoMemory` covers every reason why it can not be.
+    pub fn finish_checksum(&mut self) -> Result<(), NoMemory> {
+        // SAFETY: The buffer is valid.
+        if unsafe { bindings::glb_skb_finish_checksum(self.as_ptr()) } {
+            Ok(())
+        } else {
+            Err(NoMemory)
+        }
+    }
+
+    /// Makes a TCP packet of `len` bytes, whose IP header has `ip_len`, an aggregate of packets of at most `mtu` bytes, or the
+    /// packets of an aggregate as short as that. False if it can not be, or must not: its checksum is wrong, it begins a
+    /// connection, or it has urgent data.
+    pub fn segment_tcp(&mut self, ip_len: usize, len: usize, mtu: usize, family: Family) -> bool {
+        // SAFETY: The buffer is valid and nobody borrows its bytes; the function checks the lengths, which are far below
+        // 32 bits, against the packet.
+        unsafe {
+            bindings::glb_segment_tcp(
+                self.as_ptr(),
+                ip_len as u32,
+                len as u32,
+                mtu as u32,
+                family == Family::V6,
+            )
+        }
+    }
+
+    /// Ends a packet that others were sent for; the hook must answer "stolen".
+    pub fn consume(self) {
+        // SAFETY: The buffer is ours, and is not used afterwards.
+        unsafe { bindings::glb_skb_consume(self.as_ptr()) };
     }
 
     /// What the checksum field of the UDP header at `udp_offset` holds.

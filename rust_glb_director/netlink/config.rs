@@ -7,6 +7,7 @@
 use super::{Family, Request};
 use crate::config::Config;
 use crate::state::State;
+use crate::tables::TooManyHops;
 use glb_core::hash::HashFields;
 use glb_core::netlink::{command, config as attr};
 use glb_kernel::genl::{notify, policy, Access, Command, Message, Rule};
@@ -21,7 +22,7 @@ impl Command for ConfigSet {
     const COMMAND: u8 = command::CONFIG_SET;
     const ACCESS: Access = Access::Admin;
     const POLICY: &'static [Rule] = &{
-        const RULES: [Rule; 9] = policy(&[
+        const RULES: [Rule; 10] = policy(&[
             (attr::SOURCE_V4, Rule::bytes(4, 4)),
             (attr::SOURCE_V6, Rule::bytes(16, 16)),
             (attr::GATEWAY_MAC, Rule::bytes(6, 6)),
@@ -30,12 +31,13 @@ impl Command for ConfigSet {
             (attr::FORWARD_ICMP_PING_RESPONSES, Rule::u8_in(0, 1)),
             (attr::UDP_PORT, Rule::u16_from(1)),
             (attr::UDP_CHECKSUM, Rule::u8_in(0, 1)),
+            (attr::SEGMENT_TCP, Rule::u8_in(0, 1)),
         ]);
         RULES
     };
 
     fn run(state: &State, request: &Request<'_>) -> Result {
-        let config = state.change_config(|config| change(config, request))?;
+        let config = state.change_config(|config, too_long| change(config, request, too_long))?;
         notify(request.net(), command::CONFIG_NTF, 256, |message| {
             put(message, &config)
         });
@@ -48,7 +50,7 @@ fn some<const N: usize>(bytes: [u8; N]) -> Option<[u8; N]> {
     (bytes != [0; N]).then_some(bytes)
 }
 
-fn change(config: &mut Config, request: &Request<'_>) -> Result {
+fn change(config: &mut Config, request: &Request<'_>, too_long: Option<TooManyHops>) -> Result {
     for sent in request.attrs() {
         match sent.kind() {
             attr::SOURCE_V4 => {
@@ -93,21 +95,24 @@ fn change(config: &mut Config, request: &Request<'_>) -> Result {
             }
             attr::ALT_HASH_FIELDS => {
                 config.alt_hash_fields = HashFields::from_bits(sent.u8()?);
+                if let (Some(_), Some(table)) = (config.alt_hash_fields, too_long) {
+                    return Err(refuse!(
+                        request,
+                        EINVAL,
+                        Some(&sent),
+                        "a header can not name the hops of two rows: table {} has {} hops, at most {} go",
+                        table.table,
+                        table.hops,
+                        table.most
+                    ));
+                }
             }
             attr::FORWARD_ICMP_PING_RESPONSES => {
                 config.forward_icmp_ping_responses = sent.u8()? != 0;
             }
             attr::UDP_PORT => config.udp_port = sent.u16()?,
-            // An error, and not a setting that does nothing.
-            attr::UDP_CHECKSUM if sent.u8()? != 0 => {
-                return Err(refuse!(
-                    request,
-                    EINVAL,
-                    Some(&sent),
-                    "this module sends UDP checksum 0 only, which receivers take"
-                ));
-            }
-            attr::UDP_CHECKSUM => config.udp_checksum = false,
+            attr::UDP_CHECKSUM => config.udp_checksum = sent.u8()? != 0,
+            attr::SEGMENT_TCP => config.segment_tcp = sent.u8()? != 0,
             _ => return Err(EINVAL),
         }
     }
@@ -132,7 +137,8 @@ fn put(message: &mut Message<'_>, config: &Config) -> Result {
         u8::from(config.forward_icmp_ping_responses),
     )?;
     message.u16(attr::UDP_PORT, config.udp_port)?;
-    message.u8(attr::UDP_CHECKSUM, u8::from(config.udp_checksum))
+    message.u8(attr::UDP_CHECKSUM, u8::from(config.udp_checksum))?;
+    message.u8(attr::SEGMENT_TCP, u8::from(config.segment_tcp))
 }
 
 /// `config-get`

@@ -17,8 +17,8 @@
 
 use super::staging::{self, gfp, Load, Promise, Refusal, Unfinished, MAX_STAGED};
 use super::{addr, Family, Request, MAX_NAME};
-use crate::state::State;
-use crate::tables::{Backend, Table, MAX_BINDS, MAX_TABLES};
+use crate::state::{State, Unpublished};
+use crate::tables::{max_hops, Backend, Table, MAX_BINDS, MAX_TABLES};
 use glb_core::addr::Addr;
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::bind::{Bind, Proto};
@@ -26,6 +26,7 @@ use glb_core::hash::ROWS;
 use glb_core::netlink::{backend, bind, command, load as attr, table as of_table};
 use glb_kernel::genl::{policy, Access, Attr, Command, Rule, SocketGone};
 use glb_kernel::memory;
+use glb_kernel::rcu;
 use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
@@ -186,6 +187,7 @@ impl Command for TableAdd {
     };
 
     fn run(state: &State, request: &Request<'_>) -> Result {
+        let two_rows = state.config(&rcu::Guard::new()).alt_hash_fields.is_some();
         change(state, request, |load, request| {
             let index = request.require(attr::TABLE)?;
             let next = load.tables.len();
@@ -218,12 +220,19 @@ impl Command for TableAdd {
             let hops = request.require(attr::HOPS)?;
             let (backends, v6) = backends(load, request)?;
             let num_hops = hops.u8()?;
-            if v6 && num_hops > 8 {
+            let most = max_hops(v6, two_rows);
+            if num_hops > most {
                 return Err(refuse!(
                     request,
                     EINVAL,
                     Some(&hops),
-                    "{num_hops} hops: at most 8 with IPv6 backends"
+                    "{num_hops} hops: at most {most}{}{}",
+                    if v6 { " with IPv6 backends" } else { "" },
+                    if two_rows {
+                        " while alt-hash-fields is set"
+                    } else {
+                        ""
+                    }
                 ));
             }
             let row_bytes = (num_hops as u64).wrapping_mul(ROWS as u64);
@@ -540,7 +549,21 @@ impl Command for TableCommit {
             Unfinished::Space => refuse!(request, E2BIG, None, "too many binds"),
         })?;
         let tables = set.tables.len();
-        let generation = state.publish(set)?;
+        let generation = state
+            .publish(set)
+            .map_err(|unpublished| match unpublished {
+                Unpublished::Memory => refuse!(request, ENOMEM, None, "no memory for the tables"),
+                // `table-add` took it: the setting came afterwards.
+                Unpublished::Hops(table) => refuse!(
+                    request,
+                    EINVAL,
+                    Some(&number),
+                    "table {}: {} hops, at most {} while alt-hash-fields is set",
+                    table.table,
+                    table.hops,
+                    table.most
+                ),
+            })?;
         glb_kernel::genl::notify(request.net(), command::TABLE_NTF, 64, |message| {
             message.u32(of_table::GENERATION, generation)?;
             message.u32(of_table::TABLES, tables as u32)

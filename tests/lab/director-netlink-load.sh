@@ -94,4 +94,40 @@ test_invalid() {
     check "a refusal is 1" exits 1 glbctl attach nosuchdevice
 }
 
+test_two_rows() {
+    about "a second set of hash fields and rows that are too long for two in one header refuse each other, whichever comes last"
+    fresh
+    run glb-packets fill --hops 16 --backends 32
+    check "the setting is refused, by its name" says alt-hash-fields glbctl config set --alt-hash-fields src_port
+    check "and why" says '16 hops, at most 15' glbctl config set --alt-hash-fields src_port
+    check "it is as it was" shows '.config.alt_hash_fields == null'
+    coproc LOADER { exec glb-packets fill --hops 16 --backends 32 --wait 2>&1; }
+    local line write
+    read -r line <&"${LOADER[0]}"
+    check "a load is sent that has not been committed" is ready "$line"
+    run glb-packets fill --hops 15 --backends 32
+    check "with 15 hops it goes" glbctl config set --alt-hash-fields src_port
+    check "16 hops are refused, by their name" says hops glb-packets fill --hops 16 --backends 32
+    check "and why" says '16 hops: at most 15 while alt-hash-fields is set' glb-packets fill --hops 16 --backends 32
+    write=${LOADER[1]}
+    exec {write}>&-
+    read -r line <&"${LOADER[0]}"
+    check "so is the load from before, at its commit" grep -q '16 hops, at most 15' <<<"$line"
+    check "the tables are those with 15 hops" shows '.generation == 2 and .loads_under_way == 0'
+    hops_v6 4 >"$lab_work/v6.json"
+    check "4 hops of IPv6 backends go" glbctl table load "$lab_work/v6.json"
+    hops_v6 5 >"$lab_work/v6.json"
+    check "5 do not" says '5 hops: at most 4 with IPv6 backends while alt-hash-fields is set' glbctl table load "$lab_work/v6.json"
+    run glbctl config set --alt-hash-fields none
+    check "without the setting they do" glbctl table load "$lab_work/v6.json"
+    check "then the setting is refused" says '5 hops, at most 4' glbctl config set --alt-hash-fields src_port
+}
+
+# hops_v6 N: a table of version 3 with N IPv6 hops a row.
+hops_v6() {
+    jq -n --argjson hops "$1" '{tables: [{name: "six", version: 3, hops: $hops, hash_key: "12345678901234561234567890123456",
+        seed: "49a3d861d661ae5ab06ed9326871a2f5", binds: [{ip: "1.1.1.1", proto: "tcp", port: 80}],
+        backends: [range(1; 10) | {ip: "fd00::\(.)", state: "active", healthy: true}]}]}'
+}
+
 lab_main "$@"

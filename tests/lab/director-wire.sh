@@ -8,11 +8,10 @@
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-readonly KEY=12345678901234561234567890123456
+# shellcheck source=tests/lab/director.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/director.sh"
 
-# Wire and hash facts of spec/1: 10.11.12.13 has row 0x5cbd, fd91:79d3:d621::1234 row 0x198d.
 readonly CLIENT6=fd91:79d3:d621::1234
-readonly SEED=49a3d861d661ae5ab06ed9326871a2f5
 
 setup() {
     host client 10.11.12.13 fd11::13
@@ -23,38 +22,12 @@ setup() {
 link set eth0 mtu 1500
 END
     modprobe rust_glb_director
-    table "$lab_work/v4.json" 3.4.5.6 2.3.4.5
-    table "$lab_work/v6.json" fd01::1 fd01::2
+    proxies "$lab_work/v4.json" "$SEED" 3.4.5.6 2.3.4.5
+    proxies "$lab_work/v6.json" "$SEED" fd01::1 fd01::2
     on director glbctl table load "$lab_work/v4.json"
     on director glbctl attach eth0
     # What wire's own model needs to say which packet is right: the row's low bits, the client's port.
     wire "sport = lambda row, port: 0x8000 | ((row ^ port) & 0x7fff)"
-}
-
-# table FILE HOP HOP: a table of two proxies for the VIPs.
-table() {
-    cat >"$1" <<END
-{"tables": [{"name": "api", "hash_key": "$KEY", "seed": "$SEED",
-  "binds": [{"ip": "$VIP4", "proto": "tcp", "port": 80}, {"ip": "$VIP6", "proto": "tcp", "port": 80},
-            {"ip": "$VIP4", "proto": "udp", "port_start": 1000, "port_end": 2000}],
-  "backends": [{"ip": "$2", "state": "active", "healthy": true}, {"ip": "$3", "state": "active", "healthy": true}]}]}
-END
-}
-
-# begin: what `counted` counts from. counted NAME=+N...: since then exactly these verdicts of packets to the VIPs. Neighbour
-# discovery and the like come in on the device too, so what is left to the stack as no concern of a director's is
-# only held to the sum.
-begin() { stats >"$lab_work/before"; }
-stats() { quietly_on director glbctl --json stats | jq -r 'to_entries[] | "\(.key) \(.value)"' | sort; }
-counted() {
-    local deltas
-    stats >"$lab_work/now"
-    deltas=$(join "$lab_work/before" "$lab_work/now" |
-        awk '$2 != $3 && $1 !~ /^(total|passed_unknown_format)_packets$/ { printf "%s=+%d ", $1, $3 - $2 }')
-    check "counters: $*" is "$*" "${deltas% }"
-    # shellcheck disable=SC2016 # For awk.
-    check "the total is the sum of the verdicts" awk '
-        $1 == "total_packets" { total = $2; next } /_packets / { sum += $2 } END { exit total != sum }' "$lab_work/now"
 }
 
 readonly SYN=4500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050022000c50a0000
@@ -141,6 +114,79 @@ y = ip('fd11::13', '$VIP6', tcp(45678, 80, 'A', payload=bytes(1440)))"
         "p = recv('client', lambda p: p[0] >> 4 == 6 and p[6] == 58 and p[40] == 2, 2); same(p[8:24] + p[44:48] + p[48:176], packed('$VIP6') + (1460).to_bytes(4, 'big') + y[:128])"
     check "nothing reached a proxy" wire "nothing('proxy1')"
     counted dropped_too_big_packets=+2 icmp_too_big_sent=+2
+}
+
+test_udp_checksum() {
+    about "With a UDP checksum it is right, in both families, and by hardware's account as by the kernel's."
+    on director glbctl config set --udp-checksum true
+    # The device completes no checksum: what is captured is what a wire would carry.
+    on director ethtool -K eth0 tx off
+    begin
+    wire "x = ip('10.11.12.13', '$VIP4', tcp(45678, 80, 'A', payload=b'odd'))
+y = ip('$CLIENT6', '$VIP6', udp(4321, 1500, b'even'))"
+    wire "send('client', 'director', x)"
+    check "IPv4" wire "expect('proxy1', tunnel('3.4.5.6', x, ['2.3.4.5'], sport=sport(0x5cbd, 45678), check=True))"
+    wire "send('client', 'director', y)"
+    check "an IPv6 client" wire "expect('proxy2', tunnel('2.3.4.5', y, ['3.4.5.6'], sport=sport(0x198d, 4321), check=True))"
+    on director glbctl table load "$lab_work/v6.json"
+    wire "send('client', 'director', x)"
+    check "IPv6" wire "expect('proxy2', tunnel('fd01::2', x, ['fd01::1'], sport=sport(0x5cbd, 45678), check=True))"
+    counted encapsulated_bytes=+$((40 + 43 + 40 + 52 + 72 + 43)) encapsulated_packets=+3
+    on director glbctl table load "$lab_work/v4.json"
+    on director glbctl config set --udp-checksum false
+    on director ethtool -K eth0 tx on
+}
+
+test_may_be_fragmented() {
+    about "An IPv4 packet that does not fit and may be fragmented is, and its pieces take its way."
+    begin
+    # 1460 bytes fit: 1440 of the payload, and the rest.
+    wire "whole = tcp(999, 80, 'A', payload=bytes(range(256)) * 5 + bytes(180))
+of = lambda *place, **more: tunnel('3.4.5.6', ip('10.11.12.13', '$VIP4', whole, ident=78, fragment=place, **more), ['2.3.4.5'], sport=sport(0x5cbd, 999))"
+    wire "send('client', 'director', ip('10.11.12.13', '$VIP4', whole, ident=78, df=False))"
+    check "two pieces arrive" wire "expect('proxy1', of(0, True, 0, 1440), of(1440, False, 1440, 1480))"
+    counted encapsulated_bytes=+$((1500 + 20 + 2 * 40)) encapsulated_packets=+1 fragments_sent=+2
+    begin
+    wire "send('client', 'director', ip('10.11.12.13', '$VIP4', whole, ident=78, fragment=(1600, True, 0, 1480)))"
+    check "so does a fragment, in its place" wire "recv('proxy1', lambda p: is_gue(p) and p[40:] == of(1600, True, 0, 1440)[40:])
+recv('proxy1', lambda p: is_gue(p) and p[40:] == of(3040, True, 1440, 1480)[40:])"
+    # Its first fragment was not seen: it goes by its addresses.
+    counted encapsulated_bytes=+$((1500 + 20 + 2 * 40)) encapsulated_fragment_packets=+1 fragments_sent=+2
+    begin
+    # Record route is for the first fragment, router alert for all.
+    wire "whole = tcp(999, 80, 'A', payload=bytes(1452))
+send('client', 'director', ip('10.11.12.13', '$VIP4', whole, ident=78, df=False, options=bytes([7, 3, 4, 148, 4, 0, 0, 0])))"
+    check "options are those that belong in each" wire "expect('proxy1', of(0, True, 0, 1432, options=bytes([7, 3, 4, 148, 4, 0, 0, 0])), of(1432, False, 1432, 1472, options=bytes([1, 1, 1, 148, 4, 0, 0, 0])))"
+    counted encapsulated_bytes=+$((1500 + 28 + 2 * 40)) encapsulated_packets=+1 fragments_sent=+2
+    begin
+    wire "send('client', 'director', ip('10.11.12.13', '$VIP4', icmp(8, 0, b'1234', bytes(1472)), ident=7, df=False))"
+    wire "recv('proxy1'), recv('proxy1')"
+    check "a ping too" wire "nothing('proxy1')"
+    counted encapsulated_bytes=+$((1500 + 20 + 2 * 40)) encapsulated_echo_packets=+1 fragments_sent=+2
+}
+
+test_segment_tcp() {
+    about "With segment-tcp a TCP packet that does not fit goes as two that do; one that must not be cut has its client told."
+    on director glbctl config set --segment-tcp true
+    on director ethtool -K eth0 tx off
+    begin
+    wire "body = bytes(range(256)) * 5 + bytes(180)
+part = lambda a, b, ident, flags: ip('10.11.12.13', '$VIP4', tcp(999, 80, flags, seq=1 + a, payload=body[a:b]), ident=ident)
+part6 = lambda a, b: ip('$CLIENT6', '$VIP6', tcp(999, 80, 'A', seq=1 + a, payload=body[a:b]))"
+    wire "send('client', 'director', part(0, 1460, 78, 'PA'))"
+    check "IPv4: each with its numbers and checksums, the last one is pushed" wire "expect('proxy1', *(tunnel('3.4.5.6', x, ['2.3.4.5'], sport=sport(0x5cbd, 999)) for x in (part(0, 1420, 78, 'A'), part(1420, 1460, 79, 'PA'))))"
+    wire "send('client', 'director', part6(0, 1440))"
+    check "IPv6: the same" wire "expect('proxy2', *(tunnel('2.3.4.5', x, ['3.4.5.6'], sport=sport(0x198d, 999)) for x in (part6(0, 1400), part6(1400, 1440))))"
+    counted encapsulated_bytes=+$((2 * 1540)) encapsulated_packets=+2 segmented_tcp=+2
+    begin
+    wire "wrong = bytearray(part(0, 1460, 80, 'A')); wrong[100] ^= 1
+send('client', 'director', bytes(wrong))
+send('client', 'director', part(0, 1460, 81, 'S'))
+send('client', 'director', ip('10.11.12.13', '$VIP4', udp(53, 1500, bytes(1472))))"
+    check "not one with a wrong checksum, no SYN, no UDP" wire "nothing('proxy1', seconds=0.2)"
+    counted dropped_too_big_packets=+3 icmp_too_big_sent=+3
+    on director ethtool -K eth0 tx on
+    on director glbctl config set --segment-tcp false
 }
 
 test_ipv6_underlay() {

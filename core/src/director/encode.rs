@@ -31,7 +31,7 @@ pub const fn source_port(hash: PacketHash, hint: u16) -> u16 {
 }
 
 /// A tunnel header to be written. UDP checksum 0: receivers take it (RFC 6935 for IPv6), and the inner
-/// packet has checksums of its own.
+/// packet has checksums of its own. Who wants one fills it in over the whole packet.
 #[derive(Debug, Clone, Copy)]
 pub struct Tunnel<A> {
     /// Outer source.

@@ -36,4 +36,8 @@ impl Verdict {
     pub const ENCAPSULATED_BYTES: &'static str = "encapsulated_bytes";
     /// Name of the counter of clients that were told what fits, by ICMP.
     pub const TOO_BIG_SENT: &'static str = "icmp_too_big_sent";
+    /// Name of the counter of TCP packets that did not fit and were cut into shorter ones.
+    pub const SEGMENTED: &'static str = "segmented_tcp";
+    /// Name of the counter of fragments sent in place of packets that did not fit.
+    pub const FRAGMENTS_SENT: &'static str = "fragments_sent";
 }

@@ -152,8 +152,10 @@ pub struct Config {
     pub forward_icmp_ping_responses: bool,
     /// Destination port of the outer UDP header.
     pub udp_port: u16,
-    /// Whether the outer UDP header has a checksum with IPv4.
+    /// Whether the outer UDP header has a checksum.
     pub udp_checksum: bool,
+    /// Whether TCP packets that do not fit are cut.
+    pub segment_tcp: bool,
 }
 
 /// Settings to change; nothing leaves one as it is. Of those that may be unset, `Some(None)` unsets.
@@ -168,6 +170,7 @@ pub struct ConfigChange {
     pub forward_icmp_ping_responses: Option<bool>,
     pub udp_port: Option<u16>,
     pub udp_checksum: Option<bool>,
+    pub segment_tcp: Option<bool>,
 }
 
 /// An attached device.
@@ -353,6 +356,9 @@ impl Glb {
         }
         if let Some(checksum) = change.udp_checksum {
             request.u8(config::UDP_CHECKSUM, u8::from(checksum));
+        }
+        if let Some(segment) = change.segment_tcp {
+            request.u8(config::SEGMENT_TCP, u8::from(segment));
         }
         self.socket.ask(request, |_| {})
     }
@@ -605,6 +611,7 @@ pub(crate) fn config_info(attrs: Attrs<'_>) -> Config {
         forward_icmp_ping_responses: attrs.u8(config::FORWARD_ICMP_PING_RESPONSES) != 0,
         udp_port: attrs.u16(config::UDP_PORT),
         udp_checksum: attrs.u8(config::UDP_CHECKSUM) != 0,
+        segment_tcp: attrs.u8(config::SEGMENT_TCP) != 0,
     }
 }
 

@@ -126,6 +126,7 @@ pub(crate) static CONFIG: Set = flat(&[
     "forward-icmp-ping-responses",
     "udp-port",
     "udp-checksum",
+    "segment-tcp",
 ]);
 pub(crate) static STATS: Set = Set {
     names: &["counter"],
@@ -383,7 +384,7 @@ mod tests {
         assert_eq!(usize::from(lookup::HOP), last(&LOOKUP));
         assert_eq!(named(&LOOKUP, lookup::ROW), "row");
         assert_eq!(usize::from(hop::HEALTHY), last(&HOP));
-        assert_eq!(usize::from(config::UDP_CHECKSUM), last(&CONFIG));
+        assert_eq!(usize::from(config::SEGMENT_TCP), last(&CONFIG));
         assert_eq!(named(&CONFIG, config::HASH_FIELDS), "hash-fields");
         assert_eq!(usize::from(device::IFNAME), last(&DEVICE));
         assert_eq!(usize::from(stats::COUNTER), last(&STATS));

@@ -313,9 +313,12 @@ pub(crate) struct ConfigSet {
     /// Destination port of the outer UDP header
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) udp_port: Option<u16>,
-    /// Whether the outer UDP header has a checksum (refused by modules that send none)
+    /// Whether the outer UDP header has a checksum; deployed directors send none
     #[arg(long, value_name = "BOOL")]
     pub(crate) udp_checksum: Option<bool>,
+    /// Whether TCP packets that do not fit the path are cut into shorter ones, and not their senders told what fits
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) segment_tcp: Option<bool>,
 }
 
 /// A value, or the word "none".

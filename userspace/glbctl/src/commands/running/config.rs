@@ -24,6 +24,7 @@ pub(crate) struct ConfigView {
     forward_icmp_ping_responses: bool,
     udp_port: u16,
     udp_checksum: bool,
+    segment_tcp: bool,
 }
 
 impl ConfigView {
@@ -37,6 +38,7 @@ impl ConfigView {
             forward_icmp_ping_responses: config.forward_icmp_ping_responses,
             udp_port: config.udp_port,
             udp_checksum: config.udp_checksum,
+            segment_tcp: config.segment_tcp,
         }
     }
 
@@ -60,7 +62,13 @@ impl ConfigView {
             out,
             "udp         port {}, {checksum} checksum",
             self.udp_port
-        )
+        )?;
+        let too_long = if self.segment_tcp {
+            "cut"
+        } else {
+            "their senders are told"
+        };
+        writeln!(out, "too long    TCP packets: {too_long}")
     }
 }
 
@@ -110,6 +118,7 @@ fn of_file(file: &Path, json: bool) -> Result<ConfigChange, Failure> {
         forward_icmp_ping_responses: Some(read.forward_icmp_ping_responses),
         udp_port: None,
         udp_checksum: None,
+        segment_tcp: None,
     })
 }
 
@@ -136,6 +145,7 @@ fn change(args: &ConfigSet) -> Result<ConfigChange, Failure> {
         forward_icmp_ping_responses: args.forward_icmp_ping_responses,
         udp_port: args.udp_port,
         udp_checksum: args.udp_checksum,
+        segment_tcp: args.segment_tcp,
     })
 }
 

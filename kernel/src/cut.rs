@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets made of parts of another one: those that an aggregate stands for, and pieces of one packet.
+//!
+//! C headers: `include/net/gso.h`, `include/linux/skbuff.h`
+
+use crate::bindings;
+use crate::encap::Path;
+use crate::skb::{NoMemory, Skb};
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+/// A packet that was made here; it is freed where it is not sent.
+pub struct Own {
+    /// INVARIANT: the buffer is this object's, until `into_skb` gives it away.
+    skb: ManuallyDrop<Skb<'static>>,
+}
+
+impl Own {
+    /// # Safety
+    ///
+    /// `skb` must be a valid buffer, not null, which the caller hands over.
+    unsafe fn from_ptr(skb: *mut bindings::sk_buff) -> Self {
+        Self {
+            // SAFETY: By the contract.
+            skb: ManuallyDrop::new(unsafe { Skb::from_ptr(skb) }),
+        }
+    }
+
+    /// The packet, whose end is now the caller's affair.
+    pub(crate) fn into_skb(self) -> Skb<'static> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is neither dropped nor looked at again.
+        unsafe { ManuallyDrop::take(&mut this.skb) }
+    }
+
+    /// Its first `len` bytes, which nobody else has.
+    pub fn head(&mut self, len: usize) -> Option<&mut [u8]> {
+        // SAFETY: The buffer was made here and its head is shared with nobody; `data` points to `len - data_len`
+        // linear bytes.
+        let bytes = unsafe {
+            let skb = self.skb.as_ptr();
+            core::slice::from_raw_parts_mut(
+                (*skb).data,
+                (*skb).len.wrapping_sub((*skb).data_len) as usize,
+            )
+        };
+        bytes.get_mut(..len)
+    }
+}
+
+impl Deref for Own {
+    type Target = Skb<'static>;
+
+    fn deref(&self) -> &Skb<'static> {
+        &self.skb
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // SAFETY: The buffer is ours, and is not used afterwards.
+        unsafe { bindings::glb_skb_free(self.skb.as_ptr()) };
+    }
+}
+
+/// A piece of `packet`: its first `header_len` bytes, and `len` bytes from `start` behind them, with room in front for `room`
+/// bytes and for the headers of the path's device. `None`: no memory.
+pub fn piece(
+    packet: &Skb<'_>,
+    path: &Path,
+    room: usize,
+    header_len: usize,
+    start: usize,
+    len: usize,
+) -> Option<Own> {
+    // SAFETY: Both are valid; the function checks the lengths, which are far below 32 bits, against the packet.
+    let skb = unsafe {
+        bindings::glb_piece(
+            packet.as_ptr(),
+            path.dst(),
+            room as u32,
+            header_len as u32,
+            start as u32,
+            len as u32,
+        )
+    };
+    // SAFETY: A new buffer, which is handed over.
+    (!skb.is_null()).then(|| unsafe { Own::from_ptr(skb) })
+}
+
+/// The packets that an aggregate stands for, one after the other.
+pub struct Segments {
+    /// INVARIANT: null, or a list of buffers that is this object's.
+    head: *mut bindings::sk_buff,
+}
+
+impl Segments {
+    /// Cuts an aggregate into the packets that it was made of; their checksums are final.
+    pub fn of(aggregate: &mut Skb<'_>) -> Result<Self, NoMemory> {
+        // SAFETY: The buffer is valid and stays with the caller.
+        let list = unsafe { bindings::glb_segments(aggregate.as_ptr()) };
+        NonNull::new(list).ok_or(NoMemory)?;
+        Ok(Self { head: list })
+    }
+}
+
+impl Iterator for Segments {
+    type Item = Own;
+
+    fn next(&mut self) -> Option<Own> {
+        // SAFETY: The list is ours; its first element is taken out of it.
+        let first = unsafe { bindings::glb_segments_pop(&mut self.head) };
+        // SAFETY: It was part of the list, and is handed over.
+        (!first.is_null()).then(|| unsafe { Own::from_ptr(first) })
+    }
+}
+
+impl Drop for Segments {
+    fn drop(&mut self) {
+        // SAFETY: The list is ours; an empty one is null, which the function takes.
+        unsafe { bindings::glb_segments_free(self.head) };
+    }
+}
