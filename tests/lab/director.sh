@@ -47,16 +47,27 @@ capture() {
     local host=$1 file=$2
     shift 2
     printf '[+] %s: tcpdump -w %s %s &\n' "$host" "$file" "$*"
-    ip netns exec "$host" tcpdump -i eth0 -n -s 0 -B 65536 -w "$file" "${@:-udp port $GUE_PORT}" </dev/null >"$lab_work/tcpdump" 2>&1 &
-    capturing=$!
+    ip netns exec "$host" tcpdump -i eth0 -n -s 0 -B 65536 -U -w "$file" "${@:-udp port $GUE_PORT}" </dev/null >"$lab_work/tcpdump" 2>&1 &
+    capturing=$! captured_host=$host captured_file=$file
     eventually 10 grep -q 'listening on' "$lab_work/tcpdump" || lab_step_failed "tcpdump on $host"
 }
 captured() {
-    # What is under way arrives before.
-    sleep 0.3
+    # What is under way arrives before, and tcpdump, which leaves at once with what it has read, has read it.
+    eventually 30 settled
     kill -INT "$capturing"
     wait "$capturing"
     check "the capture has every packet" grep -q '^0 packets dropped by kernel' "$lab_work/tcpdump"
+}
+# settled: for half a second nothing came to the host or into the file.
+settled() {
+    local before
+    before=$(so_far)
+    sleep 0.5
+    [ "$before" = "$(so_far)" ]
+}
+so_far() {
+    stat -c %s "$captured_file"
+    ip netns exec "$captured_host" cat /sys/class/net/eth0/statistics/rx_packets
 }
 capturing=
 

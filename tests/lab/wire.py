@@ -166,7 +166,7 @@ def gue(inner, hops=(), index=0, proto=None, kind=None, first=None, flags=0, cou
 DIRECTOR = {4: "65.65.65.65", 6: "fd65::65"}
 
 
-def tunnel(dst, inner, hops=(), index=0, src=None, sport=None, check=False, options=b"", extensions=(), ttl=64, **header):
+def tunnel(dst, inner, hops=(), index=0, src=None, sport=None, check=False, options=b"", extensions=(), ttl=64, ident=0, **header):
     """A director's packet, from the outer IP header on. `check`: with a UDP checksum."""
     six = ":" in dst
     src = src or DIRECTOR[6 if six else 4]
@@ -174,7 +174,7 @@ def tunnel(dst, inner, hops=(), index=0, src=None, sport=None, check=False, opti
         header.setdefault("kind", 1)
     sport = sport if sport is not None else 0x8123
     body = gue(inner, hops, index, **header)
-    return ip(src, dst, udp(sport, PORT, body, check), ttl=ttl, options=options, extensions=extensions)
+    return ip(src, dst, udp(sport, PORT, body, check), ttl=ttl, ident=ident, options=options, extensions=extensions)
 
 
 def outer(packet):
@@ -306,6 +306,8 @@ class Host:
         self.socket.bind(("eth0", ETH_P_ALL))
 
     def drain(self):
+        # A device that goes down leaves an error at its socket, which stays ready until somebody asks for it.
+        self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         while True:
             start = self.at * self.FRAME
             status, _, snaplen, mac = struct.unpack_from("IIIH", self.ring, start)
