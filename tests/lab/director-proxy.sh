@@ -75,7 +75,8 @@ test_both() {
 }
 
 test_both_ipv6() {
-    about "The same with an IPv6 underlay."
+    about "The same with an IPv6 underlay, from a source that is no address of the machine: ip6tnl0 takes nothing from its own."
+    on director glbctl config set --source-v6 fd65::66
     both both6
 }
 
@@ -105,12 +106,12 @@ test_second_chance() {
     about "A connection outlives its way being changed: from the director's own proxy to the other one, and the other way round."
     local client who table
     on director glbctl table load "$lab_work/both.json"
+    listen
     for who in director proxy1; do
         lab_context="$who has it: "
         for client in 10.2.0.{1..16}; do
             if [ "$(primary "$client" "$VIP4")" = $who ]; then break; fi
         done
-        listen
         wire "meet('$client', '$VIP4', '$who')"
         check "it talks" wire "says(one, two)"
         if [ $who = director ]; then table=away other=proxy1; else table=home other=director; fi
