@@ -166,7 +166,9 @@ def gue(inner, hops=(), index=0, proto=None, kind=None, first=None, flags=0, cou
 DIRECTOR = {4: "65.65.65.65", 6: "fd65::65"}
 
 
-def tunnel(dst, inner, hops=(), index=0, src=None, sport=None, check=False, options=b"", extensions=(), ttl=64, ident=0, **header):
+def tunnel(
+    dst, inner, hops=(), index=0, src=None, sport=None, check=False, options=b"", extensions=(), ttl=64, ident=0, **header
+):
     """A director's packet, from the outer IP header on. `check`: with a UDP checksum."""
     six = ":" in dst
     src = src or DIRECTOR[6 if six else 4]
