@@ -81,6 +81,10 @@ demo: ## Boot the lab and show a download that survives its packets moving to an
 demo-network: ## Boot the example network with 2,000 connections, drain, fill, fail; tables and pictures in out/
 	@tests/demo/run --kernel $(KERNEL)
 
+.PHONY: bench
+bench: ## Measure, in the lab and natively, and write docs/benchmarks.md with its data and plots
+	@tests/bench/run
+
 .PHONY: clean
 clean: ## Remove what was built (the lab's cache stays: tests/vm/README.md)
 	rm -rf build target out

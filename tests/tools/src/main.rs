@@ -3,6 +3,7 @@
 //! `glb-packets`: the packet tool of the tests.
 //!
 //! ```text
+//! blast      prepared frames into a host through a TAP device, and how long that took
 //! director   a director in user space: TUN in, GUE out; its hops can be swapped while packets flow
 //! http-hold  many HTTP connections that stay busy, and a count of those that broke
 //! malform    malformed packets from a seed, with the counters that they must lead to
@@ -19,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod blast;
 mod capture;
 mod cert;
 mod director;
@@ -41,6 +43,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Blast(blast::Arguments),
     Director(director::Arguments),
     HttpHold(http_hold::Arguments),
     Malform(malform::Arguments),
@@ -57,6 +60,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Blast(arguments) => blast::run(&arguments),
         Command::Director(arguments) => director::run(&arguments),
         Command::HttpHold(arguments) => http_hold::run(arguments),
         Command::Malform(arguments) => malform::run(&arguments),

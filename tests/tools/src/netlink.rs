@@ -357,6 +357,15 @@ pub(crate) struct Fill {
     /// Hops of a row
     #[arg(long, default_value_t = 2)]
     hops: u8,
+    /// Addresses of IPv6, of binds and backends
+    #[arg(long)]
+    ipv6: bool,
+    /// An address for each bind and port 443, in place of an address for each table and a port for each bind
+    #[arg(long)]
+    spread: bool,
+    /// Binds of UDP in place of TCP
+    #[arg(long)]
+    udp: bool,
     /// Stop after so many tables, say "stopped", wait for the end of standard input, and leave without
     /// committing
     #[arg(long)]
@@ -367,7 +376,14 @@ pub(crate) struct Fill {
 }
 
 pub(crate) fn fill(arguments: &Fill) -> Result<()> {
-    let address = |number: u32, from: u32| Addr::V4((from + number).to_be_bytes());
+    let address = |number: u32, from: u32| {
+        if arguments.ipv6 {
+            // fd00::, and the IPv4 address at its end
+            Addr::V6((0xfd_u128 << 120 | u128::from(from + number)).to_be_bytes())
+        } else {
+            Addr::V4((from + number).to_be_bytes())
+        }
+    };
     let backends: Vec<Backend> = (0..u32::from(arguments.backends))
         .map(|number| Backend {
             addr: address(number, 0xac10_0000),
@@ -377,12 +393,25 @@ pub(crate) fn fill(arguments: &Fill) -> Result<()> {
         .collect();
     let binds: Vec<Vec<Bind>> = (0..arguments.tables)
         .map(|table| {
-            let binds = (1..=arguments.binds).map(|port| Bind {
-                addr: address(table, 0x0a00_0000),
-                prefix_len: 32,
-                proto: Proto::Tcp,
-                port_start: port,
-                port_end: port,
+            let count = u32::from(arguments.binds);
+            let binds = (0..arguments.binds).map(|number| {
+                let (at, port) = if arguments.spread {
+                    (table * count + u32::from(number), 443)
+                } else {
+                    (table, number + 1)
+                };
+                let addr = address(at, 0x0a00_0000);
+                Bind {
+                    addr,
+                    prefix_len: addr.bits(),
+                    proto: if arguments.udp {
+                        Proto::Udp
+                    } else {
+                        Proto::Tcp
+                    },
+                    port_start: port,
+                    port_end: port,
+                }
             });
             binds.collect()
         })

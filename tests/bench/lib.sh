@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # Shares its variables with the parts that source it.
+#
+# What the parts of the benchmark that run in the guest share.
+#
+# A figure is the time that a host takes for many packets, by the guest's clock. Under `tests/vm/run --icount` that clock
+# counts instructions, a nanosecond each, so it is instructions. Each run is one line of /out/raw.tsv:
+#
+#   ROW  ROUND  PACKETS  NANOSECONDS
+#
+# A run whose packets did not all arrive as they should is not written but ends the benchmark.
+
+set -eu
+
+BENCH_ROUNDS=${BENCH_ROUNDS:-5}
+BENCH_PACKETS=${BENCH_PACKETS:-8192}
+BENCH_FLOWS=4096
+PATTERN=${1:-.}
+mkdir -p /out
+
+say() { printf '[%s s] %s\n' "$(cut -d ' ' -f 1 /proc/uptime)" "$*"; }
+fail() {
+    printf 'bench: %s\n' "$*" >&2
+    exit 1
+}
+on() { ip netns exec "$@"; }
+
+# blaster HOST: start the sender of frames there; it owns the device tap0.
+blaster() {
+    local line
+    coproc BLAST { exec ip netns exec "$1" glb-packets blast; }
+    read -r line <&"${BLAST[0]}"
+    [ "$line" = ready ] || fail "the sender of frames says '$line'"
+    on "$1" ip link set tap0 address 02:00:00:00:00:b0
+}
+
+# settled: what new devices have to say to their neighbours is said.
+settled() { sleep 15; }
+
+# frames NAME KEY=VALUE...: make a set of frames (tests/tools/src/blast/frame.rs).
+frames() {
+    local line
+    printf 'set %s\n' "$*" >&"${BLAST[1]}"
+    read -r line <&"${BLAST[0]}" || fail "no frames: $*"
+}
+
+# blast NAME COUNT: send; the time is in $blast_ns.
+blast() {
+    local _
+    printf 'send %s %s\n' "$1" "$2" >&"${BLAST[1]}"
+    read -r _ _ blast_ns <&"${BLAST[0]}" || fail "could not send $*"
+}
+
+# profiled SET: with BENCH_PROFILE, send for long while tests/bench/profile looks on, and end.
+profiled() {
+    [ -n "${BENCH_PROFILE:-}" ] || return 0
+    cp /proc/kallsyms /out/kallsyms
+    echo 'profile: ready'
+    blast "$1" "${BENCH_PROFILE_PACKETS:-12000}"
+    exit 0
+}
+
+# measured ROW ROUND COUNT
+measured() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$blast_ns" >>/out/raw.tsv; }
+
+# fact WHAT VALUE: a line of the report that is no row.
+fact() { printf '%s\t%s\n' "$1" "$2" >>/out/facts.tsv; }
+
+# microseconds: the guest's clock.
+microseconds() { echo "${EPOCHREALTIME/[.,]/}"; }
+
+# is WHAT EXPECTED ACTUAL
+is() { [ "$2" = "$3" ] || fail "$1: expected $2, there is $3"; }
+
+# sink_device NAME: a device of the host `sink`, which counts and drops what comes in there.
+sink_device() {
+    on sink nft -f - <<END
+add table netdev sink
+add counter netdev sink taken
+add counter netdev sink odd
+add chain netdev sink $1 { type filter hook ingress device "$1" priority 0; }
+END
+}
+
+# sink_takes DEVICE RULE: count what matches the rule as taken, all else as odd. An empty rule takes all.
+sink_takes() {
+    local rest=odd
+    [ -n "$2" ] || rest=taken
+    on sink nft -f - <<END
+flush chain netdev sink $1
+delete counter netdev sink taken
+delete counter netdev sink odd
+add counter netdev sink taken
+add counter netdev sink odd
+${2:+add rule netdev sink $1 $2 counter name taken drop}
+add rule netdev sink $1 counter name $rest drop
+END
+}
+
+# sink_took: packets taken and odd ones, since the last `sink_takes`.
+sink_took() {
+    on sink nft -j list counters table netdev sink |
+        jq -r '[.nftables[].counter | select(.) | {(.name): .packets}] | add | "\(.taken) \(.odd)"'
+}
+
+# each_round WHAT: runs `one_run ROUND ROW...` for each row that matches PATTERN, round after round.
+declare -a rows=()
+row() { rows+=("$*"); }
+each_round() {
+    local round row words
+    for ((round = 1; round <= BENCH_ROUNDS; round++)); do
+        say "$1, round $round of $BENCH_ROUNDS"
+        for row in "${rows[@]}"; do
+            read -ra words <<<"$row"
+            [[ ${words[0]} =~ $PATTERN ]] || continue
+            one_run "$round" "${words[@]}"
+        done
+    done
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a tunnel packet costs at a proxy: INPUT with no rule, with a trivial target, with GLBREDIRECT. Runs in the guest.
+#
+#   frames -> tap0 [ proxy: INPUT rule, then DROP ] eth1 ------ eth0 [ sink: counts, drops what was passed on ]
+#
+# shellcheck source=tests/bench/lib.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+modprobe -a tun fou fou6 ipip sit ip6_tunnel rust_glb_redirect
+
+vip4=1.1.1.1 vip6=fd91:79d3:d621::1 client4=10.3.0.1 client6=fd03::1
+
+ip netns add proxy
+ip netns add sink
+ip link add eth1 netns proxy type veth peer name eth0 netns sink
+ip -n proxy -batch - <<END
+link set lo up
+link set eth1 mtu 2000 address 02:00:00:00:00:d1 up
+addr add 10.8.0.1/24 dev eth1
+addr add fd08::1/64 dev eth1 nodad
+neigh add 10.8.0.2 lladdr 02:00:00:00:00:51 dev eth1
+neigh add fd08::2 lladdr 02:00:00:00:00:51 dev eth1
+route add default via 10.8.0.2
+route add default via fd08::2
+fou add port 19523 gue
+link set tunl0 up
+addr add $vip4/32 dev tunl0
+link set sit0 up
+addr add $vip6/128 dev sit0 nodad
+link change ip6tnl0 type ip6tnl mode any
+link set ip6tnl0 up
+addr add $client4/32 dev lo
+addr add $client6/128 dev lo nodad
+END
+on proxy ip -6 fou add port 19523 gue
+ip -n sink link set eth0 mtu 2000 address 02:00:00:00:00:51 up
+sink_device eth0
+
+# A connection that is there: both of its ends are on the proxy, and one looks like a client's.
+for f in 4 6; do
+    vip=vip$f client=client$f
+    # shellcheck disable=SC2093
+    on proxy nc -"$f" -n -l "${!vip}" 443 >/dev/null 2>&1 < <(exec sleep 1000000) &
+    sleep 1
+    on proxy nc -"$f" -n -s "${!client}" -p 40000 "${!vip}" 443 >/dev/null 2>&1 < <(exec sleep 1000000) &
+    sleep 1
+done
+is "connections that are there, ends of them" 4 "$(on proxy ss -Htn state established | grep -c 40000)"
+blaster proxy
+settled
+
+# --- packets -----------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2034 # By name.
+outer4=10.9.0.9,10.8.0.1,172.17.0.1 outer6=fd09::9,fd08::1,fd17::1
+for f in 4 6; do
+    vip=vip$f client=client$f outer=outer$f
+    frames "syn$f" "dst=${!vip}" flags=syn "flows=$BENCH_FLOWS" "outer=${!outer}"
+    frames "unknown$f" "dst=${!vip}" flags=ack "flows=$BENCH_FLOWS" "outer=${!outer}"
+    frames "established$f" "dst=${!vip}" flags=ack flows=1 "src=${!client}" sport=40000 "outer=${!outer}"
+done
+
+# --- set-ups -----------------------------------------------------------------------------------------
+
+# rules TOOL [TARGET...]: a rule with the target, if there is one, and a DROP rule behind it.
+rules() {
+    local tool=$1
+    shift
+    on proxy "$tool" -F INPUT
+    [ $# = 0 ] || on proxy "$tool" -A INPUT -p udp -m udp --dport 19523 -j "$@"
+    on proxy "$tool" -A INPUT -p udp -m udp --dport 19523 -j DROP
+}
+dropped() { on proxy "$1" -nvxL INPUT | awk '$3 == "DROP" { print $1 }'; }
+counter() { on proxy sed -n "s/^$1: //p" /proc/net/glb_redirect; }
+
+# row NAME FRAMES TOOL COUNTER [TARGET...]: COUNTER is the one of GLBREDIRECT that counts all of them, or `-`.
+one_run() { # ROUND ROW...
+    local round=$1 name=$2 set=$3 tool=$4 counter=$5 before=0 expected=$BENCH_PACKETS
+    shift 5
+    rules "$tool" "$@"
+    blast "$set" "$BENCH_FLOWS"
+    rules "$tool" "$@"
+    [ "$counter" = - ] || before=$(counter "$counter")
+    sink_takes eth0 ''
+    profiled "$set"
+    blast "$set" "$BENCH_PACKETS"
+    if [ "$counter" != - ]; then
+        is "$name: $counter" "$BENCH_PACKETS" "$(($(counter "$counter") - before))"
+    fi
+    if [ "$counter" = forwarded_to_alternate_packets ]; then
+        is "$name: packets at the next hop" "$BENCH_PACKETS 0" "$(sink_took)"
+        expected=0
+    fi
+    is "$name: packets that the last rule dropped" "$expected" "$(dropped "$tool")"
+    measured "$name" "$round" "$BENCH_PACKETS"
+    on proxy "$tool" -F INPUT
+}
+
+for f in 4 6; do
+    tool=iptables
+    [ "$f" = 4 ] || tool=ip6tables
+    row "input$f-none"          "syn$f"         $tool -
+    row "input$f-trivial"       "syn$f"         $tool - MARK --set-mark 1
+    row "input$f-syn"           "syn$f"         $tool accepted_syn_packets GLBREDIRECT
+    row "input$f-established"   "established$f" $tool accepted_established_packets GLBREDIRECT
+    row "input$f-forwarded"     "unknown$f"     $tool forwarded_to_alternate_packets GLBREDIRECT
+    row "input$f-forwarded-allow" "unknown$f"   $tool forwarded_to_alternate_packets GLBREDIRECT --allow-hops \
+        "$([ "$f" = 4 ] && echo 172.17.0.0/16 || echo fd17::/64)"
+done
+row input4-none-legacy        syn4         iptables-legacy -
+row input4-trivial-legacy     syn4         iptables-legacy - MARK --set-mark 1
+row input4-syn-legacy         syn4         iptables-legacy accepted_syn_packets GLBREDIRECT
+row input4-established-legacy established4 iptables-legacy accepted_established_packets GLBREDIRECT
+row input4-forwarded-legacy   unknown4     iptables-legacy forwarded_to_alternate_packets GLBREDIRECT
+
+each_round redirect

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The frames of a set: one flow each, from clients at made-up addresses.
+
+use crate::capture::ethernet::{frame, Mac};
+use anyhow::{bail, Context, Result};
+use glb_core::checksum::{of_header, Sum};
+use glb_core::director::{header_len, source_port, Tunnel};
+use glb_core::hash::PacketHash;
+use glb_core::ip::{proto, Family};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+const CLIENT_MAC: &str = "02:00:00:00:00:c1";
+
+/// What the frames are like.
+///
+/// ```text
+/// proto=tcp|udp        transport (tcp)          dst=ADDRESS       first destination; its family is the packet's
+/// flags=syn|ack        of TCP (ack)             dsts=N            so many, one after the other (1)
+/// port=N               destination port (443)   flows=N           frames (1)
+/// payload=N            bytes behind it (0)      src=ADDRESS       client (random for each flow)
+/// sport=N              its port (random)          seed=N            other random clients (1)
+/// outer=SRC,DST,HOP... inside GUE, with these hops behind the first (no tunnel)
+/// ```
+pub(super) struct Spec {
+    udp: bool,
+    syn: bool,
+    dst: IpAddr,
+    dsts: u32,
+    port: u16,
+    flows: u32,
+    payload: usize,
+    src: Option<IpAddr>,
+    sport: Option<u16>,
+    seed: u64,
+    outer: Vec<IpAddr>,
+}
+
+impl Spec {
+    pub(super) fn parse(words: &[&str]) -> Result<Self> {
+        let mut spec = Self {
+            udp: false,
+            syn: false,
+            dst: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            dsts: 1,
+            port: 443,
+            flows: 1,
+            payload: 0,
+            src: None,
+            sport: None,
+            seed: 1,
+            outer: Vec::new(),
+        };
+        for word in words {
+            let (key, value) = word
+                .split_once('=')
+                .with_context(|| format!("'{word}' is not KEY=VALUE"))?;
+            match (key, value) {
+                ("proto", "udp") => spec.udp = true,
+                ("proto", "tcp") => spec.udp = false,
+                ("flags", "syn") => spec.syn = true,
+                ("flags", "ack") => spec.syn = false,
+                ("dst", _) => spec.dst = value.parse()?,
+                ("dsts", _) => spec.dsts = value.parse()?,
+                ("port", _) => spec.port = value.parse()?,
+                ("flows", _) => spec.flows = value.parse()?,
+                ("payload", _) => spec.payload = value.parse()?,
+                ("src", _) => spec.src = Some(value.parse()?),
+                ("sport", _) => spec.sport = Some(value.parse()?),
+                ("seed", _) => spec.seed = value.parse()?,
+                ("outer", _) => {
+                    spec.outer = value.split(',').map(str::parse).collect::<Result<_, _>>()?;
+                }
+                _ => bail!("what is '{word}'?"),
+            }
+        }
+        if spec.dst.is_unspecified() || spec.dsts == 0 {
+            bail!("dst= and dsts= must name a destination");
+        }
+        Ok(spec)
+    }
+
+    /// The frames, the same ones each time.
+    pub(super) fn frames(&self, mac: Mac) -> Result<Vec<Vec<u8>>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let client_mac: Mac = CLIENT_MAC.parse()?;
+        (0..self.flows)
+            .map(|flow| {
+                let mut packet = self.packet(&mut rng, flow)?;
+                if !self.outer.is_empty() {
+                    packet = self.tunnelled(&mut rng, &packet)?;
+                }
+                frame(mac, client_mac, &packet)
+            })
+            .collect()
+    }
+
+    fn packet(&self, rng: &mut ChaCha8Rng, flow: u32) -> Result<Vec<u8>> {
+        // A stride that is prime to any number of destinations up to 65,536, so that neighbours in time are none in
+        // the table.
+        let dst = u32::try_from(u64::from(flow) * 40_503 % u64::from(self.dsts))?;
+        let sport = self
+            .sport
+            .unwrap_or_else(|| rng.random_range(1024..=65_535));
+        let transport = self.transport(sport);
+        match self.dst {
+            IpAddr::V4(first) => {
+                // 198.18.0.0/15 is for benchmarks (RFC 2544).
+                let src = match self.src {
+                    Some(IpAddr::V4(src)) => src,
+                    Some(IpAddr::V6(_)) => bail!("src= and dst= are of two families"),
+                    None => Ipv4Addr::from(0xc612_0000 | rng.random_range(1..0x1_ffff)),
+                };
+                let dst = Ipv4Addr::from(u32::from(first) + dst);
+                Ok(self.v4(src, dst, &transport))
+            }
+            IpAddr::V6(first) => {
+                let src = match self.src {
+                    Some(IpAddr::V6(src)) => src,
+                    Some(IpAddr::V4(_)) => bail!("src= and dst= are of two families"),
+                    None => {
+                        Ipv6Addr::from(0x2001_0002_u128 << 96 | u128::from(rng.random::<u64>()))
+                    }
+                };
+                let dst = Ipv6Addr::from(u128::from(first) + u128::from(dst));
+                Ok(self.v6(src, dst, &transport))
+            }
+        }
+    }
+
+    /// Transport header and payload, without a checksum.
+    fn transport(&self, sport: u16) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(sport.to_be_bytes());
+        bytes.extend(self.port.to_be_bytes());
+        if self.udp {
+            bytes.extend(((8 + self.payload) as u16).to_be_bytes());
+            bytes.extend([0; 2]);
+        } else {
+            let flags = if self.syn { 0x02 } else { 0x10 };
+            bytes.extend([
+                0,
+                0,
+                0,
+                1,
+                0,
+                0,
+                0,
+                u8::from(!self.syn),
+                0x50,
+                flags,
+                0xff,
+                0xff,
+                0,
+                0,
+                0,
+                0,
+            ]);
+        }
+        bytes.resize(bytes.len() + self.payload, 0);
+        bytes
+    }
+
+    fn v4(&self, src: Ipv4Addr, dst: Ipv4Addr, transport: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x45, 0];
+        packet.extend(((20 + transport.len()) as u16).to_be_bytes());
+        packet.extend([0, 1, 0x40, 0, 64, self.number(), 0, 0]);
+        packet.extend(src.octets());
+        packet.extend(dst.octets());
+        let header: [u8; 20] = packet
+            .as_slice()
+            .try_into()
+            .expect("20 bytes were put there");
+        packet[10..12].copy_from_slice(&of_header(&header).to_be_bytes());
+        let pseudo = [
+            &header[12..20],
+            &[0, self.number()],
+            &(transport.len() as u16).to_be_bytes(),
+        ]
+        .concat();
+        packet.extend(self.summed(&pseudo, transport));
+        packet
+    }
+
+    fn v6(&self, src: Ipv6Addr, dst: Ipv6Addr, transport: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x60, 0, 0, 0];
+        packet.extend((transport.len() as u16).to_be_bytes());
+        packet.extend([self.number(), 64]);
+        packet.extend(src.octets());
+        packet.extend(dst.octets());
+        let pseudo = [
+            &packet[8..40],
+            &(transport.len() as u32).to_be_bytes(),
+            &[0, 0, 0, self.number()],
+        ]
+        .concat();
+        packet.extend(self.summed(&pseudo, transport));
+        packet
+    }
+
+    fn number(&self) -> u8 {
+        if self.udp {
+            proto::UDP
+        } else {
+            proto::TCP
+        }
+    }
+
+    fn summed(&self, pseudo: &[u8], transport: &[u8]) -> Vec<u8> {
+        let mut bytes = transport.to_vec();
+        // The checksum covers an odd last byte as if a zero followed.
+        let mut even = bytes.clone();
+        even.resize(even.len().next_multiple_of(2), 0);
+        let check = match Sum::default().with(pseudo).with(&even).checksum() {
+            0 => 0xffff,
+            check => check,
+        };
+        let at = if self.udp { 6 } else { 16 };
+        bytes[at..at + 2].copy_from_slice(&check.to_be_bytes());
+        bytes
+    }
+
+    fn tunnelled(&self, rng: &mut ChaCha8Rng, packet: &[u8]) -> Result<Vec<u8>> {
+        let inner = if self.dst.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        let src_port = source_port(PacketHash(rng.random()), 0);
+        let (dst_port, inner_len) = (glb_core::gue::PORT, packet.len());
+        let mut out = Vec::new();
+        let written = match self.outer.as_slice() {
+            [IpAddr::V4(src), IpAddr::V4(dst), hops @ ..] => {
+                let hops = hops
+                    .iter()
+                    .map(|hop| match hop {
+                        IpAddr::V4(hop) => Ok(hop.octets()),
+                        IpAddr::V6(_) => bail!("outer= has two families"),
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                out.resize(header_len(Family::V4, u8::try_from(hops.len())?), 0);
+                let (src, dst) = (src.octets(), dst.octets());
+                Tunnel {
+                    src,
+                    dst,
+                    src_port,
+                    dst_port,
+                    inner,
+                    inner_len,
+                }
+                .write(&mut out, &hops)
+            }
+            [IpAddr::V6(src), IpAddr::V6(dst), hops @ ..] => {
+                let hops = hops
+                    .iter()
+                    .map(|hop| match hop {
+                        IpAddr::V6(hop) => Ok(hop.octets()),
+                        IpAddr::V4(_) => bail!("outer= has two families"),
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                out.resize(header_len(Family::V6, u8::try_from(hops.len())?), 0);
+                let (src, dst) = (src.octets(), dst.octets());
+                Tunnel {
+                    src,
+                    dst,
+                    src_port,
+                    dst_port,
+                    inner,
+                    inner_len,
+                }
+                .write(&mut out, &hops)
+            }
+            _ => bail!("outer= wants SRC,DST of one family"),
+        };
+        written.context("outer= has too many hops")?;
+        out.extend_from_slice(packet);
+        Ok(out)
+    }
+}
