@@ -77,9 +77,12 @@ fuzz: ## Fuzz every parser of outside bytes for FUZZ_SECONDS (default 210) in al
 demo: ## Boot the lab and show a download that survives its packets moving to another proxy
 	@tests/vm/run --kernel $(KERNEL) -- /tests/demo/second-chance.sh
 
+# How many connections `make demo-network` holds.
+CONNECTIONS ?= 2000
+
 .PHONY: demo-network
-demo-network: ## Boot the example network with 2,000 connections, drain, fill, fail; tables and pictures in out/
-	@tests/demo/run --kernel $(KERNEL)
+demo-network: ## Boot the example network with CONNECTIONS=2000, drain, fill, fail; tables and pictures in out/
+	@tests/demo/run --kernel $(KERNEL) --connections $(CONNECTIONS)
 
 .PHONY: bench
 bench: ## Measure, in the lab and natively, and write docs/benchmarks.md with its data and plots
