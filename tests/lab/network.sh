@@ -11,6 +11,8 @@
 #   192.168.41.0/24 (many users)    +-- proxy2 .11
 #                 192.168.50.0/24   +-- proxy3 .12
 #
+# Programs of directors and proxies are in sessions of their own: one that a test starts again outlives the test, until the network ends.
+#
 # With IPv6: fd00:40::, fd00:41::/64, fd00:50::, and the last numbers as above. All hosts have BIRD's and the other
 # programs' files in $lab_work/HOST.
 
@@ -143,7 +145,7 @@ nginx_starts() {
     local dir
     dir=$(net_dir "$1")
     # One connection is two descriptors in a proxy's server.
-    (ulimit -n 16384 && exec ip netns exec "$1" nginx -e stderr -c "$dir/nginx.conf" -p "$dir" </dev/null >>"$dir/nginx.out" 2>&1) &
+    (ulimit -n 16384 && exec setsid ip netns exec "$1" nginx -e stderr -c "$dir/nginx.conf" -p "$dir" </dev/null >>"$dir/nginx.out" 2>&1) &
     echo $! >"$dir/nginx.id"
     # The shell has no words to say when it is killed.
     disown $!
@@ -187,7 +189,7 @@ net_director() {
 END
     on "$name" glbctl attach eth0
     say "$name: glb-healthcheck"
-    ip netns exec "$name" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >"$dir/healthcheck.log" 2>&1 &
+    setsid ip netns exec "$name" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >"$dir/healthcheck.log" 2>&1 &
     echo $! >"$dir/healthcheck.pid"
     sed "s/192\.168\.50\.6/192.168.50.$number/" /tools/bird/director.conf >"$dir/director.conf"
     bird_on "$name" "$dir/director.conf"
@@ -197,7 +199,7 @@ END
 announces() {
     local dir
     dir=$(net_dir "$1")
-    ip netns exec "$1" env GLB_ANNOUNCE_INTERVAL=2 "GLB_BIRDC=birdc -s $dir/bird.ctl" \
+    setsid ip netns exec "$1" env GLB_ANNOUNCE_INTERVAL=2 "GLB_BIRDC=birdc -s $dir/bird.ctl" \
         /tools/bird/glb-announce glb4=web glb6=web </dev/null >>"$dir/announce.log" 2>&1 &
     echo $! >"$dir/announce.pid"
     say "$1: glb-announce glb4=web glb6=web"
@@ -296,7 +298,7 @@ start_director_again() {
     local dir
     dir=$(net_dir "$1")
     on "$1" glbctl attach eth0
-    ip netns exec "$1" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >>"$dir/healthcheck.log" 2>&1 &
+    setsid ip netns exec "$1" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >>"$dir/healthcheck.log" 2>&1 &
     echo $! >"$dir/healthcheck.pid"
     announces "$1"
     eventually 60 paths_are "$NET_VIP4" 2 && eventually 60 paths_are "$NET_VIP6" 2 || { net_told; return 1; }
