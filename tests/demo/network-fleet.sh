@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The example network, small: 120 long connections while everything that operators do is done, and none breaks. `make demo-network`
-# is the same with 2,000 and with failures.
+# is the same with 2,000 and with failures. It takes minutes, so it is not part of `make test`:
+# tests/vm/run -- /tests/demo/network-fleet.sh
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
-. "$(dirname "$(readlink -f "$0")")/lib.sh"
+. "$(dirname "$(readlink -f "$0")")/../lab/lib.sh"
 # Eight seconds a download.
 export DOWNLOAD_BYTES=12288
 # shellcheck source=tests/lab/network.sh source-path=SCRIPTDIR/../..
-. "$(dirname "$(readlink -f "$0")")/network.sh"
+. "$(dirname "$(readlink -f "$0")")/../lab/network.sh"
 export LAB_TEST_SECONDS=150
 
 setup() { network; }
