@@ -125,8 +125,9 @@ test_inner_fragments() {
     everywhere inner_fragments
 }
 inner_fragments() {
+    # A first fragment is remembered longer than a round takes, so each underlay has identifications of its own.
     wire "t = tcp(port(), 80, 'A', payload=bytes(200)); parts = lambda n: \
-            [by1(of(t, ident=n, fragment=part)) for part in ((0, True, 0, 64), (64, True, 64, 128), (128, False, 128, 220))]
+            [by1(of(t, ident=n + 100 * o, fragment=part)) for part in ((0, True, 0, 64), (64, True, 64, 128), (128, False, 128, 220))]
         xs = parts(1001); send('director', 'proxy1', *xs)"
     check "an unknown connection: all of them go on" wire "expect('proxy2', *[moved(x) for x in xs])"
     expect_counters proxy1 forwarded_to_alternate=+3
