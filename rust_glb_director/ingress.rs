@@ -21,7 +21,6 @@ use glb_kernel::encap::{prepare, Path, Prepared};
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::net::Net;
 use glb_kernel::netdev::{self, Rtnl};
-use glb_kernel::rcu;
 use glb_kernel::skb::Skb;
 
 mod too_long;
@@ -41,11 +40,10 @@ impl netdev::Ingress for Ingress {
 
     #[inline]
     fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
-        let rcu = rcu::Guard::new();
-        let config = state.config(&rcu);
+        let config = state.config(hook.rcu);
         let stats = state.stats();
         let plan = understand(hook, &mut skb)
-            .and_then(|packet| plan(stats, state.tables(&rcu), config, packet));
+            .and_then(|packet| plan(stats, state.tables(hook.rcu), config, packet));
         match plan {
             Ok(plan) => send(stats, hook, config, skb, &plan),
             Err(verdict) => refuse(stats, skb, verdict),
@@ -60,9 +58,9 @@ impl netdev::Ingress for Ingress {
 }
 
 /// Where a packet goes.
-struct Plan {
+struct Plan<'t> {
     packet: Candidate,
-    hops: Hops,
+    hops: Hops<'t>,
     hash: PacketHash,
     /// The verdict if it gets there.
     verdict: Verdict,
@@ -97,25 +95,20 @@ fn understand(hook: &Hook<'_>, skb: &mut Skb<'_>) -> Result<Candidate, Verdict> 
 
 /// Finds the packet's table, row and hops.
 #[inline]
-fn plan(
+fn plan<'t>(
     stats: &Stats,
-    tables: Option<&TableSet>,
+    tables: Option<&'t TableSet>,
     config: &Config,
     mut packet: Candidate,
-) -> Result<Plan, Verdict> {
+) -> Result<Plan<'t>, Verdict> {
     let tables = tables.ok_or(Verdict::PassedNoMatchingBind)?;
     let (table, verdict) = classify(stats, tables, config, &mut packet)?;
     let hash = packet_hash(table.hash_key(), config.hash_fields, &packet.key);
-    let mut hops = Hops::default();
-    add_row(&mut hops, tables, table, hash);
-    if let Some(fields) = config.alt_hash_fields {
-        // A fleet that changes its hash fields names the hops of both.
-        let alt = packet_hash(table.hash_key(), fields, &packet.key);
-        add_row(&mut hops, tables, table, alt);
-    }
-    if hops.is_empty() {
-        return Err(Verdict::DroppedNoHop);
-    }
+    // A fleet that changes its hash fields names the hops of both.
+    let alt = config
+        .alt_hash_fields
+        .map(|fields| packet_hash(table.hash_key(), fields, &packet.key).row());
+    let hops = Hops::new(tables, table, hash.row(), alt).ok_or(Verdict::DroppedNoHop)?;
     Ok(Plan {
         packet,
         hops,
@@ -184,15 +177,6 @@ fn classify<'t>(
     }
 }
 
-#[inline]
-fn add_row(hops: &mut Hops, tables: &TableSet, table: &Table, hash: PacketHash) {
-    for &backend in table.row(hash.row()) {
-        if let Some(hop) = table.hop(backend).and_then(|index| tables.next_hop(index)) {
-            hops.push(hop.addr);
-        }
-    }
-}
-
 /// Tunnels the packet to its first hop.
 #[inline]
 fn send<'a>(
@@ -200,16 +184,14 @@ fn send<'a>(
     hook: &Hook<'_>,
     config: &Config,
     skb: Skb<'a>,
-    plan: &Plan,
+    plan: &Plan<'_>,
 ) -> Outcome<'a> {
-    let Some(first) = plan.hops.first() else {
-        return refuse(stats, skb, Verdict::DroppedNoHop);
-    };
-    let (outer, source) = match first {
+    let first = plan.hops.first();
+    let (outer, source) = match first.addr {
         Addr::V4(_) => (Family::V4, config.source_v4.map(Addr::V4)),
         Addr::V6(_) => (Family::V6, config.source_v6.map(Addr::V6)),
     };
-    let Some(path) = Path::find(hook.net, first, source) else {
+    let Some(path) = Path::cached(hook, &first.route, first.addr, source) else {
         return refuse(stats, skb, Verdict::DroppedNoRoute);
     };
     let header = header_len(outer, plan.hops.others());
@@ -227,7 +209,7 @@ fn send_whole<'a>(
     hook: &Hook<'_>,
     config: &Config,
     skb: Skb<'a>,
-    plan: &Plan,
+    plan: &Plan<'_>,
     path: &Path,
     outer: Family,
     header: usize,
@@ -252,14 +234,14 @@ fn send_whole<'a>(
 fn transmit(
     hook: &Hook<'_>,
     config: &Config,
-    plan: &Plan,
+    plan: &Plan<'_>,
     path: &Path,
     prepared: Prepared<'_>,
     len: usize,
 ) -> bool {
     let sent = prepared.send(hook.net, path, config.gateway_mac.as_ref(), |out| {
         let src_port = source_port(plan.hash, plan.packet.hint);
-        match (plan.hops.first()?, path.source()) {
+        match (plan.hops.first().addr, path.source()) {
             (Addr::V4(dst), Addr::V4(src)) => Tunnel {
                 src,
                 dst,

@@ -10,7 +10,7 @@ use crate::netlink::Staging;
 use crate::tables::{TableSet, TooManyHops};
 use glb_kernel::net::{Net, NetState, Registered};
 use glb_kernel::netdev::Rtnl;
-use glb_kernel::rcu::{Guard, Rcu};
+use glb_kernel::rcu::{Guard, Rcu, Reader};
 use glb_kernel::sync::Mutex;
 use glb_kernel::vec::Append;
 use kernel::prelude::*;
@@ -58,13 +58,13 @@ pub(crate) enum Unpublished {
 impl State {
     /// The loaded tables, if any were.
     #[inline]
-    pub(crate) fn tables<'a>(&'a self, rcu: &'a Guard) -> Option<&'a TableSet> {
+    pub(crate) fn tables<'a>(&'a self, rcu: impl Into<Reader<'a>>) -> Option<&'a TableSet> {
         self.tables.get(rcu)
     }
 
     /// The settings.
     #[inline]
-    pub(crate) fn config<'a>(&'a self, rcu: &'a Guard) -> &'a Config {
+    pub(crate) fn config<'a>(&'a self, rcu: impl Into<Reader<'a>>) -> &'a Config {
         self.config.get(rcu).unwrap_or(&Config::DEFAULT)
     }
 
@@ -124,7 +124,12 @@ impl State {
             .config
             .replace(Some(KBox::new(config, GFP_KERNEL_ACCOUNT)?));
         drop(lock);
+        // Afterwards no packet has the old settings.
         drop(old);
+        if let Some(set) = self.tables(&Guard::new()) {
+            // Routes depend on the source address.
+            set.next_hops.iter().for_each(|hop| hop.route.reset());
+        }
         Ok(config)
     }
 

@@ -11,6 +11,8 @@ use glb_core::backend::State as BackendState;
 use glb_core::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::gue::{MAX_HOPS_V4, MAX_HOPS_V6};
 use glb_core::siphash::SipKey;
+use glb_kernel::encap::RouteCache;
+use kernel::alloc::AllocError;
 use kernel::prelude::*;
 
 /// Most tables of a namespace.
@@ -113,6 +115,12 @@ impl TableSet {
         self.tables.get(usize::from(bind.table))
     }
 
+    /// The next hop of a table's backend.
+    #[inline]
+    pub(crate) fn hop(&self, table: &Table, backend: u8) -> Option<&NextHop> {
+        self.next_hop(table.backends.get(usize::from(backend))?.next_hop)
+    }
+
     /// A next hop by its index.
     #[inline]
     pub(crate) fn next_hop(&self, index: u16) -> Option<&NextHop> {
@@ -124,12 +132,15 @@ impl TableSet {
 pub(crate) struct NextHop {
     /// Where it is.
     pub(crate) addr: Addr,
+    /// The way there.
+    pub(crate) route: RouteCache,
 }
 
 impl NextHop {
     /// A proxy that no packet went to yet.
-    pub(crate) fn new(addr: Addr) -> Self {
-        Self { addr }
+    pub(crate) fn new(addr: Addr) -> Result<Self, AllocError> {
+        let route = RouteCache::new()?;
+        Ok(Self { addr, route })
     }
 }
 
@@ -178,11 +189,5 @@ impl Table {
             .get(at..)
             .and_then(|rows| rows.get(..hops))
             .unwrap_or_default()
-    }
-
-    /// The next hop of a backend, an index into [`TableSet::next_hops`].
-    #[inline]
-    pub(crate) fn hop(&self, backend: u8) -> Option<u16> {
-        Some(self.backends.get(usize::from(backend))?.next_hop)
     }
 }

@@ -97,7 +97,7 @@ fn parse_classify_hash_row_encode<const N: u32>(bencher: divan::Bencher<'_, '_>)
             inner_len: candidate.len,
         };
         let header = out.get_mut(..header_len(Family::V4, 1))?;
-        tunnel.write(header, &[*backends.get(usize::from(second))?])?;
+        tunnel.write(header, [*backends.get(usize::from(second))?])?;
         Some(header[19])
     };
     assert!(packets.iter().all(|packet| one(packet).is_some()));

@@ -5,11 +5,13 @@
 #include <linux/skbuff.h>
 #include <net/arp.h>
 #include <net/dst.h>
+#include <net/dst_cache.h>
 #include <net/gso.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
+#include <net/ndisc.h>
 #include <net/neighbour.h>
 #include <net/route.h>
 #include <net/udp.h>
@@ -72,6 +74,43 @@ struct dst_entry *glb_route6(struct net *net, const struct in6_addr *daddr, stru
 		return NULL;
 	*saddr = fl6.saddr;
 	return dst;
+}
+
+struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache, __be32 daddr,
+				    __be32 *saddr)
+{
+	struct rtable *rt = dst_cache_get_ip4(cache, saddr);
+	struct dst_entry *dst;
+
+	if (likely(rt))
+		return &rt->dst;
+	dst = glb_route4(net, daddr, saddr);
+	if (dst)
+		dst_cache_set_ip4(cache, dst, *saddr);
+	return dst;
+}
+
+struct dst_entry *glb_route6_cached(struct net *net, struct dst_cache *cache,
+				    const struct in6_addr *daddr, struct in6_addr *saddr)
+{
+	struct dst_entry *dst = dst_cache_get_ip6(cache, saddr);
+
+	if (likely(dst))
+		return dst;
+	dst = glb_route6(net, daddr, saddr);
+	if (dst)
+		dst_cache_set_ip6(cache, dst, saddr);
+	return dst;
+}
+
+int glb_route_cache_init(struct dst_cache *cache)
+{
+	return dst_cache_init(cache, GFP_KERNEL_ACCOUNT);
+}
+
+void glb_route_cache_reset(struct dst_cache *cache)
+{
+	dst_cache_reset(cache);
 }
 
 void glb_dst_release(struct dst_entry *dst)
@@ -147,14 +186,34 @@ void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6)
 		udp_set_csum(false, skb, ip_hdr(skb)->saddr, ip_hdr(skb)->daddr, len);
 }
 
+/* To the neighbour, with its finished link header where it has one. */
+static bool glb_neigh_xmit(struct sk_buff *skb, struct dst_entry *dst, bool is_v6)
+{
+	struct neighbour *neigh;
+	/* The finished header of an IPv6 neighbour says that an IPv6 packet follows. */
+	bool skip_cache = false;
+
+	if (is_v6)
+		neigh = ip_neigh_gw6(dst->dev, rt6_nexthop(dst_rt6_info(dst), &ipv6_hdr(skb)->daddr));
+	else
+		neigh = ip_neigh_for_gw(dst_rtable(dst), skb, &skip_cache);
+	if (IS_ERR_OR_NULL(neigh)) {
+		kfree_skb(skb);
+		return false;
+	}
+	return neigh_output(neigh, skb, skip_cache) >= 0;
+}
+
 /* Takes the packet, whatever it answers; the caller keeps the route. */
 bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
 		     const u8 *gateway_mac)
 {
 	struct net_device *dev = dst->dev;
 
-	if (dev->flags & IFF_LOOPBACK) {
-		/* The first hop is this machine: the packet needs its route to be taken for local. */
+	if (unlikely(dev->flags & IFF_LOOPBACK || dst_xfrm(dst))) {
+		/* The first hop is this machine: the packet needs its route to be taken for local. Or IPsec wants it, which
+		 * is on the way out of the IP layer.
+		 */
 		skb_dst_set(skb, dst_clone(dst));
 		return (is_v6 ? ip6_local_out(net, NULL, skb) : ip_local_out(net, NULL, skb)) >= 0;
 	}
@@ -167,20 +226,7 @@ bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst
 		}
 		return dev_queue_xmit(skb) >= 0;
 	}
-	if (is_v6) {
-		const struct in6_addr *gateway =
-			rt6_nexthop(dst_rt6_info(dst), &ipv6_hdr(skb)->daddr);
-
-		return neigh_xmit(NEIGH_ND_TABLE, dev, gateway, skb) >= 0;
-	} else {
-		const struct rtable *rt = dst_rtable(dst);
-
-		if (rt->rt_gw_family == AF_INET6)
-			return neigh_xmit(NEIGH_ND_TABLE, dev, &rt->rt_gw6, skb) >= 0;
-		if (rt->rt_gw_family == AF_INET)
-			return neigh_xmit(NEIGH_ARP_TABLE, dev, &rt->rt_gw4, skb) >= 0;
-		return neigh_xmit(NEIGH_ARP_TABLE, dev, &ip_hdr(skb)->daddr, skb) >= 0;
-	}
+	return glb_neigh_xmit(skb, dst, is_v6);
 }
 
 /* --- packets of our own ------------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct dst_cache;
 struct dst_entry;
 struct in6_addr;
 struct net;
@@ -21,6 +22,13 @@ int glb_dev_ifindex(const struct net_device *dev);
 /* Routes; the caller releases what it gets. */
 struct dst_entry *glb_route4(struct net *net, __be32 daddr, __be32 *saddr);
 struct dst_entry *glb_route6(struct net *net, const struct in6_addr *daddr, struct in6_addr *saddr);
+/* The same, remembered by CPU; softirq context. */
+struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache, __be32 daddr,
+				    __be32 *saddr);
+struct dst_entry *glb_route6_cached(struct net *net, struct dst_cache *cache,
+				    const struct in6_addr *daddr, struct in6_addr *saddr);
+int glb_route_cache_init(struct dst_cache *cache);
+void glb_route_cache_reset(struct dst_cache *cache);
 void glb_dst_release(struct dst_entry *dst);
 bool glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added);
 unsigned int glb_dst_mtu(const struct dst_entry *dst);

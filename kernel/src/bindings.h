@@ -13,6 +13,7 @@
 #include <linux/proc_fs.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
+#include <net/dst_cache.h>
 #include <net/genetlink.h>
 #include <net/inet6_hashtables.h>
 #include <net/inet_hashtables.h>

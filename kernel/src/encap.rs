@@ -9,11 +9,15 @@
 
 use crate::bindings;
 use crate::cut::Own;
+use crate::hook::Hook;
 use crate::net::Net;
 use crate::skb::Skb;
+use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use glb_core::addr::Addr;
 use glb_core::ip::{Family, IPV4_LEN, IPV6_LEN};
+use kernel::alloc::AllocError;
+use kernel::prelude::*;
 
 /// A route to the first hop, and the source address to use with it.
 pub struct Path {
@@ -22,19 +26,71 @@ pub struct Path {
     source: Addr,
 }
 
+/// The route to one next hop, as each CPU found it last, and the source address that went with it.
+///
+/// The kernel's own check says whether a route still holds, so nothing here need hear of changed routes or addresses.
+pub struct RouteCache(UnsafeCell<bindings::dst_cache>);
+
+// SAFETY: The per-CPU memory behind it is not tied to a thread.
+unsafe impl Send for RouteCache {}
+// SAFETY: A CPU changes only its own part, with bottom halves off; the time of the last reset is one word.
+unsafe impl Sync for RouteCache {}
+
+impl RouteCache {
+    /// Knows nothing yet. May sleep.
+    pub fn new() -> Result<Self, AllocError> {
+        let mut cache = Self::none();
+        // SAFETY: The cache is set up once. It may be moved then, as nobody points to it but to its per-CPU memory.
+        let error = unsafe { bindings::glb_route_cache_init(cache.0.get_mut()) };
+        // It fails for no other reason.
+        if error == 0 {
+            Ok(cache)
+        } else {
+            Err(AllocError)
+        }
+    }
+
+    /// One that never knows anything.
+    fn none() -> Self {
+        // SAFETY: All zero is a valid value of a cache that is not set up, which the functions take.
+        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
+    }
+
+    /// Forgets what it knows. What packets find while this runs may be what they would have found before.
+    pub fn reset(&self) {
+        // SAFETY: The cache is set up.
+        unsafe { bindings::glb_route_cache_reset(self.0.get()) };
+    }
+}
+
+impl Drop for RouteCache {
+    fn drop(&mut self) {
+        // SAFETY: Set up by `new`, and nobody else has it any more.
+        unsafe { bindings::dst_cache_destroy(self.0.get()) };
+    }
+}
+
 impl Path {
-    /// Finds a route to `to`. Without `source` the kernel chooses one.
+    /// Finds a route to `to`, which `cache` is for. Without `source` the kernel chooses one; if another one is wanted than
+    /// before, the cache must have been reset.
     #[inline]
-    pub fn find(net: &Net, to: Addr, source: Option<Addr>) -> Option<Self> {
+    pub fn cached(
+        hook: &Hook<'_>,
+        cache: &RouteCache,
+        to: Addr,
+        source: Option<Addr>,
+    ) -> Option<Self> {
+        let net = hook.net.as_ptr();
         match to {
             Addr::V4(to) => {
                 let mut from = match source {
                     Some(Addr::V4(from)) => u32::from_ne_bytes(from),
                     _ => 0,
                 };
-                // SAFETY: RCU is held by the hook; `from` is read and written.
+                // SAFETY: In softirq context, as hooks are; the cache is set up, and `from` is read and written.
                 let dst = unsafe {
-                    bindings::glb_route4(net.as_ptr(), u32::from_ne_bytes(to), &mut from)
+                    let to = u32::from_ne_bytes(to);
+                    bindings::glb_route4_cached(net, cache.0.get(), to, &mut from)
                 };
                 Some(Self {
                     dst: NonNull::new(dst)?,
@@ -49,7 +105,8 @@ impl Path {
                 // SAFETY: As above; both addresses are 16 bytes and need no alignment on the
                 // architectures that the module is built for.
                 let dst = unsafe {
-                    bindings::glb_route6(net.as_ptr(), to.as_ptr().cast(), from.as_mut_ptr().cast())
+                    let from = from.as_mut_ptr().cast();
+                    bindings::glb_route6_cached(net, cache.0.get(), to.as_ptr().cast(), from)
                 };
                 Some(Self {
                     dst: NonNull::new(dst)?,
@@ -57,6 +114,11 @@ impl Path {
                 })
             }
         }
+    }
+
+    /// Finds a route to `to`. Without `source` the kernel chooses one.
+    pub fn find(hook: &Hook<'_>, to: Addr, source: Option<Addr>) -> Option<Self> {
+        Self::cached(hook, &RouteCache::none(), to, source)
     }
 
     /// The route itself, valid as long as the path.

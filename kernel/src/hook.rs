@@ -3,6 +3,7 @@
 //! What all packet hooks have in common.
 
 use crate::net::Net;
+use crate::rcu::Reader;
 use crate::skb::Skb;
 use glb_core::ip::Family;
 
@@ -12,6 +13,8 @@ pub struct Hook<'a> {
     pub net: &'a Net,
     /// Family of the packet, the outer one of a tunnel.
     pub family: Family,
+    /// Hooks run under RCU.
+    pub rcu: Reader<'a>,
 }
 
 /// What a hook does with a packet.

@@ -7,6 +7,7 @@
 use crate::bindings;
 use crate::hook::{Hook, Outcome};
 use crate::net::{Net, NetState, Registered};
+use crate::rcu::Reader;
 use crate::skb::Skb;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -45,9 +46,12 @@ unsafe impl<H: LocalIn> Sync for Attachment<H> {}
 
 impl<H: LocalIn> Attachment<H> {
     /// Attaches. Process context, may sleep.
-    pub fn new(net: &Net, _registered: Registered<H::State>) -> Result<Self> {
+    pub fn new(net: &Net, registered: Registered<H::State>) -> Result<Self> {
+        let own = core::ptr::from_ref(net.state(registered)).cast_mut();
         let ops = |family| bindings::nf_hook_ops {
             hook: Some(hook::<H>),
+            // Saves each packet the way from the namespace to its state.
+            priv_: own.cast(),
             pf: family as u8,
             hooknum: bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
             priority: PRIORITY,
@@ -85,23 +89,25 @@ impl<H: LocalIn> Drop for Attachment<H> {
 }
 
 unsafe extern "C" fn hook<H: LocalIn>(
-    _: *mut kernel::ffi::c_void,
+    own: *mut kernel::ffi::c_void,
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> kernel::ffi::c_uint {
     // SAFETY: The kernel passes a valid buffer and state, with RCU held; the buffer is ours until we
     // return.
-    let (net, is_v6, skb) = unsafe {
+    let (net, is_v6, rcu, skb) = unsafe {
         (
             Net::from_ptr((*state).net),
             u32::from((*state).pf) == bindings::NFPROTO_IPV6,
+            Reader::held(),
             Skb::from_ptr(skb),
         )
     };
     let family = if is_v6 { Family::V6 } else { Family::V4 };
-    // SAFETY: Attachments are part of the state, so its registration stands while one exists.
-    let registered = unsafe { Registered::<H::State>::new() };
-    match H::handle(net.state(registered), &Hook { net, family }, skb) {
+    // SAFETY: `Attachment::new` put the namespace's state there. The attachment is part of that state, which
+    // does not move, and the attachment's end waits for all packets.
+    let own = unsafe { &*own.cast::<H::State>() };
+    match H::handle(own, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => bindings::NF_ACCEPT,
         Outcome::Drop(_) => bindings::NF_DROP,
         Outcome::Stolen => bindings::NF_STOLEN,

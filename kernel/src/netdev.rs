@@ -10,6 +10,7 @@
 use crate::bindings;
 use crate::hook::{Hook, Outcome};
 use crate::net::{Net, NetState, Registered};
+use crate::rcu::Reader;
 use crate::skb::Skb;
 use core::marker::PhantomData;
 use glb_core::ip::Family;
@@ -75,7 +76,7 @@ impl<I: Ingress> Attachment<I> {
         net: &Net,
         _rtnl: &Rtnl,
         ifindex: i32,
-        _registered: Registered<I::State>,
+        registered: Registered<I::State>,
     ) -> Result<Self> {
         // SAFETY: The RTNL lock is held, so the device stays while this function runs.
         let dev = unsafe { bindings::__dev_get_by_index(net.as_ptr(), ifindex) };
@@ -85,6 +86,8 @@ impl<I: Ingress> Attachment<I> {
         let ops = bindings::nf_hook_ops {
             hook: Some(hook::<I>),
             dev,
+            // Saves each packet the way from the namespace to its state.
+            priv_: core::ptr::from_ref(net.state(registered)).cast_mut().cast(),
             pf: bindings::NFPROTO_NETDEV as u8,
             hooknum: bindings::nf_dev_hooks_NF_NETDEV_INGRESS,
             priority: 0,
@@ -122,16 +125,17 @@ impl<I: Ingress> Drop for Attachment<I> {
 }
 
 unsafe extern "C" fn hook<I: Ingress>(
-    _: *mut kernel::ffi::c_void,
+    own: *mut kernel::ffi::c_void,
     skb: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> kernel::ffi::c_uint {
     // SAFETY: The kernel passes a valid buffer and state, with RCU held; the buffer is ours until we
     // return.
-    let (net, protocol, skb) = unsafe {
+    let (net, protocol, rcu, skb) = unsafe {
         (
             Net::from_ptr((*state).net),
             bindings::glb_skb_protocol(skb),
+            Reader::held(),
             Skb::from_ptr(skb),
         )
     };
@@ -140,10 +144,10 @@ unsafe extern "C" fn hook<I: Ingress>(
         0x86dd => Family::V6,
         _ => return bindings::NF_ACCEPT,
     };
-    // SAFETY: Attachments are part of the state, so its registration stands while one exists.
-    let registered = unsafe { Registered::<I::State>::new() };
-    let hook = Hook { net, family };
-    match I::handle(net.state(registered), &hook, skb) {
+    // SAFETY: `Attachment::new` put the namespace's state there. The attachment is part of that state, which
+    // does not move, and the attachment's end waits for all packets.
+    let own = unsafe { &*own.cast::<I::State>() };
+    match I::handle(own, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => bindings::NF_ACCEPT,
         Outcome::Drop(_) => bindings::NF_DROP,
         Outcome::Stolen => bindings::NF_STOLEN,

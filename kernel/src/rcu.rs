@@ -12,6 +12,27 @@ use kernel::prelude::*;
 
 pub use kernel::sync::rcu::Guard;
 
+/// Proof that RCU is read-locked as long as `'a`: by a [`Guard`], or by the kernel around a packet hook.
+#[derive(Clone, Copy)]
+pub struct Reader<'a>(PhantomData<&'a Guard>);
+
+impl<'a> From<&'a Guard> for Reader<'a> {
+    #[inline]
+    fn from(_: &'a Guard) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl Reader<'_> {
+    /// # Safety
+    ///
+    /// The caller must be in an RCU read-side critical section that does not end while the value is in use.
+    #[inline]
+    pub(crate) unsafe fn held() -> Self {
+        Self(PhantomData)
+    }
+}
+
 /// A value that is never changed but replaced as a whole.
 pub struct Rcu<T: Send + Sync> {
     /// INVARIANT: null, or a value that is owned by this object and stays for a grace period after it was
@@ -29,11 +50,11 @@ impl<T: Send + Sync> Rcu<T> {
         }
     }
 
-    /// The value of now; it stays as long as the guard.
+    /// The value of now; it stays as long as RCU is locked.
     #[inline]
-    pub fn get<'a>(&'a self, _guard: &'a Guard) -> Option<&'a T> {
+    pub fn get<'a>(&'a self, _locked: impl Into<Reader<'a>>) -> Option<&'a T> {
         // SAFETY: By the invariant the value is there or null. It was complete before it was published
-        // (release and acquire), and whoever replaces it waits for the guard before freeing it.
+        // (release and acquire), and whoever replaces it waits for all readers before freeing it.
         unsafe { self.ptr.load(Ordering::Acquire).as_ref() }
     }
 

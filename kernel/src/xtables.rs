@@ -7,6 +7,7 @@
 use crate::bindings;
 use crate::hook::{Hook, Outcome};
 use crate::net::{Net, NetState, Registered};
+use crate::rcu::Reader;
 use crate::skb::Skb;
 use crate::xt_glbredirect::Options;
 use core::marker::PhantomData;
@@ -126,9 +127,15 @@ unsafe extern "C" fn handle<T: Target, const HAS_OPTIONS: bool>(
     par: *const bindings::xt_action_param,
 ) -> kernel::ffi::c_uint {
     // SAFETY: x_tables passes a valid state and namespace, and the buffer is ours until we return.
-    let (state, net, skb) = unsafe {
+    // The chain is walked under RCU.
+    let (state, net, rcu, skb) = unsafe {
         let state = (*par).state;
-        (&*state, Net::from_ptr((*state).net), Skb::from_ptr(skb))
+        (
+            &*state,
+            Net::from_ptr((*state).net),
+            Reader::held(),
+            Skb::from_ptr(skb),
+        )
     };
     let family = if u32::from(state.pf) == bindings::NFPROTO_IPV6 {
         Family::V6
@@ -143,7 +150,7 @@ unsafe extern "C" fn handle<T: Target, const HAS_OPTIONS: bool>(
     };
     // SAFETY: A rule holds the module, and the module unregisters its targets before its state.
     let registered = unsafe { Registered::<T::State>::new() };
-    let hook = Hook { net, family };
+    let hook = Hook { net, family, rcu };
     match T::handle(net.state(registered), &hook, skb, options) {
         Outcome::Accept(_) => bindings::XT_CONTINUE,
         Outcome::Drop(_) => bindings::NF_DROP,

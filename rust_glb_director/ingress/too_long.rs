@@ -21,7 +21,7 @@ pub(super) fn handle<'a>(
     hook: &Hook<'_>,
     config: &Config,
     mut skb: Skb<'a>,
-    plan: &Plan,
+    plan: &Plan<'_>,
     path: &Path,
     header: usize,
 ) -> Outcome<'a> {
@@ -56,7 +56,7 @@ struct Cutter<'p> {
     stats: &'p Stats,
     hook: &'p Hook<'p>,
     config: &'p Config,
-    plan: &'p Plan,
+    plan: &'p Plan<'p>,
     path: &'p Path,
     /// Bytes of the tunnel's headers.
     header: usize,
@@ -148,7 +148,7 @@ impl Cutter<'_> {
         let view = View::new(skb.linear(), self.plan.packet.len);
         let told = too_big(view, &addrs, self.room, &mut answer)
             .and_then(|len| answer.get(..len))
-            .zip(Path::find(self.hook.net, client, Some(bound)))
+            .zip(Path::find(self.hook, client, Some(bound)))
             .is_some_and(|(answer, path)| send_own(self.hook.net, &path, self.hook.family, answer));
         if told {
             self.stats.count_told();

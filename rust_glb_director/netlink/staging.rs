@@ -257,7 +257,7 @@ impl NextHops {
                 None => {
                     let index = u16::try_from(self.list.len()).map_err(|_| Refusal::NextHops)?;
                     let code = index.checked_add(1).ok_or(Refusal::NextHops)?;
-                    self.list.append(NextHop::new(addr), gfp())?;
+                    self.list.append(NextHop::new(addr)?, gfp())?;
                     *slot = code;
                     return Ok(index);
                 }

@@ -26,7 +26,6 @@ tagged = lambda packet, *tags: hosts['director'].mac + hosts['client'].mac + b''
 frame = lambda packet, *tags: hosts['client'].socket.send(tagged(packet, *tags))
 to1 = lambda packet: tunnel('3.4.5.6', packet, ['3.4.5.6'], sport=0x8000 | ((0x5cbd ^ 45678) & 0x7fff))"
 }
-mac() { quietly_on "$1" cat /sys/class/net/eth0/address; }
 
 test_vlan_on_the_device() {
     about "An attached device takes the packets of all its VLANs: they leave without the tag."

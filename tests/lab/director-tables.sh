@@ -39,8 +39,6 @@ setup() {
     proxies "$lab_work/b6.json" 00112233445566778899aabbccddeeff fd09::1:{5..12}
 }
 
-mac() { quietly_on "$1" cat /sys/class/net/eth0/address; }
-
 # makes FILE.json IN.pcap CONFIG OUT.pcap: what a director must make of a capture.
 makes() { glbctl encap "$2" "$4" --table "$lab_work/$1.json" --config "$3" >"$lab_work/encap" || lab_step_failed "glbctl encap"; }
 

@@ -20,6 +20,9 @@ proxies() {
         backends: [$ARGS.positional[] | {ip: ., state: "active", healthy: true}]}]}' "$@" >"$file"
 }
 
+# mac HOST: of its eth0.
+mac() { quietly_on "$1" cat /sys/class/net/eth0/address; }
+
 # begin: what `counted` counts from. counted NAME=+N...: since then exactly these verdicts of packets to the VIPs. Neighbour
 # discovery and the like come in on the device too, so what is left to the stack as no concern of a director's is only held
 # to the sum. begin_on HOST: the same, of another director from now on.

@@ -51,7 +51,7 @@ pub struct Tunnel<A> {
 impl Tunnel<[u8; 4]> {
     /// Writes the header, with `hops` behind the first; `out` must have exactly its length.
     #[inline]
-    pub fn write(&self, out: &mut [u8], hops: &[[u8; 4]]) -> Option<()> {
+    pub fn write(&self, out: &mut [u8], hops: impl IntoIterator<Item = [u8; 4]>) -> Option<()> {
         let total = out.len().wrapping_add(self.inner_len);
         // An aggregate of more than 64 KiB is cut into packets with lengths of their own.
         let [len_hi, len_lo] = u16::try_from(total).unwrap_or(0).to_be_bytes();
@@ -88,8 +88,7 @@ impl Tunnel<[u8; 4]> {
             out.get_mut(IPV4_LEN..)?,
             udp_len,
             gue::TYPE_IPV4_HOPS,
-            1,
-            hops.len(),
+            4,
         )?;
         write_hops(list, hops)
     }
@@ -98,7 +97,7 @@ impl Tunnel<[u8; 4]> {
 impl Tunnel<[u8; 16]> {
     /// Writes the header, with `hops` behind the first; `out` must have exactly its length.
     #[inline]
-    pub fn write(&self, out: &mut [u8], hops: &[[u8; 16]]) -> Option<()> {
+    pub fn write(&self, out: &mut [u8], hops: impl IntoIterator<Item = [u8; 16]>) -> Option<()> {
         let payload = out
             .len()
             .wrapping_sub(IPV6_LEN)
@@ -111,8 +110,7 @@ impl Tunnel<[u8; 16]> {
             out.get_mut(IPV6_LEN..)?,
             payload,
             gue::TYPE_IPV6_HOPS,
-            4,
-            hops.len(),
+            16,
         )?;
         write_hops(list, hops)
     }
@@ -125,14 +123,14 @@ impl<A> Tunnel<A> {
         out: &'a mut [u8],
         udp_len: usize,
         data_type: u16,
-        words_per_hop: usize,
-        hops: usize,
+        hop_len: usize,
     ) -> Option<&'a mut [u8]> {
-        let hlen = u8::try_from(hops.wrapping_mul(words_per_hop).wrapping_add(1)).ok()?;
+        let (fixed, list) = out.split_first_chunk_mut::<16>()?;
+        let hlen = u8::try_from((list.len() >> 2).wrapping_add(1)).ok()?;
         if hlen > 0x1f {
             return None;
         }
-        let (fixed, list) = out.split_first_chunk_mut::<16>()?;
+        let hops = list.len().checked_div(hop_len)?;
         let [sp_hi, sp_lo] = self.src_port.to_be_bytes();
         let [dp_hi, dp_lo] = self.dst_port.to_be_bytes();
         let [len_hi, len_lo] = u16::try_from(udp_len).unwrap_or(0).to_be_bytes();
@@ -150,11 +148,14 @@ impl<A> Tunnel<A> {
 }
 
 #[inline]
-fn write_hops<const N: usize>(list: &mut [u8], hops: &[[u8; N]]) -> Option<()> {
+fn write_hops<const N: usize>(
+    list: &mut [u8],
+    hops: impl IntoIterator<Item = [u8; N]>,
+) -> Option<()> {
     let mut rest = list;
     for hop in hops {
         let (place, behind) = rest.split_first_chunk_mut()?;
-        *place = *hop;
+        *place = hop;
         rest = behind;
     }
     rest.is_empty().then_some(())

@@ -44,7 +44,7 @@ fn vector_of_the_deployed_directors() {
         inner_len: seen.len,
     };
     let mut out = vec![0xaa; header_len(Family::V4, 1)];
-    tunnel.write(&mut out, &[[2, 3, 4, 5]]).unwrap();
+    tunnel.write(&mut out, [[2, 3, 4, 5]]).unwrap();
     out.extend(&syn[..seen.len]);
     assert_eq!(out, hex(SYN_TUNNELLED));
 }
@@ -145,14 +145,14 @@ fn the_hops_must_fit() {
         let len = header_len(Family::V4, n);
         assert_eq!(len, 36 + 4 * usize::from(n));
         assert!(tunnel
-            .write(&mut out[..len], &vec![[9; 4]; n.into()])
+            .write(&mut out[..len], vec![[9; 4]; n.into()])
             .is_some());
         assert!(tunnel
-            .write(&mut out[..len + 1], &vec![[9; 4]; n.into()])
+            .write(&mut out[..len + 1], vec![[9; 4]; n.into()])
             .is_none());
     }
     assert!(tunnel
-        .write(&mut out[..header_len(Family::V4, 31)], &[[9; 4]; 31])
+        .write(&mut out[..header_len(Family::V4, 31)], [[9; 4]; 31])
         .is_none());
     let tunnel = Tunnel {
         src: [1; 16],
@@ -165,13 +165,13 @@ fn the_hops_must_fit() {
     for n in 0..=7_u8 {
         let len = header_len(Family::V6, n);
         assert!(tunnel
-            .write(&mut out[..len], &vec![[9; 16]; n.into()])
+            .write(&mut out[..len], vec![[9; 16]; n.into()])
             .is_some());
         let view = View::whole(&out[..len]);
         let seen = crate::gue::parse(view, 48, Family::V6).unwrap();
         assert_eq!(seen.inner_offset, len);
     }
     assert!(tunnel
-        .write(&mut out[..header_len(Family::V6, 8)], &[[9; 16]; 8])
+        .write(&mut out[..header_len(Family::V6, 8)], [[9; 16]; 8])
         .is_none());
 }

@@ -143,7 +143,7 @@ impl<'a> Engine<'a> {
                 let others: Vec<_> = others.take(usize::from(MAX_HOPS_V4)).collect();
                 let tunnel = tunnel(src, dst, hash, candidate, inner);
                 write(Family::V4, others.len(), candidate, |out| {
-                    tunnel.write(out, &others)
+                    tunnel.write(out, others.iter().copied())
                 })
             }
             (Addr::V6(src), Addr::V6(dst)) => {
@@ -154,7 +154,7 @@ impl<'a> Engine<'a> {
                 let others: Vec<_> = others.take(usize::from(MAX_HOPS_V6)).collect();
                 let tunnel = tunnel(src, dst, hash, candidate, inner);
                 write(Family::V6, others.len(), candidate, |out| {
-                    tunnel.write(out, &others)
+                    tunnel.write(out, others.iter().copied())
                 })
             }
             // The configured source cannot reach the first hop.

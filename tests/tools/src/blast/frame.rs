@@ -250,7 +250,7 @@ impl Spec {
                     inner,
                     inner_len,
                 }
-                .write(&mut out, &hops)
+                .write(&mut out, hops)
             }
             [IpAddr::V6(src), IpAddr::V6(dst), hops @ ..] => {
                 let hops = hops
@@ -270,7 +270,7 @@ impl Spec {
                     inner,
                     inner_len,
                 }
-                .write(&mut out, &hops)
+                .write(&mut out, hops)
             }
             _ => bail!("outer= wants SRC,DST of one family"),
         };

@@ -59,7 +59,7 @@ impl Encapsulator {
                     inner,
                     inner_len,
                 }
-                .write(out, rest)?;
+                .write(out, rest.iter().copied())?;
                 out.extend_from_slice(packet);
                 if self.udp_checksum {
                     fill_checksum(out, 12, 20);
@@ -76,7 +76,7 @@ impl Encapsulator {
                     inner,
                     inner_len,
                 }
-                .write(out, rest)?;
+                .write(out, rest.iter().copied())?;
                 out.extend_from_slice(packet);
                 if self.udp_checksum {
                     fill_checksum(out, 8, 40);

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The director's way to a proxy. It remembers routes, so what matters is that nothing old is remembered: settings, routes and
+# neighbours change between one packet and the next.
+#
+#   client ---> director ===GUE===> proxy1, proxy2
+#
+# shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+# shellcheck source=tests/lab/director.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/director.sh"
+
+setup() {
+    host client 10.11.12.13 fd11::13
+    host director 65.65.65.65 fd65::65
+    host proxy1 3.4.5.6 fd01::2
+    host proxy2 2.3.4.5 fd01::1
+    modprobe rust_glb_director
+    proxies "$lab_work/v4.json" "$SEED" 3.4.5.6 2.3.4.5
+    proxies "$lab_work/v6.json" "$SEED" fd01::2 fd01::1
+    on director glbctl attach eth0
+    wire "x = ip('10.11.12.13', '$VIP4', tcp(45678, 80, 'A'))
+y = lambda src: tunnel(to, x, [other], sport=0x8000 | ((0x5cbd ^ 45678) & 0x7fff), src=src)"
+}
+
+# goes WHAT HOST [SOURCE]: the packet reaches this host's device, sent to proxy1's address.
+goes() { check "$1" wire "send('client', 'director', x); expect('$2', y($([ $# = 2 ] && echo None || echo "'$3'")))"; }
+
+# both FUNCTION: with an IPv4 underlay, then with an IPv6 one. The packet's row begins with proxy1, whose address is $to.
+both() {
+    family=-4 to=3.4.5.6 other=2.3.4.5 own=65.65.65.65 else=65.65.65.99 length=32
+    on director glbctl table load "$lab_work/v4.json"
+    wire "to, other = '$to', '$other'"
+    lab_context="in IPv4: "
+    "$1"
+    family=-6 to=fd01::2 other=fd01::1 own=fd65::65 else=fd65::99 length=128
+    on director glbctl table load "$lab_work/v6.json"
+    wire "to, other = '$to', '$other'"
+    lab_context="in IPv6: "
+    "$1"
+    lab_context=
+}
+
+test_source() {
+    about "The source address is the settings', at once, and the route's own where the settings have none."
+    both source_changes
+}
+source_changes() {
+    goes "the route's own" proxy1
+    on director glbctl config set --source-v4 65.65.65.99 --source-v6 fd65::99
+    goes "the settings'" proxy1 "$else"
+    goes "and of the next packet" proxy1 "$else"
+    on director glbctl config set --source-v4 none --source-v6 none
+    goes "the route's own again" proxy1
+    on director ip "$family" addr add "$else/$length" dev eth0 nodad
+    on director ip "$family" route replace "$to/$length" dev eth0 src "$else"
+    goes "another source of the route" proxy1 "$else"
+    on director ip "$family" route del "$to/$length"
+    on director ip "$family" addr del "$else/$length" dev eth0
+    goes "and the first one" proxy1
+}
+
+test_route() {
+    about "A changed route is taken with the next packet: another gateway, none, and back."
+    both route_changes
+}
+route_changes() {
+    begin
+    goes "straight to proxy1" proxy1
+    on director ip "$family" route replace "$to/$length" via "$other" dev eth0 onlink
+    goes "by way of proxy2" proxy2
+    goes "the next one too" proxy2
+    on director ip "$family" route replace unreachable "$to/$length"
+    wire "send('client', 'director', x)
+send('client', 'director', x)"
+    # IPv6 keeps both.
+    on director ip "$family" route flush "$to/$length"
+    goes "straight to proxy1 again" proxy1
+    check "nothing else came" wire "nothing('proxy1', seconds=0.2); nothing('proxy2')"
+    counted "$(printf 'dropped_no_route_packets=+2 encapsulated_bytes=+%d encapsulated_packets=+4' $((4 * (family == -4 ? 80 : 112))))"
+}
+
+test_neighbour() {
+    about "A neighbour's new link address is taken with the next packet."
+    both neighbour_changes
+}
+neighbour_changes() {
+    goes "to proxy1" proxy1
+    on director ip "$family" neigh replace "$to" lladdr "$(mac proxy2)" dev eth0 nud permanent
+    goes "to proxy2's link address" proxy2
+    on director ip "$family" neigh replace "$to" lladdr "$(mac proxy1)" dev eth0 nud permanent
+    goes "to proxy1's" proxy1
+}
+
+test_ipsec() {
+    about "What an IPsec policy wants encrypted is encrypted, and is sent plainly again when the policy goes."
+    both ipsec
+}
+ipsec() {
+    goes "plain" proxy1
+    ip_on director <<END
+xfrm state add src $own dst $to proto esp spi 0x100 mode transport enc ecb(cipher_null) "" auth hmac(sha1) 0x0123456789012345678901234567890123456789
+xfrm policy add src $own/$length dst $to/$length proto udp dir out tmpl src $own dst $to proto esp mode transport
+END
+    wire "send('client', 'director', x)"
+    check "in ESP, which hides nothing here" wire "p = recv('proxy1', lambda p: p[9 if p[0] >> 4 == 4 else 6] == 50)
+want = y(None)[outer(y(None)):]; at = outer(y(None)) + 8; same(want, p[at:at + len(want)])"
+    check "and not plain" wire "nothing('proxy1', seconds=0.2)"
+    ip_on director <<END
+xfrm policy delete src $own/$length dst $to/$length proto udp dir out
+xfrm state delete src $own dst $to proto esp spi 0x100
+END
+    goes "plain again" proxy1
+}
+
+lab_main "$@"
