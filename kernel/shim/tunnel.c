@@ -136,6 +136,44 @@ unsigned int glb_dst_mtu(const struct dst_entry *dst)
 
 /* --- encapsulation ----------------------------------------------------------------------------------- */
 
+/* Linear bytes that are rather moved within the buffer than copied into a new one. */
+#define GLB_MOVE_MAX 512
+
+/* Moves the linear part back in its buffer, if it is ours alone and there is space behind it. */
+static bool glb_move_back(struct sk_buff *skb, unsigned int by)
+{
+	const unsigned int len = skb_headlen(skb);
+
+	if (len > GLB_MOVE_MAX || skb_cloned(skb) ||
+	    skb_end_pointer(skb) - skb_tail_pointer(skb) < by)
+		return false;
+	memmove(skb->data + by, skb->data, len);
+	skb->data += by;
+	skb->tail += by;
+	if (skb->ip_summed == CHECKSUM_PARTIAL)
+		skb->csum_start += by;
+	skb->mac_header += by;
+	skb->network_header += by;
+	skb->transport_header += by;
+	skb->inner_mac_header += by;
+	skb->inner_network_header += by;
+	skb->inner_transport_header += by;
+	skb_metadata_clear(skb);
+	return true;
+}
+
+/* Makes headroom that can be written: drivers leave 64 bytes and the link header, which is less than a tunnel header of
+ * some hops and its link header.
+ */
+static int glb_make_room(struct sk_buff *skb, unsigned int room)
+{
+	const unsigned int have = skb_headroom(skb);
+
+	if (have < room && glb_move_back(skb, ALIGN(room - have, 8)))
+		return 0;
+	return skb_cow_head(skb, room);
+}
+
 int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
 		       unsigned int header_len, bool inner_is_v6, bool checksum)
 {
@@ -146,7 +184,7 @@ int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigne
 		if (error)
 			return error;
 	}
-	error = skb_cow_head(skb, LL_RESERVED_SPACE(dst->dev) + header_len);
+	error = glb_make_room(skb, LL_RESERVED_SPACE(dst->dev) + header_len);
 	if (error)
 		return error;
 	/* Segments are cut behind the tunnel header, where the inner packet starts at its IP header. */
