@@ -49,9 +49,10 @@ counted() {
 capture() {
     local host=$1 file=$2
     shift 2
+    : >"$lab_work/tcpdump"
     printf '[+] %s: tcpdump -w %s %s &\n' "$host" "$file" "$*"
-    ip netns exec "$host" tcpdump -i eth0 -n -s 0 -B 65536 -U -w "$file" "${@:-udp port $GUE_PORT}" </dev/null >"$lab_work/tcpdump" 2>&1 &
-    capturing=$! captured_host=$host captured_file=$file
+    ip netns exec "$host" tcpdump -i eth0 -n -s 0 -B 65536 -U -w "$file" "${@:-udp port $GUE_PORT}" </dev/null >>"$lab_work/tcpdump" 2>&1 &
+    capturing=$! captured_host=$host
     eventually 10 grep -q 'listening on' "$lab_work/tcpdump" || lab_step_failed "tcpdump on $host"
 }
 captured() {
@@ -61,17 +62,21 @@ captured() {
     wait "$capturing"
     check "the capture has every packet" grep -q '^0 packets dropped by kernel' "$lab_work/tcpdump"
 }
-# settled: for half a second nothing came to the host or into the file.
+# settled: for half a second nothing came to the host, and tcpdump, which may have been kept waiting, has written all that
+# its socket got: it says so when it is asked.
 settled() {
-    local before
+    local before counts
     before=$(so_far)
     sleep 0.5
-    [ "$before" = "$(so_far)" ]
+    [ "$before" = "$(so_far)" ] || return 1
+    : >"$lab_work/tcpdump"
+    kill -USR1 "$capturing"
+    eventually 5 grep -q captured "$lab_work/tcpdump" || return 1
+    read -r -a counts < <(grep -o '[0-9]* packets* \(captured\|received\)' "$lab_work/tcpdump" | tr '\n' ' ')
+    say "tcpdump: ${counts[*]}"
+    [ "${counts[0]}" = "${counts[3]}" ]
 }
-so_far() {
-    stat -c %s "$captured_file"
-    ip netns exec "$captured_host" cat /sys/class/net/eth0/statistics/rx_packets
-}
+so_far() { ip netns exec "$captured_host" cat /sys/class/net/eth0/statistics/rx_packets; }
 capturing=
 
 # --- real connections -------------------------------------------------------------------------------

@@ -54,13 +54,12 @@ test_rules_replaced() {
     quietly_on proxy2 iptables-save >"$lab_work/any"
     sed 's/-j GLBREDIRECT/& --allow-hops 10.0.0.0\/24/' "$lab_work/any" >"$lab_work/some"
     until=$((SECONDS + 10))
-    while [ $SECONDS -lt $until ]; do
+    while [ $SECONDS -lt $until ] || [ $rounds -lt 10 ]; do
         quietly_on proxy2 iptables-restore <"$lab_work/some"
         quietly_on proxy2 iptables-restore <"$lab_work/any"
         rounds=$((rounds + 1))
     done
     say "$rounds rounds of two replacements"
-    check "there were ten rounds at least" test $rounds -ge 10
     check "rmmod is refused while a rule uses the module" fails rmmod rust_glb_redirect
     check "packets flow on" eventually 5 flows
     order "$PROXY1" "$PROXY2"
