@@ -20,7 +20,7 @@ use glb_core::view::View;
 use glb_kernel::encap::{prepare, Path, Prepared};
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::net::Net;
-use glb_kernel::netdev::{self, Rtnl};
+use glb_kernel::netdev::{self, Change, Rtnl};
 use glb_kernel::skb::Skb;
 
 mod too_long;
@@ -49,9 +49,13 @@ impl netdev::Ingress for Ingress {
             Err(verdict) => refuse(stats, skb, verdict),
         }
     }
+}
 
-    fn device_gone(state: &State, net: &Net, rtnl: &Rtnl, ifindex: i32) {
-        if state.detach(rtnl, ifindex) {
+impl netdev::Watcher for Ingress {
+    type State = State;
+
+    fn changed(state: &State, net: &Net, rtnl: &Rtnl, change: Change, ifindex: i32) {
+        if change == Change::Gone && state.detach(rtnl, ifindex) {
             notify_detached(net, ifindex);
         }
     }

@@ -7,8 +7,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::redirect::redirect;
-use crate::stats::State;
+use crate::redirect::{redirect, Allowed};
+use crate::state::State;
 use glb_core::redirect::{is_for_port, AllowedHops, Packet, Stop};
 use glb_core::view::View;
 use glb_kernel::hook::{Hook, Outcome};
@@ -85,14 +85,12 @@ pub(crate) struct Handler;
 impl LocalIn for Handler {
     type State = State;
 
-    #[inline]
     fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
-        let rcu = Guard::new();
-        let Some(settings) = state.door().settings.get(&rcu) else {
+        let Some(settings) = state.door().settings.get(hook.rcu) else {
             return Outcome::Accept(skb);
         };
         if is_ours(hook, &mut skb, settings.port) {
-            redirect(state, hook, skb, settings.allowed.prefixes())
+            redirect(state, hook, skb, Allowed::ByDoor(&settings.allowed))
         } else {
             Outcome::Accept(skb)
         }

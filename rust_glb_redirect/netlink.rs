@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use crate::door::Settings;
-use crate::stats::State;
+use crate::state::State;
 use glb_core::addr::Addr;
 use glb_core::gue;
 use glb_core::redirect::netlink::{self, command, counter, prefix, redirect, stats};
@@ -67,6 +67,7 @@ impl Command for On {
         }
         let settings = Settings { port, allowed };
         let (net, registered) = (request.net(), request.registered());
+        state.routes().prepare()?;
         state.door().open(net, registered, settings)?;
         notify(net, command::NTF, SETTINGS_LEN, |message| {
             put(message, Some(&settings))
@@ -165,7 +166,7 @@ impl Command for StatsGet {
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         request.reply(STATS_LEN, |message| {
-            for (name, value) in (0..).map_while(|place| state.counter(place)) {
+            for (name, value) in (0..).map_while(|place| state.stats().counter(place)) {
                 message.nest(stats::COUNTER, |message| {
                     message.text(counter::NAME, name.as_bytes())?;
                     message.uint(counter::VALUE, value)

@@ -4,74 +4,75 @@
 
 #![forbid(unsafe_code)]
 
-use crate::stats::State;
+use crate::state::State;
 use glb_core::gue::Hop;
 use glb_core::redirect::{inspect, next_hop, rewrite};
-use glb_core::redirect::{Inspected, Next, Packet, Prefix, Question, Stop, Verdict};
+use glb_core::redirect::{
+    AllowedHops, Flow, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict,
+};
 use glb_core::view::View;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::route::{route, Unroutable};
 use glb_kernel::skb::Skb;
-use glb_kernel::socket::{answers_cookie, is_established, Device};
+use glb_kernel::socket::{answers_cookie, is_established};
+use glb_kernel::xt_glbredirect::Options;
 
 /// How often headers are made linear at most: outer IP, UDP and GUE, hop, inner IP and its extension
 /// headers, transport, embedded packet and its extension headers. Each round gets further than the one
 /// before.
 const MAX_PULLS: usize = 32;
 
-/// Decides about a packet, whatever door it came through, and carries the verdict out. `allowed` are the
-/// prefixes that hops must come from; `None` allows any.
-#[inline]
-pub(crate) fn redirect<'a, 'p>(
+/// Which hops packets may be passed on to.
+pub(crate) enum Allowed<'p> {
+    /// As the options of a rule say; without any, all.
+    ByRule(Option<&'p Options>),
+    /// As the door's settings say.
+    ByDoor(&'p AllowedHops),
+}
+
+/// Decides about a packet, whatever door it came through, and carries the verdict out.
+pub(crate) fn redirect<'a>(
     state: &State,
     hook: &Hook<'_>,
     mut skb: Skb<'a>,
-    allowed: Option<impl Iterator<Item = Prefix<'p>>>,
+    allowed: Allowed<'_>,
 ) -> Outcome<'a> {
-    let (packet, verdict) = match understand(hook, &mut skb) {
-        Ok(packet) => (packet, is_here(state, hook, &mut skb, &packet)),
-        Err(verdict) => {
-            state.count(verdict);
-            return Outcome::Drop(skb);
-        }
-    };
-    let next = match verdict {
-        Some(verdict) => Next::Stay(verdict),
-        None => next_hop(&packet, allowed),
-    };
-    if let Question::Connection {
-        flow,
-        fragment: Some(fragment),
-        ..
-    } = packet.question
-    {
-        state.record_fragment(&flow.addrs, fragment, matches!(next, Next::Forward(_)));
-    }
-    match next {
-        Next::Stay(verdict @ Verdict::DroppedHopNotAllowed) => {
-            state.count(verdict);
-            Outcome::Drop(skb)
-        }
-        Next::Stay(verdict) => {
-            state.count(verdict);
-            Outcome::Accept(skb)
-        }
-        Next::Forward(hop) => forward(state, hook, skb, &packet, hop),
+    match understand(hook, &mut skb) {
+        Ok(inspected) => second_chance(state, hook, skb, &inspected, &allowed),
+        Err(verdict) => finish(state, skb, verdict),
     }
 }
 
-/// Reads the headers, making them linear where the core asks for it.
+/// Ends a packet's way here with `verdict`.
+#[inline]
+fn finish<'a>(state: &State, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
+    state.stats().count(verdict);
+    if verdict.drops() {
+        Outcome::Drop(skb)
+    } else {
+        Outcome::Accept(skb)
+    }
+}
+
+/// The packet as the core looks at it.
+#[inline]
+fn seen<'s>(hook: &Hook<'_>, skb: &'s Skb<'_>) -> Packet<'s> {
+    Packet {
+        view: View::new(skb.linear(), skb.len()),
+        outer: hook.family,
+    }
+}
+
+/// Reads the headers, making them linear where the core asks for it. The verdict, where they alone decide.
 #[inline]
 fn understand(hook: &Hook<'_>, skb: &mut Skb<'_>) -> Result<Inspected, Verdict> {
+    if skb.is_udp_gso() {
+        return Err(Verdict::DroppedUdpGso);
+    }
     for _ in 0..MAX_PULLS {
-        let packet = Packet {
-            view: View::new(skb.linear(), skb.len()),
-            outer: hook.family,
-        };
-        match inspect(&packet) {
-            Ok(_) if skb.is_udp_gso() => return Err(Verdict::DroppedUdpGso),
+        match inspect(&seen(hook, skb)) {
             Ok(inspected) => return Ok(inspected),
-            Err(Stop::Drop(verdict)) => return Err(verdict),
+            Err(Stop::Decided(verdict)) => return Err(verdict),
             Err(Stop::NeedLinear(len)) => {
                 skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;
             }
@@ -80,27 +81,74 @@ fn understand(hook: &Hook<'_>, skb: &mut Skb<'_>) -> Result<Inspected, Verdict> 
     Err(Verdict::DroppedInner)
 }
 
-/// Asks whether the packet stays here; the verdict says why.
+/// Keeps the packet if what it belongs to is here, and passes it on if not.
+fn second_chance<'a>(
+    state: &State,
+    hook: &Hook<'_>,
+    mut skb: Skb<'a>,
+    inspected: &Inspected,
+    allowed: &Allowed<'_>,
+) -> Outcome<'a> {
+    let kept = match inspected.question {
+        Question::Connection {
+            flow,
+            may_be_cookie,
+            ..
+        } => connection_is_here(state, hook, &mut skb, inspected, &flow, may_be_cookie),
+        Question::LaterFragment(fragment) => {
+            let forwarded = inspected
+                .inner_addrs(seen(hook, &skb).view)
+                .is_ok_and(|addrs| state.was_forwarded(&addrs, fragment));
+            (!forwarded).then_some(Verdict::AcceptedFragment)
+        }
+    };
+    let next = match kept {
+        Some(verdict) => Next::Stay(verdict),
+        None => next_allowed(&seen(hook, &skb), inspected, allowed),
+    };
+    if let Question::Connection {
+        fragment: Some(fragment),
+        ..
+    } = inspected.question
+    {
+        if let Ok(addrs) = inspected.inner_addrs(seen(hook, &skb).view) {
+            state.record_fragment(&addrs, fragment, matches!(next, Next::Forward(_)));
+        }
+    }
+    match next {
+        Next::Stay(verdict) => finish(state, skb, verdict),
+        Next::Forward(hop) => forward(state, hook, skb, inspected, hop),
+    }
+}
+
+/// Asks whether the connection is here; the verdict says why.
 #[inline]
-fn is_here(
+fn connection_is_here(
     state: &State,
     hook: &Hook<'_>,
     skb: &mut Skb<'_>,
-    packet: &Inspected,
+    inspected: &Inspected,
+    at: &FlowAt,
+    may_be_cookie: bool,
 ) -> Option<Verdict> {
-    match packet.question {
-        Question::Accept(verdict) => Some(verdict),
-        Question::LaterFragment { addrs, fragment } => {
-            (!state.was_forwarded(&addrs, fragment)).then_some(Verdict::AcceptedFragment)
+    let device = state
+        .devices()
+        .of_tunnel(hook.family, inspected.gue.inner)?;
+    let flow: Flow = at.read(seen(hook, skb).view).ok()?;
+    if is_established(hook.net, &flow, device) {
+        return Some(Verdict::AcceptedEstablished);
+    }
+    (may_be_cookie && answers_cookie(hook.net, skb, &flow, device, (at.ip, at.tcp)))
+        .then_some(Verdict::AcceptedSynCookie)
+}
+
+#[inline]
+fn next_allowed(packet: &Packet<'_>, inspected: &Inspected, allowed: &Allowed<'_>) -> Next {
+    match allowed {
+        Allowed::ByRule(options) => {
+            next_hop(packet, inspected, options.and_then(Options::allowed_hops))
         }
-        Question::Connection { flow, cookie, .. } => {
-            let device = Device::of_tunnel(hook.net, hook.family, packet.gue.inner)?;
-            if is_established(hook.net, &flow, device) {
-                return Some(Verdict::AcceptedEstablished);
-            }
-            answers_cookie(hook.net, skb, &flow, device, cookie?)
-                .then_some(Verdict::AcceptedSynCookie)
-        }
+        Allowed::ByDoor(hops) => next_hop(packet, inspected, hops.prefixes()),
     }
 }
 
@@ -110,33 +158,26 @@ fn forward<'a>(
     state: &State,
     hook: &Hook<'_>,
     mut skb: Skb<'a>,
-    packet: &Inspected,
+    inspected: &Inspected,
     hop: Hop,
 ) -> Outcome<'a> {
     let bytes = skb.len();
-    let udp_checksum = skb.udp_checksum(packet.udp_offset);
+    let udp_checksum = skb.udp_checksum(inspected.udp_offset);
     let rewritten = skb
-        .writable(packet.gue.inner_offset)
+        .writable(inspected.gue.inner_offset)
         .ok()
-        .and_then(|head| rewrite(head, packet, hop, udp_checksum));
+        .and_then(|head| rewrite(head, inspected, hop, udp_checksum));
     if rewritten.is_none() {
-        state.count(Verdict::DroppedNoMemory);
-        return Outcome::Drop(skb);
+        return finish(state, skb, Verdict::DroppedNoMemory);
     }
-    match route(hook.net, skb, hook.family) {
+    match route(hook.net, state.routes(), skb, hook.family) {
         Ok(routed) => {
-            state.count(Verdict::ForwardedToAlternate);
-            state.count_forwarded(bytes);
+            state.stats().count(Verdict::ForwardedToAlternate);
+            state.stats().count_forwarded(bytes);
             routed.send(hook.net);
             Outcome::Stolen
         }
-        Err((skb, Unroutable::NoRoute)) => {
-            state.count(Verdict::DroppedNoRoute);
-            Outcome::Drop(skb)
-        }
-        Err((skb, Unroutable::TooBig)) => {
-            state.count(Verdict::DroppedTooBig);
-            Outcome::Drop(skb)
-        }
+        Err((skb, Unroutable::NoRoute)) => finish(state, skb, Verdict::DroppedNoRoute),
+        Err((skb, Unroutable::TooBig)) => finish(state, skb, Verdict::DroppedTooBig),
     }
 }

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module keeps in a namespace: counters, the files that show them, and the fates of fragments.
+//! The counters of a namespace, and the files that show them.
 
 #![forbid(unsafe_code)]
 
-use crate::door::Door;
-use glb_core::fragments::{self, FragmentTable};
-use glb_core::ip::{Addrs, Fragment};
+use crate::state::State;
 use glb_core::redirect::Verdict;
 use glb_kernel::counters::Counters;
-use glb_kernel::net::{Net, NetState};
-use glb_kernel::{proc, random, time};
+use glb_kernel::proc;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
@@ -20,57 +17,25 @@ const TOTAL: usize = Verdict::COUNT;
 /// Position of the counter of bytes passed on.
 const FORWARDED_BYTES: usize = Verdict::COUNT + 1;
 
-/// What the module keeps in a namespace.
-pub(crate) struct State {
-    counters: Counters<{ Verdict::COUNT + 2 }>,
-    fragments: FragmentTable,
-    door: Door,
-}
+/// The counters of a namespace.
+pub(crate) struct Stats(Counters<{ Verdict::COUNT + 2 }>);
 
-impl NetState for State {
-    type Files = proc::PerNetFile<All>;
-
-    fn new(_net: &Net) -> Result<Self> {
-        Ok(Self {
-            counters: Counters::new()?,
-            fragments: FragmentTable::new(&random::bytes()),
-            door: Door::new()?,
-        })
+impl Stats {
+    /// All zero.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self(Counters::new()?))
     }
 
-    fn show(net: &Net) -> Result<Self::Files> {
-        proc::PerNetFile::new(net)
-    }
-}
-
-impl State {
     /// Counts a packet.
     #[inline]
     pub(crate) fn count(&self, verdict: Verdict) {
-        self.counters.count::<TOTAL>(verdict.index());
+        self.0.count::<TOTAL>(verdict.index());
     }
 
     /// Counts the bytes of a packet that is passed on.
     #[inline]
     pub(crate) fn count_forwarded(&self, bytes: usize) {
-        self.counters.add::<FORWARDED_BYTES>(bytes as u64);
-    }
-
-    /// Remembers whether the first fragment of a datagram was passed on.
-    pub(crate) fn record_fragment(&self, addrs: &Addrs, fragment: Fragment, forwarded: bool) {
-        self.fragments
-            .record(addrs, fragment, u32::from(forwarded), now());
-    }
-
-    /// Whether the first fragment of this datagram is known to have been passed on.
-    pub(crate) fn was_forwarded(&self, addrs: &Addrs, fragment: Fragment) -> bool {
-        self.fragments.outcome(addrs, fragment, now()) == Some(u32::from(true))
-    }
-
-    /// The door that is no rule.
-    #[inline]
-    pub(crate) fn door(&self) -> &Door {
-        &self.door
+        self.0.add::<FORWARDED_BYTES>(bytes as u64);
     }
 
     /// A counter by its place in [`All`].
@@ -83,25 +48,20 @@ impl State {
                 (verdict.counter(), verdict.index())
             }
         };
-        Some((name, self.counters.sum(index)))
+        Some((name, self.0.sum(index)))
     }
 
     fn show(&self, file: &SeqFile, verdicts: &[Verdict]) {
-        seq_print!(file, "{}: {}\n", Verdict::TOTAL, self.counters.sum(TOTAL));
+        seq_print!(file, "{}: {}\n", Verdict::TOTAL, self.0.sum(TOTAL));
         for verdict in verdicts {
             seq_print!(
                 file,
                 "{}: {}\n",
                 verdict.counter(),
-                self.counters.sum(verdict.index())
+                self.0.sum(verdict.index())
             );
         }
     }
-}
-
-/// The clock of the fragment table.
-fn now() -> u8 {
-    (time::milliseconds() / u64::from(fragments::TICK_MS)) as u8
 }
 
 /// `/proc/net/glb_redirect`: every counter of the namespace.
@@ -112,12 +72,12 @@ impl proc::Show for All {
     const NAME: &'static CStr = c"glb_redirect";
 
     fn show(state: &State, file: &SeqFile) {
-        state.show(file, Verdict::ALL);
+        state.stats().show(file, Verdict::ALL);
         seq_print!(
             file,
             "{}: {}\n",
             Verdict::FORWARDED_BYTES,
-            state.counters.sum(FORWARDED_BYTES)
+            state.stats().0.sum(FORWARDED_BYTES)
         );
     }
 }
@@ -131,7 +91,7 @@ impl proc::Show for Deployed {
     const NAME: &'static CStr = c"glb_redirect_stats";
 
     fn show(state: &State, file: &SeqFile) {
-        state.show(
+        state.stats().show(
             file,
             Verdict::ALL.get(..Verdict::DEPLOYED).unwrap_or_default(),
         );

@@ -4,18 +4,23 @@
 
 #![forbid(unsafe_code)]
 
-use crate::redirect::redirect;
-use crate::stats::State;
+use crate::redirect::{redirect, Allowed};
+use crate::state::State;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::skb::Skb;
 use glb_kernel::xt_glbredirect::Options;
 use glb_kernel::xtables;
+use kernel::prelude::*;
 
 /// The target.
 pub(crate) struct Target;
 
 impl xtables::Target for Target {
     type State = State;
+
+    fn prepare(state: &State) -> Result {
+        state.routes().prepare()
+    }
 
     #[inline]
     fn handle<'a>(
@@ -24,6 +29,6 @@ impl xtables::Target for Target {
         skb: Skb<'a>,
         options: Option<&Options>,
     ) -> Outcome<'a> {
-        redirect(state, hook, skb, options.and_then(Options::allowed_hops))
+        redirect(state, hook, skb, Allowed::ByRule(options))
     }
 }

@@ -51,10 +51,8 @@ pub struct Gue {
     pub inner_offset: usize,
     /// Offset of the next hop index, from the view's start.
     pub index_offset: usize,
-    /// Index of the next hop in the list.
-    pub next_hop: u8,
-    /// The next hop, unless the list is used up.
-    pub hop: Option<Hop>,
+    /// Offset of the next hop, from the view's start, unless the list is used up.
+    pub hop_offset: Option<usize>,
 }
 
 /// Why a GUE header was not understood.
@@ -78,7 +76,7 @@ impl From<Short> for GueError {
 
 /// Reads the GUE header at `at`. The type of the hops must be that of the underlay, `outer`: a proxy can
 /// not pass a packet on to an address of the other family.
-#[inline]
+#[inline(always)]
 pub fn parse(view: View<'_>, at: usize, outer: Family) -> Result<Gue, GueError> {
     let &[version_hlen, protocol, flags_hi, flags_lo, type_hi, type_lo, next_hop, hops] =
         view.array::<FIXED_LEN>(at)?;
@@ -108,20 +106,24 @@ pub fn parse(view: View<'_>, at: usize, outer: Family) -> Result<Gue, GueError> 
     if inner_offset > view.len() {
         return Err(GueError::Short(Short::Truncated));
     }
-    let hop = if next_hop < hops {
-        let index = usize::from(next_hop);
-        Some(match outer {
-            Family::V4 => Hop::V4(*view.array(list.wrapping_add(index << 2))?),
-            Family::V6 => Hop::V6(*view.array(list.wrapping_add(index << 4))?),
-        })
-    } else {
-        None
+    let hop_len_log2 = match outer {
+        Family::V4 => 2,
+        Family::V6 => 4,
     };
     Ok(Gue {
         inner,
         inner_offset,
         index_offset: at.wrapping_add(6),
-        next_hop,
-        hop,
+        hop_offset: (next_hop < hops)
+            .then(|| list.wrapping_add(usize::from(next_hop) << hop_len_log2)),
+    })
+}
+
+/// The hop that stands at `at` in a packet whose underlay is `outer`.
+#[inline]
+pub fn hop(view: View<'_>, at: usize, outer: Family) -> Result<Hop, Short> {
+    Ok(match outer {
+        Family::V4 => Hop::V4(*view.array(at)?),
+        Family::V6 => Hop::V6(*view.array(at)?),
     })
 }

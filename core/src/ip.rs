@@ -72,6 +72,24 @@ pub enum Addrs {
 }
 
 impl Addrs {
+    /// Reads them from the header of family `family` at `at`.
+    #[inline]
+    pub fn read(view: View<'_>, at: usize, family: Family) -> Result<Self, Short> {
+        Ok(match family {
+            Family::V4 => {
+                let &[s0, s1, s2, s3, d0, d1, d2, d3] = view.array(at.wrapping_add(12))?;
+                Self::V4 {
+                    src: [s0, s1, s2, s3],
+                    dst: [d0, d1, d2, d3],
+                }
+            }
+            Family::V6 => Self::V6 {
+                src: *view.array(at.wrapping_add(8))?,
+                dst: *view.array(at.wrapping_add(24))?,
+            },
+        })
+    }
+
     /// The same pair seen from the other end.
     #[inline]
     #[must_use]
@@ -125,7 +143,9 @@ impl From<Short> for IpError {
 }
 
 /// Reads the header of family `family` at `at`.
-#[inline]
+///
+/// Always inline: callers use few of the fields, and what they do not use is not read.
+#[inline(always)]
 pub fn parse(view: View<'_>, at: usize, family: Family) -> Result<Ip, IpError> {
     match family {
         Family::V4 => parse_v4(view, at),
@@ -133,7 +153,7 @@ pub fn parse(view: View<'_>, at: usize, family: Family) -> Result<Ip, IpError> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn parse_v4(view: View<'_>, at: usize) -> Result<Ip, IpError> {
     let header: &[u8; IPV4_LEN] = view.array(at)?;
     let &[version_ihl, _, len_hi, len_lo, id_hi, id_lo, frag_hi, frag_lo, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
@@ -162,31 +182,47 @@ fn parse_v4(view: View<'_>, at: usize) -> Result<Ip, IpError> {
     })
 }
 
-#[inline]
+#[inline(always)]
 fn parse_v6(view: View<'_>, at: usize) -> Result<Ip, IpError> {
     let &[version, ..] = view.array::<IPV6_LEN>(at)?;
     if version >> 4 != 6 {
         return Err(IpError::Malformed);
     }
     let payload_len = usize::from(view.be16(at.wrapping_add(4))?);
-    let mut ip = Ip {
-        addrs: Addrs::V6 {
-            src: *view.array(at.wrapping_add(8))?,
-            dst: *view.array(at.wrapping_add(24))?,
-        },
-        protocol: view.byte(at.wrapping_add(6))?,
-        transport: at.wrapping_add(IPV6_LEN),
-        end: if payload_len == 0 {
-            usize::MAX
-        } else {
-            end_of(at, payload_len.wrapping_add(IPV6_LEN))
-        },
-        fragment: None,
+    let protocol = view.byte(at.wrapping_add(6))?;
+    let transport = at.wrapping_add(IPV6_LEN);
+    let end = if payload_len == 0 {
+        usize::MAX
+    } else {
+        end_of(at, payload_len.wrapping_add(IPV6_LEN))
     };
-    if is_extension(ip.protocol) {
-        skip_extensions(view.limit(ip.end), &mut ip)?;
-    }
-    Ok(ip)
+    let Behind {
+        protocol,
+        transport,
+        fragment,
+    } = if is_extension(protocol) {
+        skip_extensions(view.limit(end), protocol, transport)?
+    } else {
+        Behind {
+            protocol,
+            transport,
+            fragment: None,
+        }
+    };
+    Ok(Ip {
+        addrs: Addrs::read(view, at, Family::V6)?,
+        protocol,
+        transport,
+        end,
+        fragment,
+    })
+}
+
+/// What stands behind extension headers.
+struct Behind {
+    protocol: u8,
+    transport: usize,
+    fragment: Option<Fragment>,
 }
 
 #[inline]
@@ -207,19 +243,25 @@ fn is_extension(protocol: u8) -> bool {
 }
 
 /// Steps over extension headers to the transport header or, in a later fragment, to the payload.
-fn skip_extensions(view: View<'_>, ip: &mut Ip) -> Result<(), IpError> {
+#[inline(never)]
+fn skip_extensions(view: View<'_>, protocol: u8, transport: usize) -> Result<Behind, IpError> {
+    let mut behind = Behind {
+        protocol,
+        transport,
+        fragment: None,
+    };
     for _ in 0..MAX_EXTENSION_HEADERS {
-        if !is_extension(ip.protocol) {
-            return Ok(());
+        if !is_extension(behind.protocol) {
+            return Ok(behind);
         }
-        let &[next, len] = view.array(ip.transport)?;
-        let header_len = match ip.protocol {
+        let &[next, len] = view.array(behind.transport)?;
+        let header_len = match behind.protocol {
             proto::FRAGMENT => {
-                let &[_, _, frag_hi, frag_lo, id0, id1, id2, id3] = view.array(ip.transport)?;
+                let &[_, _, frag_hi, frag_lo, id0, id1, id2, id3] = view.array(behind.transport)?;
                 let flags_offset = u16::from_be_bytes([frag_hi, frag_lo]);
                 // An atomic fragment (RFC 6946) is whole: offset 0 and no more to come.
                 if flags_offset & 0xfff9 != 0 {
-                    ip.fragment = Some(Fragment {
+                    behind.fragment = Some(Fragment {
                         id: u32::from_be_bytes([id0, id1, id2, id3]),
                         offset: flags_offset >> 3,
                     });
@@ -230,16 +272,16 @@ fn skip_extensions(view: View<'_>, ip: &mut Ip) -> Result<(), IpError> {
             proto::AH => usize::from(len).wrapping_add(2) << 2,
             _ => usize::from(len).wrapping_add(1) << 3,
         };
-        ip.protocol = next;
-        ip.transport = ip.transport.wrapping_add(header_len);
-        if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
-            return Ok(());
+        behind.protocol = next;
+        behind.transport = behind.transport.wrapping_add(header_len);
+        if matches!(behind.fragment, Some(Fragment { offset: 1.., .. })) {
+            return Ok(behind);
         }
     }
-    if is_extension(ip.protocol) {
+    if is_extension(behind.protocol) {
         return Err(IpError::Malformed);
     }
-    Ok(())
+    Ok(behind)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 
 use glb_core::checksum::UdpChecksum;
 use glb_core::ip::Family;
-use glb_core::redirect::{inspect, rewrite, Packet, Stop};
+use glb_core::redirect::{inspect, next_hop, rewrite, Next, Packet, Prefix, Question, Stop};
 use glb_core::view::View;
 use libfuzzer_sys::fuzz_target;
 
@@ -39,7 +39,16 @@ fuzz_target!(|data: &[u8]| {
     };
     assert_eq!(whole, pieced);
     let Ok(packet) = whole else { return };
-    let Some(hop) = packet.gue.hop else { return };
+    // What is asked about can be read.
+    let view = View::whole(bytes);
+    if let Question::Connection { flow, .. } = packet.question {
+        assert!(flow.read(view).is_ok());
+    }
+    assert!(packet.inner_addrs(view).is_ok());
+    let any = None::<core::iter::Empty<Prefix<'_>>>;
+    let Next::Forward(hop) = next_hop(&Packet { view, outer }, &packet, any) else {
+        return;
+    };
     let mut head = bytes.to_vec();
     let udp = if choice & 2 == 0 {
         UdpChecksum::Complete

@@ -9,7 +9,7 @@
 # The first two are libraries whose objects are linked into the module.
 
 obj-m := $(GLB_MODULE).o
-$(GLB_MODULE)-y := main.o core/lib.o glue/lib.o shim/shim.o shim/genl.o shim/tunnel.o shim/cut.o
+$(GLB_MODULE)-y := main.o core/lib.o glue/lib.o shim/shim.o shim/genl.o shim/tunnel.o shim/cut.o shim/routes.o
 
 ccflags-y += -I$(src)/uapi -I$(src)/shim
 
@@ -49,7 +49,7 @@ quiet_cmd_glb_bindgen = BINDGEN $(quiet_modtag) $@
 	-- $(filter-out $(glb_skip_c_flags),$(c_flags)) -w --target=x86_64-linux-gnu -fno-builtin \
 	-D__BINDGEN__ -DMODULE
 
-$(obj)/glue/bindings_generated.rs: $(src)/glue/bindings.h $(src)/shim/shim.h $(src)/shim/genl.h $(src)/shim/tunnel.h $(src)/shim/cut.h $(src)/glue/bindings.list FORCE
+$(obj)/glue/bindings_generated.rs: $(src)/glue/bindings.h $(src)/shim/shim.h $(src)/shim/genl.h $(src)/shim/tunnel.h $(src)/shim/cut.h $(src)/shim/routes.h $(src)/glue/bindings.list FORCE
 	$(call if_changed_dep,glb_bindgen)
 
 targets += glue/bindings_generated.rs

@@ -55,6 +55,12 @@ void *glb_net_generic(const struct net *net, unsigned int id)
 	return net_generic(net, id);
 }
 
+/* The same where RCU is locked. */
+void *glb_net_generic_rcu(const struct net *net, unsigned int id)
+{
+	return rcu_dereference(net->gen)->ptr[id];
+}
+
 struct net *glb_current_net(void)
 {
 	return current->nsproxy->net_ns;

@@ -21,6 +21,7 @@ u64 glb_counters_sum(u64 __percpu *counters, size_t index);
 
 /* Network namespaces. */
 void *glb_net_generic(const struct net *net, unsigned int id);
+void *glb_net_generic_rcu(const struct net *net, unsigned int id);
 struct net *glb_current_net(void);
 int glb_proc_create_net(struct net *net, const char *name, int (*show)(struct seq_file *, void *));
 void glb_proc_remove_net(struct net *net, const char *name);

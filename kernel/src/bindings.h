@@ -24,6 +24,7 @@
 
 #include "cut.h"
 #include "genl.h"
+#include "routes.h"
 #include "shim.h"
 #include "tunnel.h"
 #include "xt_GLBREDIRECT.h"

@@ -14,6 +14,7 @@
 mod bindings;
 pub mod counters;
 pub mod cut;
+pub mod decap;
 pub mod device;
 pub mod encap;
 pub mod genl;

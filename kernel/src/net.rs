@@ -5,7 +5,9 @@
 //! C header: `include/net/net_namespace.h`
 
 use crate::bindings;
+use crate::rcu::Reader;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::prelude::*;
 use kernel::types::Opaque;
@@ -33,13 +35,36 @@ impl Net {
         self.0.get()
     }
 
+    /// The same in a packet hook, which is under RCU anyway.
+    #[inline]
+    pub fn state_in_hook<T: NetState>(&self, _registered: Registered<T>, _rcu: Reader<'_>) -> &T {
+        // SAFETY: As in `state`, and RCU is held.
+        unsafe {
+            let id = NET_ID.load(Ordering::Relaxed);
+            let area = bindings::glb_net_generic_rcu(self.as_ptr(), id).cast::<Area<T>>();
+            (*area).state.assume_init_ref()
+        }
+    }
+
+    /// The same for somebody who may come before the namespace is set up, or while it is torn down: `None` then. News of
+    /// devices do.
+    pub fn state_if_ready<T: NetState>(&self, _registered: Registered<T>) -> Option<&T> {
+        // SAFETY: As in `state`; the kernel allocated the area, all zero, before anything happened in the namespace.
+        let area = unsafe { &*area::<T>(self.as_ptr()) };
+        if area.ready.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        // SAFETY: It was written before `ready` was set.
+        Some(unsafe { area.state.assume_init_ref() })
+    }
+
     /// What the module keeps in this namespace.
     #[inline]
     pub fn state<T: NetState>(&self, _registered: Registered<T>) -> &T {
         // SAFETY: `Registered` proves that the registration of `T` exists, so `NET_ID` is its id, the
         // area of each live namespace was initialised by `init::<T>` before there were files, and stays
         // until `exit::<T>`, which runs when no packet and no file of the namespace is left.
-        unsafe { &(*area::<T>(self.as_ptr())).state }
+        unsafe { (*area::<T>(self.as_ptr())).state.assume_init_ref() }
     }
 }
 
@@ -55,10 +80,12 @@ pub trait NetState: Sized + Send + Sync + 'static {
     fn show(net: &Net) -> Result<Self::Files>;
 }
 
-/// The module's part of a namespace. The kernel allocates it, all zero, before it calls `init`.
+/// The module's part of a namespace. The kernel allocates it, all zero, before it calls `init`; that is a valid value.
 struct Area<T: NetState> {
-    state: T,
-    files: T::Files,
+    /// 1 while there is a state.
+    ready: AtomicU32,
+    state: MaybeUninit<T>,
+    files: MaybeUninit<T::Files>,
 }
 
 /// # Safety
@@ -163,14 +190,15 @@ unsafe extern "C" fn init<T: NetState>(net: *mut bindings::net) -> kernel::ffi::
     // whole; and where `show` fails, nobody looks at it any more, so it can go.
     unsafe {
         let area = area::<T>(net.as_ptr());
-        (&raw mut (*area).state).write(state);
+        (&raw mut (*area).state).cast::<T>().write(state);
         match T::show(net) {
-            Ok(files) => (&raw mut (*area).files).write(files),
+            Ok(files) => (&raw mut (*area).files).cast::<T::Files>().write(files),
             Err(error) => {
-                (&raw mut (*area).state).drop_in_place();
+                (&raw mut (*area).state).cast::<T>().drop_in_place();
                 return error.to_errno();
             }
         }
+        (*area).ready.store(1, Ordering::Release);
     }
     0
 }
@@ -180,7 +208,8 @@ unsafe extern "C" fn exit<T: NetState>(net: *mut bindings::net) {
     // the namespace is gone. Once the files are gone nobody looks at the state.
     unsafe {
         let area = area::<T>(net);
-        (&raw mut (*area).files).drop_in_place();
-        (&raw mut (*area).state).drop_in_place();
+        (*area).ready.store(0, Ordering::Relaxed);
+        (&raw mut (*area).files).cast::<T::Files>().drop_in_place();
+        (&raw mut (*area).state).cast::<T>().drop_in_place();
     }
 }

@@ -24,9 +24,25 @@ pub trait Ingress: 'static {
 
     /// Handles a packet, whose data starts at the IP header.
     fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
+}
 
-    /// A device of the namespace goes: what is attached to it must be detached now.
-    fn device_gone(state: &Self::State, net: &Net, rtnl: &Rtnl, ifindex: i32);
+/// Somebody who hears of devices.
+pub trait Watcher: 'static {
+    /// What the module keeps in a namespace.
+    type State: NetState;
+
+    /// A device of the namespace came, went, has another name or another master. Where devices of a namespace change
+    /// before there is a state, or after it, nobody hears of them.
+    fn changed(state: &Self::State, net: &Net, rtnl: &Rtnl, change: Change, ifindex: i32);
+}
+
+/// What happened to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It goes, and can not be found by its name any more: what is attached to it must be detached now.
+    Gone,
+    /// It came, or has another name or another master.
+    Other,
 }
 
 /// The RTNL lock, held.
@@ -115,7 +131,7 @@ impl<I: Ingress> Attachment<I> {
 
 impl<I: Ingress> Drop for Attachment<I> {
     fn drop(&mut self) {
-        // SAFETY: Registered by `new`, with the device still there: `device_gone` is called before it
+        // SAFETY: Registered by `new`, with the device still there: `Change::Gone` is told before it
         // goes. After the grace period no packet is in the handler and nobody reads the operations.
         unsafe {
             bindings::nf_unregister_net_hook(self.net, self.ops.get());
@@ -155,21 +171,21 @@ unsafe extern "C" fn hook<I: Ingress>(
 }
 
 /// The registration for news about devices. It comes after the state's, and goes before it.
-pub struct Watch<I: Ingress> {
+pub struct Watch<W: Watcher> {
     block: Pin<KBox<Opaque<bindings::notifier_block>>>,
-    _handler: PhantomData<I>,
+    _watcher: PhantomData<W>,
 }
 
 // SAFETY: The block is only touched by the notifier chain, under its lock.
-unsafe impl<I: Ingress> Send for Watch<I> {}
+unsafe impl<W: Watcher> Send for Watch<W> {}
 // SAFETY: As above.
-unsafe impl<I: Ingress> Sync for Watch<I> {}
+unsafe impl<W: Watcher> Sync for Watch<W> {}
 
-impl<I: Ingress> Watch<I> {
+impl<W: Watcher> Watch<W> {
     /// Starts watching.
-    pub fn new(_registered: Registered<I::State>) -> Result<Self> {
+    pub fn new(_registered: Registered<W::State>) -> Result<Self> {
         let block = bindings::notifier_block {
-            notifier_call: Some(notify::<I>),
+            notifier_call: Some(notify::<W>),
             // SAFETY: All zero is a valid value of the other fields.
             ..unsafe { core::mem::zeroed() }
         };
@@ -178,12 +194,12 @@ impl<I: Ingress> Watch<I> {
         kernel::error::to_result(unsafe { bindings::register_netdevice_notifier(block.get()) })?;
         Ok(Self {
             block,
-            _handler: PhantomData,
+            _watcher: PhantomData,
         })
     }
 }
 
-impl<I: Ingress> Drop for Watch<I> {
+impl<W: Watcher> Drop for Watch<W> {
     fn drop(&mut self) {
         // SAFETY: Registered by `new`. Removal replays NETDEV_UNREGISTER for each device, so every
         // attachment is gone afterwards.
@@ -191,27 +207,34 @@ impl<I: Ingress> Drop for Watch<I> {
     }
 }
 
-unsafe extern "C" fn notify<I: Ingress>(
+unsafe extern "C" fn notify<W: Watcher>(
     _: *mut bindings::notifier_block,
     event: kernel::ffi::c_ulong,
     info: *mut kernel::ffi::c_void,
 ) -> kernel::ffi::c_int {
-    if event == bindings::netdev_cmd_NETDEV_UNREGISTER as kernel::ffi::c_ulong {
-        // SAFETY: The kernel passes the device, valid during the call.
-        let (net, ifindex) = unsafe {
-            let dev = (*info.cast::<bindings::netdev_notifier_info>()).dev;
-            (
-                Net::from_ptr(bindings::glb_dev_net(dev)),
-                bindings::glb_dev_ifindex(dev),
-            )
-        };
-        // SAFETY: The watch stands, and the state's registration outlives it.
-        let registered = unsafe { Registered::<I::State>::new() };
+    let change = match event as u32 {
+        bindings::netdev_cmd_NETDEV_UNREGISTER => Change::Gone,
+        bindings::netdev_cmd_NETDEV_REGISTER
+        | bindings::netdev_cmd_NETDEV_CHANGENAME
+        | bindings::netdev_cmd_NETDEV_CHANGEUPPER => Change::Other,
+        _ => return 0,
+    };
+    // SAFETY: The kernel passes the device, valid during the call.
+    let (net, ifindex) = unsafe {
+        let dev = (*info.cast::<bindings::netdev_notifier_info>()).dev;
+        (
+            Net::from_ptr(bindings::glb_dev_net(dev)),
+            bindings::glb_dev_ifindex(dev),
+        )
+    };
+    // SAFETY: The watch stands, and the state's registration outlives it.
+    let registered = unsafe { Registered::<W::State>::new() };
+    if let Some(state) = net.state_if_ready(registered) {
         let rtnl = Rtnl {
             owned: false,
             _not_send: NotThreadSafe,
         };
-        I::device_gone(net.state(registered), net, &rtnl, ifindex);
+        W::changed(state, net, &rtnl, change, ifindex);
     }
     0
 }

@@ -7,7 +7,54 @@
 use crate::bindings;
 use crate::net::Net;
 use crate::skb::Skb;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, Ordering};
 use glb_core::ip::Family;
+use kernel::prelude::*;
+
+/// The routes that each CPU found last. They take memory, so only namespaces that pass packets on have them.
+pub struct Routes {
+    /// INVARIANT: null, or a table that is this object's; once it is there, it stays.
+    percpu: AtomicPtr<bindings::glb_routes>,
+}
+
+impl Routes {
+    /// No table yet.
+    pub const fn new() -> Self {
+        Self {
+            percpu: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
+
+    /// Sees to it that there is a table. May sleep.
+    pub fn prepare(&self) -> Result {
+        if !self.percpu.load(Ordering::Acquire).is_null() {
+            return Ok(());
+        }
+        // SAFETY: Process context.
+        let new = NonNull::new(unsafe { bindings::glb_routes_alloc() }).ok_or(ENOMEM)?;
+        let null = core::ptr::null_mut();
+        let (release, acquire) = (Ordering::AcqRel, Ordering::Acquire);
+        let put = self
+            .percpu
+            .compare_exchange(null, new.as_ptr(), release, acquire);
+        if put.is_err() {
+            // SAFETY: Somebody else was faster; nobody has seen this one.
+            unsafe { bindings::glb_routes_free(new.as_ptr()) };
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Routes {
+    fn drop(&mut self) {
+        let percpu = *self.percpu.get_mut();
+        if !percpu.is_null() {
+            // SAFETY: By the invariant the table is ours, and nobody borrows from `self`.
+            unsafe { bindings::glb_routes_free(percpu) };
+        }
+    }
+}
 
 /// Why a packet could not be sent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,24 +76,19 @@ pub struct Routed<'a> {
 #[inline]
 pub fn route<'a>(
     net: &Net,
+    routes: &Routes,
     skb: Skb<'a>,
     family: Family,
 ) -> Result<Routed<'a>, (Skb<'a>, Unroutable)> {
-    // SAFETY: In a netfilter hook, with RCU held; the buffer has a route of its own and an IP header in
-    // its linear part, as the functions want. No socket is named.
-    let error = unsafe {
-        match family {
-            Family::V4 => bindings::ip_route_me_harder(
-                net.as_ptr(),
-                core::ptr::null_mut(),
-                skb.as_ptr(),
-                RTN_UNSPEC,
-            ),
-            Family::V6 => {
-                bindings::ip6_route_me_harder(net.as_ptr(), core::ptr::null_mut(), skb.as_ptr())
-            }
-        }
-    };
+    let percpu = routes.percpu.load(Ordering::Acquire);
+    if percpu.is_null() {
+        // Whoever lets packets in prepares it before.
+        return Err((skb, Unroutable::NoRoute));
+    }
+    let is_v6 = family == Family::V6;
+    // SAFETY: In a netfilter hook, with RCU held and bottom halves off; the table is there as long as `routes`. The
+    // buffer has a route of its own and an IP header in its linear part.
+    let error = unsafe { bindings::glb_routes_find(net.as_ptr(), percpu, skb.as_ptr(), is_v6) };
     if error != 0 {
         return Err((skb, Unroutable::NoRoute));
     }
@@ -56,9 +98,6 @@ pub fn route<'a>(
     }
     Ok(Routed { skb, family })
 }
-
-/// `RTN_UNSPEC` of `include/uapi/linux/rtnetlink.h`: find the type of the source address out.
-const RTN_UNSPEC: u32 = 0;
 
 impl Routed<'_> {
     /// Sends the packet through the OUTPUT hook to the device. The packet is gone afterwards; the hook

@@ -9,40 +9,13 @@
 //! A listener is used under RCU without a reference, as the kernel itself does.
 
 use crate::bindings;
+use crate::decap::Device;
 use crate::net::Net;
 use crate::skb::Skb;
 use core::ptr::NonNull;
-use glb_core::ip::{Addrs, Family};
+use glb_core::ip::Addrs;
 use glb_core::redirect::Flow;
 use kernel::ffi::c_int;
-use kernel::prelude::*;
-
-/// The device on which the inner packet will arrive, which decides what bound sockets can see it.
-#[derive(Clone, Copy)]
-pub struct Device {
-    dif: c_int,
-    sdif: c_int,
-}
-
-impl Device {
-    /// The device that takes the payload of the tunnel: the fallback device of the kernel module for
-    /// that pair of families. `None` if it does not exist, in which case the kernel would not decapsulate
-    /// the packet.
-    #[inline]
-    pub fn of_tunnel(net: &Net, outer: Family, inner: Family) -> Option<Self> {
-        let name = match (outer, inner) {
-            (Family::V4, Family::V4) => c"tunl0",
-            (Family::V4, Family::V6) => c"sit0",
-            (Family::V6, _) => c"ip6tnl0",
-        };
-        let (mut dif, mut sdif) = (0, 0);
-        // SAFETY: RCU is held by the hook, the name is a C string, and both results are writable.
-        let found = unsafe {
-            bindings::glb_decap_device(net.as_ptr(), name.as_char_ptr(), &mut dif, &mut sdif)
-        };
-        found.then_some(Self { dif, sdif })
-    }
-}
 
 /// A socket that was found, with a reference.
 struct Established(NonNull<bindings::sock>);

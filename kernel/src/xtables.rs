@@ -19,6 +19,9 @@ pub trait Target: 'static {
     /// What the module keeps in a namespace.
     type State: NetState;
 
+    /// A rule comes; an error refuses it. Process context, may sleep.
+    fn prepare(state: &Self::State) -> Result;
+
     /// Handles a packet of a rule that has `options`, or none (revision 0).
     fn handle<'a>(
         state: &Self::State,
@@ -100,7 +103,11 @@ fn target<T: Target>(
         } else {
             handle::<T, true>
         }),
-        checkentry: if revision == 0 { None } else { Some(check) },
+        checkentry: Some(if revision == 0 {
+            check::<T, false>
+        } else {
+            check::<T, true>
+        }),
         me: module.as_ptr(),
         targetsize: size,
         usersize: size,
@@ -113,10 +120,19 @@ fn target<T: Target>(
     }
 }
 
-unsafe extern "C" fn check(par: *const bindings::xt_tgchk_param) -> kernel::ffi::c_int {
-    // SAFETY: x_tables passes the rule's data, `targetsize` bytes, aligned for any type.
-    let options = unsafe { &*(*par).targinfo.cast::<Options>() };
-    match options.check() {
+unsafe extern "C" fn check<T: Target, const HAS_OPTIONS: bool>(
+    par: *const bindings::xt_tgchk_param,
+) -> kernel::ffi::c_int {
+    let checked = if HAS_OPTIONS {
+        // SAFETY: x_tables passes the rule's data, `targetsize` bytes, aligned for any type.
+        unsafe { &*(*par).targinfo.cast::<Options>() }.check()
+    } else {
+        Ok(())
+    };
+    // SAFETY: x_tables passes a live namespace. It holds the module, which unregisters its targets before its state.
+    let (net, registered) =
+        unsafe { (Net::from_ptr((*par).net), Registered::<T::State>::new()) };
+    match checked.and_then(|()| T::prepare(net.state(registered))) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
@@ -151,7 +167,7 @@ unsafe extern "C" fn handle<T: Target, const HAS_OPTIONS: bool>(
     // SAFETY: A rule holds the module, and the module unregisters its targets before its state.
     let registered = unsafe { Registered::<T::State>::new() };
     let hook = Hook { net, family, rcu };
-    match T::handle(net.state(registered), &hook, skb, options) {
+    match T::handle(net.state_in_hook(registered, rcu), &hook, skb, options) {
         Outcome::Accept(_) => bindings::XT_CONTINUE,
         Outcome::Drop(_) => bindings::NF_DROP,
         Outcome::Stolen => bindings::NF_STOLEN,

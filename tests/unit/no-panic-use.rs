@@ -15,7 +15,7 @@ use glb_core::gue::Hop;
 use glb_core::hash::{packet_hash, FlowKey, HashFields};
 use glb_core::ip::{Addrs, Family, Fragment};
 use glb_core::limit::RateLimit;
-use glb_core::redirect::{self, AllowedHops, Inspected, Next, Packet};
+use glb_core::redirect::{self, AllowedHops, Inspected, Next, Packet, Question};
 use glb_core::siphash::SipKey;
 use glb_core::view::View;
 
@@ -53,9 +53,26 @@ pub fn uses_redirect(bytes: &[u8], len: usize, outer: Family) -> Option<Inspecte
 }
 
 #[no_mangle]
-pub fn uses_hops(packet: &Inspected, allowed: &mut AllowedHops, addr: Addr, bits: u8) -> Next {
+pub fn uses_hops(
+    packet: &Packet<'_>,
+    inspected: &Inspected,
+    allowed: &mut AllowedHops,
+    addr: Addr,
+    bits: u8,
+) -> Next {
     let _ = allowed.push(addr, bits);
-    redirect::next_hop(packet, allowed.prefixes())
+    redirect::next_hop(packet, inspected, allowed.prefixes())
+}
+
+#[no_mangle]
+pub fn uses_question(view: View<'_>, inspected: &Inspected) -> u16 {
+    if inspected.inner_addrs(view).is_err() {
+        return 0;
+    }
+    match inspected.question {
+        Question::Connection { flow, .. } => flow.read(view).map_or(0, |flow| flow.vip_port),
+        Question::LaterFragment(fragment) => fragment.offset,
+    }
 }
 
 #[no_mangle]
@@ -70,12 +87,12 @@ pub fn uses_director(bytes: &[u8], len: usize, family: Family) -> usize {
 
 #[no_mangle]
 pub fn uses_tunnel_v4(tunnel: &Tunnel<[u8; 4]>, out: &mut [u8], hops: &[[u8; 4]]) -> bool {
-    tunnel.write(out, hops).is_some()
+    tunnel.write(out, hops.iter().copied()).is_some()
 }
 
 #[no_mangle]
 pub fn uses_tunnel_v6(tunnel: &Tunnel<[u8; 16]>, out: &mut [u8], hops: &[[u8; 16]]) -> bool {
-    tunnel.write(out, hops).is_some()
+    tunnel.write(out, hops.iter().copied()).is_some()
 }
 
 #[no_mangle]

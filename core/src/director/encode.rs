@@ -84,12 +84,7 @@ impl Tunnel<[u8; 4]> {
         let [_, _, _, _, _, _, _, _, _, _, hi, lo, ..] = ip;
         (*hi, *lo) = (check_hi, check_lo);
         let udp_len = total.wrapping_sub(IPV4_LEN);
-        let list = self.write_udp_gue(
-            out.get_mut(IPV4_LEN..)?,
-            udp_len,
-            gue::TYPE_IPV4_HOPS,
-            4,
-        )?;
+        let list = self.write_udp_gue(out.get_mut(IPV4_LEN..)?, udp_len, gue::TYPE_IPV4_HOPS, 4)?;
         write_hops(list, hops)
     }
 }
@@ -106,12 +101,8 @@ impl Tunnel<[u8; 16]> {
         *out.first_chunk_mut::<8>()? = [0x60, 0, 0, 0, len_hi, len_lo, proto::UDP, TTL];
         *out.get_mut(8..)?.first_chunk_mut()? = self.src;
         *out.get_mut(24..)?.first_chunk_mut()? = self.dst;
-        let list = self.write_udp_gue(
-            out.get_mut(IPV6_LEN..)?,
-            payload,
-            gue::TYPE_IPV6_HOPS,
-            16,
-        )?;
+        let list =
+            self.write_udp_gue(out.get_mut(IPV6_LEN..)?, payload, gue::TYPE_IPV6_HOPS, 16)?;
         write_hops(list, hops)
     }
 }

@@ -2,8 +2,8 @@
 
 //! Which proxy, if any, gets the packet next.
 
-use super::{Inspected, Verdict};
-use crate::gue::Hop;
+use super::{Inspected, Packet, Verdict};
+use crate::gue::{self, Hop};
 use crate::ip::Addrs;
 
 /// A prefix of addresses that hops are allowed from (`--allow-hops`).
@@ -55,11 +55,22 @@ pub enum Next {
 /// Chooses the next hop of a packet. `allowed` are the prefixes that hops must come from; `None` allows
 /// any, as the deployed module does.
 #[inline]
-pub fn next_hop<'a>(packet: &Inspected, allowed: Option<impl Iterator<Item = Prefix<'a>>>) -> Next {
-    let Some(hop) = packet.gue.hop else {
+pub fn next_hop<'a>(
+    packet: &Packet<'_>,
+    inspected: &Inspected,
+    allowed: Option<impl Iterator<Item = Prefix<'a>>>,
+) -> Next {
+    let Some(at) = inspected.gue.hop_offset else {
         return Next::Stay(Verdict::AcceptedLastResort);
     };
-    let to_self = match (packet.outer, hop) {
+    // Both were there when the packet was inspected.
+    let (Ok(hop), Ok(outer)) = (
+        gue::hop(packet.view, at, packet.outer),
+        Addrs::read(packet.view, 0, packet.outer),
+    ) else {
+        return Next::Stay(Verdict::DroppedTruncated);
+    };
+    let to_self = match (outer, hop) {
         (Addrs::V4 { dst, .. }, Hop::V4(hop)) => dst == hop,
         (Addrs::V6 { dst, .. }, Hop::V6(hop)) => dst == hop,
         _ => false,

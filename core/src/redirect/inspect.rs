@@ -38,35 +38,61 @@ pub struct Flow {
     pub vip_port: u16,
 }
 
+/// Where a packet names a TCP connection: offsets from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowAt {
+    /// The IP header with the addresses.
+    pub ip: usize,
+    /// The TCP header with the ports.
+    pub tcp: usize,
+    /// Family of that IP header.
+    pub family: Family,
+    /// Whether the proxy is the sender, as of a packet inside an ICMP error.
+    pub from_proxy: bool,
+}
+
+impl FlowAt {
+    /// The connection.
+    #[inline]
+    pub fn read(&self, view: View<'_>) -> Result<Flow, Short> {
+        let addrs = Addrs::read(view, self.ip, self.family)?;
+        let source = view.be16(self.tcp)?;
+        let destination = view.be16(self.tcp.wrapping_add(2))?;
+        Ok(if self.from_proxy {
+            Flow {
+                addrs: addrs.reversed(),
+                client_port: destination,
+                vip_port: source,
+            }
+        } else {
+            Flow {
+                addrs,
+                client_port: source,
+                vip_port: destination,
+            }
+        })
+    }
+}
+
 /// What is left to ask about a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// Nothing: it stays here, for this reason.
-    Accept(Verdict),
     /// Whether the connection is here.
     Connection {
         /// The connection.
-        flow: Flow,
-        /// Set where the packet could be the answer to a SYN cookie: offsets of the inner IP header and
-        /// of the TCP header from the start of the packet.
-        cookie: Option<(usize, usize)>,
+        flow: FlowAt,
+        /// Whether the packet could be the answer to a SYN cookie.
+        may_be_cookie: bool,
         /// Set in the first fragment of a datagram: later fragments follow it.
         fragment: Option<Fragment>,
     },
-    /// Whether the first fragment of this datagram was passed on.
-    LaterFragment {
-        /// Client and VIP.
-        addrs: Addrs,
-        /// The datagram.
-        fragment: Fragment,
-    },
+    /// Whether the first fragment of this datagram was passed on. Its addresses are those of the inner packet.
+    LaterFragment(Fragment),
 }
 
-/// A packet that was understood.
+/// A packet about which something is left to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inspected {
-    /// Addresses of the outer packet.
-    pub outer: Addrs,
     /// Offset of the outer UDP header.
     pub udp_offset: usize,
     /// The tunnel header.
@@ -75,13 +101,21 @@ pub struct Inspected {
     pub question: Question,
 }
 
+impl Inspected {
+    /// Addresses of the inner packet.
+    #[inline]
+    pub fn inner_addrs(&self, view: View<'_>) -> Result<Addrs, Short> {
+        Addrs::read(view, self.gue.inner_offset, self.gue.inner)
+    }
+}
+
 /// Why an inspection ended without a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// Make the first `usize` bytes linear and inspect again.
     NeedLinear(usize),
-    /// Not understood, for this reason.
-    Drop(Verdict),
+    /// Nothing is left to ask: the bytes alone decide.
+    Decided(Verdict),
 }
 
 impl From<Short> for Stop {
@@ -89,7 +123,7 @@ impl From<Short> for Stop {
     fn from(short: Short) -> Self {
         match short {
             Short::NeedLinear(len) => Self::NeedLinear(len),
-            Short::Truncated => Self::Drop(Verdict::DroppedTruncated),
+            Short::Truncated => Self::Decided(Verdict::DroppedTruncated),
         }
     }
 }
@@ -99,8 +133,8 @@ impl From<GueError> for Stop {
     fn from(error: GueError) -> Self {
         match error {
             GueError::Short(short) => short.into(),
-            GueError::Malformed => Self::Drop(Verdict::DroppedGue),
-            GueError::Protocol => Self::Drop(Verdict::DroppedInner),
+            GueError::Malformed => Self::Decided(Verdict::DroppedGue),
+            GueError::Protocol => Self::Decided(Verdict::DroppedInner),
         }
     }
 }
@@ -109,12 +143,12 @@ impl From<GueError> for Stop {
 fn ip_error(error: IpError, malformed: Verdict) -> Stop {
     match error {
         IpError::Short(short) => short.into(),
-        IpError::Malformed => Stop::Drop(malformed),
+        IpError::Malformed => Stop::Decided(malformed),
     }
 }
 
 /// Reads a packet from its outer IP header to its inner transport header.
-#[inline]
+#[inline(always)]
 pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
     let view = packet.view;
     let outer =
@@ -128,7 +162,6 @@ pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
     let inner = ip::parse(view, gue.inner_offset, gue.inner)
         .map_err(|error| ip_error(error, Verdict::DroppedInner))?;
     Ok(Inspected {
-        outer: outer.addrs,
         udp_offset: outer.transport,
         gue,
         question: question(view.limit(inner.end), &gue, &inner)?,
@@ -157,7 +190,7 @@ pub fn is_for_port(packet: &Packet<'_>, port: u16) -> Result<bool, Stop> {
 #[inline]
 fn udp_payload<'a>(view: View<'a>, outer: &Ip) -> Result<View<'a>, Stop> {
     if outer.protocol != proto::UDP || outer.fragment.is_some() {
-        return Err(Stop::Drop(Verdict::DroppedOuter));
+        return Err(Stop::Decided(Verdict::DroppedOuter));
     }
     let udp_len = usize::from(view.be16(outer.transport.wrapping_add(4))?);
     let available = view.len().saturating_sub(outer.transport);
@@ -166,55 +199,59 @@ fn udp_payload<'a>(view: View<'a>, outer: &Ip) -> Result<View<'a>, Stop> {
         return Ok(view);
     }
     if udp_len < gue::UDP_LEN || udp_len > available {
-        return Err(Stop::Drop(Verdict::DroppedOuter));
+        return Err(Stop::Decided(Verdict::DroppedOuter));
     }
     Ok(view.limit(outer.transport.wrapping_add(udp_len)))
 }
 
-#[inline]
+#[inline(always)]
 fn question(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
     match (inner.protocol, gue.inner) {
         (proto::TCP, _) => tcp(view, gue, inner),
-        (proto::UDP, _) => Ok(Question::Accept(Verdict::AcceptedUdp)),
-        (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => icmp(view, gue.inner, inner),
-        _ => Err(Stop::Drop(Verdict::DroppedInnerProtocol)),
+        (proto::UDP, _) => Err(Stop::Decided(Verdict::AcceptedUdp)),
+        (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => {
+            icmp(view, gue.inner, inner.transport, inner.fragment)
+        }
+        _ => Err(Stop::Decided(Verdict::DroppedInnerProtocol)),
     }
 }
 
-#[inline]
+#[inline(always)]
 fn tcp(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
     if let Some(fragment @ Fragment { offset: 1.., .. }) = inner.fragment {
-        return Ok(Question::LaterFragment {
-            addrs: inner.addrs,
-            fragment,
-        });
+        return Ok(Question::LaterFragment(fragment));
     }
-    let &[s0, s1, d0, d1, _, _, _, _, _, _, _, _, _, flags] =
-        view.array::<TCP_LOOKED_AT>(inner.transport)?;
+    let &[.., flags] = view.array::<TCP_LOOKED_AT>(inner.transport)?;
     if flags & TCP_FLAG_SYN != 0 {
-        return Ok(Question::Accept(Verdict::AcceptedSyn));
+        return Err(Stop::Decided(Verdict::AcceptedSyn));
     }
-    // The kernel answers a cookie with a connection under the same condition (cookie_v4_check).
-    let may_be_cookie = flags & (TCP_FLAG_ACK | TCP_FLAG_RST) == TCP_FLAG_ACK;
     Ok(Question::Connection {
-        flow: Flow {
-            addrs: inner.addrs,
-            client_port: u16::from_be_bytes([s0, s1]),
-            vip_port: u16::from_be_bytes([d0, d1]),
+        flow: FlowAt {
+            ip: gue.inner_offset,
+            tcp: inner.transport,
+            family: gue.inner,
+            from_proxy: false,
         },
-        cookie: may_be_cookie.then_some((gue.inner_offset, inner.transport)),
+        // The kernel answers a cookie with a connection under the same condition (cookie_v4_check).
+        may_be_cookie: flags & (TCP_FLAG_ACK | TCP_FLAG_RST) == TCP_FLAG_ACK,
         fragment: inner.fragment,
     })
 }
 
 /// An ICMP error about a packet that this fleet sent goes where the connection is; all other ICMP stays.
 /// The proxy was the sender of the embedded packet, so its tuple is reversed.
-fn icmp(view: View<'_>, family: Family, inner: &Ip) -> Result<Question, Stop> {
-    const STAYS: Result<Question, Stop> = Ok(Question::Accept(Verdict::AcceptedIcmp));
-    if matches!(inner.fragment, Some(Fragment { offset: 1.., .. })) {
+#[inline(never)]
+fn icmp(
+    view: View<'_>,
+    family: Family,
+    at: usize,
+    fragment: Option<Fragment>,
+) -> Result<Question, Stop> {
+    const STAYS: Result<Question, Stop> = Err(Stop::Decided(Verdict::AcceptedIcmp));
+    if matches!(fragment, Some(Fragment { offset: 1.., .. })) {
         return STAYS;
     }
-    let &[icmp_type, code] = view.array(inner.transport)?;
+    let &[icmp_type, code] = view.array(at)?;
     let about_size = match family {
         Family::V4 => icmp_type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED,
         Family::V6 => icmp_type == ICMPV6_PKT_TOOBIG,
@@ -223,20 +260,25 @@ fn icmp(view: View<'_>, family: Family, inner: &Ip) -> Result<Question, Stop> {
         return STAYS;
     }
     // The embedded packet is cut short, so only its headers are asked for, never its length.
-    let embedded = ip::parse(view, inner.transport.wrapping_add(ICMP_LEN), family)
-        .map_err(|error| ip_error(error, Verdict::DroppedInner))?;
+    let at = at.wrapping_add(ICMP_LEN);
+    let embedded =
+        ip::parse(view, at, family).map_err(|error| ip_error(error, Verdict::DroppedInner))?;
     if embedded.protocol != proto::TCP
         || matches!(embedded.fragment, Some(Fragment { offset: 1.., .. }))
     {
         return STAYS;
     }
+    let flow = FlowAt {
+        ip: at,
+        tcp: embedded.transport,
+        family,
+        from_proxy: true,
+    };
+    // Whoever asks about the flow can read it.
+    flow.read(view)?;
     Ok(Question::Connection {
-        flow: Flow {
-            addrs: embedded.addrs.reversed(),
-            client_port: view.be16(embedded.transport.wrapping_add(2))?,
-            vip_port: view.be16(embedded.transport)?,
-        },
-        cookie: None,
+        flow,
+        may_be_cookie: false,
         fragment: None,
     })
 }

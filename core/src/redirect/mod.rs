@@ -21,7 +21,7 @@ mod verdict;
 
 pub use allowed::{AllowedHops, NotAllowed, MAX_ALLOWED};
 pub use hops::{next_hop, Next, Prefix};
-pub use inspect::{inspect, is_for_port, Flow, Inspected, Packet, Question, Stop};
+pub use inspect::{inspect, is_for_port, Flow, FlowAt, Inspected, Packet, Question, Stop};
 pub use rewrite::rewrite;
 pub use verdict::Verdict;
 

@@ -5,7 +5,6 @@
 use super::Inspected;
 use crate::checksum::{Delta, UdpChecksum};
 use crate::gue::Hop;
-use crate::ip::Addrs;
 
 /// Passes the packet whose first bytes are `head` on to `hop`: the old destination becomes the source,
 /// the hop the destination, and the index goes up by one. UDP ports, TTL and the inner packet stay.
@@ -19,9 +18,9 @@ pub fn rewrite(head: &mut [u8], packet: &Inspected, hop: Hop, udp: UdpChecksum) 
         .first_chunk()?;
     let next_index = index.wrapping_add(1);
 
-    let pseudo = match (packet.outer, hop) {
-        (Addrs::V4 { src, dst }, Hop::V4(hop)) => rewrite_v4(head, src, dst, hop)?,
-        (Addrs::V6 { src, dst }, Hop::V6(hop)) => rewrite_v6(head, src, dst, hop)?,
+    let pseudo = match (head.first()? >> 4, hop) {
+        (4, Hop::V4(hop)) => rewrite_v4(head, hop)?,
+        (6, Hop::V6(hop)) => rewrite_v6(head, hop)?,
         _ => return None,
     };
 
@@ -52,9 +51,10 @@ pub fn rewrite(head: &mut [u8], packet: &Inspected, hop: Hop, udp: UdpChecksum) 
     Some(())
 }
 
-fn rewrite_v4(head: &mut [u8], src: [u8; 4], dst: [u8; 4], hop: [u8; 4]) -> Option<Delta> {
+fn rewrite_v4(head: &mut [u8], hop: [u8; 4]) -> Option<Delta> {
     let header: &mut [u8; 20] = head.first_chunk_mut()?;
     let [_, _, _, _, _, _, _, _, _, _, check_hi, check_lo, s0, s1, s2, s3, d0, d1, d2, d3] = header;
+    let (src, dst) = ([*s0, *s1, *s2, *s3], [*d0, *d1, *d2, *d3]);
     let delta = Delta::NONE.replaced(&src, &dst).replaced(&dst, &hop);
     [*check_hi, *check_lo] = delta
         .apply(u16::from_be_bytes([*check_hi, *check_lo]))
@@ -64,9 +64,10 @@ fn rewrite_v4(head: &mut [u8], src: [u8; 4], dst: [u8; 4], hop: [u8; 4]) -> Opti
     Some(delta)
 }
 
-fn rewrite_v6(head: &mut [u8], src: [u8; 16], dst: [u8; 16], hop: [u8; 16]) -> Option<Delta> {
-    let addresses = head.get_mut(8..)?;
-    *addresses.first_chunk_mut()? = dst;
-    *addresses.get_mut(16..)?.first_chunk_mut()? = hop;
+fn rewrite_v6(head: &mut [u8], hop: [u8; 16]) -> Option<Delta> {
+    let (source, behind) = head.get_mut(8..)?.split_first_chunk_mut()?;
+    let destination = behind.first_chunk_mut()?;
+    let (src, dst): ([u8; 16], [u8; 16]) = (*source, *destination);
+    (*source, *destination) = (dst, hop);
     Some(Delta::NONE.replaced(&src, &dst).replaced(&dst, &hop))
 }

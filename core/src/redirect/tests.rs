@@ -27,8 +27,23 @@ fn look(bytes: &[u8], outer: Family) -> Result<Inspected, Stop> {
     })
 }
 
-fn any_hop(packet: &Inspected) -> Next {
-    next_hop(packet, None::<core::iter::Empty<Prefix<'_>>>)
+fn seen(bytes: &[u8]) -> Packet<'_> {
+    Packet {
+        view: View::whole(bytes),
+        outer: Family::V4,
+    }
+}
+
+fn any_hop(bytes: &[u8], inspected: &Inspected) -> Next {
+    next_hop(
+        &seen(bytes),
+        inspected,
+        None::<core::iter::Empty<Prefix<'_>>>,
+    )
+}
+
+fn decided<T>(verdict: Verdict) -> Result<T, Stop> {
+    Err(Stop::Decided(verdict))
 }
 
 #[test]
@@ -38,11 +53,17 @@ fn vector_of_the_deployed_module() {
     assert!(matches!(
         packet.question,
         Question::Connection {
-            cookie: Some((40, 60)),
+            flow: FlowAt {
+                ip: 40,
+                tcp: 60,
+                from_proxy: false,
+                ..
+            },
+            may_be_cookie: true,
             ..
         }
     ));
-    let Next::Forward(hop) = any_hop(&packet) else {
+    let Next::Forward(hop) = any_hop(&bytes, &packet) else {
         panic!("must be passed on")
     };
     assert_eq!(hop, Hop::V4([2, 3, 4, 5]));
@@ -50,7 +71,10 @@ fn vector_of_the_deployed_module() {
     assert_eq!(bytes, hex(ACK_OUT));
     // The list is used up now.
     let packet = look(&bytes, Family::V4).unwrap();
-    assert_eq!(any_hop(&packet), Next::Stay(Verdict::AcceptedLastResort));
+    assert_eq!(
+        any_hop(&bytes, &packet),
+        Next::Stay(Verdict::AcceptedLastResort)
+    );
 }
 
 #[test]
@@ -83,16 +107,13 @@ fn every_split_asks_for_more_and_ends_the_same() {
 fn syn_stays_and_truncation_is_dropped() {
     let mut bytes = hex(ACK_IN);
     bytes[73] = 0x02;
-    assert_eq!(
-        look(&bytes, Family::V4).unwrap().question,
-        Question::Accept(Verdict::AcceptedSyn)
-    );
+    assert_eq!(look(&bytes, Family::V4), decided(Verdict::AcceptedSyn));
     for len in 0..bytes.len() {
         let short = look(&bytes[..len], Family::V4);
         assert!(
             matches!(
                 short,
-                Err(Stop::Drop(
+                Err(Stop::Decided(
                     Verdict::DroppedTruncated | Verdict::DroppedOuter
                 ))
             ),
@@ -120,7 +141,7 @@ fn gue_that_is_not_ours_is_dropped() {
         bytes[offset] = value;
         assert_eq!(
             look(&bytes, Family::V4),
-            Err(Stop::Drop(Verdict::DroppedGue)),
+            Err(Stop::Decided(Verdict::DroppedGue)),
             "{offset} {value}"
         );
     }
@@ -128,17 +149,17 @@ fn gue_that_is_not_ours_is_dropped() {
     bytes[29] = 47;
     assert_eq!(
         look(&bytes, Family::V4),
-        Err(Stop::Drop(Verdict::DroppedInner))
+        Err(Stop::Decided(Verdict::DroppedInner))
     );
 }
 
 #[test]
 fn inner_protocols() {
     for (protocol, want) in [
-        (17, Ok(Question::Accept(Verdict::AcceptedUdp))),
-        (1, Ok(Question::Accept(Verdict::AcceptedIcmp))),
-        (58, Err(Stop::Drop(Verdict::DroppedInnerProtocol))),
-        (47, Err(Stop::Drop(Verdict::DroppedInnerProtocol))),
+        (17, decided(Verdict::AcceptedUdp)),
+        (1, decided(Verdict::AcceptedIcmp)),
+        (58, Err(Stop::Decided(Verdict::DroppedInnerProtocol))),
+        (47, Err(Stop::Decided(Verdict::DroppedInnerProtocol))),
     ] {
         let mut bytes = hex(ACK_IN);
         bytes[49] = protocol;
@@ -152,7 +173,8 @@ fn inner_protocols() {
 
 #[test]
 fn next_hop_rules() {
-    let mut packet = look(&hex(ACK_IN), Family::V4).unwrap();
+    let mut bytes = hex(ACK_IN);
+    let packet = look(&bytes, Family::V4).unwrap();
     let net = |a, b, bits, ipv6| {
         let mut address = [0; 16];
         address[..2].copy_from_slice(&[a, b]);
@@ -160,6 +182,7 @@ fn next_hop_rules() {
     };
     let allow = |list: &[([u8; 16], u8, bool)]| {
         next_hop(
+            &seen(&bytes),
             &packet,
             Some(list.iter().map(|(address, bits, ipv6)| Prefix {
                 address,
@@ -182,8 +205,11 @@ fn next_hop_rules() {
         forward
     );
 
-    packet.gue.hop = Some(Hop::V4([3, 4, 5, 6]));
-    assert_eq!(any_hop(&packet), Next::Stay(Verdict::ForwardedToSelf));
+    bytes[36..40].copy_from_slice(&[3, 4, 5, 6]);
+    assert_eq!(
+        any_hop(&bytes, &packet),
+        Next::Stay(Verdict::ForwardedToSelf)
+    );
 }
 
 #[test]

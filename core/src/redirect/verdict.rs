@@ -52,4 +52,23 @@ impl Verdict {
     /// The counters that the deployed module has, in its order behind [`Self::TOTAL`]: the first of
     /// [`Self::ALL`].
     pub const DEPLOYED: usize = 6;
+
+    /// Whether the packet ends here. These verdicts come last.
+    #[inline]
+    #[must_use]
+    pub const fn drops(self) -> bool {
+        self.index() >= Self::DroppedTruncated.index()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Verdict;
+
+    #[test]
+    fn what_drops_is_called_so() {
+        for verdict in Verdict::ALL {
+            assert_eq!(verdict.drops(), verdict.counter().starts_with("dropped_"));
+        }
+    }
 }

@@ -54,9 +54,10 @@ fn engine(world: &World, packet: &[u8], before: &mut Option<(Addrs, u32, bool)>)
         Family::V6 => 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]])),
     };
     let view = View::whole(&packet[..total]);
-    let inspected = match inspect(&Seen { view, outer }) {
+    let seen = Seen { view, outer };
+    let inspected = match inspect(&seen) {
         Ok(inspected) => inspected,
-        Err(Stop::Drop(verdict)) => return verdict.counter(),
+        Err(Stop::Decided(verdict)) => return verdict.counter(),
         Err(Stop::NeedLinear(_)) => panic!("all of it is linear"),
     };
     let nets: Vec<([u8; 16], u8, bool)> = world
@@ -76,17 +77,16 @@ fn engine(world: &World, packet: &[u8], before: &mut Option<(Addrs, u32, bool)>)
         bits: *bits,
         ipv6: *ipv6,
     });
-    let next = next_hop(&inspected, Some(prefixes));
+    let next = next_hop(&seen, &inspected, Some(prefixes));
+    let inner = inspected.inner_addrs(view).unwrap();
     match inspected.question {
-        Question::Accept(verdict) => return verdict.counter(),
-        Question::LaterFragment { addrs, fragment } if was != Some((addrs, fragment.id, true)) => {
+        Question::LaterFragment(fragment) if was != Some((inner, fragment.id, true)) => {
             return Verdict::AcceptedFragment.counter();
         }
         Question::Connection {
-            flow,
             fragment: Some(fragment),
             ..
-        } => *before = Some((flow.addrs, fragment.id, matches!(next, Next::Forward(_)))),
+        } => *before = Some((inner, fragment.id, matches!(next, Next::Forward(_)))),
         _ => {}
     }
     match next {

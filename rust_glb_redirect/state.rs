@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module keeps in a namespace.
+
+#![forbid(unsafe_code)]
+
+use crate::door::Door;
+use crate::stats::{All, Stats};
+use glb_core::fragments::{self, FragmentTable};
+use glb_core::ip::{Addrs, Fragment};
+use glb_kernel::decap::Devices;
+use glb_kernel::net::{Net, NetState};
+use glb_kernel::netdev::{Change, Rtnl, Watcher};
+use glb_kernel::route::Routes;
+use glb_kernel::{proc, random, time};
+use kernel::prelude::*;
+
+/// What the module keeps in a namespace.
+pub(crate) struct State {
+    stats: Stats,
+    /// Which first fragments were passed on.
+    fates: FragmentTable,
+    devices: Devices,
+    routes: Routes,
+    door: Door,
+}
+
+impl NetState for State {
+    type Files = proc::PerNetFile<All>;
+
+    fn new(net: &Net) -> Result<Self> {
+        Ok(Self {
+            stats: Stats::new()?,
+            fates: FragmentTable::new(&random::bytes()),
+            devices: Devices::new(net),
+            routes: Routes::new(),
+            door: Door::new()?,
+        })
+    }
+
+    fn show(net: &Net) -> Result<Self::Files> {
+        proc::PerNetFile::new(net)
+    }
+}
+
+impl Watcher for State {
+    type State = Self;
+
+    fn changed(state: &Self, net: &Net, _: &Rtnl, _: Change, _: i32) {
+        state.devices.refresh(net);
+    }
+}
+
+impl State {
+    /// The counters.
+    #[inline]
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The devices that take the payload of tunnels.
+    #[inline]
+    pub(crate) fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    /// The routes found last. Whoever lets packets in sees to it that there is room for them.
+    #[inline]
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// The door that is no rule.
+    #[inline]
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Remembers whether the first fragment of a datagram was passed on.
+    pub(crate) fn record_fragment(&self, addrs: &Addrs, fragment: Fragment, forwarded: bool) {
+        self.fates
+            .record(addrs, fragment, u32::from(forwarded), now());
+    }
+
+    /// Whether the first fragment of this datagram is known to have been passed on.
+    pub(crate) fn was_forwarded(&self, addrs: &Addrs, fragment: Fragment) -> bool {
+        self.fates.outcome(addrs, fragment, now()) == Some(u32::from(true))
+    }
+}
+
+/// The clock of the fragment table.
+fn now() -> u8 {
+    (time::milliseconds() / u64::from(fragments::TICK_MS)) as u8
+}
