@@ -7,9 +7,7 @@
 use crate::state::State;
 use glb_core::gue::Hop;
 use glb_core::redirect::{inspect, next_hop, rewrite};
-use glb_core::redirect::{
-    AllowedHops, Flow, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict,
-};
+use glb_core::redirect::{AllowedHops, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict};
 use glb_core::view::View;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::route::{route, Unroutable};
@@ -37,10 +35,15 @@ pub(crate) fn redirect<'a>(
     mut skb: Skb<'a>,
     allowed: Allowed<'_>,
 ) -> Outcome<'a> {
-    match understand(hook, &mut skb) {
-        Ok(inspected) => second_chance(state, hook, skb, &inspected, &allowed),
-        Err(verdict) => finish(state, skb, verdict),
-    }
+    let verdict = match understand(hook, &mut skb) {
+        Ok(inspected) if is_established_here(state, hook, &skb, &inspected) => {
+            record_fragment(state, hook, &skb, &inspected, false);
+            Verdict::AcceptedEstablished
+        }
+        Ok(inspected) => return second_chance(state, hook, skb, &inspected, &allowed),
+        Err(verdict) => verdict,
+    };
+    finish(state, skb, verdict)
 }
 
 /// Ends a packet's way here with `verdict`.
@@ -63,25 +66,62 @@ fn seen<'s>(hook: &Hook<'_>, skb: &'s Skb<'_>) -> Packet<'s> {
     }
 }
 
-/// Reads the headers, making them linear where the core asks for it. The verdict, where they alone decide.
+/// Reads the headers. The verdict, where they alone decide.
 #[inline]
 fn understand(hook: &Hook<'_>, skb: &mut Skb<'_>) -> Result<Inspected, Verdict> {
     if skb.is_udp_gso() {
         return Err(Verdict::DroppedUdpGso);
     }
+    match inspect(&seen(hook, skb)) {
+        Ok(inspected) => Ok(inspected),
+        Err(Stop::Decided(verdict)) => Err(verdict),
+        Err(Stop::NeedLinear(len)) => understand_pulled(hook, skb, len),
+    }
+}
+
+/// The same for a packet whose headers are not all in its linear part: they are made linear as the core asks for them, the
+/// first `len` bytes to begin with.
+#[cold]
+fn understand_pulled(
+    hook: &Hook<'_>,
+    skb: &mut Skb<'_>,
+    mut len: usize,
+) -> Result<Inspected, Verdict> {
     for _ in 0..MAX_PULLS {
+        skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;
         match inspect(&seen(hook, skb)) {
             Ok(inspected) => return Ok(inspected),
             Err(Stop::Decided(verdict)) => return Err(verdict),
-            Err(Stop::NeedLinear(len)) => {
-                skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;
-            }
+            Err(Stop::NeedLinear(more)) => len = more,
         }
     }
     Err(Verdict::DroppedInner)
 }
 
-/// Keeps the packet if what it belongs to is here, and passes it on if not.
+/// Whether the packet's connection has a socket here: the question about most packets.
+#[inline]
+fn is_established_here(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: &Skb<'_>,
+    inspected: &Inspected,
+) -> bool {
+    let Question::Connection { flow, .. } = &inspected.question else {
+        return false;
+    };
+    match (
+        state.devices().of_tunnel(hook.family, inspected.gue.inner),
+        flow.read(seen(hook, skb).view),
+    ) {
+        (Some(device), Ok(flow)) => is_established(hook.net, &flow, device),
+        _ => false,
+    }
+}
+
+/// Keeps the packet if it belongs here for another reason, and passes it on if not.
+///
+/// Apart from what comes before, which is the way of most packets and is shorter so.
+#[inline(never)]
 fn second_chance<'a>(
     state: &State,
     hook: &Hook<'_>,
@@ -89,16 +129,17 @@ fn second_chance<'a>(
     inspected: &Inspected,
     allowed: &Allowed<'_>,
 ) -> Outcome<'a> {
-    let kept = match inspected.question {
+    let kept = match &inspected.question {
         Question::Connection {
             flow,
             may_be_cookie,
             ..
-        } => connection_is_here(state, hook, &mut skb, inspected, &flow, may_be_cookie),
+        } => (*may_be_cookie && answers_cookie_here(state, hook, &mut skb, inspected, flow))
+            .then_some(Verdict::AcceptedSynCookie),
         Question::LaterFragment(fragment) => {
             let forwarded = inspected
                 .inner_addrs(seen(hook, &skb).view)
-                .is_ok_and(|addrs| state.was_forwarded(&addrs, fragment));
+                .is_ok_and(|addrs| state.was_forwarded(&addrs, *fragment));
             (!forwarded).then_some(Verdict::AcceptedFragment)
         }
     };
@@ -106,40 +147,46 @@ fn second_chance<'a>(
         Some(verdict) => Next::Stay(verdict),
         None => next_allowed(&seen(hook, &skb), inspected, allowed),
     };
-    if let Question::Connection {
-        fragment: Some(fragment),
-        ..
-    } = inspected.question
-    {
-        if let Ok(addrs) = inspected.inner_addrs(seen(hook, &skb).view) {
-            state.record_fragment(&addrs, fragment, matches!(next, Next::Forward(_)));
-        }
-    }
+    let forwarded = matches!(next, Next::Forward(_));
+    record_fragment(state, hook, &skb, inspected, forwarded);
     match next {
         Next::Stay(verdict) => finish(state, skb, verdict),
         Next::Forward(hop) => forward(state, hook, skb, inspected, hop),
     }
 }
 
-/// Asks whether the connection is here; the verdict says why.
+/// Whether the packet ends a handshake that was answered with a SYN cookie here.
 #[inline]
-fn connection_is_here(
+fn answers_cookie_here(
     state: &State,
     hook: &Hook<'_>,
     skb: &mut Skb<'_>,
     inspected: &Inspected,
-    at: &FlowAt,
-    may_be_cookie: bool,
-) -> Option<Verdict> {
-    let device = state
-        .devices()
-        .of_tunnel(hook.family, inspected.gue.inner)?;
-    let flow: Flow = at.read(seen(hook, skb).view).ok()?;
-    if is_established(hook.net, &flow, device) {
-        return Some(Verdict::AcceptedEstablished);
+    flow: &FlowAt,
+) -> bool {
+    let device = state.devices().of_tunnel(hook.family, inspected.gue.inner);
+    device.is_some_and(|device| answers_cookie(hook.net, skb, flow, device))
+}
+
+/// Remembers whether a packet that is the first fragment of a datagram was passed on, for the later ones.
+#[inline]
+fn record_fragment(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: &Skb<'_>,
+    inspected: &Inspected,
+    forwarded: bool,
+) {
+    let Question::Connection {
+        fragment: Some(fragment),
+        ..
+    } = inspected.question
+    else {
+        return;
+    };
+    if let Ok(addrs) = inspected.inner_addrs(seen(hook, skb).view) {
+        state.record_fragment(&addrs, fragment, forwarded);
     }
-    (may_be_cookie && answers_cookie(hook.net, skb, &flow, device, (at.ip, at.tcp)))
-        .then_some(Verdict::AcceptedSynCookie)
 }
 
 #[inline]

@@ -20,6 +20,7 @@ pub enum Short {
 /// A packet, or the part of one that a length field of a header leaves.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
+    /// INVARIANT: not longer than `len`, so that a read need look at one length only.
     linear: &'a [u8],
     len: usize,
 }
@@ -28,7 +29,10 @@ impl<'a> View<'a> {
     /// The packet of `len` bytes whose first bytes are `linear`.
     #[inline]
     pub fn new(linear: &'a [u8], len: usize) -> Self {
-        Self { linear, len }
+        Self {
+            linear: linear.get(..len).unwrap_or(linear),
+            len,
+        }
     }
 
     /// A packet that is wholly at hand.
@@ -40,7 +44,7 @@ impl<'a> View<'a> {
     /// The bytes at hand, as far as they belong to the packet.
     #[inline]
     pub fn linear(&self) -> &'a [u8] {
-        self.linear.get(..self.len).unwrap_or(self.linear)
+        self.linear
     }
 
     /// Bytes of the packet, linear or not.
@@ -60,7 +64,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn limit(self, end: usize) -> Self {
         Self {
-            linear: self.linear,
+            linear: self.linear.get(..end).unwrap_or(self.linear),
             len: if end < self.len { end } else { self.len },
         }
     }
@@ -68,14 +72,23 @@ impl<'a> View<'a> {
     /// The `N` bytes at `offset`.
     #[inline]
     pub fn array<const N: usize>(&self, offset: usize) -> Result<&'a [u8; N], Short> {
-        let end = offset.wrapping_add(N);
-        if end <= self.len && end >= offset {
-            if let Some(bytes) = self.linear.get(offset..).and_then(<[u8]>::first_chunk) {
-                return Ok(bytes);
-            }
-            return Err(Short::NeedLinear(end));
+        let end = offset.checked_add(N);
+        match end
+            .and_then(|end| self.linear.get(offset..end))
+            .and_then(<[u8]>::first_chunk)
+        {
+            Some(bytes) => Ok(bytes),
+            None => Err(self.short(end)),
         }
-        Err(Short::Truncated)
+    }
+
+    /// Why the bytes up to `end` can not be read.
+    #[cold]
+    fn short(&self, end: Option<usize>) -> Short {
+        match end {
+            Some(end) if end <= self.len => Short::NeedLinear(end),
+            _ => Short::Truncated,
+        }
     }
 
     /// The byte at `offset`.

@@ -36,6 +36,12 @@ struct glb_key {
 	__be32 flow;
 };
 
+static bool glb_key_equal(const struct glb_key *a, const struct glb_key *b)
+{
+	return ipv6_addr_equal(&a->daddr, &b->daddr) && ipv6_addr_equal(&a->saddr, &b->saddr) &&
+	       a->mark == b->mark && a->l3mdev == b->l3mdev && a->flow == b->flow;
+}
+
 struct glb_route {
 	struct dst_entry *dst;
 	u32 cookie;
@@ -105,7 +111,7 @@ static bool glb_routes_take(struct glb_routes __percpu *routes, struct sk_buff *
 	local_lock_nested_bh(&routes->lock);
 	route = &this_cpu_ptr(routes)->of[is_v6][at];
 	dst = route->dst;
-	holds = dst && !memcmp(&route->key, key, sizeof(*key)) &&
+	holds = dst && glb_key_equal(&route->key, key) &&
 		!(READ_ONCE(dst->obsolete) && !dst->ops->check(dst, route->cookie));
 	if (holds)
 		dst_hold(dst);

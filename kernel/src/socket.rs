@@ -13,8 +13,9 @@ use crate::decap::Device;
 use crate::net::Net;
 use crate::skb::Skb;
 use core::ptr::NonNull;
-use glb_core::ip::Addrs;
-use glb_core::redirect::Flow;
+use glb_core::ip::Family;
+use glb_core::redirect::{Flow, FlowAt};
+use glb_core::view::View;
 use kernel::ffi::c_int;
 
 /// A socket that was found, with a reference.
@@ -30,26 +31,25 @@ impl Drop for Established {
 
 /// Whether an established, TIME_WAIT or request socket has this connection.
 #[inline]
-pub fn is_established(net: &Net, flow: &Flow, device: Device) -> bool {
-    let client_port = flow.client_port.to_be();
+pub fn is_established(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
     // SAFETY: RCU is held by the hook; addresses are passed by value or valid for the call.
     let socket = unsafe {
-        match &flow.addrs {
-            Addrs::V4 { src, dst } => bindings::__inet_lookup_established(
+        match flow {
+            Flow::V4(ends) => bindings::__inet_lookup_established(
                 net.as_ptr(),
-                u32::from_ne_bytes(*src),
-                client_port,
-                u32::from_ne_bytes(*dst),
-                flow.vip_port,
+                u32::from_ne_bytes(*ends.client),
+                ends.client_port.to_be(),
+                u32::from_ne_bytes(*ends.vip),
+                ends.vip_port,
                 device.dif,
                 device.sdif,
             ),
-            Addrs::V6 { src, dst } => bindings::__inet6_lookup_established(
+            Flow::V6(ends) => bindings::__inet6_lookup_established(
                 net.as_ptr(),
-                src.as_ptr().cast(),
-                client_port,
-                dst.as_ptr().cast(),
-                flow.vip_port,
+                ends.client.as_ptr().cast(),
+                ends.client_port.to_be(),
+                ends.vip.as_ptr().cast(),
+                ends.vip_port,
                 device.dif,
                 device.sdif,
             ),
@@ -58,48 +58,48 @@ pub fn is_established(net: &Net, flow: &Flow, device: Device) -> bool {
     NonNull::new(socket).map(Established).is_some()
 }
 
-/// Whether the packet answers a SYN cookie that this machine sent: a listener matches, cookies are being
-/// sent, and the acknowledged number is a valid one. `ip` and `tcp` are the offsets of the inner headers,
-/// linear up to the TCP flags.
-pub fn answers_cookie(
-    net: &Net,
-    skb: &mut Skb<'_>,
-    flow: &Flow,
-    device: Device,
-    (ip, tcp): (usize, usize),
-) -> bool {
-    let Some(&data_offset) = skb.linear().get(tcp.wrapping_add(12)) else {
+/// Whether the packet, which belongs to the connection at `at`, answers a SYN cookie that this machine sent: a listener
+/// matches, cookies are being sent, and the acknowledged number is a valid one. The inner headers are linear up to the
+/// TCP flags.
+pub fn answers_cookie(net: &Net, skb: &mut Skb<'_>, at: &FlowAt, device: Device) -> bool {
+    let Some(&data_offset) = skb.linear().get(at.tcp.wrapping_add(12)) else {
         return false;
     };
     // A program that chooses among listeners (SO_ATTACH_REUSEPORT_CBPF) starts behind the TCP header.
-    let payload = tcp.wrapping_add(usize::from(data_offset >> 4) << 2) as c_int;
-    let client_port = flow.client_port.to_be();
-    // SAFETY: RCU is held by the hook and keeps the listener. The buffer is valid; the look-up may run
-    // a program that reallocates its data, which is why the headers are taken from it only afterwards.
+    let payload = at.tcp.wrapping_add(usize::from(data_offset >> 4) << 2) as c_int;
+    let Ok(flow) = at.read(View::new(skb.linear(), skb.len())) else {
+        return false;
+    };
+    // SAFETY: RCU is held by the hook and keeps the listener. The buffer is valid; the look-up may run a program that
+    // reallocates its data, which is why it gets copies of the addresses, and the headers are taken from the buffer
+    // only afterwards.
     let listener = unsafe {
-        match &flow.addrs {
-            Addrs::V4 { src, dst } => bindings::__inet_lookup_listener(
+        match flow {
+            Flow::V4(ends) => bindings::__inet_lookup_listener(
                 net.as_ptr(),
                 skb.as_ptr(),
                 payload,
-                u32::from_ne_bytes(*src),
-                client_port,
-                u32::from_ne_bytes(*dst),
-                flow.vip_port,
+                u32::from_ne_bytes(*ends.client),
+                ends.client_port.to_be(),
+                u32::from_ne_bytes(*ends.vip),
+                ends.vip_port,
                 device.dif,
                 device.sdif,
             ),
-            Addrs::V6 { src, dst } => bindings::inet6_lookup_listener(
-                net.as_ptr(),
-                skb.as_ptr(),
-                payload,
-                src.as_ptr().cast(),
-                client_port,
-                dst.as_ptr().cast(),
-                flow.vip_port,
-                device.dif,
-                device.sdif,
-            ),
+            Flow::V6(ends) => {
+                let (client, vip) = (*ends.client, *ends.vip);
+                bindings::inet6_lookup_listener(
+                    net.as_ptr(),
+                    skb.as_ptr(),
+                    payload,
+                    client.as_ptr().cast(),
+                    ends.client_port.to_be(),
+                    vip.as_ptr().cast(),
+                    ends.vip_port,
+                    device.dif,
+                    device.sdif,
+                )
+            }
         }
     };
     // SAFETY: `listener`, if any, is a listening TCP socket, kept by RCU.
@@ -107,12 +107,12 @@ pub fn answers_cookie(
         return false;
     }
     let data = skb.linear();
-    let (Some(ip_header), Some(tcp_header)) = (data.get(ip..), data.get(tcp..)) else {
+    let (Some(ip_header), Some(tcp_header)) = (data.get(at.ip..), data.get(at.tcp..)) else {
         return false;
     };
-    let (ip_len, tcp_len) = match flow.addrs {
-        Addrs::V4 { .. } => (20, 12),
-        Addrs::V6 { .. } => (40, 12),
+    let (ip_len, tcp_len) = match at.family {
+        Family::V4 => (20, 12),
+        Family::V6 => (40, 12),
     };
     if ip_header.len() < ip_len || tcp_header.len() < tcp_len {
         return false;
@@ -121,11 +121,11 @@ pub fn answers_cookie(
     // header, which were just seen to be there. Alignment does not matter on the architectures that
     // the kernel runs the module on (`CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS`).
     let mss = unsafe {
-        match flow.addrs {
-            Addrs::V4 { .. } => {
+        match at.family {
+            Family::V4 => {
                 bindings::__cookie_v4_check(ip_header.as_ptr().cast(), tcp_header.as_ptr().cast())
             }
-            Addrs::V6 { .. } => {
+            Family::V6 => {
                 bindings::__cookie_v6_check(ip_header.as_ptr().cast(), tcp_header.as_ptr().cast())
             }
         }

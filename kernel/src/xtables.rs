@@ -130,8 +130,7 @@ unsafe extern "C" fn check<T: Target, const HAS_OPTIONS: bool>(
         Ok(())
     };
     // SAFETY: x_tables passes a live namespace. It holds the module, which unregisters its targets before its state.
-    let (net, registered) =
-        unsafe { (Net::from_ptr((*par).net), Registered::<T::State>::new()) };
+    let (net, registered) = unsafe { (Net::from_ptr((*par).net), Registered::<T::State>::new()) };
     match checked.and_then(|()| T::prepare(net.state(registered))) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),

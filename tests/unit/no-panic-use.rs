@@ -15,7 +15,7 @@ use glb_core::gue::Hop;
 use glb_core::hash::{packet_hash, FlowKey, HashFields};
 use glb_core::ip::{Addrs, Family, Fragment};
 use glb_core::limit::RateLimit;
-use glb_core::redirect::{self, AllowedHops, Inspected, Next, Packet, Question};
+use glb_core::redirect::{self, AllowedHops, Flow, Inspected, Next, Packet, Question};
 use glb_core::siphash::SipKey;
 use glb_core::view::View;
 
@@ -70,7 +70,11 @@ pub fn uses_question(view: View<'_>, inspected: &Inspected) -> u16 {
         return 0;
     }
     match inspected.question {
-        Question::Connection { flow, .. } => flow.read(view).map_or(0, |flow| flow.vip_port),
+        Question::Connection { flow, .. } => match flow.read(view) {
+            Ok(Flow::V4(ends)) => ends.vip_port,
+            Ok(Flow::V6(ends)) => ends.client_port,
+            Err(_) => 0,
+        },
         Question::LaterFragment(fragment) => fragment.offset,
     }
 }

@@ -2,7 +2,7 @@
 
 //! From the outer IP header to the question that only the kernel's socket tables can answer.
 
-use super::Verdict;
+use super::{common, Verdict};
 use crate::gue::{self, Gue, GueError};
 use crate::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
 use crate::view::{Short, View};
@@ -27,14 +27,25 @@ pub struct Packet<'a> {
     pub outer: Family,
 }
 
-/// A TCP connection, seen as the proxy receives it: the client is the source.
+/// A TCP connection as its packet names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flow {
-    /// Client and VIP.
-    pub addrs: Addrs,
-    /// Port of the client, host byte order.
+pub enum Flow<'p> {
+    /// Over IPv4.
+    V4(Ends<'p, 4>),
+    /// Over IPv6.
+    V6(Ends<'p, 16>),
+}
+
+/// Both ends of a connection: addresses of `N` bytes in network byte order, ports in the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends<'p, const N: usize> {
+    /// Address of the client.
+    pub client: &'p [u8; N],
+    /// The VIP.
+    pub vip: &'p [u8; N],
+    /// Port of the client.
     pub client_port: u16,
-    /// Port of the VIP, host byte order.
+    /// Port of the VIP.
     pub vip_port: u16,
 }
 
@@ -52,21 +63,33 @@ pub struct FlowAt {
 }
 
 impl FlowAt {
-    /// The connection.
+    /// The connection, read from its packet.
     #[inline]
-    pub fn read(&self, view: View<'_>) -> Result<Flow, Short> {
-        let addrs = Addrs::read(view, self.ip, self.family)?;
-        let source = view.be16(self.tcp)?;
-        let destination = view.be16(self.tcp.wrapping_add(2))?;
+    pub fn read<'p>(&self, view: View<'p>) -> Result<Flow<'p>, Short> {
+        Ok(match self.family {
+            Family::V4 => Flow::V4(self.ends(view, 12)?),
+            Family::V6 => Flow::V6(self.ends(view, 8)?),
+        })
+    }
+
+    /// The ends, where addresses stand at `at` of the IP header.
+    #[inline]
+    fn ends<'p, const N: usize>(&self, view: View<'p>, at: usize) -> Result<Ends<'p, N>, Short> {
+        let at = self.ip.wrapping_add(at);
+        let (src, dst) = (view.array(at)?, view.array(at.wrapping_add(N))?);
+        let &[s0, s1, d0, d1] = view.array(self.tcp)?;
+        let (source, destination) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
         Ok(if self.from_proxy {
-            Flow {
-                addrs: addrs.reversed(),
+            Ends {
+                client: dst,
+                vip: src,
                 client_port: destination,
                 vip_port: source,
             }
         } else {
-            Flow {
-                addrs,
+            Ends {
+                client: src,
+                vip: dst,
                 client_port: source,
                 vip_port: destination,
             }
@@ -150,15 +173,20 @@ fn ip_error(error: IpError, malformed: Verdict) -> Stop {
 /// Reads a packet from its outer IP header to its inner transport header.
 #[inline(always)]
 pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
-    let view = packet.view;
+    match common::inspect(packet) {
+        Some(known) => known,
+        None => step_by_step(packet.view, packet.outer),
+    }
+}
+
+/// The same, header after header. It says the same of every packet.
+#[inline(never)]
+pub fn step_by_step(view: View<'_>, family: Family) -> Result<Inspected, Stop> {
     let outer =
-        ip::parse(view, 0, packet.outer).map_err(|error| ip_error(error, Verdict::DroppedOuter))?;
+        ip::parse(view, 0, family).map_err(|error| ip_error(error, Verdict::DroppedOuter))?;
     let view = udp_payload(view.limit(outer.end), &outer)?;
-    let gue = gue::parse(
-        view,
-        outer.transport.wrapping_add(gue::UDP_LEN),
-        packet.outer,
-    )?;
+    let at = outer.transport.wrapping_add(gue::UDP_LEN);
+    let gue = gue::parse(view, at, family)?;
     let inner = ip::parse(view, gue.inner_offset, gue.inner)
         .map_err(|error| ip_error(error, Verdict::DroppedInner))?;
     Ok(Inspected {
@@ -222,19 +250,30 @@ fn tcp(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
         return Ok(Question::LaterFragment(fragment));
     }
     let &[.., flags] = view.array::<TCP_LOOKED_AT>(inner.transport)?;
+    decide_tcp(gue, inner.transport, flags, inner.fragment)
+}
+
+/// What the flags of a TCP header at `tcp` leave to ask.
+#[inline(always)]
+pub(super) fn decide_tcp(
+    gue: &Gue,
+    tcp: usize,
+    flags: u8,
+    fragment: Option<Fragment>,
+) -> Result<Question, Stop> {
     if flags & TCP_FLAG_SYN != 0 {
         return Err(Stop::Decided(Verdict::AcceptedSyn));
     }
     Ok(Question::Connection {
         flow: FlowAt {
             ip: gue.inner_offset,
-            tcp: inner.transport,
+            tcp,
             family: gue.inner,
             from_proxy: false,
         },
         // The kernel answers a cookie with a connection under the same condition (cookie_v4_check).
         may_be_cookie: flags & (TCP_FLAG_ACK | TCP_FLAG_RST) == TCP_FLAG_ACK,
-        fragment: inner.fragment,
+        fragment,
     })
 }
 

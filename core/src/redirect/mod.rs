@@ -13,6 +13,7 @@
 //! ```
 
 mod allowed;
+mod common;
 mod hops;
 mod inspect;
 pub mod netlink;
@@ -21,7 +22,9 @@ mod verdict;
 
 pub use allowed::{AllowedHops, NotAllowed, MAX_ALLOWED};
 pub use hops::{next_hop, Next, Prefix};
-pub use inspect::{inspect, is_for_port, Flow, FlowAt, Inspected, Packet, Question, Stop};
+pub use inspect::{
+    inspect, is_for_port, step_by_step, Ends, Flow, FlowAt, Inspected, Packet, Question, Stop,
+};
 pub use rewrite::rewrite;
 pub use verdict::Verdict;
 

@@ -7,6 +7,7 @@ use crate::checksum::UdpChecksum;
 use crate::gue::Hop;
 use crate::ip::Family;
 use crate::view::View;
+use std::vec;
 use std::vec::Vec;
 
 /// An unknown ACK arriving at 3.4.5.6 with the next hop 2.3.4.5 (spec/2, IP layer on).
@@ -44,6 +45,68 @@ fn any_hop(bytes: &[u8], inspected: &Inspected) -> Next {
 
 fn decided<T>(verdict: Verdict) -> Result<T, Stop> {
     Err(Stop::Decided(verdict))
+}
+
+/// Every byte of a packet of each pair of families takes every value, and every length: the short way and the long way say
+/// the same.
+#[test]
+fn both_ways_of_reading_agree() {
+    let v4 = hex(ACK_IN)[40..].to_vec();
+    let mut v6 =
+        hex("600000000014064000000000000000000000000000000001000000000000000000000000000000fe");
+    v6.extend(&v4[20..]);
+    let mut common = 0;
+    for outer in [Family::V4, Family::V6] {
+        for (protocol, inner) in [(4, &v4), (41, &v6)] {
+            for hops in [0, 1, 2, 7] {
+                let bytes = tunnelled(outer, protocol, inner, hops);
+                common += usize::from(look(&bytes, outer).is_ok());
+                for at in 0..bytes.len() {
+                    for value in 0..=255 {
+                        let mut changed = bytes.clone();
+                        changed[at] = value;
+                        agree(&changed, changed.len(), outer);
+                    }
+                    agree(&bytes[..at], at, outer);
+                    agree(&bytes[..at], bytes.len(), outer);
+                }
+                agree(&[bytes, vec![0; 9]].concat(), usize::MAX, outer);
+            }
+        }
+    }
+    assert_eq!(common, 16);
+}
+
+fn agree(bytes: &[u8], len: usize, outer: Family) {
+    let view = View::new(bytes, len.max(bytes.len()));
+    let packet = Packet { view, outer };
+    assert_eq!(inspect(&packet), step_by_step(view, outer), "{bytes:02x?}");
+}
+
+/// A tunnel packet without its addresses.
+fn tunnelled(outer: Family, protocol: u8, inner: &[u8], hops: u8) -> Vec<u8> {
+    let (header_len, hop_len, kind) = match outer {
+        Family::V4 => (20, 4, 0),
+        Family::V6 => (40, 16, 1),
+    };
+    let list = usize::from(hops) * hop_len;
+    let udp_len = (16 + list + inner.len()) as u16;
+    let mut bytes = vec![0; header_len];
+    if outer == Family::V4 {
+        bytes[0] = 0x45;
+        bytes[2..4].copy_from_slice(&(udp_len + 20).to_be_bytes());
+        bytes[9] = 17;
+    } else {
+        bytes[0] = 0x60;
+        bytes[4..6].copy_from_slice(&udp_len.to_be_bytes());
+        bytes[6] = 17;
+    }
+    bytes.extend([0x80, 0, 0x4c, 0x43]);
+    bytes.extend(udp_len.to_be_bytes());
+    bytes.extend([0, 0, 1 + (list / 4) as u8, protocol, 0, 0, 0, kind, 0, hops]);
+    bytes.extend(vec![9; list]);
+    bytes.extend(inner);
+    bytes
 }
 
 #[test]
