@@ -60,6 +60,8 @@ for f in 4 6; do
     frames "syn$f" "dst=${!vip}" flags=syn "flows=$BENCH_FLOWS" "outer=${!outer}"
     frames "unknown$f" "dst=${!vip}" flags=ack "flows=$BENCH_FLOWS" "outer=${!outer}"
     frames "established$f" "dst=${!vip}" flags=ack flows=1 "src=${!client}" sport=40000 "outer=${!outer}"
+    # No tunnel: the next hop's own traffic, for the routed rows.
+    frames "routed$f" "dst=$(cut -d , -f 3 <<<"${!outer}")" flags=ack "flows=$BENCH_FLOWS"
 done
 
 # --- set-ups -----------------------------------------------------------------------------------------
@@ -75,10 +77,23 @@ rules() {
 dropped() { on proxy "$1" -nvxL INPUT | awk '$3 == "DROP" { print $1 }'; }
 counter() { on proxy sed -n "s/^$1: //p" /proc/net/glb_redirect; }
 
-# row NAME FRAMES TOOL COUNTER [TARGET...]: COUNTER is the one of GLBREDIRECT that counts all of them, or `-`.
+# routed ROUND NAME FRAMES: no rule and no tunnel, but a router: what the way to the far end costs by itself.
+routed() {
+    on proxy sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    blast "$3" "$BENCH_FLOWS"
+    sink_takes eth0 ''
+    blast "$3" "$BENCH_PACKETS"
+    is "$2: packets at the next hop" "$BENCH_PACKETS 0" "$(sink_took)"
+    measured "$2" "$1" "$BENCH_PACKETS"
+    on proxy sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+}
+
+# row NAME FRAMES TOOL COUNTER [TARGET...]: COUNTER is the one of GLBREDIRECT that counts all of them, or `-`; TOOL
+# `routed` is none.
 one_run() { # ROUND ROW...
     local round=$1 name=$2 set=$3 tool=$4 counter=$5 before=0 expected=$BENCH_PACKETS
     shift 5
+    [ "$tool" != routed ] || { routed "$round" "$name" "$set"; return; }
     rules "$tool" "$@"
     blast "$set" "$BENCH_FLOWS"
     rules "$tool" "$@"
@@ -105,6 +120,7 @@ for f in 4 6; do
     row "input$f-trivial"       "syn$f"         $tool - MARK --set-mark 1
     row "input$f-syn"           "syn$f"         $tool accepted_syn_packets GLBREDIRECT
     row "input$f-established"   "established$f" $tool accepted_established_packets GLBREDIRECT
+    row "input$f-routed"        "routed$f"      routed -
     row "input$f-forwarded"     "unknown$f"     $tool forwarded_to_alternate_packets GLBREDIRECT
     row "input$f-forwarded-allow" "unknown$f"   $tool forwarded_to_alternate_packets GLBREDIRECT --allow-hops \
         "$([ "$f" = 4 ] && echo 172.17.0.0/16 || echo fd17::/64)"

@@ -35,15 +35,6 @@ step() {
     check "$what: no connection broke" is "" "$broken"
     [ -z "$broken" ] || net_told
 }
-reload_both() {
-    local name before
-    for name in $DIRECTORS; do
-        before=$(generation "$name")
-        reload_director "$name"
-        eventually 30 newer "$name" "$before" || return
-    done
-}
-newer() { [ "$(generation "$1")" -gt "$2" ]; }
 drained() { set_state proxy2 draining && eventually 40 has_no_connection proxy2; }
 filled() { set_state proxy2 inactive && set_state proxy2 filling && set_state proxy2 active; }
 passed_on() {
@@ -58,7 +49,7 @@ test_operations() {
     hold_long web6 "$NET_VIP6" --connections 30 --path /page --body "$lab_work/www/page" --pause 2000 --responses 4
     hold_long files "$NET_VIP4" --connections 30 --path /download --body "$lab_work/www/download" --responses 1
     for name in web4 web6 files; do check "$name are busy" becomes_busy $name 60; done
-    step "tables are reloaded" reload_both
+    step "tables are reloaded" reload_both 30
     step "proxy2 drains until it has no connection" drained
     check "packets came to another proxy first, which passed them on" passed_on 0
     step "proxy2 is taken out, fills and is active again" filled

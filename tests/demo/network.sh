@@ -89,15 +89,6 @@ broken_in() {
 
 # --- what is done -----------------------------------------------------------------------------------
 
-reload_both() {
-    local name before
-    for name in $DIRECTORS; do
-        before=$(generation "$name")
-        reload_director "$name"
-        eventually 40 newer "$name" "$before" || return
-    done
-}
-newer() { [ "$(generation "$1")" -gt "$2" ]; }
 drain() { set_state proxy2 draining && eventually 120 has_no_connection proxy2; }
 fill() { set_state proxy2 inactive && set_state proxy2 filling && sleep 10 && set_state proxy2 active; }
 at_most() { [ "$(connections_of "$1")" -le "$2" ]; }
@@ -146,7 +137,7 @@ sleep 10
 finish
 
 begin "tables reloaded" none
-must "the tables could not be reloaded" reload_both
+must "the tables could not be reloaded" reload_both 40
 sleep 5
 finish
 

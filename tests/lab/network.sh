@@ -284,6 +284,16 @@ marked() {
 }
 # generation HOST: how many loads there were.
 generation() { quietly_on "$1" glbctl --json status | jq .generation; }
+# reload_both SECONDS: each director loads its tables anew, one after the other.
+reload_both() {
+    local name before
+    for name in $DIRECTORS; do
+        before=$(generation "$name")
+        reload_director "$name"
+        eventually "$1" newer "$name" "$before" || return
+    done
+}
+newer() { [ "$(generation "$1")" -gt "$2" ]; }
 
 # stop_director HOST, start_director_again HOST: out of service in order, module's hook and all, and back.
 stop_director() {

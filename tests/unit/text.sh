@@ -5,21 +5,11 @@
 # Prints a line a check (tests/unit/as-checks.sh's form).
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+# shellcheck source=tests/xtables/checks.sh
+. tests/xtables/checks.sh
 
 # The files of that name, without what was built.
 files() { find . \( -path ./target -o -path ./build -o -path ./out -o -path ./.git \) -prune -o -name "$1" -type f -print | sort; }
-
-# check WHAT COMMAND...: a line of the result, and what it said if it did not like something.
-check() {
-    local what=$1 output
-    shift
-    if output=$("$@" 2>&1); then
-        printf 'ok - %s\n' "$what"
-    else
-        printf '%s\n' "$output" | sed 's/^/#   /'
-        printf 'not ok - %s\n' "$what"
-    fi
-}
 
 mapfile -t python < <(files '*.py')
 mapfile -t yaml < <(files '*.yaml')

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use crate::wire::{Attr, Attrs, Request};
+use glb_config::compiled::Compiled;
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::bind::{Bind, Proto};
@@ -217,6 +218,29 @@ impl Glb {
         Ok(Self {
             socket: Socket::open_loaded(&DIRECTOR)?,
         })
+    }
+
+    /// Puts tables that were built from a file in the place of those that are loaded; otherwise as [`Self::load`].
+    pub fn load_built(
+        &mut self,
+        tables: &[Compiled],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<u32, Error> {
+        let backends: Vec<Vec<Backend>> = tables.iter().map(Compiled::core_backends).collect();
+        let specs: Vec<TableSpec<'_>> = tables
+            .iter()
+            .zip(&backends)
+            .map(|(table, backends)| TableSpec {
+                name: table.name.as_deref().unwrap_or_default(),
+                hash_key: table.hash_key,
+                // No file has more; the director would refuse it.
+                hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
+                backends,
+                binds: &table.binds,
+                rows: &table.rows,
+            })
+            .collect();
+        self.load(&specs, progress)
     }
 
     /// Puts `tables` in the place of those that are loaded, at once. `progress` is told how many have been

@@ -7,8 +7,7 @@
 
 use super::{file, PublishError};
 use glb_config::compiled;
-use glb_core::backend::Backend;
-use glb_netlink::{Error, Glb, TableSpec};
+use glb_netlink::{Error, Glb};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -39,23 +38,9 @@ impl Kernel {
             let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
             PublishError::Load(issues.join("; "))
         })?;
-        let backends: Vec<Vec<Backend>> = file.tables.iter().map(|t| t.core_backends()).collect();
-        let specs: Vec<TableSpec<'_>> = file
-            .tables
-            .iter()
-            .zip(&backends)
-            .map(|(table, backends)| TableSpec {
-                name: table.name.as_deref().unwrap_or_default(),
-                hash_key: table.hash_key,
-                hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
-                backends,
-                binds: &table.binds,
-                rows: &table.rows,
-            })
-            .collect();
         let failed = |error: Error| PublishError::Load(format!("loading the tables: {error}"));
         let mut glb = Glb::open_loaded().map_err(failed)?;
-        glb.load(&specs, &mut |_| {}).map_err(failed)
+        glb.load_built(&file.tables, &mut |_| {}).map_err(failed)
     }
 }
 

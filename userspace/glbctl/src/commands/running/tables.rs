@@ -7,8 +7,7 @@ use crate::load;
 use crate::output::{print, Failure};
 use crate::progress::Progress;
 use glb_config::quoted;
-use glb_core::backend::Backend;
-use glb_netlink::{Glb, Refusal, TableInfo, TableSpec};
+use glb_netlink::{Refusal, TableInfo};
 use serde::Serialize;
 use std::path::Path;
 
@@ -23,25 +22,9 @@ pub(crate) fn load(file: &Path, json: bool) -> Result<(), Failure> {
     // First, so that nobody waits for rows only to hear that there is no director.
     let mut glb = director_or_load()?;
     let tables = load::tables(file, json)?.tables;
-    let backends: Vec<Vec<Backend>> = tables
-        .iter()
-        .map(glb_config::compiled::Compiled::core_backends)
-        .collect();
-    let specs: Vec<TableSpec<'_>> = tables
-        .iter()
-        .zip(&backends)
-        .map(|(table, backends)| TableSpec {
-            name: table.name.as_deref().unwrap_or_default(),
-            hash_key: table.hash_key,
-            hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
-            backends,
-            binds: &table.binds,
-            rows: &table.rows,
-        })
-        .collect();
     let mut progress = Progress::new("tables loaded");
     let mut done = 0;
-    let result = glb.load(&specs, &mut |count| {
+    let result = glb.load_built(&tables, &mut |count| {
         done = count;
         progress.done(count);
     });
