@@ -46,6 +46,12 @@ impl Routes {
     }
 }
 
+impl Default for Routes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Drop for Routes {
     fn drop(&mut self) {
         let percpu = *self.percpu.get_mut();

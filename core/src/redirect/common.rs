@@ -3,7 +3,7 @@
 //! The packets that a proxy gets nearly always, in few steps: whole IP without options around whole TCP without options,
 //! all lengths in agreement, all headers linear.
 //!
-//! What is otherwise in any way is left to [`super::inspect`]'s own reading of header after header, which says the same of
+//! What is otherwise in any way is left to [`super::inspect()`]'s own reading of header after header, which says the same of
 //! these packets too: a test and a fuzz target hold both against each other.
 
 use super::inspect::{decide_tcp, Packet};
@@ -16,7 +16,7 @@ const TUNNEL_LEN: usize = gue::UDP_LEN + gue::FIXED_LEN;
 /// Bytes of a TCP header that are looked at.
 const TCP_LEN: usize = 14;
 
-/// What [`super::inspect`] says of a common packet; `None` of another one.
+/// What [`super::inspect()`] says of a common packet; `None` of another one.
 #[inline(always)]
 pub(super) fn inspect(packet: &Packet<'_>) -> Option<Result<Inspected, Stop>> {
     let bytes = packet.view.linear();
