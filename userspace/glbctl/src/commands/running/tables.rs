@@ -7,7 +7,7 @@ use crate::load;
 use crate::output::{print, Failure};
 use crate::progress::Progress;
 use glb_config::quoted;
-use glb_netlink::{Refusal, TableInfo};
+use glb_netlink::{Glb, Refusal, TableInfo};
 use serde::Serialize;
 use std::path::Path;
 
