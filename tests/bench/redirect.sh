@@ -37,6 +37,8 @@ END
 on proxy ip -6 fou add port 19523 gue
 ip -n sink link set eth0 mtu 2000 address 02:00:00:00:00:51 up
 sink_device eth0
+# For the routed rows. A change would make the kernel send messages later on, so it is made before all things settle.
+on proxy sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 
 # A connection that is there: both of its ends are on the proxy, and one looks like a client's.
 for f in 4 6; do
@@ -79,13 +81,11 @@ counter() { on proxy sed -n "s/^$1: //p" /proc/net/glb_redirect; }
 
 # routed ROUND NAME FRAMES: no rule and no tunnel, but a router: what the way to the far end costs by itself.
 routed() {
-    on proxy sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
     blast "$3" "$BENCH_FLOWS"
     sink_takes eth0 ''
     blast "$3" "$BENCH_PACKETS"
     is "$2: packets at the next hop" "$BENCH_PACKETS 0" "$(sink_took)"
     measured "$2" "$1" "$BENCH_PACKETS"
-    on proxy sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
 }
 
 # row NAME FRAMES TOOL COUNTER [TARGET...]: COUNTER is the one of GLBREDIRECT that counts all of them, or `-`; TOOL
