@@ -35,6 +35,15 @@ impl Net {
         self.0.get()
     }
 
+    /// What the module keeps in this namespace.
+    #[inline]
+    pub fn state<T: NetState>(&self, _registered: Registered<T>) -> &T {
+        // SAFETY: `Registered` proves that the registration of `T` exists, so `NET_ID` is its id, the
+        // area of each live namespace was initialised by `init::<T>` before there were files, and stays
+        // until `exit::<T>`, which runs when no packet and no file of the namespace is left.
+        unsafe { (*area::<T>(self.as_ptr())).state.assume_init_ref() }
+    }
+
     /// The same in a packet hook, which is under RCU anyway.
     #[inline]
     pub fn state_in_hook<T: NetState>(&self, _registered: Registered<T>, _rcu: Reader<'_>) -> &T {
@@ -47,24 +56,16 @@ impl Net {
     }
 
     /// The same for somebody who may come before the namespace is set up, or while it is torn down: `None` then. News of
-    /// devices do.
+    /// devices may, as other parts of the kernel set up their own part of a namespace before this one or after it.
     pub fn state_if_ready<T: NetState>(&self, _registered: Registered<T>) -> Option<&T> {
-        // SAFETY: As in `state`; the kernel allocated the area, all zero, before anything happened in the namespace.
-        let area = unsafe { &*area::<T>(self.as_ptr()) };
+        // SAFETY: `Registered` proves that the registration of `T` exists, so the area has this type. It is null until the
+        // kernel has allocated it, and then all zero, which is a valid value.
+        let area = unsafe { area::<T>(self.as_ptr()).as_ref() }?;
         if area.ready.load(Ordering::Acquire) == 0 {
             return None;
         }
         // SAFETY: It was written before `ready` was set.
         Some(unsafe { area.state.assume_init_ref() })
-    }
-
-    /// What the module keeps in this namespace.
-    #[inline]
-    pub fn state<T: NetState>(&self, _registered: Registered<T>) -> &T {
-        // SAFETY: `Registered` proves that the registration of `T` exists, so `NET_ID` is its id, the
-        // area of each live namespace was initialised by `init::<T>` before there were files, and stays
-        // until `exit::<T>`, which runs when no packet and no file of the namespace is left.
-        unsafe { (*area::<T>(self.as_ptr())).state.assume_init_ref() }
     }
 }
 
