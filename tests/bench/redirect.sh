@@ -125,10 +125,14 @@ for f in 4 6; do
     row "input$f-forwarded-allow" "unknown$f"   $tool forwarded_to_alternate_packets GLBREDIRECT --allow-hops \
         "$([ "$f" = 4 ] && echo 172.17.0.0/16 || echo fd17::/64)"
 done
+each_round redirect
+
+# Apart and afterwards: once iptables-legacy has made its table, every packet passes its hooks.
+rows=()
 row input4-none-legacy        syn4         iptables-legacy -
 row input4-trivial-legacy     syn4         iptables-legacy - MARK --set-mark 1
 row input4-syn-legacy         syn4         iptables-legacy accepted_syn_packets GLBREDIRECT
 row input4-established-legacy established4 iptables-legacy accepted_established_packets GLBREDIRECT
 row input4-forwarded-legacy   unknown4     iptables-legacy forwarded_to_alternate_packets GLBREDIRECT
 
-each_round redirect
+each_round "redirect, iptables-legacy"
