@@ -33,7 +33,7 @@ impl NetState for State {
             stats: Stats::new()?,
             fates: FragmentTable::new(&random::bytes()),
             devices: Devices::new(net),
-            routes: Routes::new(),
+            routes: Routes::default(),
             door: Door::new()?,
         })
     }

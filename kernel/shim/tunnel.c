@@ -43,7 +43,7 @@ int glb_dev_ifindex(const struct net_device *dev)
 
 /* --- routes ------------------------------------------------------------------------------------------ */
 
-struct dst_entry *glb_route4(struct net *net, __be32 daddr, __be32 *saddr)
+static struct dst_entry *glb_route4(struct net *net, __be32 daddr, __be32 *saddr)
 {
 	struct flowi4 fl4 = {
 		.daddr = daddr,
@@ -60,7 +60,8 @@ struct dst_entry *glb_route4(struct net *net, __be32 daddr, __be32 *saddr)
 	return &rt->dst;
 }
 
-struct dst_entry *glb_route6(struct net *net, const struct in6_addr *daddr, struct in6_addr *saddr)
+static struct dst_entry *glb_route6(struct net *net, const struct in6_addr *daddr,
+				    struct in6_addr *saddr)
 {
 	struct flowi6 fl6 = {
 		.daddr = *daddr,

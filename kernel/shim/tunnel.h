@@ -19,10 +19,7 @@ struct net *glb_dev_net(const struct net_device *dev);
 const char *glb_dev_name(const struct net_device *dev);
 int glb_dev_ifindex(const struct net_device *dev);
 
-/* Routes; the caller releases what it gets. */
-struct dst_entry *glb_route4(struct net *net, __be32 daddr, __be32 *saddr);
-struct dst_entry *glb_route6(struct net *net, const struct in6_addr *daddr, struct in6_addr *saddr);
-/* The same, remembered by CPU; softirq context. */
+/* Routes, remembered by CPU where the cache is set up; the caller releases what it gets. Softirq context. */
 struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache, __be32 daddr,
 				    __be32 *saddr);
 struct dst_entry *glb_route6_cached(struct net *net, struct dst_cache *cache,

@@ -12,20 +12,15 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use glb_core::ip::Family;
 use kernel::prelude::*;
 
-/// The routes that each CPU found last. They take memory, so only namespaces that pass packets on have them.
+/// The routes that each CPU found last. They take memory, so only namespaces that pass packets on have them: by default there is no
+/// table yet.
+#[derive(Default)]
 pub struct Routes {
     /// INVARIANT: null, or a table that is this object's; once it is there, it stays.
     percpu: AtomicPtr<bindings::glb_routes>,
 }
 
 impl Routes {
-    /// No table yet.
-    pub const fn new() -> Self {
-        Self {
-            percpu: AtomicPtr::new(core::ptr::null_mut()),
-        }
-    }
-
     /// Sees to it that there is a table. May sleep.
     pub fn prepare(&self) -> Result {
         if !self.percpu.load(Ordering::Acquire).is_null() {
@@ -43,12 +38,6 @@ impl Routes {
             unsafe { bindings::glb_routes_free(new.as_ptr()) };
         }
         Ok(())
-    }
-}
-
-impl Default for Routes {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -65,15 +65,14 @@ fn behind(
     }
     let list = udp.wrapping_add(TUNNEL_LEN);
     let at = list.wrapping_add(hops.wrapping_mul(hop_len));
+    let bytes = packet.view.linear().get(at..)?;
     let (family, tcp, flags, inner_end) = match inner {
         proto::IPIP => {
-            let (ip, tcp) = headers::<IPV4_LEN>(packet, at)?;
-            let &[.., flags] = tcp;
+            let (ip, &[.., flags]) = split::<IPV4_LEN, TCP_LEN>(bytes)?;
             (Family::V4, IPV4_LEN, flags, end_v4(ip, proto::TCP)?)
         }
         proto::IPV6 => {
-            let (ip, tcp) = headers::<IPV6_LEN>(packet, at)?;
-            let &[.., flags] = tcp;
+            let (ip, &[.., flags]) = split::<IPV6_LEN, TCP_LEN>(bytes)?;
             (Family::V6, IPV6_LEN, flags, end_v6(ip, proto::TCP)?)
         }
         _ => return None,
@@ -97,19 +96,10 @@ fn behind(
     )
 }
 
-/// An IP header of `N` bytes at `at`, and the TCP header behind it.
+/// The first `N` bytes, and `M` behind them: an IP header and the header that it carries.
 #[inline(always)]
-fn headers<'p, const N: usize>(
-    packet: &Packet<'p>,
-    at: usize,
-) -> Option<(&'p [u8; N], &'p [u8; TCP_LEN])> {
-    let (ip, behind) = packet.view.linear().get(at..)?.split_first_chunk()?;
-    Some((ip, behind.first_chunk()?))
-}
-
-#[inline(always)]
-fn split<const N: usize, const M: usize>(head: &[u8]) -> Option<(&[u8; N], &[u8; M])> {
-    let (ip, behind) = head.split_first_chunk()?;
+fn split<const N: usize, const M: usize>(bytes: &[u8]) -> Option<(&[u8; N], &[u8; M])> {
+    let (ip, behind) = bytes.split_first_chunk()?;
     Some((ip, behind.first_chunk()?))
 }
 
