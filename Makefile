@@ -10,13 +10,15 @@ TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 XTLIBDIR ?= $(shell pkg-config --variable=xtlibdir xtables 2>/dev/null || echo /usr/lib/x86_64-linux-gnu/xtables)
 # Which kernel of tests/vm/kernels.conf `make test` and `make demo` boot.
 KERNEL ?= stock
+# How many connections `make demo` holds.
+CONNECTIONS ?= 2000
 
 .PHONY: all
 all: modules tools ## Build the modules and the userspace (KDIR=: for another kernel than the running one)
 
 .PHONY: help
 help: ## Show this list
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-19s %s\n", $$1, $$2 }'
 
 .PHONY: modules
 modules: ## Build the kernel modules into BUILD (default build/host)
@@ -74,15 +76,12 @@ fuzz: ## Fuzz every parser of outside bytes for FUZZ_SECONDS (default 210) in al
 	@tests/vm/build --kernel $(KERNEL) -- fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: demo
-demo: ## Boot the lab and show a download that survives its packets moving to another proxy
-	@tests/vm/run --kernel $(KERNEL) -- /tests/demo/second-chance.sh
-
-# How many connections `make demo-network` holds.
-CONNECTIONS ?= 2000
-
-.PHONY: demo-network
-demo-network: ## Boot the example network with CONNECTIONS=2000, drain, fill, fail; tables and pictures in out/
+demo: ## Boot the example network with CONNECTIONS=2000, drain, fill, fail; tables and pictures in out/ (9 minutes)
 	@tests/demo/run --kernel $(KERNEL) --connections $(CONNECTIONS)
+
+.PHONY: demo-second-chance
+demo-second-chance: ## Boot the lab and show one download that survives its packets moving to another proxy (1 minute)
+	@tests/vm/run --kernel $(KERNEL) -- /tests/demo/second-chance.sh
 
 .PHONY: bench
 bench: ## Measure, in the lab and natively, and write docs/benchmarks.md with its data and plots

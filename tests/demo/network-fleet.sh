@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The example network, small: 120 long connections while everything that operators do is done, and none breaks. `make demo-network`
+# The example network, small: 120 long connections while everything that operators do is done, and none breaks. `make demo`
 # is the same with 2,000 and with failures. It takes minutes, so it is not part of `make test`:
 # tests/vm/run -- /tests/demo/network-fleet.sh
 #

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make demo-network, the part in the guest: the example network (tests/lab/network.sh) with CONNECTIONS (2,000) long connections,
+# make demo, the part in the guest: the example network (tests/lab/network.sh) with CONNECTIONS (2,000) long connections,
 # while everything is done that operators do, and some of what goes wrong.
 #
 #   network.sh [CONNECTIONS]
