@@ -6,8 +6,10 @@
 
 use crate::state::State;
 use glb_core::gue::Hop;
-use glb_core::redirect::{inspect, next_hop, rewrite};
-use glb_core::redirect::{AllowedHops, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict};
+use glb_core::redirect::{next_hop, rewrite, step_by_step};
+use glb_core::redirect::{
+    AllowedHops, Common, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict,
+};
 use glb_core::view::View;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::route::{route, Unroutable};
@@ -21,6 +23,7 @@ use glb_kernel::xt_glbredirect::Options;
 const MAX_PULLS: usize = 32;
 
 /// Which hops packets may be passed on to.
+#[derive(Clone, Copy)]
 pub(crate) enum Allowed<'p> {
     /// As the options of a rule say; without any, all.
     ByRule(Option<&'p Options>),
@@ -29,21 +32,75 @@ pub(crate) enum Allowed<'p> {
 }
 
 /// Decides about a packet, whatever door it came through, and carries the verdict out.
+///
+/// This is the way of most packets: a common one that begins a connection, or whose connection is here.
 pub(crate) fn redirect<'a>(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: Skb<'a>,
+    allowed: Allowed<'_>,
+) -> Outcome<'a> {
+    if skb.is_udp_gso() {
+        return finish(state, skb, Verdict::DroppedUdpGso);
+    }
+    let packet = seen(hook, &skb);
+    let Some(common) = Common::read(&packet) else {
+        return redirect_uncommon(state, hook, skb, allowed);
+    };
+    if common.is_syn() {
+        return finish(state, skb, Verdict::AcceptedSyn);
+    }
+    let device = state.devices().of_tunnel(hook.family, common.inner());
+    match (device, common.flow(packet.view)) {
+        (Some(device), Some(flow)) if is_established(hook.net, &flow, device) => {
+            finish(state, skb, Verdict::AcceptedEstablished)
+        }
+        _ => common_elsewhere(state, hook, skb, allowed, common),
+    }
+}
+
+/// A common packet whose connection is not here. Its details are read here, so that others need not carry them.
+#[inline(never)]
+fn common_elsewhere<'a>(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: Skb<'a>,
+    allowed: Allowed<'_>,
+    common: Common,
+) -> Outcome<'a> {
+    match &common.inspected(hook.family) {
+        Ok(inspected) => second_chance(state, hook, skb, inspected, allowed),
+        Err(Stop::Decided(verdict)) => finish(state, skb, *verdict),
+        // A common packet's headers are linear.
+        Err(Stop::NeedLinear(_)) => finish(state, skb, Verdict::DroppedInner),
+    }
+}
+
+/// A packet of any other kind, read header after header. Headers are made linear as the core asks for them.
+#[inline(never)]
+fn redirect_uncommon<'a>(
     state: &State,
     hook: &Hook<'_>,
     mut skb: Skb<'a>,
     allowed: Allowed<'_>,
 ) -> Outcome<'a> {
-    let verdict = match understand(hook, &mut skb) {
-        Ok(inspected) if is_established_here(state, hook, &skb, &inspected) => {
-            record_fragment(state, hook, &skb, &inspected, false);
-            Verdict::AcceptedEstablished
+    for _ in 0..MAX_PULLS {
+        let packet = seen(hook, &skb);
+        match &step_by_step(packet.view, packet.outer) {
+            Ok(inspected) if is_established_here(state, hook, &skb, inspected) => {
+                record_fragment(state, hook, &skb, inspected, false);
+                return finish(state, skb, Verdict::AcceptedEstablished);
+            }
+            Ok(inspected) => return second_chance(state, hook, skb, inspected, allowed),
+            Err(Stop::Decided(verdict)) => return finish(state, skb, *verdict),
+            Err(Stop::NeedLinear(len)) => {
+                if skb.pull(*len).is_err() {
+                    return finish(state, skb, Verdict::DroppedNoMemory);
+                }
+            }
         }
-        Ok(inspected) => return second_chance(state, hook, skb, &inspected, &allowed),
-        Err(verdict) => verdict,
-    };
-    finish(state, skb, verdict)
+    }
+    finish(state, skb, Verdict::DroppedInner)
 }
 
 /// Ends a packet's way here with `verdict`.
@@ -66,39 +123,7 @@ fn seen<'s>(hook: &Hook<'_>, skb: &'s Skb<'_>) -> Packet<'s> {
     }
 }
 
-/// Reads the headers. The verdict, where they alone decide.
-#[inline]
-fn understand(hook: &Hook<'_>, skb: &mut Skb<'_>) -> Result<Inspected, Verdict> {
-    if skb.is_udp_gso() {
-        return Err(Verdict::DroppedUdpGso);
-    }
-    match inspect(&seen(hook, skb)) {
-        Ok(inspected) => Ok(inspected),
-        Err(Stop::Decided(verdict)) => Err(verdict),
-        Err(Stop::NeedLinear(len)) => understand_pulled(hook, skb, len),
-    }
-}
-
-/// The same for a packet whose headers are not all in its linear part: they are made linear as the core asks for them, the
-/// first `len` bytes to begin with.
-#[cold]
-fn understand_pulled(
-    hook: &Hook<'_>,
-    skb: &mut Skb<'_>,
-    mut len: usize,
-) -> Result<Inspected, Verdict> {
-    for _ in 0..MAX_PULLS {
-        skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;
-        match inspect(&seen(hook, skb)) {
-            Ok(inspected) => return Ok(inspected),
-            Err(Stop::Decided(verdict)) => return Err(verdict),
-            Err(Stop::NeedLinear(more)) => len = more,
-        }
-    }
-    Err(Verdict::DroppedInner)
-}
-
-/// Whether the packet's connection has a socket here: the question about most packets.
+/// Whether the packet's connection has a socket here.
 #[inline]
 fn is_established_here(
     state: &State,
@@ -119,15 +144,13 @@ fn is_established_here(
 }
 
 /// Keeps the packet if it belongs here for another reason, and passes it on if not.
-///
-/// Apart from what comes before, which is the way of most packets and is shorter so.
 #[inline(never)]
 fn second_chance<'a>(
     state: &State,
     hook: &Hook<'_>,
     mut skb: Skb<'a>,
     inspected: &Inspected,
-    allowed: &Allowed<'_>,
+    allowed: Allowed<'_>,
 ) -> Outcome<'a> {
     let kept = match &inspected.question {
         Question::Connection {
@@ -190,7 +213,7 @@ fn record_fragment(
 }
 
 #[inline]
-fn next_allowed(packet: &Packet<'_>, inspected: &Inspected, allowed: &Allowed<'_>) -> Next {
+fn next_allowed(packet: &Packet<'_>, inspected: &Inspected, allowed: Allowed<'_>) -> Next {
     match allowed {
         Allowed::ByRule(options) => {
             next_hop(packet, inspected, options.and_then(Options::allowed_hops))

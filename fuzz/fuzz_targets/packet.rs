@@ -8,7 +8,9 @@
 
 use glb_core::checksum::UdpChecksum;
 use glb_core::ip::Family;
-use glb_core::redirect::{inspect, next_hop, rewrite, step_by_step, Next, Packet, Prefix, Question, Stop};
+use glb_core::redirect::{
+    inspect, next_hop, rewrite, step_by_step, Common, Next, Packet, Prefix, Question, Stop, Verdict,
+};
 use glb_core::view::View;
 use libfuzzer_sys::fuzz_target;
 
@@ -28,6 +30,16 @@ fuzz_target!(|data: &[u8]| {
     assert!(!matches!(whole, Err(Stop::NeedLinear(_))));
     // The short way for common packets says what the long way says.
     assert_eq!(whole, step_by_step(View::whole(bytes), outer));
+    let view = View::whole(bytes);
+    if let Some(common) = Common::read(&Packet { view, outer }) {
+        assert_eq!(
+            common.is_syn(),
+            whole == Err(Stop::Decided(Verdict::AcceptedSyn))
+        );
+        if let Ok(Question::Connection { flow, .. }) = whole.map(|inspected| inspected.question) {
+            assert_eq!(common.flow(view), flow.read(view).ok());
+        }
+    }
     let mut linear = usize::from(*linear).min(bytes.len());
     let pieced = loop {
         let view = View::new(&bytes[..linear], bytes.len());

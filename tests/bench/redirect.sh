@@ -4,11 +4,12 @@
 # What a tunnel packet costs at a proxy: INPUT with no rule, with a trivial target, with GLBREDIRECT. Runs in the guest.
 #
 #   frames -> tap0 [ proxy: INPUT rule, then DROP ] eth1 ------ eth0 [ sink: counts, drops what was passed on ]
+#                                                   out0: counts and drops it at once (dummy)
 #
 # shellcheck source=tests/bench/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-modprobe -a tun fou fou6 ipip sit ip6_tunnel rust_glb_redirect
+modprobe -a tun dummy fou fou6 ipip sit ip6_tunnel rust_glb_redirect
 
 vip4=1.1.1.1 vip6=fd91:79d3:d621::1 client4=10.3.0.1 client6=fd03::1
 
@@ -24,6 +25,12 @@ neigh add 10.8.0.2 lladdr 02:00:00:00:00:51 dev eth1
 neigh add fd08::2 lladdr 02:00:00:00:00:51 dev eth1
 route add default via 10.8.0.2
 route add default via fd08::2
+link add out0 type dummy
+link set out0 mtu 2000 up
+route add 172.18.0.0/16 dev out0
+route add fd18::/64 dev out0
+neigh add 172.18.0.1 lladdr 02:00:00:00:00:52 dev out0
+neigh add fd18::1 lladdr 02:00:00:00:00:52 dev out0
 fou add port 19523 gue
 link set tunl0 up
 addr add $vip4/32 dev tunl0
@@ -57,11 +64,14 @@ settled
 
 # shellcheck disable=SC2034 # By name.
 outer4=10.9.0.9,10.8.0.1,172.17.0.1 outer6=fd09::9,fd08::1,fd17::1
+# shellcheck disable=SC2034 # By name.
+out4=10.9.0.9,10.8.0.1,172.18.0.1 out6=fd09::9,fd08::1,fd18::1
 for f in 4 6; do
-    vip=vip$f client=client$f outer=outer$f
+    vip=vip$f client=client$f outer=outer$f out=out$f
     frames "syn$f" "dst=${!vip}" flags=syn "flows=$BENCH_FLOWS" "outer=${!outer}"
     frames "unknown$f" "dst=${!vip}" flags=ack "flows=$BENCH_FLOWS" "outer=${!outer}"
     frames "established$f" "dst=${!vip}" flags=ack flows=1 "src=${!client}" sport=40000 "outer=${!outer}"
+    frames "out$f" "dst=${!vip}" flags=ack "flows=$BENCH_FLOWS" "outer=${!out}"
     # No tunnel: the next hop's own traffic, for the routed rows.
     frames "routed$f" "dst=$(cut -d , -f 3 <<<"${!outer}")" flags=ack "flows=$BENCH_FLOWS"
 done
@@ -77,6 +87,8 @@ rules() {
     on proxy "$tool" -A INPUT -p udp -m udp --dport 19523 -j DROP
 }
 dropped() { on proxy "$1" -nvxL INPUT | awk '$3 == "DROP" { print $1 }'; }
+# went_out: packets that left by out0, which no far end has to count.
+went_out() { on proxy cat /sys/class/net/out0/statistics/tx_packets; }
 counter() { on proxy sed -n "s/^$1: //p" /proc/net/glb_redirect; }
 
 # routed ROUND NAME FRAMES: no rule and no tunnel, but a router: what the way to the far end costs by itself.
@@ -91,7 +103,7 @@ routed() {
 # row NAME FRAMES TOOL COUNTER [TARGET...]: COUNTER is the one of GLBREDIRECT that counts all of them, or `-`; TOOL
 # `routed` is none.
 one_run() { # ROUND ROW...
-    local round=$1 name=$2 set=$3 tool=$4 counter=$5 before=0 expected=$BENCH_PACKETS
+    local round=$1 name=$2 set=$3 tool=$4 counter=$5 before=0 expected=$BENCH_PACKETS out
     shift 5
     [ "$tool" != routed ] || { routed "$round" "$name" "$set"; return; }
     rules "$tool" "$@"
@@ -99,13 +111,17 @@ one_run() { # ROUND ROW...
     rules "$tool" "$@"
     [ "$counter" = - ] || before=$(counter "$counter")
     sink_takes eth0 ''
+    out=$(went_out)
     profiled "$set"
     blast "$set" "$BENCH_PACKETS"
     if [ "$counter" != - ]; then
         is "$name: $counter" "$BENCH_PACKETS" "$(($(counter "$counter") - before))"
     fi
     if [ "$counter" = forwarded_to_alternate_packets ]; then
-        is "$name: packets at the next hop" "$BENCH_PACKETS 0" "$(sink_took)"
+        case $set in
+            out*) is "$name: packets that left" "$BENCH_PACKETS" $(($(went_out) - out)) ;;
+            *) is "$name: packets at the next hop" "$BENCH_PACKETS 0" "$(sink_took)" ;;
+        esac
         expected=0
     fi
     is "$name: packets that the last rule dropped" "$expected" "$(dropped "$tool")"
@@ -122,6 +138,7 @@ for f in 4 6; do
     row "input$f-established"   "established$f" $tool accepted_established_packets GLBREDIRECT
     row "input$f-routed"        "routed$f"      routed -
     row "input$f-forwarded"     "unknown$f"     $tool forwarded_to_alternate_packets GLBREDIRECT
+    row "input$f-out"           "out$f"         $tool forwarded_to_alternate_packets GLBREDIRECT
     row "input$f-forwarded-allow" "unknown$f"   $tool forwarded_to_alternate_packets GLBREDIRECT --allow-hops \
         "$([ "$f" = 4 ] && echo 172.17.0.0/16 || echo fd17::/64)"
 done
@@ -134,5 +151,6 @@ row input4-trivial-legacy     syn4         iptables-legacy - MARK --set-mark 1
 row input4-syn-legacy         syn4         iptables-legacy accepted_syn_packets GLBREDIRECT
 row input4-established-legacy established4 iptables-legacy accepted_established_packets GLBREDIRECT
 row input4-forwarded-legacy   unknown4     iptables-legacy forwarded_to_alternate_packets GLBREDIRECT
+row input4-out-legacy         out4         iptables-legacy forwarded_to_alternate_packets GLBREDIRECT
 
 each_round "redirect, iptables-legacy"

@@ -3,36 +3,100 @@
 //! The packets that a proxy gets nearly always, in few steps: whole IP without options around whole TCP without options,
 //! all lengths in agreement, all headers linear.
 //!
-//! What is otherwise in any way is left to [`super::inspect()`]'s own reading of header after header, which says the same of
-//! these packets too: a test and a fuzz target hold both against each other.
+//! What is otherwise in any way is left to [`step_by_step()`](super::step_by_step), the reading of header after header,
+//! which says the same of these packets too: a test and a fuzz target hold both against each other.
 
-use super::inspect::{decide_tcp, Packet};
+use super::inspect::{decide_tcp, Flow, Packet, TCP_FLAG_SYN};
 use super::{Inspected, Stop};
 use crate::gue::{self, Gue};
 use crate::ip::{proto, Family, IPV4_LEN, IPV6_LEN};
+use crate::view::View;
 
 /// Bytes of UDP and the fixed part of GUE.
 const TUNNEL_LEN: usize = gue::UDP_LEN + gue::FIXED_LEN;
 /// Bytes of a TCP header that are looked at.
 const TCP_LEN: usize = 14;
 
-/// What [`super::inspect()`] says of a common packet; `None` of another one.
-#[inline(always)]
-pub(super) fn inspect(packet: &Packet<'_>) -> Option<Result<Inspected, Stop>> {
-    let bytes = packet.view.linear();
-    match packet.outer {
-        Family::V4 => {
-            let head: &[u8; IPV4_LEN + TUNNEL_LEN] = bytes.first_chunk()?;
-            let (ip, tunnel) = split(head)?;
-            let end = end_v4(ip, proto::UDP)?;
-            behind(packet, tunnel, IPV4_LEN, end, Family::V4)
+/// What a common packet is known by: no more than fits into registers, as most packets need nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct Common {
+    /// Offset of the inner IP header.
+    inner_offset: usize,
+    inner: Family,
+    tcp_flags: u8,
+    /// The tunnel's list of hops: the index of the next one, and how many there are.
+    next: u8,
+    hops: u8,
+}
+
+impl Common {
+    /// `None` of another packet.
+    #[inline(always)]
+    pub fn read(packet: &Packet<'_>) -> Option<Self> {
+        let bytes = packet.view.linear();
+        match packet.outer {
+            Family::V4 => {
+                let head: &[u8; IPV4_LEN + TUNNEL_LEN] = bytes.first_chunk()?;
+                let (ip, tunnel) = split(head)?;
+                let end = end_v4(ip, proto::UDP)?;
+                behind(packet, tunnel, IPV4_LEN, end, Family::V4)
+            }
+            Family::V6 => {
+                let head: &[u8; IPV6_LEN + TUNNEL_LEN] = bytes.first_chunk()?;
+                let (ip, tunnel) = split(head)?;
+                let end = end_v6(ip, proto::UDP)?;
+                behind(packet, tunnel, IPV6_LEN, end, Family::V6)
+            }
         }
-        Family::V6 => {
-            let head: &[u8; IPV6_LEN + TUNNEL_LEN] = bytes.first_chunk()?;
-            let (ip, tunnel) = split(head)?;
-            let end = end_v6(ip, proto::UDP)?;
-            behind(packet, tunnel, IPV6_LEN, end, Family::V6)
+    }
+
+    /// Whether it begins a connection.
+    #[inline(always)]
+    pub fn is_syn(&self) -> bool {
+        self.tcp_flags & TCP_FLAG_SYN != 0
+    }
+
+    /// Family of the inner packet.
+    #[inline(always)]
+    pub fn inner(&self) -> Family {
+        self.inner
+    }
+
+    /// The connection, read from its packet. Addresses and ports stand side by side, as there are no options.
+    #[inline(always)]
+    pub fn flow<'p>(&self, view: View<'p>) -> Option<Flow<'p>> {
+        let inner = view.linear().get(self.inner_offset..)?;
+        match self.inner {
+            Family::V4 => Flow::of_client_v4(inner.get(12..)?.first_chunk()?),
+            Family::V6 => Flow::of_client_v6(inner.get(8..)?.first_chunk()?),
         }
+    }
+
+    /// What [`inspect()`](super::inspect) says of it, if it came in a packet of the family `outer`.
+    #[inline]
+    pub fn inspected(&self, outer: Family) -> Result<Inspected, Stop> {
+        let (udp, hop_len) = match outer {
+            Family::V4 => (IPV4_LEN, 4),
+            Family::V6 => (IPV6_LEN, 16),
+        };
+        let ip_len = match self.inner {
+            Family::V4 => IPV4_LEN,
+            Family::V6 => IPV6_LEN,
+        };
+        let list = udp.wrapping_add(TUNNEL_LEN);
+        let gue = Gue {
+            inner: self.inner,
+            inner_offset: self.inner_offset,
+            index_offset: udp.wrapping_add(gue::UDP_LEN + 6),
+            hop_offset: (self.next < self.hops)
+                .then(|| list.wrapping_add(usize::from(self.next).wrapping_mul(hop_len))),
+        };
+        let tcp = self.inner_offset.wrapping_add(ip_len);
+        decide_tcp(&gue, tcp, self.tcp_flags, None).map(|question| Inspected {
+            udp_offset: udp,
+            gue,
+            question,
+        })
     }
 }
 
@@ -44,7 +108,7 @@ fn behind(
     udp: usize,
     end: usize,
     outer: Family,
-) -> Option<Result<Inspected, Stop>> {
+) -> Option<Common> {
     let &[_, _, _, _, len_hi, len_lo, _, _, hlen, inner, flags_hi, flags_lo, type_hi, type_lo, next, hops] =
         tunnel;
     let (data_type, hop_len, words_per_hop) = match outer {
@@ -52,11 +116,11 @@ fn behind(
         Family::V6 => (gue::TYPE_IPV6_HOPS, 16, 4),
     };
     let udp_len = usize::from(u16::from_be_bytes([len_hi, len_lo]));
-    let hops = usize::from(hops);
+    let hop_count = usize::from(hops);
     // A version, a control flag or a longer header in the first byte makes it unequal.
     if end > packet.view.len()
         || udp.wrapping_add(udp_len) != end
-        || usize::from(hlen) != hops.wrapping_mul(words_per_hop).wrapping_add(1)
+        || usize::from(hlen) != hop_count.wrapping_mul(words_per_hop).wrapping_add(1)
         || hlen > 0x1f
         || flags_hi | flags_lo != 0
         || u16::from_be_bytes([type_hi, type_lo]) != data_type
@@ -64,9 +128,9 @@ fn behind(
         return None;
     }
     let list = udp.wrapping_add(TUNNEL_LEN);
-    let at = list.wrapping_add(hops.wrapping_mul(hop_len));
+    let at = list.wrapping_add(hop_count.wrapping_mul(hop_len));
     let bytes = packet.view.linear().get(at..)?;
-    let (family, tcp, flags, inner_end) = match inner {
+    let (family, tcp, tcp_flags, inner_end) = match inner {
         proto::IPIP => {
             let (ip, &[.., flags]) = split::<IPV4_LEN, TCP_LEN>(bytes)?;
             (Family::V4, IPV4_LEN, flags, end_v4(ip, proto::TCP)?)
@@ -80,20 +144,13 @@ fn behind(
     if inner_end < tcp.wrapping_add(TCP_LEN) || at.wrapping_add(inner_end) > end {
         return None;
     }
-    let gue = Gue {
-        inner: family,
+    Some(Common {
         inner_offset: at,
-        index_offset: udp.wrapping_add(gue::UDP_LEN + 6),
-        hop_offset: (usize::from(next) < hops)
-            .then(|| list.wrapping_add(usize::from(next).wrapping_mul(hop_len))),
-    };
-    Some(
-        decide_tcp(&gue, at.wrapping_add(tcp), flags, None).map(|question| Inspected {
-            udp_offset: udp,
-            gue,
-            question,
-        }),
-    )
+        inner: family,
+        tcp_flags,
+        next,
+        hops,
+    })
 }
 
 /// The first `N` bytes, and `M` behind them: an IP header and the header that it carries.

@@ -2,14 +2,14 @@
 
 //! From the outer IP header to the question that only the kernel's socket tables can answer.
 
-use super::{common, Verdict};
+use super::{Common, Verdict};
 use crate::gue::{self, Gue, GueError};
 use crate::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
 use crate::view::{Short, View};
 
 /// Bytes of the TCP header that are looked at: ports, sequence numbers, flags.
 const TCP_LOOKED_AT: usize = 14;
-const TCP_FLAG_SYN: u8 = 0x02;
+pub(super) const TCP_FLAG_SYN: u8 = 0x02;
 const TCP_FLAG_RST: u8 = 0x04;
 const TCP_FLAG_ACK: u8 = 0x10;
 
@@ -47,6 +47,36 @@ pub struct Ends<'p, const N: usize> {
     pub client_port: u16,
     /// Port of the VIP.
     pub vip_port: u16,
+}
+
+impl<'p> Flow<'p> {
+    /// Of a packet that a client sent: its IPv4 header from the addresses on, and the ports right behind it.
+    #[inline(always)]
+    pub(super) fn of_client_v4(bytes: &'p [u8; 12]) -> Option<Self> {
+        Ends::of_client(bytes).map(Self::V4)
+    }
+
+    /// The same with an IPv6 header.
+    #[inline(always)]
+    pub(super) fn of_client_v6(bytes: &'p [u8; 36]) -> Option<Self> {
+        Ends::of_client(bytes).map(Self::V6)
+    }
+}
+
+impl<'p, const N: usize> Ends<'p, N> {
+    /// Source, destination and ports, side by side.
+    #[inline(always)]
+    fn of_client(bytes: &'p [u8]) -> Option<Self> {
+        let (client, rest) = bytes.split_first_chunk()?;
+        let (vip, ports) = rest.split_first_chunk()?;
+        let &[s0, s1, d0, d1] = ports.first_chunk()?;
+        Some(Self {
+            client,
+            vip,
+            client_port: u16::from_be_bytes([s0, s1]),
+            vip_port: u16::from_be_bytes([d0, d1]),
+        })
+    }
 }
 
 /// Where a packet names a TCP connection: offsets from its start.
@@ -171,10 +201,10 @@ fn ip_error(error: IpError, malformed: Verdict) -> Stop {
 }
 
 /// Reads a packet from its outer IP header to its inner transport header.
-#[inline(always)]
+#[inline]
 pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
-    match common::inspect(packet) {
-        Some(known) => known,
+    match Common::read(packet) {
+        Some(common) => common.inspected(packet.outer),
         None => step_by_step(packet.view, packet.outer),
     }
 }

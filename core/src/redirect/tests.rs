@@ -80,7 +80,23 @@ fn both_ways_of_reading_agree() {
 fn agree(bytes: &[u8], len: usize, outer: Family) {
     let view = View::new(bytes, len.max(bytes.len()));
     let packet = Packet { view, outer };
-    assert_eq!(inspect(&packet), step_by_step(view, outer), "{bytes:02x?}");
+    let slowly = step_by_step(view, outer);
+    assert_eq!(inspect(&packet), slowly, "{bytes:02x?}");
+    // What is asked of a common packet before it is looked at in full.
+    let Some(common) = Common::read(&packet) else {
+        return;
+    };
+    assert_eq!(
+        common.is_syn(),
+        slowly == Err(Stop::Decided(Verdict::AcceptedSyn))
+    );
+    if let Ok(inspected) = slowly {
+        let Question::Connection { flow, .. } = inspected.question else {
+            panic!("{bytes:02x?}");
+        };
+        assert_eq!(common.inner(), inspected.gue.inner);
+        assert_eq!(common.flow(view), flow.read(view).ok(), "{bytes:02x?}");
+    }
 }
 
 /// A tunnel packet without its addresses.
