@@ -83,6 +83,30 @@ add chain netdev sink $1 { type filter hook ingress device "$1" priority 0; }
 END
 }
 
+# director_hosts: a director with a link to the host `sink`, which counts what comes.
+#
+#   tap... [ dir ] eth1 ------ eth0 [ sink ]
+director_hosts() {
+    ip netns add dir
+    ip netns add sink
+    ip link add eth1 netns dir type veth peer name eth0 netns sink
+    ip -n dir -batch - <<'END'
+link set lo up
+link set eth1 mtu 2000 address 02:00:00:00:00:d1 up
+addr add 10.8.0.1/24 dev eth1
+addr add fd08::1/64 dev eth1 nodad
+neigh add 10.8.0.2 lladdr 02:00:00:00:00:51 dev eth1
+neigh add fd08::2 lladdr 02:00:00:00:00:51 dev eth1
+route add default via 10.8.0.2
+route add default via fd08::2
+END
+    ip -n sink -batch - <<'END'
+link set eth0 mtu 2000 address 02:00:00:00:00:51 up
+END
+    on dir sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    sink_device eth0
+}
+
 # sink_takes DEVICE RULE: count what matches the rule as taken, all else as odd. An empty rule takes all.
 sink_takes() {
     local rest=odd

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a packet costs a director while several processors have packets at the same time. Runs in the guest, which has
+# four processors that take turns: instructions of all of them count, and those that wait for a lock count too.
+#
+#   frames -> tap0 .. tap3, a processor each [ dir ] eth1 ------ eth0 [ sink: counts, drops ]
+#
+# shellcheck source=tests/bench/lib.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
+
+modprobe -a tun nft_fwd_netdev rust_glb_director
+director_hosts
+vip=10.0.0.0
+gue='ip daddr 172.16.0.0/16 udp dport 19523'
+
+# One sender on each processor. Bash has one coprocess, so these have pipes by name.
+SENDERS=$(mktemp -d)
+declare -a to from
+for cpu in 0 1 2 3; do
+    mkfifo "$SENDERS/to$cpu" "$SENDERS/from$cpu"
+    taskset -c $cpu ip netns exec dir glb-packets blast --tap tap$cpu <"$SENDERS/to$cpu" >"$SENDERS/from$cpu" &
+    exec {write}>"$SENDERS/to$cpu" {read}<"$SENDERS/from$cpu"
+    to[cpu]=$write from[cpu]=$read
+    read -r line <&"${from[cpu]}"
+    [ "$line" = ready ] || fail "the sender of frames on processor $cpu says '$line'"
+    on dir ip link set tap$cpu address 02:00:00:00:00:b0
+    printf 'set flows dst=%s flags=ack flows=%s seed=%s\n' $vip "$BENCH_FLOWS" $cpu >&"${to[cpu]}"
+    read -r line <&"${from[cpu]}"
+done
+settled
+
+ingress() {
+    on dir nft "table netdev f { chain c { type filter hook ingress devices = { tap0, tap1, tap2, tap3 } priority 0; $1; }; }"
+}
+fwd_on() { ingress 'fwd to eth1'; }
+fwd_off() { on dir nft delete table netdev f; }
+glb_on() {
+    local cpu
+    on dir glb-packets fill --spread >/dev/null
+    for cpu in 0 1 2 3; do on dir glbctl attach tap$cpu >/dev/null; done
+}
+glb_off() {
+    local cpu
+    for cpu in 0 1 2 3; do on dir glbctl detach tap$cpu >/dev/null; done
+}
+
+# send_all CPUS COUNT: so many from each sender at the same time; the longest is in $blast_ns.
+send_all() {
+    local cpu ns
+    blast_ns=0
+    for ((cpu = 0; cpu < $1; cpu++)); do printf 'send flows %s\n' "$2" >&"${to[cpu]}"; done
+    for ((cpu = 0; cpu < $1; cpu++)); do
+        read -r _ _ ns <&"${from[cpu]}" || fail "could not send"
+        [ "$ns" -le "$blast_ns" ] || blast_ns=$ns
+    done
+}
+
+# row NAME WHAT CPUS EXPECTED
+one_run() { # ROUND ROW...
+    local round=$1 name=$2 what=$3 cpus=$4 rule=
+    [ "$5" != gue ] || rule=$gue
+    "${what}_on"
+    sink_takes eth0 "$rule"
+    send_all "$cpus" "$BENCH_FLOWS"
+    is "$name: packets that arrived as they should, and others" "$((cpus * BENCH_FLOWS)) 0" "$(sink_took)"
+    sink_takes eth0 ''
+    send_all "$cpus" $((4 * BENCH_PACKETS))
+    is "$name: packets that arrived, and others" "$((cpus * 4 * BENCH_PACKETS)) 0" "$(sink_took)"
+    measured "$name" "$round" $((cpus * 4 * BENCH_PACKETS))
+    "${what}_off"
+}
+
+for cpus in 1 2 3 4; do
+    row "cpus-fwd-$cpus" fwd "$cpus" all
+    row "cpus-glb-$cpus" glb "$cpus" gue
+done
+each_round processors
+rm -rf "$SENDERS"
