@@ -373,7 +373,7 @@ lab_end_network() {
         [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
         [ ! -e "/run/netns/$name" ] || printf 'netns del %s\n' "$name"
     done | ip -batch -
-    rm -f "$lab_network"/*
+    rm -rf -- "${lab_network:?}"/*
 }
 
 # lab_main [PATTERN]: run the tests of the file, in its order.

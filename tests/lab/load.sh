@@ -10,6 +10,9 @@
 
 # With an IPv6 underlay, the same with fd00:: in front of the last number.
 
+# shellcheck source=tests/lab/nginx.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/nginx.sh"
+
 readonly CLIENT=10.0.0.1 DIRECTOR=10.0.0.2 PROXY1=10.0.0.11 PROXY2=10.0.0.12
 readonly DIRECTOR6=fd00::2 PROXY1_6=fd00::11 PROXY2_6=fd00::12
 director=
@@ -76,25 +79,9 @@ web() {
     # One connection is two descriptors in a proxy's server.
     ulimit -n 16384
     for name; do
-        cat >"$lab_work/nginx-$name.conf" <<END
-daemon off;
-master_process off;
-pid $lab_work/nginx-$name.pid;
-error_log $lab_work/nginx-$name.log warn;
-worker_rlimit_nofile 16384;
-events { worker_connections 8192; }
-http {
-    access_log off;
-    sendfile on;
-    keepalive_requests 100000;
-    keepalive_timeout 300;
-    add_header X-Proxy $name;
-    server {
-        listen 80 backlog=4096;
+        nginx_conf "$name" "$lab_work/nginx-$name" >"$lab_work/nginx-$name.conf" <<END
         root $dir;
         location /slow { limit_rate ${WEB_RATE:-4k}; }
-    }
-}
 END
         spawn "$name" nginx -e stderr -c "$lab_work/nginx-$name.conf" -p "$lab_work"
     done

@@ -16,6 +16,9 @@
 # With IPv6: fd00:40::, fd00:41::/64, fd00:50::, and the last numbers as above. All hosts have BIRD's and the other
 # programs' files in $lab_work/HOST.
 
+# shellcheck source=tests/lab/nginx.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/nginx.sh"
+
 readonly NET_VIP4=10.10.10.10 NET_VIP6=fd00:10::10
 # shellcheck disable=SC2034 # For scenarios.
 readonly USERS="192.168.40.2 192.168.40.50 192.168.40.51 192.168.40.52 192.168.40.53 192.168.40.54 192.168.40.55"
@@ -116,27 +119,11 @@ END
     mkdir -p "$lab_work/www"
     [ -e "$lab_work/www/download" ] || seq -f 'line %06g of the download' 1 100000 | head -c "$DOWNLOAD_BYTES" >"$lab_work/www/download"
     [ -e "$lab_work/www/page" ] || seq 1 100 >"$lab_work/www/page"
-    cat >"$dir/nginx.conf" <<END
-daemon off;
-master_process off;
-pid $dir/nginx.pid;
-error_log $dir/nginx.log warn;
-worker_rlimit_nofile 16384;
-events { worker_connections 8192; }
-http {
-    access_log off;
-    sendfile on;
-    keepalive_requests 100000;
-    keepalive_timeout 300;
-    add_header X-Proxy $name;
-    server {
-        listen 80 backlog=4096;
+    nginx_conf "$name" "$dir/nginx" >"$dir/nginx.conf" <<END
         listen [::]:80 ipv6only=on backlog=4096;
         root $lab_work/www;
         location = / { return 200 "$name\n"; }
         location = /download { limit_rate $DOWNLOAD_RATE; }
-    }
-}
 END
     nginx_starts "$name"
 }

@@ -29,6 +29,7 @@ mod flows;
 mod http_hold;
 mod malform;
 mod netlink;
+mod tunnel;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

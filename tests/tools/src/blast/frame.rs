@@ -3,9 +3,10 @@
 //! The frames of a set: one flow each, from clients at made-up addresses.
 
 use crate::capture::ethernet::{frame, Mac};
+use crate::tunnel::{Hops, Source};
 use anyhow::{bail, Context, Result};
 use glb_core::checksum::{of_header, Sum};
-use glb_core::director::{header_len, source_port, Tunnel};
+use glb_core::director::source_port;
 use glb_core::hash::PacketHash;
 use glb_core::ip::{proto, Family};
 use rand::{Rng, SeedableRng};
@@ -35,7 +36,7 @@ pub(super) struct Spec {
     src: Option<IpAddr>,
     sport: Option<u16>,
     seed: u64,
-    outer: Vec<IpAddr>,
+    outer: Option<(Source, Hops)>,
 }
 
 impl Spec {
@@ -51,7 +52,7 @@ impl Spec {
             src: None,
             sport: None,
             seed: 1,
-            outer: Vec::new(),
+            outer: None,
         };
         for word in words {
             let (key, value) = word
@@ -71,7 +72,16 @@ impl Spec {
                 ("sport", _) => spec.sport = Some(value.parse()?),
                 ("seed", _) => spec.seed = value.parse()?,
                 ("outer", _) => {
-                    spec.outer = value.split(',').map(str::parse).collect::<Result<_, _>>()?;
+                    let (source, hops) = value
+                        .split_once(',')
+                        .context("outer= wants a source and a hop")?;
+                    let hops: Vec<IpAddr> =
+                        hops.split(',').map(str::parse).collect::<Result<_, _>>()?;
+                    let source = match source.parse()? {
+                        IpAddr::V4(source) => Source::V4(source.octets()),
+                        IpAddr::V6(source) => Source::V6(source.octets()),
+                    };
+                    spec.outer = Some((source, Hops::new(&hops)?));
                 }
                 _ => bail!("what is '{word}'?"),
             }
@@ -89,8 +99,20 @@ impl Spec {
         (0..self.flows)
             .map(|flow| {
                 let mut packet = self.packet(&mut rng, flow)?;
-                if !self.outer.is_empty() {
-                    packet = self.tunnelled(&mut rng, &packet)?;
+                if let Some((source, hops)) = &self.outer {
+                    let ports = (
+                        source_port(PacketHash(rng.random()), 0),
+                        glb_core::gue::PORT,
+                    );
+                    let inner = if self.dst.is_ipv4() {
+                        Family::V4
+                    } else {
+                        Family::V6
+                    };
+                    let mut out = Vec::new();
+                    hops.encapsulate(*source, ports, inner, &packet, &mut out)
+                        .context("outer= has two families")?;
+                    packet = out;
                 }
                 frame(mac, client_mac, &packet)
             })
@@ -220,62 +242,5 @@ impl Spec {
         let at = if self.udp { 6 } else { 16 };
         bytes[at..at + 2].copy_from_slice(&check.to_be_bytes());
         bytes
-    }
-
-    fn tunnelled(&self, rng: &mut ChaCha8Rng, packet: &[u8]) -> Result<Vec<u8>> {
-        let inner = if self.dst.is_ipv4() {
-            Family::V4
-        } else {
-            Family::V6
-        };
-        let src_port = source_port(PacketHash(rng.random()), 0);
-        let (dst_port, inner_len) = (glb_core::gue::PORT, packet.len());
-        let mut out = Vec::new();
-        let written = match self.outer.as_slice() {
-            [IpAddr::V4(src), IpAddr::V4(dst), hops @ ..] => {
-                let hops = hops
-                    .iter()
-                    .map(|hop| match hop {
-                        IpAddr::V4(hop) => Ok(hop.octets()),
-                        IpAddr::V6(_) => bail!("outer= has two families"),
-                    })
-                    .collect::<Result<Vec<_>>>()?;
-                out.resize(header_len(Family::V4, u8::try_from(hops.len())?), 0);
-                let (src, dst) = (src.octets(), dst.octets());
-                Tunnel {
-                    src,
-                    dst,
-                    src_port,
-                    dst_port,
-                    inner,
-                    inner_len,
-                }
-                .write(&mut out, hops)
-            }
-            [IpAddr::V6(src), IpAddr::V6(dst), hops @ ..] => {
-                let hops = hops
-                    .iter()
-                    .map(|hop| match hop {
-                        IpAddr::V6(hop) => Ok(hop.octets()),
-                        IpAddr::V4(_) => bail!("outer= has two families"),
-                    })
-                    .collect::<Result<Vec<_>>>()?;
-                out.resize(header_len(Family::V6, u8::try_from(hops.len())?), 0);
-                let (src, dst) = (src.octets(), dst.octets());
-                Tunnel {
-                    src,
-                    dst,
-                    src_port,
-                    dst_port,
-                    inner,
-                    inner_len,
-                }
-                .write(&mut out, hops)
-            }
-            _ => bail!("outer= wants SRC,DST of one family"),
-        };
-        written.context("outer= has too many hops")?;
-        out.extend_from_slice(packet);
-        Ok(out)
     }
 }

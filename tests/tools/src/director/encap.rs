@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A client's packet with the tunnel headers in front: the core's encoder, as the director's module uses it.
+//! A client's packet with the tunnel headers in front, as a director sends it.
 
-use super::hops::{Hops, Source};
-use glb_core::director::{header_len, inspect, source_port, Tunnel};
+use crate::tunnel::{Hops, Source};
+use glb_core::director::{inspect, source_port};
 use glb_core::hash::{packet_hash, HashFields};
 use glb_core::ip::Family;
 use glb_core::siphash::SipKey;
@@ -43,46 +43,13 @@ impl Encapsulator {
         let candidate = inspect(View::whole(packet), inner).ok()?;
         let packet = packet.get(..candidate.len)?;
         let hash = packet_hash(&self.key, HashFields::DEFAULT, &candidate.key);
-        let src_port = source_port(hash, candidate.hint);
-        let dst_port = self.port;
-        let inner_len = packet.len();
-        out.clear();
-        match (self.source, &self.hops) {
-            (Source::V4(src), Hops::V4(hops)) => {
-                let (&dst, rest) = hops.split_first()?;
-                out.resize(header_len(Family::V4, u8::try_from(rest.len()).ok()?), 0);
-                Tunnel {
-                    src,
-                    dst,
-                    src_port,
-                    dst_port,
-                    inner,
-                    inner_len,
-                }
-                .write(out, rest.iter().copied())?;
-                out.extend_from_slice(packet);
-                if self.udp_checksum {
-                    fill_checksum(out, 12, 20);
-                }
-            }
-            (Source::V6(src), Hops::V6(hops)) => {
-                let (&dst, rest) = hops.split_first()?;
-                out.resize(header_len(Family::V6, u8::try_from(rest.len()).ok()?), 0);
-                Tunnel {
-                    src,
-                    dst,
-                    src_port,
-                    dst_port,
-                    inner,
-                    inner_len,
-                }
-                .write(out, rest.iter().copied())?;
-                out.extend_from_slice(packet);
-                if self.udp_checksum {
-                    fill_checksum(out, 8, 40);
-                }
-            }
-            _ => return None,
+        let ports = (source_port(hash, candidate.hint), self.port);
+        self.hops
+            .encapsulate(self.source, ports, inner, packet, out)?;
+        match (self.source, self.udp_checksum) {
+            (_, false) => {}
+            (Source::V4(_), true) => fill_checksum(out, 12, 20),
+            (Source::V6(_), true) => fill_checksum(out, 8, 40),
         }
         Some(())
     }

@@ -10,12 +10,11 @@
 //! packet gets the old list or the new one, whole.
 
 mod encap;
-mod hops;
 mod sender;
 
+use crate::tunnel::{self, Hops, Source};
 use anyhow::{bail, Context, Result};
 use encap::Encapsulator;
-use hops::{Hops, Source};
 use sender::Sender;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -95,7 +94,7 @@ impl fmt::Display for Counters {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let hops = match &arguments.hops_file {
-        Some(path) => hops::read(path)?,
+        Some(path) => tunnel::read(path)?,
         None => Hops::new(&arguments.hops)?,
     };
     let current = Arc::new(RwLock::new(Encapsulator::new(
@@ -126,7 +125,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut complaint = String::new();
     while signals.pending().next().is_none() {
         thread::sleep(LOOK_AGAIN);
-        match hops::read(path).and_then(|hops| Ok((arguments.source_for(&hops)?, hops))) {
+        match tunnel::read(path).and_then(|hops| Ok((arguments.source_for(&hops)?, hops))) {
             Ok((source, hops)) if hops != current.read().expect("no thread panics").hops => {
                 println!("hops: {hops}");
                 let next = Encapsulator::new(source, hops, arguments.port, arguments.udp_checksum);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The list of proxies: first choice first, all of one family.
+//! Tunnels: the list of proxies, first choice first and all of one family, and packets with headers in front by the core's
+//! encoder, as the director's module uses it.
 
 use anyhow::{bail, Context, Result};
+use glb_core::director::{header_len, Tunnel};
+use glb_core::ip::Family;
 use std::fmt;
 use std::fs;
 use std::net::IpAddr;
@@ -10,20 +13,20 @@ use std::path::Path;
 
 /// The outer source address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     V4([u8; 4]),
     V6([u8; 16]),
 }
 
 /// The proxies. There is at least one, and not more than a header can carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Hops {
+pub(crate) enum Hops {
     V4(Vec<[u8; 4]>),
     V6(Vec<[u8; 16]>),
 }
 
 impl Hops {
-    pub(super) fn new(hops: &[IpAddr]) -> Result<Self> {
+    pub(crate) fn new(hops: &[IpAddr]) -> Result<Self> {
         let v4: Vec<_> = hops
             .iter()
             .filter_map(|hop| match hop {
@@ -54,17 +57,81 @@ impl Hops {
         Ok(list)
     }
 
-    pub(super) fn is_ipv6(&self) -> bool {
+    pub(crate) fn is_ipv6(&self) -> bool {
         matches!(self, Self::V6(_))
     }
 
+    /// Puts `packet`, which is of the family `inner`, into a tunnel from `source` to the first hop, into `out`. `None`: the
+    /// source is of another family, or the packet is too long.
+    pub(crate) fn encapsulate(
+        &self,
+        source: Source,
+        ports: (u16, u16),
+        inner: Family,
+        packet: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        match (source, self) {
+            (Source::V4(src), Self::V4(hops)) => put(out, src, hops, ports, inner, packet),
+            (Source::V6(src), Self::V6(hops)) => put(out, src, hops, ports, inner, packet),
+            _ => None,
+        }
+    }
+
     /// The first choice.
-    pub(super) fn first(&self) -> IpAddr {
+    pub(crate) fn first(&self) -> IpAddr {
         match self {
             Self::V4(hops) => IpAddr::from(hops[0]),
             Self::V6(hops) => IpAddr::from(hops[0]),
         }
     }
+}
+
+/// An address of an outer header.
+trait Address: Copy {
+    const FAMILY: Family;
+
+    fn write(tunnel: &Tunnel<Self>, out: &mut [u8], hops: &[Self]) -> Option<()>;
+}
+
+impl Address for [u8; 4] {
+    const FAMILY: Family = Family::V4;
+
+    fn write(tunnel: &Tunnel<Self>, out: &mut [u8], hops: &[Self]) -> Option<()> {
+        tunnel.write(out, hops.iter().copied())
+    }
+}
+
+impl Address for [u8; 16] {
+    const FAMILY: Family = Family::V6;
+
+    fn write(tunnel: &Tunnel<Self>, out: &mut [u8], hops: &[Self]) -> Option<()> {
+        tunnel.write(out, hops.iter().copied())
+    }
+}
+
+fn put<A: Address>(
+    out: &mut Vec<u8>,
+    src: A,
+    hops: &[A],
+    (src_port, dst_port): (u16, u16),
+    inner: Family,
+    packet: &[u8],
+) -> Option<()> {
+    let (&dst, rest) = hops.split_first()?;
+    let tunnel = Tunnel {
+        src,
+        dst,
+        src_port,
+        dst_port,
+        inner,
+        inner_len: packet.len(),
+    };
+    out.clear();
+    out.resize(header_len(A::FAMILY, u8::try_from(rest.len()).ok()?), 0);
+    A::write(&tunnel, out, rest)?;
+    out.extend_from_slice(packet);
+    Some(())
 }
 
 impl fmt::Display for Hops {
@@ -79,7 +146,7 @@ impl fmt::Display for Hops {
 }
 
 /// Reads addresses, divided by white space.
-pub(super) fn read(path: &Path) -> Result<Hops> {
+pub(crate) fn read(path: &Path) -> Result<Hops> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let hops = text
         .split_whitespace()

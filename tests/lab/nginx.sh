@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What all web servers of the lab have in common.
+
+# nginx_conf HOST PREFIX: the configuration of a server for thousands of connections, which names HOST in its answers and
+# keeps its own files at PREFIX.pid and PREFIX.log. Standard input is what only this server has: lines of `server {}`.
+nginx_conf() {
+    cat <<END
+daemon off;
+master_process off;
+pid $2.pid;
+error_log $2.log warn;
+worker_rlimit_nofile 16384;
+events { worker_connections 8192; }
+http {
+    access_log off;
+    sendfile on;
+    keepalive_requests 100000;
+    keepalive_timeout 300;
+    add_header X-Proxy $1;
+    server {
+        listen 80 backlog=4096;
+$(cat)
+    }
+}
+END
+}
