@@ -135,12 +135,15 @@ fn a_thousand_targets_cost_little() {
             .build();
         runtime.unwrap().block_on(servers(counter));
     });
-    let http = measure("http", &json!({"http": PORT}));
-    let tcp = measure("tcp", &json!({"tcp": PORT}));
+    let mut shares = vec![
+        measure("http", &json!({"http": PORT})),
+        measure("tcp", &json!({"tcp": PORT})),
+    ];
     assert!(accepted.load(Ordering::Relaxed) > 10_000);
-    assert!(http < LIMIT && tcp < LIMIT);
     if proxies() {
-        let gue = measure("gue", &json!({"gue": GUE_PORT}));
-        assert!(gue < LIMIT);
+        shares.push(measure("gue", &json!({"gue": GUE_PORT})));
+    } else {
+        println!("gue: SKIPPED, there may be no raw socket here: run it as root");
     }
+    assert!(shares.iter().all(|&share| share < LIMIT), "{shares:?}");
 }
