@@ -68,12 +68,7 @@ fn common_elsewhere<'a>(
     allowed: Allowed<'_>,
     common: Common,
 ) -> Outcome<'a> {
-    match &common.inspected(hook.family) {
-        Ok(inspected) => second_chance(state, hook, skb, inspected, allowed),
-        Err(Stop::Decided(verdict)) => finish(state, skb, *verdict),
-        // A common packet's headers are linear.
-        Err(Stop::NeedLinear(_)) => finish(state, skb, Verdict::DroppedInner),
-    }
+    second_chance(state, hook, skb, &common.inspected(hook.family), allowed)
 }
 
 /// A packet of any other kind, read header after header. Headers are made linear as the core asks for them.

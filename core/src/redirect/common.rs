@@ -6,8 +6,8 @@
 //! What is otherwise in any way is left to [`step_by_step()`](super::step_by_step), the reading of header after header,
 //! which says the same of these packets too: a test and a fuzz target hold both against each other.
 
-use super::inspect::{decide_tcp, Flow, Packet, TCP_FLAG_SYN};
-use super::{Inspected, Stop};
+use super::inspect::{connection, Flow, Packet, TCP_FLAG_SYN};
+use super::Inspected;
 use crate::gue::{self, Gue};
 use crate::ip::{proto, Family, IPV4_LEN, IPV6_LEN};
 use crate::view::View;
@@ -72,9 +72,9 @@ impl Common {
         }
     }
 
-    /// What [`inspect()`](super::inspect) says of it, if it came in a packet of the family `outer`.
+    /// What [`inspect()`](super::inspect) says of it, if it came in a packet of the family `outer` and is no SYN.
     #[inline]
-    pub fn inspected(&self, outer: Family) -> Result<Inspected, Stop> {
+    pub fn inspected(&self, outer: Family) -> Inspected {
         let (udp, hop_len) = match outer {
             Family::V4 => (IPV4_LEN, 4),
             Family::V6 => (IPV6_LEN, 16),
@@ -92,11 +92,11 @@ impl Common {
                 .then(|| list.wrapping_add(usize::from(self.next).wrapping_mul(hop_len))),
         };
         let tcp = self.inner_offset.wrapping_add(ip_len);
-        decide_tcp(&gue, tcp, self.tcp_flags, None).map(|question| Inspected {
+        Inspected {
             udp_offset: udp,
             gue,
-            question,
-        })
+            question: connection(&gue, tcp, self.tcp_flags, None),
+        }
     }
 }
 

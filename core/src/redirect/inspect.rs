@@ -204,7 +204,8 @@ fn ip_error(error: IpError, malformed: Verdict) -> Stop {
 #[inline]
 pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
     match Common::read(packet) {
-        Some(common) => common.inspected(packet.outer),
+        Some(common) if common.is_syn() => Err(Stop::Decided(Verdict::AcceptedSyn)),
+        Some(common) => Ok(common.inspected(packet.outer)),
         None => step_by_step(packet.view, packet.outer),
     }
 }
@@ -285,7 +286,7 @@ fn tcp(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
 
 /// What the flags of a TCP header at `tcp` leave to ask.
 #[inline(always)]
-pub(super) fn decide_tcp(
+fn decide_tcp(
     gue: &Gue,
     tcp: usize,
     flags: u8,
@@ -294,7 +295,13 @@ pub(super) fn decide_tcp(
     if flags & TCP_FLAG_SYN != 0 {
         return Err(Stop::Decided(Verdict::AcceptedSyn));
     }
-    Ok(Question::Connection {
+    Ok(connection(gue, tcp, flags, fragment))
+}
+
+/// The question about a connection whose TCP header, at `tcp`, has these flags.
+#[inline(always)]
+pub(super) fn connection(gue: &Gue, tcp: usize, flags: u8, fragment: Option<Fragment>) -> Question {
+    Question::Connection {
         flow: FlowAt {
             ip: gue.inner_offset,
             tcp,
@@ -304,7 +311,7 @@ pub(super) fn decide_tcp(
         // The kernel answers a cookie with a connection under the same condition (cookie_v4_check).
         may_be_cookie: flags & (TCP_FLAG_ACK | TCP_FLAG_RST) == TCP_FLAG_ACK,
         fragment,
-    })
+    }
 }
 
 /// An ICMP error about a packet that this fleet sent goes where the connection is; all other ICMP stays.
