@@ -76,7 +76,7 @@ fuzz: ## Fuzz every parser of outside bytes for FUZZ_SECONDS (default 210) in al
 	@tests/vm/build --kernel $(KERNEL) -- fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: demo
-demo: ## Boot the example network with CONNECTIONS=2000, drain, fill, fail; tables and pictures in out/ (9 minutes)
+demo: ## Boot the example network with CONNECTIONS=2000, drain, fill, fail; tables and pictures in out/ (7 minutes)
 	@tests/demo/run --kernel $(KERNEL) --connections $(CONNECTIONS)
 
 .PHONY: demo-second-chance
