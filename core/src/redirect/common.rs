@@ -72,7 +72,7 @@ impl Common {
         }
     }
 
-    /// What [`inspect()`](super::inspect) says of it, if it came in a packet of the family `outer` and is no SYN.
+    /// What [`inspect()`](super::inspect()) says of it, if it came in a packet of the family `outer` and is no SYN.
     #[inline]
     pub fn inspected(&self, outer: Family) -> Inspected {
         let (udp, hop_len) = match outer {
