@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make demo: a download survives its packets moving to another proxy.
+# make demo-second-chance: a download survives its packets moving to another proxy.
 #
 # The hosts are those of the load scenarios; this file only tells what happens. It ends with one line, and with
 # status 0 only if the download survived.
@@ -16,7 +16,7 @@ if ! command -v glb-packets >/dev/null; then
     . "$(dirname "$(readlink -f "$0")")/module-director.sh"
 fi
 
-readonly SIZE=6000000 WEB_RATE=500k
+readonly SIZE=6000000 WEB_RATE=${WEB_RATE:-500k}
 export WEB_RATE
 
 bold='' green='' red='' dim='' plain=''
