@@ -12,7 +12,6 @@
 
 use anyhow::{bail, Context, Result};
 use nix::sys::ptrace;
-use nix::sys::signal::Signal;
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
@@ -184,12 +183,11 @@ fn trace(
 ) -> Result<Outcome> {
     let pid = Pid::from_raw(i32::try_from(child.id())?);
     let fail_nth = format!("/proc/{pid}/fail-nth");
-    ptrace::attach(pid).context("cannot trace the command")?;
+    // Not `attach`, whose SIGSTOP may leave the process marked as stopped: its new threads would stop for ever.
+    let options = ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL;
+    ptrace::seize(pid, options).context("cannot trace the command")?;
+    ptrace::interrupt(pid)?;
     waitpid(pid, None)?;
-    ptrace::setoptions(
-        pid,
-        ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL,
-    )?;
     let mut go = child.stdin.take().context("no pipe")?;
     go.write_all(b"go\n")?;
     drop(go);
@@ -221,8 +219,6 @@ fn trace(
                 }
                 None
             }
-            // The stop of an exec, which is nobody's signal.
-            WaitStatus::Stopped(_, Signal::SIGTRAP) => None,
             WaitStatus::Stopped(_, signal) => Some(signal),
             WaitStatus::Exited(..) | WaitStatus::Signaled(..) => break status,
             _ => None,
