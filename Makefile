@@ -62,7 +62,7 @@ install: ## Install what was built on this machine (as root)
 
 .PHONY: test
 test: ## Run every test: lint, units, and the lab on KERNEL (default stock)
-	@tests/run --kernel $(KERNEL) $(if $(T),--only $(T))
+	@tests/run --kernel $(KERNEL) $(if $(T),--only '$(T)')
 
 .PHONY: test-packages
 test-packages: ## Install the packages on a fresh Debian, boot it, upgrade its kernel, purge (15 minutes)
