@@ -93,9 +93,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     let total = if arguments.last.is_some() || arguments.each > 1 {
-        let whole = traced(arguments, &numbers, ENDLESS)?;
-        undo(arguments)?;
-        ENDLESS - whole.left
+        // The first run also allocates what the kernel keeps for the next ones; so the fewest of some runs count.
+        let mut fewest = ENDLESS;
+        for _ in 0..3 {
+            let whole = traced(arguments, &numbers, ENDLESS)?;
+            undo(arguments)?;
+            fewest = fewest.min(ENDLESS - whole.left);
+        }
+        fewest
     } else {
         ENDLESS
     };
