@@ -10,7 +10,7 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 modprobe -a tun nft_fwd_netdev rust_glb_director
-director_hosts
+host_and_sink dir
 vip=10.0.0.0
 gue='ip daddr 172.16.0.0/16 udp dport 19523'
 

@@ -10,7 +10,7 @@
 
 modprobe -a tun nft_fwd_netdev ip_vs ip_vs_mh rust_glb_director
 
-director_hosts
+host_and_sink dir
 blaster dir
 settled
 

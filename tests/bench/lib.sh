@@ -83,14 +83,14 @@ add chain netdev sink $1 { type filter hook ingress device "$1" priority 0; }
 END
 }
 
-# director_hosts: a director with a link to the host `sink`, which counts what comes.
+# host_and_sink NAME: a router of that name with a link to the host `sink`, which counts what comes.
 #
-#   tap... [ dir ] eth1 ------ eth0 [ sink ]
-director_hosts() {
-    ip netns add dir
+#   tap... [ NAME ] eth1 ------ eth0 [ sink ]
+host_and_sink() {
+    ip netns add "$1"
     ip netns add sink
-    ip link add eth1 netns dir type veth peer name eth0 netns sink
-    ip -n dir -batch - <<'END'
+    ip link add eth1 netns "$1" type veth peer name eth0 netns sink
+    ip -n "$1" -batch - <<'END'
 link set lo up
 link set eth1 mtu 2000 address 02:00:00:00:00:d1 up
 addr add 10.8.0.1/24 dev eth1
@@ -103,7 +103,8 @@ END
     ip -n sink -batch - <<'END'
 link set eth0 mtu 2000 address 02:00:00:00:00:51 up
 END
-    on dir sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    # A change later on would make the kernel send messages, so it is made before all things settle.
+    on "$1" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
     sink_device eth0
 }
 

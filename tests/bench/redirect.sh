@@ -13,18 +13,8 @@ modprobe -a tun dummy fou fou6 ipip sit ip6_tunnel rust_glb_redirect
 
 vip4=1.1.1.1 vip6=fd91:79d3:d621::1 client4=10.3.0.1 client6=fd03::1
 
-ip netns add proxy
-ip netns add sink
-ip link add eth1 netns proxy type veth peer name eth0 netns sink
+host_and_sink proxy
 ip -n proxy -batch - <<END
-link set lo up
-link set eth1 mtu 2000 address 02:00:00:00:00:d1 up
-addr add 10.8.0.1/24 dev eth1
-addr add fd08::1/64 dev eth1 nodad
-neigh add 10.8.0.2 lladdr 02:00:00:00:00:51 dev eth1
-neigh add fd08::2 lladdr 02:00:00:00:00:51 dev eth1
-route add default via 10.8.0.2
-route add default via fd08::2
 link add out0 type dummy
 link set out0 mtu 2000 up
 route add 172.18.0.0/16 dev out0
@@ -42,10 +32,6 @@ addr add $client4/32 dev lo
 addr add $client6/128 dev lo nodad
 END
 on proxy ip -6 fou add port 19523 gue
-ip -n sink link set eth0 mtu 2000 address 02:00:00:00:00:51 up
-sink_device eth0
-# For the routed rows. A change would make the kernel send messages later on, so it is made before all things settle.
-on proxy sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 
 # A connection that is there: both of its ends are on the proxy, and one looks like a client's.
 for f in 4 6; do

@@ -28,9 +28,6 @@ pub(crate) struct Arguments {
     /// Only the last so many allocations: those of a module come after those of its loading
     #[arg(long)]
     last: Option<u32>,
-    /// Between the first and the last 40 allocations only each so manieth: for a command that does the same many times
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    each: u32,
     /// A shell command after each run that puts back what the run may have done
     #[arg(long)]
     undo: Option<String>,
@@ -61,19 +58,6 @@ const SYSCALLS: [(&str, u64); 9] = [
 /// No task has so many allocations.
 const ENDLESS: u32 = 1 << 30;
 
-/// So many allocations at both ends are never skipped: what begins and what ends a command is no repetition.
-const ENDS: u32 = 40;
-
-/// The allocation that fails after `number`, of `total`.
-fn following(number: u32, total: u32, each: u32) -> u32 {
-    let last_ones = total.saturating_sub(ENDS);
-    if number < ENDS || number >= last_ones {
-        number + 1
-    } else {
-        (number + each).min(last_ones)
-    }
-}
-
 /// How a run ended.
 struct Outcome {
     /// What is left of N; 0: the fault was made.
@@ -92,22 +76,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 .1,
         );
     }
-    let total = if arguments.last.is_some() || arguments.each > 1 {
-        // The first run also allocates what the kernel keeps for the next ones; so the fewest of some runs count.
-        let mut fewest = ENDLESS;
-        for _ in 0..3 {
-            let whole = traced(arguments, &numbers, ENDLESS)?;
-            undo(arguments)?;
-            fewest = fewest.min(ENDLESS - whole.left);
-        }
-        fewest
-    } else {
-        ENDLESS
+    let first = match arguments.last {
+        None => 1,
+        Some(last) => fewest(arguments, &numbers)?.saturating_sub(last) + 1,
     };
-    let first = arguments.last.map_or(0, |last| total.saturating_sub(last)) + 1;
-    let mut number = first;
     let (mut failed, mut well, mut wrong) = (0, 0, 0);
-    loop {
+    for number in first.. {
         let outcome = traced(arguments, &numbers, number)?;
         let injected = outcome.left == 0;
         let words = outcome.stderr.trim();
@@ -138,7 +112,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if wrong > 5 {
             bail!("too many wrong ends: stopped at allocation {number}");
         }
-        number = following(number, total, arguments.each);
     }
     println!("{} faults from allocation {first} on: {failed} errors, {well} without effect, {wrong} wrong", failed + well);
     if failed + well == 0 {
@@ -148,6 +121,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bail!("{wrong} wrong ends");
     }
     Ok(())
+}
+
+/// How many allocations there are. The first run also makes what the kernel keeps for the next ones; so the fewest of some
+/// runs count.
+fn fewest(arguments: &Arguments, numbers: &[u64]) -> Result<u32> {
+    let mut fewest = ENDLESS;
+    for _ in 0..3 {
+        let whole = traced(arguments, numbers, ENDLESS)?;
+        undo(arguments)?;
+        fewest = fewest.min(ENDLESS - whole.left);
+    }
+    Ok(fewest)
 }
 
 fn shell(command: &str) -> Result<bool> {
@@ -251,26 +236,4 @@ fn read_number(path: &str) -> Result<u32> {
     text.trim()
         .parse()
         .with_context(|| format!("{path}: {text}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn repetitions_are_skipped() {
-        let all = |total, each| {
-            let mut numbers = vec![1];
-            while *numbers.last().unwrap() <= total {
-                numbers.push(following(*numbers.last().unwrap(), total, each));
-            }
-            numbers
-        };
-        assert_eq!(all(100, 1), (1..=101).collect::<Vec<_>>());
-        assert_eq!(all(70, 7), (1..=71).collect::<Vec<_>>());
-        let some = all(200, 13);
-        assert_eq!(some[..40], (1..=40).collect::<Vec<_>>());
-        assert_eq!(some[40..50], [53, 66, 79, 92, 105, 118, 131, 144, 157, 160]);
-        assert_eq!(some[50..], (161..=201).collect::<Vec<_>>());
-    }
 }
