@@ -14,19 +14,9 @@ host_and_sink dir
 vip=10.0.0.0
 gue='ip daddr 172.16.0.0/16 udp dport 19523'
 
-# One sender on each processor. Bash has one coprocess, so these have pipes by name.
-SENDERS=$(mktemp -d)
-declare -a to from
 for cpu in 0 1 2 3; do
-    mkfifo "$SENDERS/to$cpu" "$SENDERS/from$cpu"
-    taskset -c $cpu ip netns exec dir glb-packets blast --tap tap$cpu <"$SENDERS/to$cpu" >"$SENDERS/from$cpu" &
-    exec {write}>"$SENDERS/to$cpu" {read}<"$SENDERS/from$cpu"
-    to[cpu]=$write from[cpu]=$read
-    read -r line <&"${from[cpu]}"
-    [ "$line" = ready ] || fail "the sender of frames on processor $cpu says '$line'"
-    on dir ip link set tap$cpu address 02:00:00:00:00:b0
-    printf 'set flows dst=%s flags=ack flows=%s seed=%s\n' $vip "$BENCH_FLOWS" $cpu >&"${to[cpu]}"
-    read -r line <&"${from[cpu]}"
+    blaster dir $cpu
+    frames_on $cpu flows dst=$vip flags=ack "flows=$BENCH_FLOWS" seed=$cpu
 done
 settled
 
@@ -45,27 +35,16 @@ glb_off() {
     for cpu in 0 1 2 3; do on dir glbctl detach tap$cpu >/dev/null; done
 }
 
-# send_all CPUS COUNT: so many from each sender at the same time; the longest is in $blast_ns.
-send_all() {
-    local cpu ns
-    blast_ns=0
-    for ((cpu = 0; cpu < $1; cpu++)); do printf 'send flows %s\n' "$2" >&"${to[cpu]}"; done
-    for ((cpu = 0; cpu < $1; cpu++)); do
-        read -r _ _ ns <&"${from[cpu]}" || fail "could not send"
-        [ "$ns" -le "$blast_ns" ] || blast_ns=$ns
-    done
-}
-
 # row NAME WHAT CPUS EXPECTED
 one_run() { # ROUND ROW...
     local round=$1 name=$2 what=$3 cpus=$4 rule=
     [ "$5" != gue ] || rule=$gue
     "${what}_on"
     sink_takes eth0 "$rule"
-    send_all "$cpus" "$BENCH_FLOWS"
+    blast_on "$cpus" flows "$BENCH_FLOWS"
     is "$name: packets that arrived as they should, and others" "$((cpus * BENCH_FLOWS)) 0" "$(sink_took)"
     sink_takes eth0 ''
-    send_all "$cpus" $((4 * BENCH_PACKETS))
+    blast_on "$cpus" flows $((4 * BENCH_PACKETS))
     is "$name: packets that arrived, and others" "$((cpus * 4 * BENCH_PACKETS)) 0" "$(sink_took)"
     measured "$name" "$round" $((cpus * 4 * BENCH_PACKETS))
     "${what}_off"
@@ -76,4 +55,3 @@ for cpus in 1 2 3 4; do
     row "cpus-glb-$cpus" glb "$cpus" gue
 done
 each_round processors
-rm -rf "$SENDERS"

@@ -162,8 +162,8 @@ glb_on --spread
 # Tables are swapped while packets come.
 sink_takes eth0 "$gue4"
 loads=0
-printf 'send tcp4-ack 60000\n' >&"${BLAST[1]}"
-while ! read -r -t 0.01 _ <&"${BLAST[0]}"; do
+printf 'send tcp4-ack 60000\n' >&"${blast_to[0]}"
+while ! read -r -t 0.01 _ <&"${blast_from[0]}"; do
     on dir glb-packets fill --spread >/dev/null
     loads=$((loads + 1))
 done

@@ -26,30 +26,44 @@ fail() {
 }
 on() { ip netns exec "$@"; }
 
-# blaster HOST: start the sender of frames there; it owns the device tap0.
+# The senders of frames, by the processor that each is on: where to write to them, where they answer.
+declare -a blast_to=() blast_from=()
+# blaster HOST [CPU]: start one there, on that processor (0); it owns the device tapCPU.
 blaster() {
-    local line
-    coproc BLAST { exec ip netns exec "$1" glb-packets blast; }
-    read -r line <&"${BLAST[0]}"
-    [ "$line" = ready ] || fail "the sender of frames says '$line'"
-    on "$1" ip link set tap0 address 02:00:00:00:00:b0
+    local cpu=${2:-0} pipes write read line
+    pipes=$(mktemp -d)
+    mkfifo "$pipes/to" "$pipes/from"
+    taskset -c "$cpu" ip netns exec "$1" glb-packets blast --tap "tap$cpu" <"$pipes/to" >"$pipes/from" &
+    exec {write}>"$pipes/to" {read}<"$pipes/from"
+    rm -r "$pipes"
+    blast_to[cpu]=$write blast_from[cpu]=$read
+    read -r line <&"$read"
+    [ "$line" = ready ] || fail "the sender of frames on processor $cpu says '$line'"
+    on "$1" ip link set "tap$cpu" address 02:00:00:00:00:b0
 }
 
 # settled: what new devices have to say to their neighbours is said.
 settled() { sleep 15; }
 
-# frames NAME KEY=VALUE...: make a set of frames (tests/tools/src/blast/frame.rs).
-frames() {
+# frames NAME KEY=VALUE...: make a set of frames (tests/tools/src/blast/frame.rs). frames_on CPU NAME KEY=VALUE...
+frames() { frames_on 0 "$@"; }
+frames_on() {
     local line
-    printf 'set %s\n' "$*" >&"${BLAST[1]}"
-    read -r line <&"${BLAST[0]}" || fail "no frames: $*"
+    printf 'set %s\n' "${*:2}" >&"${blast_to[$1]}"
+    read -r line <&"${blast_from[$1]}" || fail "no frames: ${*:2}"
 }
 
-# blast NAME COUNT: send; the time is in $blast_ns.
-blast() {
-    local _
-    printf 'send %s %s\n' "$1" "$2" >&"${BLAST[1]}"
-    read -r _ _ blast_ns <&"${BLAST[0]}" || fail "could not send $*"
+# blast NAME COUNT: send; the time is in $blast_ns. blast_on CPUS NAME COUNT: so many from each of the first CPUS senders at the
+# same time; the longest time counts.
+blast() { blast_on 1 "$@"; }
+blast_on() {
+    local cpu ns
+    blast_ns=0
+    for ((cpu = 0; cpu < $1; cpu++)); do printf 'send %s %s\n' "$2" "$3" >&"${blast_to[cpu]}"; done
+    for ((cpu = 0; cpu < $1; cpu++)); do
+        read -r _ _ ns <&"${blast_from[cpu]}" || fail "could not send ${*:2}"
+        [ "$ns" -le "$blast_ns" ] || blast_ns=$ns
+    done
 }
 
 # profiled SET: with BENCH_PROFILE, send for long while tests/bench/profile looks on, and end.
