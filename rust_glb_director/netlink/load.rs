@@ -19,6 +19,7 @@ use super::staging::{self, gfp, Load, Promise, Refusal, Unfinished, MAX_STAGED};
 use super::{addr, Family, Request, MAX_NAME};
 use crate::state::{State, Unpublished};
 use crate::tables::{max_hops, Backend, Table, MAX_BINDS, MAX_TABLES};
+use core::num::NonZeroUsize;
 use glb_core::addr::Addr;
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::bind::{Bind, Proto};
@@ -247,7 +248,9 @@ impl Command for TableAdd {
             }
             let mut table =
                 staging::table(name.text(), &hash_key, num_hops, backends, KVVec::new())?;
-            binds(load, request, &mut table)?;
+            for nest in request.attrs().all(attr::BIND) {
+                table.binds.append(bind(load, request, &nest)?, gfp())?;
+            }
             Ok(load.tables.append(table, gfp())?)
         })
     }
@@ -321,25 +324,18 @@ fn backends<'a>(load: &mut Load, request: &Request<'a>) -> Result<(KVec<Backend>
     }
 }
 
-/// Adds the binds of the request to a table.
-fn binds<'a>(load: &mut Load, request: &Request<'a>, table: &mut Table) -> Result {
-    for nest in request.attrs().all(attr::BIND) {
-        if load.num_binds >= load.promise.binds {
-            return Err(refuse!(
-                request,
-                EINVAL,
-                Some(&nest),
-                "table-begin spoke of {} binds",
-                load.promise.binds
-            ));
-        }
-        load.num_binds = load.num_binds.wrapping_add(1);
-        table.binds.append(bind(request, &nest)?, gfp())?;
+/// The next bind of a load, if the load has not had all.
+fn bind<'a>(load: &mut Load, request: &Request<'a>, nest: &Attr<'a>) -> Result<Bind> {
+    if load.num_binds >= load.promise.binds {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            Some(nest),
+            "table-begin spoke of {} binds",
+            load.promise.binds
+        ));
     }
-    Ok(())
-}
-
-fn bind<'a>(request: &Request<'a>, nest: &Attr<'a>) -> Result<Bind> {
+    load.num_binds = load.num_binds.wrapping_add(1);
     let addr = addr(request, &request.require_in(nest, bind::ADDRESS)?)?;
     let prefix_len = match nest.nested().get(bind::PREFIX_LEN) {
         None => addr.bits(),
@@ -407,6 +403,11 @@ fn named<'l, 'a>(load: &'l mut Load, request: &Request<'a>) -> Result<(&'l mut T
     }
 }
 
+/// The hops of a row as a divisor: `table-add` takes no fewer than two.
+fn hops(table: &Table) -> NonZeroUsize {
+    NonZeroUsize::new(usize::from(table.hops)).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// `bind-add`
 pub(super) struct BindAdd;
 
@@ -426,17 +427,7 @@ impl Command for BindAdd {
     fn run(state: &State, request: &Request<'_>) -> Result {
         change(state, request, |load, request| {
             for nest in request.attrs().all(attr::BIND) {
-                if load.num_binds >= load.promise.binds {
-                    return Err(refuse!(
-                        request,
-                        EINVAL,
-                        Some(&nest),
-                        "table-begin spoke of {} binds",
-                        load.promise.binds
-                    ));
-                }
-                load.num_binds = load.num_binds.wrapping_add(1);
-                let bind = bind(request, &nest)?;
+                let bind = bind(load, request, &nest)?;
                 named(load, request)?.0.binds.append(bind, gfp())?;
             }
             Ok(())
@@ -466,7 +457,7 @@ impl Command for RowSet {
             let (table, _) = named(load, request)?;
             let first = request.require(attr::FIRST_ROW)?;
             let rows = request.require(attr::ROWS)?;
-            let hops = usize::from(table.hops).max(1);
+            let hops = hops(table);
             let next = table.rows.len() / hops;
             if first.u32()? as usize != next {
                 return Err(refuse!(
@@ -497,7 +488,7 @@ impl Command for RowSet {
             }
             let num_backends = table.backends.len();
             let mut row = next;
-            for of_row in bytes.chunks_exact(hops) {
+            for of_row in bytes.chunks_exact(hops.get()) {
                 if of_row.iter().all(|hop| usize::from(*hop) < num_backends) {
                     row = row.wrapping_add(1);
                     continue;
@@ -594,7 +585,7 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
         ));
     }
     for (index, table) in (0..=u16::MAX).zip(load.tables.iter()) {
-        let rows = table.rows.len() / usize::from(table.hops).max(1);
+        let rows = table.rows.len() / hops(table);
         if rows != ROWS {
             return Err(refuse!(
                 request,
