@@ -7,11 +7,11 @@
 
 use crate::door::Settings;
 use crate::state::State;
-use glb_core::addr::Addr;
 use glb_core::gue;
 use glb_core::redirect::netlink::{self, command, counter, prefix, redirect, stats};
 use glb_core::redirect::{AllowedHops, NotAllowed, MAX_ALLOWED};
 use glb_kernel::genl::{self, notify, policy, Access, Attr, Command, Message, Operation, Rule};
+use glb_kernel::refuse;
 use kernel::prelude::*;
 
 type Request<'a> = genl::Request<'a, State>;
@@ -78,28 +78,23 @@ impl Command for On {
 
 /// Takes a prefix of the request in.
 fn allow<'a>(request: &Request<'a>, allowed: &mut AllowedHops, hop: &Attr<'a>) -> Result {
-    let sent = request.require_in(hop, prefix::ADDRESS)?;
-    let address = match (sent.array(), sent.array()) {
-        (Ok(v4), _) => Addr::V4(v4),
-        (_, Ok(v6)) => Addr::V6(v6),
-        _ => {
-            let why = format_args!("an address has 4 or 16 bytes");
-            return Err(request.refuse(EINVAL, Some(&sent), why));
-        }
-    };
+    let address = request.addr(&request.require_in(hop, prefix::ADDRESS)?)?;
     let bits = request.require_in(hop, prefix::PREFIX_LEN)?;
     allowed
         .push(address, bits.u8()?)
         .map_err(|error| match error {
-            NotAllowed::TooMany => request.refuse(
+            NotAllowed::TooMany => refuse!(
+                request,
                 E2BIG,
                 Some(hop),
-                format_args!("more than {MAX_ALLOWED} prefixes"),
+                "more than {MAX_ALLOWED} prefixes"
             ),
-            NotAllowed::TooLong => {
-                let why = format_args!("the prefix is longer than its address");
-                request.refuse(EINVAL, Some(&bits), why)
-            }
+            NotAllowed::TooLong => refuse!(
+                request,
+                EINVAL,
+                Some(&bits),
+                "the prefix is longer than its address"
+            ),
         })
 }
 
@@ -114,7 +109,7 @@ impl Command for Off {
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         if !state.door().close() {
-            return Err(request.refuse(ENOENT, None, format_args!("the redirect is off")));
+            return Err(refuse!(request, ENOENT, None, "the redirect is off"));
         }
         notify(request.net(), command::NTF, SETTINGS_LEN, |message| {
             put(message, None)
@@ -167,10 +162,7 @@ impl Command for StatsGet {
     fn run(state: &State, request: &Request<'_>) -> Result {
         request.reply(STATS_LEN, |message| {
             for (name, value) in (0..).map_while(|place| state.stats().counter(place)) {
-                message.nest(stats::COUNTER, |message| {
-                    message.text(counter::NAME, name.as_bytes())?;
-                    message.uint(counter::VALUE, value)
-                })?;
+                message.counter(stats::COUNTER, [counter::NAME, counter::VALUE], name, value)?;
             }
             Ok(())
         })

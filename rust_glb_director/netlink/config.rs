@@ -12,6 +12,7 @@ use glb_core::hash::HashFields;
 use glb_core::netlink::{command, config as attr};
 use glb_kernel::genl::{notify, policy, Access, Command, Message, Rule};
 use glb_kernel::rcu;
+use glb_kernel::refuse;
 use kernel::prelude::*;
 
 /// `config-set`: what is not sent stays as it is.

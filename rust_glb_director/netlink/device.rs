@@ -11,6 +11,7 @@ use glb_kernel::device;
 use glb_kernel::genl::{self, policy, Access, Command, Cursor, Dump, Message, Rule};
 use glb_kernel::net::Net;
 use glb_kernel::netdev::Rtnl;
+use glb_kernel::refuse;
 use kernel::prelude::*;
 
 const POLICY: [Rule; 3] = policy(&[(attr::IFINDEX, Rule::U32), (attr::IFNAME, Rule::text(15))]);

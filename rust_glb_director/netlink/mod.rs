@@ -13,13 +13,6 @@
 
 #![forbid(unsafe_code)]
 
-/// The error, once the sender was told why: `refuse!(request, error, attribute, format, arguments...)`.
-macro_rules! refuse {
-    ($request:expr, $error:expr, $attr:expr, $($why:tt)+) => {
-        $request.refuse($error, $attr, format_args!($($why)+))
-    };
-}
-
 mod config;
 mod device;
 mod inspect;
@@ -27,10 +20,8 @@ mod load;
 mod staging;
 
 use crate::state::State;
-use glb_core::addr::Addr;
 use glb_core::netlink;
-use glb_kernel::genl::{self, Attr, Message, Operation};
-use kernel::prelude::*;
+use glb_kernel::genl::{self, Operation};
 
 pub(crate) use device::notify_detached;
 pub(crate) use load::DropLoads;
@@ -71,25 +62,3 @@ impl genl::Family for Family {
 
 /// Longest name of a table.
 const MAX_NAME: u16 = 255;
-
-/// An address: 4 or 16 bytes.
-fn addr<'a>(request: &Request<'a>, attr: &Attr<'a>) -> Result<Addr> {
-    match (attr.array(), attr.array()) {
-        (Ok(v4), _) => Ok(Addr::V4(v4)),
-        (_, Ok(v6)) => Ok(Addr::V6(v6)),
-        _ => Err(refuse!(
-            request,
-            EINVAL,
-            Some(attr),
-            "an address has 4 or 16 bytes, not {}",
-            attr.bytes().len()
-        )),
-    }
-}
-
-fn put_addr(message: &mut Message<'_>, kind: u16, addr: &Addr) -> Result {
-    match addr {
-        Addr::V4(bytes) => message.bytes(kind, bytes),
-        Addr::V6(bytes) => message.bytes(kind, bytes),
-    }
-}

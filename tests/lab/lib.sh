@@ -370,6 +370,8 @@ lab_end_network() {
         pids=$(ip netns pids "$name" 2>/dev/null)
         # shellcheck disable=SC2086 # One word an id.
         [ -z "$pids" ] || kill -KILL $pids 2>/dev/null
+        # A connection that nobody has any more would hold the namespace, and its rules the module, until it gives up.
+        [ ! -e "/run/netns/$name" ] || ip netns exec "$name" ss --tcp --kill --no-header state all >/dev/null 2>&1
         [ ! -e "/run/netns/$name" ] || printf 'netns del %s\n' "$name"
     done | ip -batch -
     rm -rf -- "${lab_network:?}"/*

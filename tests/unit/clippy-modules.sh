@@ -14,7 +14,7 @@ CLIPPY=1 kernel/kbuild/build-modules "${KDIR:?}" "$clippy_build" >"$log" 2>&1 ||
 grep -q CLIPPY "$log" || { cat "$log"; echo "clippy did not run"; exit 1; }
 
 # A warning is a paragraph. Not ours: generated bindings, and no_std, which Kbuild says too. For comparison_chain see
-# clippy.sh.
+# Cargo.toml.
 found=$(awk -v RS= '
 	/^ *(warning|error)/ && !/bindings_generated\.rs:/ && !/<crate attribute>/ && !/chain can be rewritten with/ &&
 		!/warnings? emitted/ { print $0 "\n" }' "$log")

@@ -4,6 +4,7 @@
 
 use crate::bindings;
 use core::ptr::NonNull;
+use glb_core::addr::Addr;
 use kernel::error::to_result;
 use kernel::prelude::*;
 
@@ -70,6 +71,23 @@ impl<'a> Message<'a> {
         place.copy_from_slice(text);
         let len = text.len().wrapping_add(1);
         self.bytes(kind, terminated.get(..len).unwrap_or_default())
+    }
+
+    /// Appends an address: 4 or 16 bytes.
+    pub fn addr(&mut self, kind: u16, addr: &Addr) -> Result {
+        match addr {
+            Addr::V4(bytes) => self.bytes(kind, bytes),
+            Addr::V6(bytes) => self.bytes(kind, bytes),
+        }
+    }
+
+    /// Appends a counter: an attribute of its name and its value, whose types are `of`.
+    pub fn counter(&mut self, kind: u16, of: [u16; 2], name: &str, value: u64) -> Result {
+        let [of_name, of_value] = of;
+        self.nest(kind, |message| {
+            message.text(of_name, name.as_bytes())?;
+            message.uint(of_value, value)
+        })
     }
 
     /// Appends an attribute of attributes. After an error the message must be given up.

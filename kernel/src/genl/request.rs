@@ -8,8 +8,17 @@ use crate::bindings;
 use crate::net::{Net, NetState, Registered};
 use core::fmt::{self, Write};
 use core::ptr::NonNull;
+use glb_core::addr::Addr;
 use kernel::error::to_result;
 use kernel::prelude::*;
+
+/// The error, once the sender was told why: `refuse!(request, error, attribute, format, arguments...)`.
+#[macro_export]
+macro_rules! refuse {
+    ($request:expr, $error:expr, $attr:expr, $($why:tt)+) => {
+        $request.refuse($error, $attr, format_args!($($why)+))
+    };
+}
 
 /// A request that a handler is called for, of a family whose state is `S`.
 pub struct Request<'a, S> {
@@ -126,6 +135,21 @@ impl<'a, S: NetState> Request<'a, S> {
     fn extack(&self) -> Option<NonNull<bindings::netlink_ext_ack>> {
         // SAFETY: By the invariant.
         NonNull::new(unsafe { (*self.info.as_ptr()).extack })
+    }
+
+    /// The address in an attribute: 4 or 16 bytes.
+    pub fn addr(&self, attr: &Attr<'a>) -> Result<Addr> {
+        match (attr.array(), attr.array()) {
+            (Ok(v4), _) => Ok(Addr::V4(v4)),
+            (_, Ok(v6)) => Ok(Addr::V6(v6)),
+            _ => Err(refuse!(
+                self,
+                EINVAL,
+                Some(attr),
+                "an address has 4 or 16 bytes, not {}",
+                attr.bytes().len()
+            )),
+        }
     }
 
     /// Answers with a message of up to `size` bytes. `write` may run under RCU.

@@ -46,20 +46,11 @@ const KNOWN: [&str; 10] = [
 /// Reads and checks a file's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Director> {
-    let mut reader = Reader::new(file);
-    let Some(tree) = reader.parse(text) else {
-        return reader.finish(None);
-    };
-    let root = Node {
-        value: &tree,
-        path: String::new(),
-    };
-    let value = read_root(&mut reader, &root, &tree);
-    reader.finish(value)
+    Reader::whole(file, text, read_root)
 }
 
-fn read_root(reader: &mut Reader, root: &Node<'_>, tree: &Value) -> Option<Director> {
-    let root = reader.object(root, &KNOWN)?;
+fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
+    let root = reader.object(tree, &KNOWN)?;
     for name in DPDK_ONLY {
         if root.get(name).is_some() {
             let reason = "a setting of the DPDK director; accepted and ignored";
@@ -88,7 +79,7 @@ fn read_root(reader: &mut Reader, root: &Node<'_>, tree: &Value) -> Option<Direc
         alt_hash_fields: alt_hash_fields?,
         forward_icmp_ping_responses: forward_icmp_ping_responses?,
         statsd_port: statsd_port?,
-        tree: tree.clone(),
+        tree: tree.value.clone(),
     })
 }
 

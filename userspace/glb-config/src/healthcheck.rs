@@ -67,16 +67,7 @@ const DEFAULT_DST: &str = "/etc/glb/forwarding_table.checked.json";
 /// Reads and checks a file's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Healthcheck> {
-    let mut reader = Reader::new(file);
-    let Some(tree) = reader.parse(text) else {
-        return reader.finish(None);
-    };
-    let root = Node {
-        value: &tree,
-        path: String::new(),
-    };
-    let value = read_root(&mut reader, &root, &tree);
-    reader.finish(value)
+    Reader::whole(file, text, read_root)
 }
 
 /// The table that a file names, even if the file can not be used: so the faults of both are found at once.
@@ -92,8 +83,8 @@ pub fn src_of(text: &str) -> Option<PathBuf> {
     }
 }
 
-fn read_root(reader: &mut Reader, root: &Node<'_>, tree: &Value) -> Option<Healthcheck> {
-    let root = reader.object(root, &KNOWN)?;
+fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Healthcheck> {
+    let root = reader.object(tree, &KNOWN)?;
     let publish = match root.get("publish") {
         None => Some(Publish::File),
         Some(node) => match reader.string(&node) {
@@ -174,7 +165,7 @@ fn read_root(reader: &mut Reader, root: &Node<'_>, tree: &Value) -> Option<Healt
         max_down_percent: max_down_percent?,
         listen: listen?,
         https_ca_file: https_ca_file?,
-        tree: tree.clone(),
+        tree: tree.value.clone(),
     })
 }
 

@@ -55,6 +55,21 @@ impl Reader {
         }
     }
 
+    /// Reads a file's whole text: `read` gets the tree's root. `file` is what issues call it.
+    pub(crate) fn whole<T>(
+        file: &str,
+        text: &str,
+        read: impl FnOnce(&mut Self, &Node<'_>) -> Option<T>,
+    ) -> Checked<T> {
+        let mut reader = Self::new(file);
+        let tree = reader.parse(text);
+        let value = tree.as_ref().and_then(|value| {
+            let path = String::new();
+            read(&mut reader, &Node { value, path })
+        });
+        reader.finish(value)
+    }
+
     /// Issues from here on belong to this table, or to none.
     pub(crate) fn in_table(&mut self, table: Option<String>) {
         self.table = table;

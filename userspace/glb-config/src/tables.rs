@@ -90,24 +90,11 @@ pub struct TableBackend {
 /// Reads and checks a file's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Config> {
-    let mut reader = Reader::new(file);
-    let Some(tree) = reader.parse(text) else {
-        return reader.finish(None);
-    };
-    let root = Node {
-        value: &tree,
-        path: String::new(),
-    };
-    let parts = read_root(&mut reader, &root);
-    reader.finish(parts.map(|(tables, healthchecks)| Config {
-        tables,
-        healthchecks,
-        tree: tree.clone(),
-    }))
+    Reader::whole(file, text, read_root)
 }
 
-fn read_root(reader: &mut Reader, root: &Node<'_>) -> Option<(Vec<Table>, Timing)> {
-    let root = reader.object(root, &["tables", "healthchecks"])?;
+fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
+    let root = reader.object(tree, &["tables", "healthchecks"])?;
     let timing = root
         .get("healthchecks")
         .map_or(Some(Timing::default()), |node| read_timing(reader, &node));
@@ -134,7 +121,11 @@ fn read_root(reader: &mut Reader, root: &Node<'_>) -> Option<(Vec<Table>, Timing
             table
         })
         .collect();
-    Some((tables.into_iter().collect::<Option<_>>()?, timing?))
+    Some(Config {
+        tables: tables.into_iter().collect::<Option<_>>()?,
+        healthchecks: timing?,
+        tree: tree.value.clone(),
+    })
 }
 
 /// What must not be the same in two tables.

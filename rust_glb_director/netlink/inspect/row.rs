@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `row-get`: the hops of a row.
+
+#![forbid(unsafe_code)]
+
+use super::{find, state_code};
+use crate::netlink::{Family, Request, MAX_NAME};
+use crate::state::State;
+use crate::tables::{Backend, Table, TableSet};
+use glb_core::netlink::{command, hop, lookup as attr};
+use glb_kernel::genl::{policy, Access, Command, Message, Rule};
+use glb_kernel::rcu;
+use kernel::prelude::*;
+
+/// Room for two rows of 31 hops and a name.
+pub(super) const LOOKUP_SIZE: usize = 6 * 1024;
+
+/// Writes the hops of a row.
+pub(super) fn put_hops(
+    message: &mut Message<'_>,
+    set: Option<&TableSet>,
+    table: &Table,
+    row: u16,
+) -> Result {
+    for &index in table.row(row) {
+        let Some(one) = table.backends.get(usize::from(index)) else {
+            continue;
+        };
+        let one: &Backend = one;
+        message.nest(attr::HOP, |message| {
+            message.u8(hop::BACKEND, index)?;
+            if let Some(next_hop) = set.and_then(|set| set.next_hop(one.next_hop)) {
+                message.addr(hop::ADDRESS, &next_hop.addr)?;
+            }
+            message.u8(hop::STATE, state_code(one.state))?;
+            message.u8(hop::HEALTHY, u8::from(one.healthy))
+        })?;
+    }
+    Ok(())
+}
+
+/// `row-get`
+pub(in crate::netlink) struct RowGet;
+
+impl Command for RowGet {
+    type Family = Family;
+    const COMMAND: u8 = command::ROW_GET;
+    const ACCESS: Access = Access::Everyone;
+    const POLICY: &'static [Rule] = &{
+        const RULES: [Rule; 11] = policy(&[
+            (attr::TABLE, Rule::U32),
+            (attr::NAME, Rule::text(MAX_NAME)),
+            (attr::ROW, Rule::U16),
+        ]);
+        RULES
+    };
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        let row = request.require(attr::ROW)?.u16()?;
+        request.reply(LOOKUP_SIZE, |message| {
+            let rcu = rcu::Guard::new();
+            let set = state.tables(&rcu);
+            let (index, table) = find(set, request, attr::TABLE, attr::NAME)?;
+            message.u32(attr::TABLE, index)?;
+            message.text(attr::NAME, &table.name)?;
+            message.u32(attr::GENERATION, table.generation)?;
+            message.u16(attr::ROW, row)?;
+            put_hops(message, set, table, row)
+        })
+    }
+}

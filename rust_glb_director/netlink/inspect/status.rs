@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `stats-get`, `status-get`: counters, and what is in use.
+
+#![forbid(unsafe_code)]
+
+use super::TABLE_SIZE;
+use crate::netlink::{Family, Request};
+use crate::state::State;
+use glb_core::netlink::{command, counter, stats, status};
+use glb_kernel::genl::{Access, Command, Rule};
+use glb_kernel::rcu;
+use kernel::prelude::*;
+
+/// `stats-get`
+pub(in crate::netlink) struct StatsGet;
+
+impl Command for StatsGet {
+    type Family = Family;
+    const COMMAND: u8 = command::STATS_GET;
+    const ACCESS: Access = Access::Everyone;
+    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        request.reply(TABLE_SIZE, |message| {
+            for (name, value) in state.stats().all() {
+                message.counter(stats::COUNTER, [counter::NAME, counter::VALUE], name, value)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// `status-get`
+pub(in crate::netlink) struct StatusGet;
+
+impl Command for StatusGet {
+    type Family = Family;
+    const COMMAND: u8 = command::STATUS_GET;
+    const ACCESS: Access = Access::Everyone;
+    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        let devices = state.num_attached();
+        let (loads, staged) = {
+            let staging = state.staging().lock();
+            (staging.len(), staging.bytes())
+        };
+        request.reply(256, |message| {
+            let rcu = rcu::Guard::new();
+            if let Some(set) = state.tables(&rcu) {
+                message.u32(status::GENERATION, set.generation)?;
+                // The casts are exact: all of these are bounded.
+                message.u32(status::TABLES, set.tables.len() as u32)?;
+                message.u32(status::BINDS, set.num_binds as u32)?;
+                message.u32(status::NEXT_HOPS, set.next_hops.len() as u32)?;
+                message.uint(status::MEMORY, set.bytes())?;
+            } else {
+                message.u32(status::GENERATION, 0)?;
+                message.u32(status::TABLES, 0)?;
+                message.u32(status::BINDS, 0)?;
+                message.u32(status::NEXT_HOPS, 0)?;
+                message.uint(status::MEMORY, 0)?;
+            }
+            message.u32(status::DEVICES, devices as u32)?;
+            message.u32(status::LOADS, loads as u32)?;
+            message.uint(status::STAGED, staged)
+        })
+    }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Binds: of `table-add`, and of `bind-add`.
+
+#![forbid(unsafe_code)]
+
+use super::{attr, change, named};
+use crate::netlink::staging::{gfp, Load};
+use crate::netlink::{Family, Request};
+use crate::state::State;
+use glb_core::bind::{Bind, Proto};
+use glb_core::netlink::{bind, command};
+use glb_kernel::genl::{policy, Access, Attr, Command, Rule};
+use glb_kernel::refuse;
+use glb_kernel::vec::Append;
+use kernel::prelude::*;
+
+pub(super) static BIND: [Rule; 6] = policy(&[
+    (bind::ADDRESS, Rule::bytes(4, 16)),
+    (bind::PREFIX_LEN, Rule::u8_in(0, 128)),
+    (bind::PROTO, Rule::U8),
+    (bind::PORT_START, Rule::U16),
+    (bind::PORT_END, Rule::U16),
+]);
+
+/// The next bind of a load, if the load has not had all.
+pub(super) fn next<'a>(load: &mut Load, request: &Request<'a>, nest: &Attr<'a>) -> Result<Bind> {
+    if load.num_binds >= load.promise.binds {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            Some(nest),
+            "table-begin spoke of {} binds",
+            load.promise.binds
+        ));
+    }
+    load.num_binds = load.num_binds.wrapping_add(1);
+    let addr = request.addr(&request.require_in(nest, bind::ADDRESS)?)?;
+    let prefix_len = match nest.nested().get(bind::PREFIX_LEN) {
+        None => addr.bits(),
+        Some(attr) => {
+            let len = attr.u8()?;
+            if len > addr.bits() {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&attr),
+                    "a prefix of {len} bits: at most {}",
+                    addr.bits()
+                ));
+            }
+            len
+        }
+    };
+    let proto = request.require_in(nest, bind::PROTO)?;
+    let number = proto.u8()?;
+    let proto = Proto::from_number(number).ok_or_else(|| {
+        refuse!(
+            request,
+            EINVAL,
+            Some(&proto),
+            "protocol {number}: must be 6 (TCP) or 17 (UDP)"
+        )
+    })?;
+    let port_start = request.require_in(nest, bind::PORT_START)?.u16()?;
+    let port_end = match nest.nested().get(bind::PORT_END) {
+        None => port_start,
+        Some(attr) => {
+            let end = attr.u16()?;
+            if end < port_start {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&attr),
+                    "ports {port_start} to {end}: the wrong way round"
+                ));
+            }
+            end
+        }
+    };
+    Ok(Bind {
+        addr,
+        prefix_len,
+        proto,
+        port_start,
+        port_end,
+    })
+}
+
+/// `bind-add`
+pub(in crate::netlink) struct BindAdd;
+
+impl Command for BindAdd {
+    type Family = Family;
+    const COMMAND: u8 = command::BIND_ADD;
+    const ACCESS: Access = Access::Admin;
+    const POLICY: &'static [Rule] = &{
+        const RULES: [Rule; 11] = policy(&[
+            (attr::TRANSACTION, Rule::U32),
+            (attr::TABLE, Rule::U32),
+            (attr::BIND, Rule::nested(&BIND)),
+        ]);
+        RULES
+    };
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        change(state, request, |load, request| {
+            for nest in request.attrs().all(attr::BIND) {
+                let bind = next(load, request, &nest)?;
+                named(load, request)?.0.binds.append(bind, gfp())?;
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `table-commit`: what was loaded is what packets see, from now on.
+
+#![forbid(unsafe_code)]
+
+use super::{attr, hops, unknown};
+use crate::netlink::staging::{Load, Unfinished};
+use crate::netlink::{Family, Request};
+use crate::state::{State, Unpublished};
+use glb_core::hash::ROWS;
+use glb_core::netlink::{command, table as of_table};
+use glb_kernel::genl::{policy, Access, Command, Rule};
+use glb_kernel::refuse;
+use kernel::prelude::*;
+
+/// Of `table-commit` and `table-abort`.
+pub(super) const POLICY: &[Rule] = &{
+    const RULES: [Rule; 2] = policy(&[(attr::TRANSACTION, Rule::U32)]);
+    RULES
+};
+
+/// `table-commit`
+pub(in crate::netlink) struct TableCommit;
+
+impl Command for TableCommit {
+    type Family = Family;
+    const COMMAND: u8 = command::TABLE_COMMIT;
+    const ACCESS: Access = Access::Admin;
+    const POLICY: &'static [Rule] = POLICY;
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        let number = request.require(attr::TRANSACTION)?;
+        let load = state.staging().lock().take(request.socket(), number.u32()?);
+        let load = load.ok_or_else(|| unknown(request, &number))?;
+        check(&load, request)?;
+        let set = load.finish().map_err(|unfinished| match unfinished {
+            Unfinished::Memory => {
+                refuse!(request, ENOMEM, None, "no memory for the binds")
+            }
+            Unfinished::Bind(id) => {
+                refuse!(
+                    request,
+                    EINVAL,
+                    None,
+                    "table {}: bind {} is wrong",
+                    id.table,
+                    id.bind
+                )
+            }
+            Unfinished::Space => refuse!(request, E2BIG, None, "too many binds"),
+        })?;
+        let tables = set.tables.len();
+        let generation = state
+            .publish(set)
+            .map_err(|unpublished| match unpublished {
+                Unpublished::Memory => refuse!(request, ENOMEM, None, "no memory for the tables"),
+                // `table-add` took it: the setting came afterwards.
+                Unpublished::Hops(table) => refuse!(
+                    request,
+                    EINVAL,
+                    Some(&number),
+                    "table {}: {} hops, at most {} while alt-hash-fields is set",
+                    table.table,
+                    table.hops,
+                    table.most
+                ),
+            })?;
+        glb_kernel::genl::notify(request.net(), command::TABLE_NTF, 64, |message| {
+            message.u32(of_table::GENERATION, generation)?;
+            message.u32(of_table::TABLES, tables as u32)
+        });
+        request.reply(64, |message| message.u32(attr::GENERATION, generation))
+    }
+}
+
+/// Whether all that was promised has come.
+fn check(load: &Load, request: &Request<'_>) -> Result {
+    let (tables, binds) = (load.tables.len(), load.num_binds);
+    if tables != load.promise.tables {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            None,
+            "{tables} tables came, of {}",
+            load.promise.tables
+        ));
+    }
+    if binds != load.promise.binds {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            None,
+            "{binds} binds came, of {}",
+            load.promise.binds
+        ));
+    }
+    for (index, table) in (0..=u16::MAX).zip(load.tables.iter()) {
+        let rows = table.rows.len() / hops(table);
+        if rows != ROWS {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                None,
+                "table {index}: {rows} rows came, of {ROWS}"
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `row-set`: the rows of a table, in order.
+
+#![forbid(unsafe_code)]
+
+use super::{attr, change, hops, named};
+use crate::netlink::staging::gfp;
+use crate::netlink::{Family, Request};
+use crate::state::State;
+use glb_core::hash::ROWS;
+use glb_core::netlink::command;
+use glb_kernel::genl::{policy, Access, Command, Rule};
+use glb_kernel::refuse;
+use glb_kernel::vec::Append;
+use kernel::prelude::*;
+
+/// Most bytes of rows in a message; an attribute can have no more than 65,531.
+const MAX_ROWS: u16 = 65_531;
+
+/// `row-set`
+pub(in crate::netlink) struct RowSet;
+
+impl Command for RowSet {
+    type Family = Family;
+    const COMMAND: u8 = command::ROW_SET;
+    const ACCESS: Access = Access::Admin;
+    const POLICY: &'static [Rule] = &{
+        const RULES: [Rule; 13] = policy(&[
+            (attr::TRANSACTION, Rule::U32),
+            (attr::TABLE, Rule::U32),
+            (attr::FIRST_ROW, Rule::U32),
+            (attr::ROWS, Rule::bytes_to(MAX_ROWS)),
+        ]);
+        RULES
+    };
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        change(state, request, |load, request| {
+            let (table, _) = named(load, request)?;
+            let first = request.require(attr::FIRST_ROW)?;
+            let rows = request.require(attr::ROWS)?;
+            let hops = hops(table);
+            let next = table.rows.len() / hops;
+            if first.u32()? as usize != next {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&first),
+                    "rows come in order: the next one is {next}"
+                ));
+            }
+            let bytes = rows.bytes();
+            let len = bytes.len();
+            if len == 0 || len % hops != 0 {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&rows),
+                    "{len} bytes are not whole rows of {hops} hops"
+                ));
+            }
+            let end = next.saturating_add(len / hops);
+            if end > ROWS {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&rows),
+                    "rows up to {end}: a table has {ROWS}"
+                ));
+            }
+            let num_backends = table.backends.len();
+            let mut row = next;
+            for of_row in bytes.chunks_exact(hops.get()) {
+                if of_row.iter().all(|hop| usize::from(*hop) < num_backends) {
+                    row = row.wrapping_add(1);
+                    continue;
+                }
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&rows),
+                    "row {row} names a backend that is not one of {num_backends}"
+                ));
+            }
+            // The room is there since the table was added.
+            Ok(table.rows.append_slice(bytes, gfp())?)
+        })
+    }
+}

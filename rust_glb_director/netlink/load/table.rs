@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `table-add`: a table, its backends, and binds.
+
+#![forbid(unsafe_code)]
+
+use super::{attr, bind, change};
+use crate::netlink::staging::{self, gfp, Load, Refusal};
+use crate::netlink::{Family, Request, MAX_NAME};
+use crate::state::State;
+use crate::tables::{max_hops, Backend};
+use glb_core::addr::Addr;
+use glb_core::backend::{State as BackendState, MAX_BACKENDS};
+use glb_core::hash::ROWS;
+use glb_core::netlink::{backend, command};
+use glb_kernel::genl::{policy, Access, Command, Rule};
+use glb_kernel::rcu;
+use glb_kernel::refuse;
+use glb_kernel::vec::Append;
+use kernel::prelude::*;
+
+static BACKEND: [Rule; 4] = policy(&[
+    (backend::ADDRESS, Rule::bytes(4, 16)),
+    (backend::STATE, Rule::u8_in(0, 3)),
+    (backend::HEALTHY, Rule::u8_in(0, 1)),
+]);
+
+/// `table-add`
+pub(in crate::netlink) struct TableAdd;
+
+impl Command for TableAdd {
+    type Family = Family;
+    const COMMAND: u8 = command::TABLE_ADD;
+    const ACCESS: Access = Access::Admin;
+    const POLICY: &'static [Rule] = &{
+        const RULES: [Rule; 11] = policy(&[
+            (attr::TRANSACTION, Rule::U32),
+            (attr::TABLE, Rule::U32),
+            (attr::NAME, Rule::text(MAX_NAME)),
+            (attr::HASH_KEY, Rule::bytes(16, 16)),
+            (attr::HOPS, Rule::u8_in(2, 31)),
+            (attr::BACKEND, Rule::nested(&BACKEND)),
+            (attr::BIND, Rule::nested(&bind::BIND)),
+        ]);
+        RULES
+    };
+
+    fn run(state: &State, request: &Request<'_>) -> Result {
+        let two_rows = state.config(&rcu::Guard::new()).alt_hash_fields.is_some();
+        change(state, request, |load, request| {
+            let index = request.require(attr::TABLE)?;
+            let next = load.tables.len();
+            if index.u32()? as usize != next {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&index),
+                    "tables come in order: the next one is {next}"
+                ));
+            }
+            if next >= load.promise.tables {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&index),
+                    "table-begin spoke of {next} tables"
+                ));
+            }
+            let name = request.require(attr::NAME)?;
+            if core::str::from_utf8(name.text()).is_err() {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&name),
+                    "the name is not UTF-8"
+                ));
+            }
+            let hash_key = request.require(attr::HASH_KEY)?.array::<16>()?;
+            let hops = request.require(attr::HOPS)?;
+            let (backends, v6) = backends(load, request)?;
+            let num_hops = hops.u8()?;
+            let most = max_hops(v6, two_rows);
+            if num_hops > most {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&hops),
+                    "{num_hops} hops: at most {most}{}{}",
+                    if v6 { " with IPv6 backends" } else { "" },
+                    if two_rows {
+                        " while alt-hash-fields is set"
+                    } else {
+                        ""
+                    }
+                ));
+            }
+            let row_bytes = (num_hops as u64).wrapping_mul(ROWS as u64);
+            load.row_bytes = load.row_bytes.saturating_add(row_bytes);
+            if load.row_bytes > load.promise.row_bytes {
+                return Err(refuse!(
+                    request,
+                    EINVAL,
+                    Some(&hops),
+                    "more rows than table-begin spoke of"
+                ));
+            }
+            let mut table =
+                staging::table(name.text(), &hash_key, num_hops, backends, KVVec::new())?;
+            for nest in request.attrs().all(attr::BIND) {
+                table
+                    .binds
+                    .append(bind::next(load, request, &nest)?, gfp())?;
+            }
+            Ok(load.tables.append(table, gfp())?)
+        })
+    }
+}
+
+/// The backends of a new table, and whether they are IPv6.
+fn backends<'a>(load: &mut Load, request: &Request<'a>) -> Result<(KVec<Backend>, bool)> {
+    let mut backends = KVec::new();
+    let mut family = None;
+    for nest in request.attrs().all(attr::BACKEND) {
+        let index = backends.len();
+        if index >= MAX_BACKENDS {
+            return Err(refuse!(
+                request,
+                E2BIG,
+                Some(&nest),
+                "more than {MAX_BACKENDS} backends"
+            ));
+        }
+        let address = request.require_in(&nest, backend::ADDRESS)?;
+        let addr = request.addr(&address)?;
+        let v6 = matches!(addr, Addr::V6(_));
+        if *family.get_or_insert(v6) != v6 {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                Some(&address),
+                "backend {index} is not of the family of the first one"
+            ));
+        }
+        let next_hop = load.next_hop(addr).map_err(|refusal| match refusal {
+            Refusal::Memory => ENOMEM,
+            Refusal::NextHops => {
+                refuse!(
+                    request,
+                    E2BIG,
+                    Some(&address),
+                    "more than 65535 different backends in all tables"
+                )
+            }
+        })?;
+        let nested = nest.nested();
+        backends.append(
+            Backend {
+                next_hop,
+                state: match nested
+                    .get(backend::STATE)
+                    .map(|attr| attr.u8())
+                    .transpose()?
+                {
+                    Some(0) => BackendState::Filling,
+                    None | Some(1) => BackendState::Active,
+                    Some(2) => BackendState::Draining,
+                    Some(_) => BackendState::Inactive,
+                },
+                healthy: match nested.get(backend::HEALTHY) {
+                    Some(attr) => attr.u8()? != 0,
+                    None => true,
+                },
+            },
+            gfp(),
+        )?;
+    }
+    match family {
+        Some(v6) => Ok((backends, v6)),
+        None => {
+            // Says that the attribute is missing.
+            request.require(attr::BACKEND)?;
+            Err(EINVAL)
+        }
+    }
+}
