@@ -25,8 +25,8 @@ test_thousand_connections() {
     hold kept --connections $KEPT --path /page --body "$lab_work/www/page" --pause 4000
     check "$DOWNLOADS downloads are under way" becomes_busy downloads
     check "$KEPT connections had a response" becomes_busy kept
-    # A slow machine sends some SYNs twice.
-    expect_growth proxy1 accepted_syn=+$ALL..$((ALL * 3 / 2)) accepted_established=+$ALL..999999
+    # A slow machine sends some SYNs twice, a slower kernel's more often.
+    expect_growth proxy1 accepted_syn=+$ALL..$((ALL * (2 + LAB_SLOWER) / 2)) accepted_established=+$ALL..999999
     expect_counters proxy2
 
     order "$PROXY2" "$PROXY1"
