@@ -190,29 +190,36 @@ fn parse_v6(view: View<'_>, at: usize) -> Result<Ip, IpError> {
     }
     let payload_len = usize::from(view.be16(at.wrapping_add(4))?);
     let protocol = view.byte(at.wrapping_add(6))?;
+    let transport = at.wrapping_add(IPV6_LEN);
     let end = if payload_len == 0 {
         usize::MAX
     } else {
         end_of(at, payload_len.wrapping_add(IPV6_LEN))
     };
-    let mut behind = Behind {
+    // Taken apart at once: a `Behind` that is lent out would be stored for every packet (docs/decisions/0008).
+    let Behind {
         protocol,
-        transport: at.wrapping_add(IPV6_LEN),
-        fragment: None,
+        transport,
+        fragment,
+    } = if is_extension(protocol) {
+        skip_extensions(view.limit(end), protocol, transport)?
+    } else {
+        Behind {
+            protocol,
+            transport,
+            fragment: None,
+        }
     };
-    if is_extension(protocol) {
-        behind = skip_extensions(view.limit(end), behind)?;
-    }
     Ok(Ip {
         addrs: Addrs::read(view, at, Family::V6)?,
-        protocol: behind.protocol,
-        transport: behind.transport,
+        protocol,
+        transport,
         end,
-        fragment: behind.fragment,
+        fragment,
     })
 }
 
-/// What stands behind the IPv6 header, or behind some of its extension headers.
+/// What stands behind extension headers.
 struct Behind {
     protocol: u8,
     transport: usize,
@@ -238,7 +245,12 @@ fn is_extension(protocol: u8) -> bool {
 
 /// Steps over extension headers to the transport header or, in a later fragment, to the payload.
 #[inline(never)]
-fn skip_extensions(view: View<'_>, mut behind: Behind) -> Result<Behind, IpError> {
+fn skip_extensions(view: View<'_>, protocol: u8, transport: usize) -> Result<Behind, IpError> {
+    let mut behind = Behind {
+        protocol,
+        transport,
+        fragment: None,
+    };
     for _ in 0..MAX_EXTENSION_HEADERS {
         if !is_extension(behind.protocol) {
             return Ok(behind);
