@@ -67,12 +67,12 @@ fn unknown<'a>(request: &Request<'a>, number: &Attr<'a>) -> Error {
     )
 }
 
-/// The table that the request names, and the attribute that names it.
-fn named<'l, 'a>(load: &'l mut Load, request: &Request<'a>) -> Result<(&'l mut Table, u32)> {
+/// The table that the request names.
+fn named<'l, 'a>(load: &'l mut Load, request: &Request<'a>) -> Result<&'l mut Table> {
     let index = request.require(attr::TABLE)?;
     let number = index.u32()?;
     match load.tables.get_mut(number as usize) {
-        Some(table) => Ok((table, number)),
+        Some(table) => Ok(table),
         None => Err(refuse!(
             request,
             ENOENT,

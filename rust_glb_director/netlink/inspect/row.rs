@@ -7,7 +7,7 @@
 use super::{find, state_code};
 use crate::netlink::{Family, Request, MAX_NAME};
 use crate::state::State;
-use crate::tables::{Backend, Table, TableSet};
+use crate::tables::{Table, TableSet};
 use glb_core::netlink::{command, hop, lookup as attr};
 use glb_kernel::genl::{policy, Access, Command, Message, Rule};
 use glb_kernel::rcu;
@@ -27,7 +27,6 @@ pub(super) fn put_hops(
         let Some(one) = table.backends.get(usize::from(index)) else {
             continue;
         };
-        let one: &Backend = one;
         message.nest(attr::HOP, |message| {
             message.u8(hop::BACKEND, index)?;
             if let Some(next_hop) = set.and_then(|set| set.next_hop(one.next_hop)) {

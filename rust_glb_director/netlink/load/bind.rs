@@ -107,7 +107,7 @@ impl Command for BindAdd {
         change(state, request, |load, request| {
             for nest in request.attrs().all(attr::BIND) {
                 let bind = next(load, request, &nest)?;
-                named(load, request)?.0.binds.append(bind, gfp())?;
+                named(load, request)?.binds.append(bind, gfp())?;
             }
             Ok(())
         })

@@ -37,7 +37,7 @@ impl Command for RowSet {
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         change(state, request, |load, request| {
-            let (table, _) = named(load, request)?;
+            let table = named(load, request)?;
             let first = request.require(attr::FIRST_ROW)?;
             let rows = request.require(attr::ROWS)?;
             let hops = hops(table);

@@ -47,7 +47,7 @@ impl<'v> Object<'v> {
 }
 
 impl Reader {
-    pub(crate) fn new(file: &str) -> Self {
+    fn new(file: &str) -> Self {
         Self {
             file: file.to_owned(),
             table: None,
@@ -76,7 +76,7 @@ impl Reader {
     }
 
     /// The outcome: the value, unless there were errors.
-    pub(crate) fn finish<T>(self, value: Option<T>) -> Checked<T> {
+    fn finish<T>(self, value: Option<T>) -> Checked<T> {
         let failed = self.issues.iter().any(|i| i.severity == Severity::Error);
         debug_assert!(failed || value.is_some(), "a missing value has no error");
         Checked {
@@ -122,7 +122,7 @@ impl Reader {
     }
 
     /// Parses the text; a syntax error is the only issue then.
-    pub(crate) fn parse(&mut self, text: &str) -> Option<Value> {
+    fn parse(&mut self, text: &str) -> Option<Value> {
         match serde_json::from_str(text) {
             Ok(value) => Some(value),
             Err(error) => {
