@@ -100,9 +100,14 @@ pub(crate) fn read_timing(reader: &mut Reader, node: &Node<'_>) -> Option<Timing
 
 fn read_own_timing(reader: &mut Reader, object: &Object<'_>) -> Option<OwnTiming> {
     const MOST_MS: u64 = 86_400_000;
-    let interval_ms = optional(reader, object, "interval_ms", 1..=MOST_MS);
-    let timeout_ms = optional(reader, object, "timeout_ms", 1..=MOST_MS);
-    let trigger = optional(reader, object, "trigger", 1..=1000);
+    // As deployed, 0 stands for the default.
+    let mut number = |name, most: u64| {
+        let number = optional(reader, object, name, 0..=most)?;
+        Some(number.filter(|number| *number != 0))
+    };
+    let interval_ms = number("interval_ms", MOST_MS);
+    let timeout_ms = number("timeout_ms", MOST_MS);
+    let trigger = number("trigger", 1000);
     if let (Some(Some(interval)), Some(Some(timeout))) = (interval_ms, timeout_ms) {
         if timeout > interval {
             let reason =
@@ -130,7 +135,7 @@ fn optional<T: TryFrom<u64> + Copy + Into<u64>>(
     }
 }
 
-const CHECK_FIELDS: [&str; 16] = [
+pub(crate) const CHECK_FIELDS: [&str; 16] = [
     "http",
     "http_uri",
     "http_host",
@@ -204,13 +209,15 @@ fn read_http(reader: &mut Reader, object: &Object<'_>, kind: &str) -> Option<Opt
     let port = optional(reader, object, kind, 1..=u16::MAX);
     let uri = match field("uri") {
         Some(node) => {
-            let uri = reader.string(&node);
-            if uri.is_some_and(|uri| !uri.starts_with('/')) {
-                reader.error(&node, "must begin with /");
-            } else if uri.is_some_and(|uri| uri.contains(|c: char| c <= ' ' || c > '~')) {
-                reader.error(&node, "must be printable ASCII without blanks");
+            let text = reader.string(&node);
+            let uri = text.and_then(request_uri);
+            if text.is_some() && uri.is_none() {
+                reader.error(
+                    &node,
+                    "must begin with / or ?, and have no control characters",
+                );
             }
-            uri.map(str::to_owned)
+            uri
         }
         None => Some("/".to_owned()),
     };
@@ -242,6 +249,29 @@ fn read_http(reader: &mut Reader, object: &Object<'_>, kind: &str) -> Option<Opt
         host,
         status,
     }))
+}
+
+/// What is asked for, as the deployed checker makes it of the text: nothing stands for /, a fragment is not
+/// sent, and what may not be in a URI (RFC 3986) is escaped.
+fn request_uri(text: &str) -> Option<String> {
+    use std::fmt::Write;
+    let text = text.split_once('#').map_or(text, |(text, _)| text);
+    if !(text.is_empty() || text.starts_with(['/', '?'])) || text.contains(char::is_control) {
+        return None;
+    }
+    let mut uri = String::with_capacity(text.len() + 1);
+    if !text.starts_with('/') {
+        uri.push('/');
+    }
+    for byte in text.bytes() {
+        if matches!(byte, b'!'..=b'~') && !b"\"<>\\^`{|}".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    Some(uri)
 }
 
 /// A status or a list of them.

@@ -21,16 +21,22 @@ pub struct Director {
     pub alt_hash_fields: Option<HashFields>,
     /// Whether echo requests to bound addresses go to a proxy.
     pub forward_icmp_ping_responses: bool,
-    /// Where statistics are sent on this machine.
+    /// Where statistics are sent on this machine; 0 for nowhere.
     pub statsd_port: u16,
     /// The file as it was read.
     pub tree: Value,
 }
 
 /// Settings of the DPDK director that mean nothing here.
-const DPDK_ONLY: [&str; 4] = ["lcores", "flow_paths", "num_worker_queues", "rx_drop_en"];
+const DPDK_ONLY: [&str; 5] = [
+    "lcores",
+    "flow_paths",
+    "num_worker_queues",
+    "rx_drop_en",
+    "kni_ip",
+];
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 11] = [
     "outbound_src_ip",
     "outbound_gateway_mac",
     "hash_fields",
@@ -41,12 +47,14 @@ const KNOWN: [&str; 10] = [
     DPDK_ONLY[1],
     DPDK_ONLY[2],
     DPDK_ONLY[3],
+    DPDK_ONLY[4],
 ];
 
 /// Reads and checks a file's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Director> {
-    Reader::whole(file, text, read_root)
+    let names = [&KNOWN[..], &FIELDS.map(|(name, _)| name)].concat();
+    Reader::whole(file, text, &names, read_root)
 }
 
 fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
@@ -71,7 +79,7 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
         .map_or(Some(true), |node| reader.boolean(&node));
     let statsd_port = root
         .get("statsd_port")
-        .map_or(Some(28125), |node| reader.integer(&node, 1u16..=u16::MAX));
+        .map_or(Some(28125), |node| read_port(reader, &node));
     Some(Director {
         outbound_src_ip: outbound_src_ip?,
         outbound_gateway_mac: outbound_gateway_mac?,
@@ -83,21 +91,36 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
     })
 }
 
+/// A port as a number or as a string of one: of the deployed directors one takes only the first, the other
+/// only the second. 0 sends nothing.
+fn read_port(reader: &mut Reader, node: &Node<'_>) -> Option<u16> {
+    let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(port) = node.value.as_str().filter(digits).map(str::parse) {
+        if port.is_err() {
+            reader.error(node, "must be a port, from 0 to 65535");
+        }
+        return port.ok();
+    }
+    reader.integer(node, 0u16..=u16::MAX)
+}
+
+/// What may be hashed.
+const FIELDS: [(&str, HashFields); 4] = [
+    ("src_addr", HashFields::SRC_ADDR),
+    ("dst_addr", HashFields::DST_ADDR),
+    ("src_port", HashFields::SRC_PORT),
+    ("dst_port", HashFields::DST_PORT),
+];
+
 /// The fields of a hash; `Some(None)` where the file does not name any.
 fn read_fields(reader: &mut Reader, root: &Object<'_>, name: &str) -> Option<Option<HashFields>> {
     let Some(node) = root.get(name) else {
         return Some(None);
     };
-    let fields = [
-        ("src_addr", HashFields::SRC_ADDR),
-        ("dst_addr", HashFields::DST_ADDR),
-        ("src_port", HashFields::SRC_PORT),
-        ("dst_port", HashFields::DST_PORT),
-    ];
-    let object = reader.object(&node, &fields.map(|(name, _)| name))?;
+    let object = reader.object(&node, &FIELDS.map(|(name, _)| name))?;
     let mut bits = 0;
     let mut good = true;
-    for (name, field) in fields {
+    for (name, field) in FIELDS {
         let Some(node) = object.get(name) else {
             continue;
         };
@@ -120,22 +143,30 @@ fn read_mac(reader: &mut Reader, node: &Node<'_>) -> Option<[u8; 6]> {
     if mac.is_none() {
         reader.error(
             node,
-            "must be six pairs of hexadecimal digits with colons between",
+            "must be six pairs of hexadecimal digits with colons between, as in 00:11:22:aa:bb:cc",
         );
     }
     mac
 }
 
+/// Six numbers of one byte or three of two, as the deployed directors take them: with colons between (as
+/// DPDK reads them), or with hyphens or dots (as Go does).
 fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let mut mac = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut mac {
-        let part = parts.next()?;
+    let separator = text.chars().find(|c| ":-.".contains(*c))?;
+    let parts: Vec<&str> = text.split(separator).collect();
+    let digits = match parts.len() {
+        6 if separator != '.' => 2,
+        3 if separator != '-' => 4,
+        _ => return None,
+    };
+    let mut mac = Vec::with_capacity(6);
+    for part in parts {
         // Digits only: `from_str_radix` alone would take "+8".
-        if part.len() != 2 || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        *byte = u8::from_str_radix(part, 16).ok()?;
+        let good =
+            (1..=digits).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = u16::from_str_radix(part, 16).ok().filter(|_| good)?;
+        let bytes = number.to_be_bytes();
+        mac.extend_from_slice(if digits == 2 { &bytes[1..] } else { &bytes });
     }
-    parts.next().is_none().then_some(mac)
+    mac.try_into().ok()
 }

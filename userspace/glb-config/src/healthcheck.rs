@@ -61,23 +61,26 @@ const KNOWN: [&str; 8] = [
     "https_ca_file",
 ];
 
+const TABLE_FIELDS: [&str; 2] = ["src", "dst"];
+
 const DEFAULT_SRC: &str = "/etc/glb/forwarding_table.src.json";
 const DEFAULT_DST: &str = "/etc/glb/forwarding_table.checked.json";
 
 /// Reads and checks a file's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Healthcheck> {
-    Reader::whole(file, text, read_root)
+    let names = [&KNOWN[..], &TABLE_FIELDS].concat();
+    Reader::whole(file, text, &names, read_root)
 }
 
 /// The table that a file names, even if the file can not be used: so the faults of both are found at once.
 #[must_use]
 pub fn src_of(text: &str) -> Option<PathBuf> {
     let tree: Value = serde_json::from_str(text).ok()?;
-    match tree
+    let src = tree
         .get("forwarding_table")
-        .and_then(|node| node.get("src"))
-    {
+        .and_then(|node| node.get("src"));
+    match src.filter(|src| !src.is_null()) {
         Some(src) => src.as_str().map(PathBuf::from),
         None => Some(DEFAULT_SRC.into()),
     }
@@ -102,7 +105,7 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Healthcheck> {
     let (src, dst) = match root.get("forwarding_table") {
         None => (Some(DEFAULT_SRC.into()), Some(default_dst())),
         Some(node) => {
-            let paths = reader.object(&node, &["src", "dst"])?;
+            let paths = reader.object(&node, &TABLE_FIELDS)?;
             let dst = match paths.get("dst") {
                 Some(node) => reader.string(&node).map(|path| Some(path.into())),
                 None => Some(default_dst()),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Walking a tree of JSON and noting all that is wrong.
+//!
+//! Deployed files were read by Go's `encoding/json`, for which `null` is as good as an absent field and the
+//! case of a field's name does not matter. Both hold here.
 
 use crate::issue::{Checked, Issue, Severity};
 use glb_core::addr::Addr;
@@ -29,12 +32,17 @@ pub(crate) struct Object<'v> {
 }
 
 impl<'v> Object<'v> {
-    /// A field, if it is there.
+    /// A field, if it is there and not `null`.
     pub(crate) fn get(&self, name: &str) -> Option<Node<'v>> {
         Some(Node {
-            value: self.map.get(name)?,
+            value: self.map.get(name).filter(|value| !value.is_null())?,
             path: self.path_of(name),
         })
+    }
+
+    /// Whether there is a field that is none of these.
+    pub(crate) fn has_others(&self, known: &[&str]) -> bool {
+        self.map.keys().any(|name| !known.contains(&name.as_str()))
     }
 
     pub(crate) fn path_of(&self, name: &str) -> String {
@@ -55,14 +63,22 @@ impl Reader {
         }
     }
 
-    /// Reads a file's whole text: `read` gets the tree's root. `file` is what issues call it.
+    /// Reads a file's whole text: `read` gets the tree's root. `file` is what issues call it, `names` are the
+    /// fields of all its objects.
     pub(crate) fn whole<T>(
         file: &str,
         text: &str,
+        names: &[&str],
         read: impl FnOnce(&mut Self, &Node<'_>) -> Option<T>,
     ) -> Checked<T> {
         let mut reader = Self::new(file);
-        let tree = reader.parse(text);
+        let tree = reader.parse(text).map(|mut tree| {
+            if tree.is_null() {
+                tree = Value::Object(Map::new());
+            }
+            reader.spell(&mut tree, names, "");
+            tree
+        });
         let value = tree.as_ref().and_then(|value| {
             let path = String::new();
             read(&mut reader, &Node { value, path })
@@ -129,6 +145,49 @@ impl Reader {
                 self.error_at("", format!("not JSON: {error}"));
                 None
             }
+        }
+    }
+
+    /// Gives fields whose names differ from known ones by case alone the known names, so that whoever reads the
+    /// tree, or what is written from it, finds them. What is below unknown fields stays as it is.
+    fn spell(&mut self, value: &mut Value, names: &[&str], path: &str) {
+        let below = |name: &str| match path {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        match value {
+            Value::Object(map) => {
+                let meant = |map: &Map<String, Value>, name: &str| {
+                    let known = names
+                        .iter()
+                        .find(|known| known.eq_ignore_ascii_case(name))?;
+                    (*known != name && !map.contains_key(*known)).then_some(*known)
+                };
+                if map.keys().any(|name| meant(map, name).is_some()) {
+                    let mut spelt = Map::with_capacity(map.len());
+                    for (name, value) in &*map {
+                        let Some(known) = meant(map, name) else {
+                            spelt.insert(name.clone(), value.clone());
+                            continue;
+                        };
+                        let reason = format!("is read as {known:?}, which other tools insist on");
+                        self.warn_at(&below(name), reason);
+                        spelt.insert(known.to_owned(), value.clone());
+                    }
+                    *map = spelt;
+                }
+                for (name, value) in map {
+                    if names.contains(&name.as_str()) {
+                        self.spell(value, names, &below(name));
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.spell(item, names, &format!("{path}[{index}]"));
+                }
+            }
+            _ => {}
         }
     }
 

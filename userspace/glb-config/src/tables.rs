@@ -3,7 +3,7 @@
 //! `forwarding_table.json` (spec 1, "Forwarding table, JSON"), and the fields of version 3 tables
 //! (docs/rows-v3.md).
 
-use crate::checks::{read_checks, read_timing};
+use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
 use glb_core::addr::Addr;
@@ -90,17 +90,33 @@ pub struct TableBackend {
 /// Reads and checks a file's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Config> {
-    Reader::whole(file, text, read_root)
+    let names = [
+        &ROOT_FIELDS[..],
+        &TABLE_FIELDS,
+        &BIND_FIELDS,
+        &BACKEND_FIELDS,
+        &CHECK_FIELDS,
+    ];
+    Reader::whole(file, text, &names.concat(), read_root)
 }
 
+const ROOT_FIELDS: [&str; 2] = ["tables", "healthchecks"];
+
 fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
-    let root = reader.object(tree, &["tables", "healthchecks"])?;
+    let root = reader.object(tree, &ROOT_FIELDS)?;
     let timing = root
         .get("healthchecks")
         .map_or(Some(Timing::default()), |node| read_timing(reader, &node));
-    let nodes = reader
-        .required(&root, "tables")
-        .and_then(|node| reader.array(&node))?;
+    let nodes = match root.get("tables") {
+        Some(node) => reader.array(&node)?,
+        // The deployed checker takes a file without tables, and writes null for them. Beside a field that
+        // nobody knows it is more likely that one is misspelt.
+        None if root.has_others(&ROOT_FIELDS) => {
+            reader.error_at("tables", "is missing");
+            return None;
+        }
+        None => Vec::new(),
+    };
     if nodes.is_empty() {
         reader.warn_at("tables", "there is no table: nothing will match");
     }
@@ -113,7 +129,7 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         .iter()
         .enumerate()
         .map(|(index, node)| {
-            let name = node.value.get("name").and_then(Value::as_str);
+            let name = name_of(node.value);
             reader.in_table(Some(label(name, index)));
             let table = read_table(reader, node.value);
             across.check(reader, &label(name, index), node.value, table.as_ref());
@@ -126,6 +142,12 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         healthchecks: timing?,
         tree: tree.value.clone(),
     })
+}
+
+/// The table's name. The deployed checker writes an empty one for a table that has none.
+fn name_of(table: &Value) -> Option<&str> {
+    let name = table.get("name").and_then(Value::as_str);
+    name.filter(|name| !name.is_empty())
 }
 
 /// What must not be the same in two tables.
@@ -142,7 +164,7 @@ impl Across {
             value: tree.get(field).unwrap_or(&Value::Null),
             path: field.to_owned(),
         };
-        if let Some(name) = tree.get("name").and_then(Value::as_str) {
+        if let Some(name) = name_of(tree) {
             if self
                 .names
                 .insert(name.to_owned(), label.to_owned())
@@ -184,7 +206,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         path: String::new(),
     };
     let object = reader.object(&node, &TABLE_FIELDS)?;
-    let name = match object.get("name") {
+    let name = match object.get("name").filter(|node| node.value != "") {
         Some(node) => reader.string(&node).map(|name| Some(name.to_owned())),
         None => {
             reader.warn_at(
@@ -202,9 +224,14 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     };
     let hash_key = key("hash_key");
     let seed = key("seed");
-    let binds = reader
-        .required(&object, "binds")
-        .and_then(|node| read_binds(reader, &node));
+    let binds = match object.get("binds") {
+        Some(node) => read_binds(reader, &node),
+        // The deployed checker writes null for no binds.
+        None => {
+            reader.warn_at("binds", "is missing: nothing leads to this table");
+            Some(Vec::new())
+        }
+    };
     let backends = reader
         .required(&object, "backends")
         .and_then(|node| read_backends(reader, &node, rule));
@@ -261,8 +288,10 @@ fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
     binds.into_iter().collect()
 }
 
+const BIND_FIELDS: [&str; 5] = ["ip", "proto", "port", "port_start", "port_end"];
+
 fn read_bind(reader: &mut Reader, node: &Node<'_>) -> Option<Bind> {
-    let object = reader.object(node, &["ip", "proto", "port", "port_start", "port_end"])?;
+    let object = reader.object(node, &BIND_FIELDS)?;
     let prefix = reader
         .required(&object, "ip")
         .and_then(|node| reader.prefix(&node));
@@ -295,7 +324,14 @@ fn read_ports(reader: &mut Reader, object: &Object<'_>) -> Option<(u16, u16)> {
         Some(reader.integer(&node, 0u16..=u16::MAX))
     };
     match (port("port"), port("port_start"), port("port_end")) {
-        (Some(port), None, None) => port.map(|port| (port, port)),
+        (Some(port), start, end) => {
+            for (name, other) in [("port_start", start), ("port_end", end)] {
+                if other.is_some() {
+                    reader.warn_at(&object.path_of(name), "has no effect beside port");
+                }
+            }
+            port.map(|port| (port, port))
+        }
         (None, Some(start), Some(end)) => {
             let (start, end) = (start?, end?);
             if start > end {
@@ -324,11 +360,6 @@ fn read_ports(reader: &mut Reader, object: &Object<'_>) -> Option<(u16, u16)> {
                 &object.path_of("port_start"),
                 "is missing, but port_end is there",
             );
-            None
-        }
-        (Some(_), _, _) => {
-            let reason = "give either port, or port_start and port_end";
-            reader.error_at(&object.path_of("port"), reason);
             None
         }
     }

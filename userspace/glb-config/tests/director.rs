@@ -67,12 +67,12 @@ fn faults_of_a_director() {
             "hash_fields.src_addr: 1: must be true or false",
         ),
         (
-            r#"{"outbound_src_ip": "1.2.3.4", "outbound_gateway_mac": "0:1:2:3:4:5"}"#,
-            r#"outbound_gateway_mac: "0:1:2:3:4:5": must be six pairs of hexadecimal digits with colons between"#,
+            r#"{"outbound_src_ip": "1.2.3.4", "outbound_gateway_mac": "0:1:2:3:4"}"#,
+            r#"outbound_gateway_mac: "0:1:2:3:4": must be six pairs of hexadecimal digits with colons between, as in 00:11:22:aa:bb:cc"#,
         ),
         (
-            r#"{"outbound_src_ip": "1.2.3.4", "statsd_port": 0}"#,
-            "statsd_port: 0: must be a whole number from 1 to 65535",
+            r#"{"outbound_src_ip": "1.2.3.4", "statsd_port": 65536}"#,
+            "statsd_port: 65536: must be a whole number from 0 to 65535",
         ),
     ];
     for (text, message) in cases {

@@ -31,7 +31,9 @@ fn example(root: &Value, part: &Value, name: &str) -> Value {
     if let Some(values) = part.get("enum") {
         return values.as_array().unwrap().last().unwrap().clone();
     }
-    match part["type"].as_str() {
+    // Where null will do as well, the other type comes first.
+    let kind = part["type"].get(0).unwrap_or(&part["type"]);
+    match kind.as_str() {
         Some("object") => {
             let properties = part["properties"].as_object().unwrap();
             let value = |(name, part): (&String, &Value)| (name.clone(), example(root, part, name));

@@ -167,8 +167,8 @@ fn each_fault_is_named_with_file_table_field_and_value() {
         assert_eq!(said(from, to), [format!("{api}{message}")]);
     }
     assert_eq!(
-        said("\"trigger\": 1", "\"trigger\": 0"),
-        ["f.json: healthchecks.trigger: 0: must be a whole number from 1 to 1000"]
+        said("\"trigger\": 1", "\"trigger\": 1001"),
+        ["f.json: healthchecks.trigger: 1001: must be a whole number from 0 to 1000"]
     );
 }
 
