@@ -254,16 +254,20 @@ fn read_http(reader: &mut Reader, object: &Object<'_>, kind: &str) -> Option<Opt
 /// What is asked for, as the deployed checker makes it of the text: nothing stands for /, a fragment is not
 /// sent, and what may not be in a URI (RFC 3986) is escaped.
 fn request_uri(text: &str) -> Option<String> {
-    use std::fmt::Write;
     let text = text.split_once('#').map_or(text, |(text, _)| text);
     if !(text.is_empty() || text.starts_with(['/', '?'])) || text.contains(char::is_control) {
         return None;
     }
-    let mut uri = String::with_capacity(text.len() + 1);
-    if !text.starts_with('/') {
-        uri.push('/');
-    }
-    for byte in text.bytes() {
+    let root = if text.starts_with('/') { "" } else { "/" };
+    Some(root.to_owned() + &escape_uri(text.as_bytes()))
+}
+
+/// The text with what may not be in a URI (RFC 3986) escaped.
+#[must_use]
+pub fn escape_uri(text: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut uri = String::with_capacity(text.len());
+    for &byte in text {
         if matches!(byte, b'!'..=b'~') && !b"\"<>\\^`{|}".contains(&byte) {
             uri.push(char::from(byte));
         } else {
@@ -271,7 +275,7 @@ fn request_uri(text: &str) -> Option<String> {
             let _ = write!(uri, "%{byte:02X}");
         }
     }
-    Some(uri)
+    uri
 }
 
 /// A status or a list of them.

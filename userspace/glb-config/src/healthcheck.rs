@@ -17,7 +17,7 @@ pub struct Healthcheck {
     pub dst: Option<PathBuf>,
     /// How it reaches the director.
     pub publish: Publish,
-    /// What a shell runs after `dst` has changed; nothing stands for the deployed default.
+    /// What a shell runs after `dst` has changed, if anything.
     pub reload_command: Option<String>,
     /// Milliseconds from one start of the command to the next, at least.
     pub reload_interval_ms: u64,
@@ -41,11 +41,6 @@ pub enum Publish {
     /// It is loaded into the running kernel, without a file or a shell.
     Kernel,
 }
-
-/// What the deployed package's file runs after the table has changed.
-pub const DEFAULT_RELOAD_COMMAND: &str = "glb-director-cli build-config \
-     /etc/glb/forwarding_table.checked.json /etc/glb/forwarding_table.checked.bin \
-     && systemctl reload glb-director";
 
 /// Where Debian's ca-certificates keeps what it trusts.
 const DEFAULT_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -128,8 +123,8 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Healthcheck> {
             let reason = "is not run with \"publish\": \"kernel\"";
             reader.warn_at("reload_command", reason);
         }
-        (Some(Some(dst)), Some(None)) if !kernel && dst.as_os_str() != DEFAULT_DST => {
-            let reason = format!("is missing, and its default takes the table from {DEFAULT_DST}");
+        (_, Some(None)) if !kernel => {
+            let reason = "is missing: nothing makes the director read the table (\"\" says that it is meant so)";
             reader.warn_at("reload_command", reason);
         }
         _ => {}

@@ -14,7 +14,7 @@ use glb_core::table::v2::MAX_BINDS;
 use serde_json::Value;
 use std::collections::HashMap;
 
-pub use crate::checks::{Checks, HttpCheck, HttpsCheck, OwnTiming, Timing};
+pub use crate::checks::{escape_uri, Checks, HttpCheck, HttpsCheck, OwnTiming, Timing};
 
 /// A file of tables.
 #[derive(Debug, Clone)]

@@ -86,6 +86,15 @@ fn faults_of_a_director() {
 #[test]
 fn healthcheck_files() {
     let (config, issues) = healthcheck::read("h", "{}").into_result().unwrap();
+    // As deployed, no command is no reload; who forgot it hears of it.
+    assert_eq!(issues.len(), 1);
+    assert_eq!(
+        issues[0].to_string(),
+        "h: warning: reload_command: is missing: nothing makes the director read the table (\"\" says that it is meant so)"
+    );
+    let (_, issues) = healthcheck::read("h", r#"{"reload_command": ""}"#)
+        .into_result()
+        .unwrap();
     assert_eq!(issues, []);
     assert_eq!(
         config.src.to_str(),

@@ -32,6 +32,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub(crate) log: Level,
 
+    /// The form of the log: lines for people, or an object of JSON a line
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+
     /// Print the manual page or a shell's completions, and end
     #[arg(long, value_name = "WHAT", hide = true)]
     pub(crate) generate: Option<Generate>,
@@ -64,6 +68,13 @@ impl Generate {
         clap_complete::generate(shell, &mut command, name, &mut text);
         Ok(text)
     }
+}
+
+/// Forms of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
 }
 
 /// Levels of the log.

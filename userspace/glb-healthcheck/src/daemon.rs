@@ -7,7 +7,7 @@
 
 use crate::check::{Checker, Tls};
 use crate::logic::director::{Director, News, Question};
-use crate::logic::engine::{Engine, Outcome, TargetId};
+use crate::logic::engine::{Engine, Known, Outcome, TargetId};
 use crate::logic::event::Event;
 use crate::notify::Notify;
 use crate::publish::{self, PublishError};
@@ -47,6 +47,10 @@ pub(crate) struct Start {
     pub(crate) loaded: Loaded,
     /// What is wrong with the files; with errors among them, the table is that of the last run.
     pub(crate) issues: Vec<Issue>,
+    /// What was published before, and where that is known from.
+    pub(crate) published: Option<(String, Known)>,
+    /// Whether the log is for programs.
+    pub(crate) structured: bool,
 }
 
 /// The daemon.
@@ -66,6 +70,7 @@ pub(crate) struct Daemon {
     next_alive: Option<Instant>,
     reports: mpsc::UnboundedSender<Report>,
     reading: Reading,
+    structured: bool,
 }
 
 /// How far the reading of files is.
@@ -162,8 +167,15 @@ impl Daemon {
             notify,
             reports,
             reading: Reading::default(),
+            structured: start.structured,
         };
         daemon.note_read(now, start.issues);
+        if let Some((from, known)) = start.published {
+            let down = known.values().filter(|healthy| !**healthy).count();
+            let up = known.len() - down;
+            tracing::info!("going on from {from}: backends: {up} up, {down} down");
+            daemon.engine.take_over(known);
+        }
         daemon.choose_way(now, false);
         let events = daemon.engine.load(now, start.loaded.plan);
         daemon.tell(&events);
@@ -191,7 +203,10 @@ impl Daemon {
             });
         }
         if let Some(publication) = self.engine.publication(now) {
-            tracing::info!("publishing: {}", self.facts(now).summary());
+            // As with failures, what is tried again is not told again.
+            if self.publications.last_error.is_none() {
+                tracing::info!("publishing: {}", self.facts(now).summary());
+            }
             self.director.loading();
             let (publisher, reports) = (self.settings.publisher(), self.reports.clone());
             tokio::spawn(async move {
@@ -339,12 +354,15 @@ impl Daemon {
             self.read();
             return;
         }
-        self.note_read(now, read.issues);
+        let told = std::mem::take(&mut self.reading.told);
+        let news = self.note_read(now, read.issues);
         match (read.settings, read.loaded) {
             (Some(settings), Some(loaded)) => self.apply(now, settings, loaded),
-            _ => tracing::error!("the last good table stays in use"),
+            // A fault that goes on is not told at every try, unless somebody asked.
+            _ if told || news => tracing::error!("the last good table stays in use"),
+            _ => {}
         }
-        if std::mem::take(&mut self.reading.told) {
+        if told {
             self.notify.ready();
         }
         self.tell_status();
@@ -364,8 +382,8 @@ impl Daemon {
         self.tell(&events);
     }
 
-    /// Keeps and tells what is wrong with the files.
-    fn note_read(&mut self, now: Instant, issues: Vec<Issue>) {
+    /// Keeps and tells what is wrong with the files; whether that is news.
+    fn note_read(&mut self, now: Instant, issues: Vec<Issue>) -> bool {
         let bad = issues.iter().any(is_error);
         if bad {
             self.source.bad_reads += 1;
@@ -374,7 +392,8 @@ impl Daemon {
             self.source.good_reads += 1;
             self.reading.retry = None;
         }
-        if issues != self.source.issues {
+        let news = issues != self.source.issues;
+        if news {
             for issue in &issues {
                 if is_error(issue) {
                     tracing::error!("{issue}");
@@ -384,14 +403,20 @@ impl Daemon {
             }
         }
         self.source.issues = issues;
+        news
     }
 
     fn tell(&self, events: &[Event]) {
         for event in events {
+            // The text says it all; programs get it in parts, too.
+            let (mut change, mut table, mut backend) = (None, None, None);
+            if self.structured {
+                (change, table, backend) = (Some(event.kind()), event.table(), event.backend());
+            }
             if event.is_good() {
-                tracing::info!("{event}");
+                tracing::info!(change, table, backend, "{event}");
             } else {
-                tracing::warn!("{event}");
+                tracing::warn!(change, table, backend, "{event}");
             }
         }
     }

@@ -13,6 +13,7 @@ mod check;
 mod cli;
 mod daemon;
 mod histogram;
+mod log;
 mod logic;
 mod notify;
 mod publish;
@@ -20,7 +21,7 @@ mod source;
 mod status;
 
 use clap::Parser;
-use cli::{Cli, Level};
+use cli::{Cli, LogFormat};
 use daemon::Start;
 use glb_config::Issue;
 use notify::Notify;
@@ -55,11 +56,14 @@ fn main() -> ExitCode {
         print(&issues);
         return ExitCode::FAILURE;
     };
-    log_to_stderr(cli.log);
+    log::to_stderr(cli.log, cli.log_format);
+    let published = source::published(&settings);
     let start = Start {
         settings,
         loaded,
         issues,
+        published,
+        structured: cli.log_format == LogFormat::Json,
     };
     match run(start) {
         Ok(()) => ExitCode::SUCCESS,
@@ -115,21 +119,6 @@ fn last_good(settings: &Settings, issues: &mut Vec<Issue>) -> Option<Loaded> {
 fn print(issues: &[Issue]) {
     for issue in issues {
         eprintln!("{issue}");
-    }
-}
-
-fn log_to_stderr(level: Level) {
-    let debug = std::env::var_os("GLB_HEALTHCHECK_LOG_DEBUG").is_some_and(|value| value == "1");
-    let level = if debug { Level::Debug } else { level };
-    let log = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level.filter())
-        .with_target(false);
-    // The journal has its own clock.
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().init();
-    } else {
-        log.init();
     }
 }
 

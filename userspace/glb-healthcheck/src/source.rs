@@ -4,9 +4,10 @@
 
 use crate::check::server_name;
 use crate::check::Tls;
+use crate::logic::engine::Known;
 use crate::logic::plan::{Plan, Probe};
-use crate::publish::{FileAndCommand, Kernel, Publisher};
-use glb_config::healthcheck::{self, Healthcheck, Publish, DEFAULT_RELOAD_COMMAND};
+use crate::publish::{self, FileAndCommand, Kernel, Publisher};
+use glb_config::healthcheck::{self, Healthcheck, Publish};
 use glb_config::{tables, Checked, Issue, Severity};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,11 +23,11 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn publisher(&self) -> Publisher {
-        let command = self.config.reload_command.as_deref();
+        let command = self.config.reload_command.clone();
         match (self.config.publish, self.config.dst.clone()) {
             (Publish::File, Some(dst)) => Publisher::FileAndCommand(FileAndCommand {
                 dst,
-                command: command.unwrap_or(DEFAULT_RELOAD_COMMAND).to_owned(),
+                command: command.unwrap_or_default(),
                 timeout: Duration::from_millis(self.config.reload_timeout_ms),
             }),
             (_, dst) => Publisher::Kernel(Kernel { dst }),
@@ -128,9 +129,36 @@ pub(crate) fn read_table(path: &Path, settings: &Settings) -> (Option<Loaded>, V
     (Some(Loaded { plan, tls }), issues)
 }
 
+/// What was published before, and where that is known from: the running director, or the file. A file that
+/// can not be read is none, since it is about to be replaced.
+pub(crate) fn published(settings: &Settings) -> Option<(String, Known)> {
+    if settings.is_kernel() {
+        let known = publish::health();
+        if !known.is_empty() {
+            return Some(("the running director".to_owned(), known));
+        }
+    }
+    let dst = settings.config.dst.as_deref()?;
+    let known = Plan::new(table(dst).value?).health();
+    (!known.is_empty()).then(|| (dst.display().to_string(), known))
+}
+
 fn table(path: &Path) -> Checked<tables::Config> {
-    match fs::read_to_string(path) {
-        Ok(text) => tables::read(&path.display().to_string(), &text),
+    let name = path.display().to_string();
+    match fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => tables::read(&name, &text),
+            // As deployed: what is no UTF-8, in a name it may be, is replaced.
+            Err(error) => {
+                let text = String::from_utf8_lossy(error.as_bytes());
+                let mut checked = tables::read(&name, &text);
+                let reason = "is not all UTF-8; what is not was replaced";
+                let severity = Severity::Warning;
+                let told = issue(path, "", reason);
+                checked.issues.insert(0, Issue { severity, ..told });
+                checked
+            }
+        },
         Err(error) => Checked {
             value: None,
             issues: vec![issue(path, "", &reason(&error))],

@@ -2,21 +2,23 @@
 
 //! The files that are shipped, and those of a deployed fleet.
 
-use glb_config::healthcheck::{self, DEFAULT_RELOAD_COMMAND};
+use glb_config::healthcheck;
 use glb_config::tables;
 
-/// The example shows every default, and nothing else.
+/// The example shows every default, and beside them only the command, without which nothing is reloaded.
 #[test]
 fn the_example_configuration_is_the_default() {
     let (example, issues) = healthcheck::read("example", include_str!("../healthcheck.conf"))
         .into_result()
         .unwrap();
     assert_eq!(issues, []);
-    let (default, issues) = healthcheck::read("default", "{}").into_result().unwrap();
-    assert_eq!(issues, []);
+    let (default, _) = healthcheck::read("default", "{}").into_result().unwrap();
+    assert_eq!(default.reload_command, None);
+    let command = example.reload_command.as_deref().unwrap();
+    let [src, bin] = ["json", "bin"].map(|end| format!("/etc/glb/forwarding_table.checked.{end}"));
     assert_eq!(
-        example.reload_command.as_deref(),
-        Some(DEFAULT_RELOAD_COMMAND)
+        command,
+        format!("glb-director-cli build-config {src} {bin} && systemctl reload glb-director")
     );
     let mut same = example.clone();
     same.reload_command = None;

@@ -9,6 +9,7 @@ mod tcp;
 mod tls;
 
 use echo::Echo;
+use http::Way;
 pub(crate) use tls::{server_name, Tls};
 
 use crate::logic::engine::Outcome;
@@ -16,13 +17,14 @@ use crate::logic::plan::{Probe, Target};
 use rustix::io::Errno;
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What checks need that lasts longer than one check.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Checker {
     echo: Echo,
+    spare_tls: OnceLock<Arc<Tls>>,
 }
 
 impl Checker {
@@ -41,14 +43,33 @@ impl Checker {
         (outcome, start.elapsed())
     }
 
+    /// The set-up of TLS: that of the plan, or, for redirects of a plan that has no HTTPS check, one that takes
+    /// any certificate.
+    fn tls(&self, planned: Option<&Arc<Tls>>) -> Result<Arc<Tls>, Failure> {
+        if let Some(tls) = planned.or_else(|| self.spare_tls.get()) {
+            return Ok(tls.clone());
+        }
+        let tls = Tls::new(None).map(Arc::new).map_err(Failure::Unable)?;
+        Ok(self.spare_tls.get_or_init(|| tls).clone())
+    }
+
     async fn make(&self, probe: &Probe, tls: Option<Arc<Tls>>) -> Outcome {
         let made = match probe {
             Probe::Tcp(place) => tcp::check(*place).await,
-            Probe::Http(addr, check) => http::check(*addr, check).await,
-            Probe::Https(addr, check) => match tls {
-                Some(tls) => http::check_tls(*addr, check, &tls).await,
-                None => Err(Failure::Unable("TLS is not set up".into())),
-            },
+            Probe::Http(addr, check) => {
+                let way = Way {
+                    secure: false,
+                    verify: false,
+                };
+                http::check(*addr, check, way, || self.tls(tls.as_ref())).await
+            }
+            Probe::Https(addr, check) => {
+                let way = Way {
+                    secure: true,
+                    verify: check.verify,
+                };
+                http::check(*addr, &check.http, way, || self.tls(tls.as_ref())).await
+            }
             Probe::Echo {
                 tunnel,
                 outer,

@@ -60,19 +60,19 @@ impl Tls {
         })
     }
 
+    /// Makes the connection one to a server of this name; with `verify`, to that server alone.
     pub(super) async fn connect(
         &self,
         stream: TcpStream,
-        addr: IpAddr,
-        check: &HttpsCheck,
+        name: ServerName<'static>,
+        verify: bool,
     ) -> Result<TlsStream<TcpStream>, Failure> {
-        let connector = if check.verify {
+        let connector = if verify {
             let missing = || Failure::Unable("no authorities were loaded".into());
             self.verifying.as_ref().ok_or_else(missing)?
         } else {
             &self.any
         };
-        let name = server_name(addr, check).map_err(Failure::Bad)?;
         let connected = connector.connect(name, stream).await;
         connected.map_err(|error| match Failure::from(copy(&error)) {
             Failure::Unable(reason) => Failure::Unable(reason),

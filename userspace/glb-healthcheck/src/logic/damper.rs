@@ -2,8 +2,8 @@
 
 //! Dampening: one lost packet does not make a backend sick.
 
-/// What is believed of a target: the first result counts at once, afterwards it takes a number of
-/// consecutive opposite results to change it.
+/// What is believed of a target: the first result counts at once, unless something was believed before;
+/// afterwards it takes a number of consecutive opposite results to change it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Damper {
     believed: Option<bool>,
@@ -11,6 +11,14 @@ pub(crate) struct Damper {
 }
 
 impl Damper {
+    /// For a target of which this was believed before, if anything.
+    pub(crate) fn new(believed: Option<bool>) -> Self {
+        Self {
+            believed,
+            opposite: 0,
+        }
+    }
+
     /// Takes in a result; whether it changed what is believed.
     pub(crate) fn observe(&mut self, good: bool, trigger: u64) -> bool {
         if self.believed == Some(good) {
@@ -59,6 +67,16 @@ mod tests {
         assert_eq!(beliefs(&[x, o, o, o], 3), [x, x, x, o]);
         assert_eq!(beliefs(&[o, x, x, o, x, x, x], 3), [o, o, o, o, o, o, x]);
         assert_eq!(beliefs(&[o, x, o], 1), [o, x, o]);
+    }
+
+    #[test]
+    fn what_was_believed_before_is_dampened_too() {
+        for before in [true, false] {
+            let mut damper = Damper::new(Some(before));
+            assert!(!damper.observe(!before, 3) && !damper.observe(!before, 3));
+            assert_eq!(damper.believed(), Some(before));
+            assert!(damper.observe(!before, 3));
+        }
     }
 
     proptest! {

@@ -9,7 +9,7 @@
 //! ```
 
 use super::damper::Damper;
-use super::event::{Event, Mark};
+use super::event::{self, Event, Mark};
 use super::gate::Gate;
 use super::hold;
 use super::pace::{Pace, Phases, FIRST_WITHIN};
@@ -95,6 +95,9 @@ struct Version {
     healthy: Vec<Vec<bool>>,
 }
 
+/// Whether backends of tables were published as healthy.
+pub(crate) type Known = HashMap<(String, IpAddr), bool>;
+
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -115,6 +118,8 @@ pub(crate) struct Engine {
     published: Option<Version>,
     /// There is nobody to publish to.
     withheld: bool,
+    /// What was published before this program started, for the first plan.
+    taken_over: Known,
     stats: Stats,
 }
 
@@ -134,8 +139,15 @@ impl Engine {
             publishing: None,
             published: None,
             withheld: false,
+            taken_over: Known::new(),
             stats: Stats::new(),
         }
+    }
+
+    /// Takes over what was published before: the first plan starts from that, and it takes as many results as
+    /// ever to change it. A restart is no reason to believe a single result.
+    pub(crate) fn take_over(&mut self, known: Known) {
+        self.taken_over = known;
     }
 
     /// Takes other settings; they count from here on.
@@ -150,12 +162,13 @@ impl Engine {
         let mut longest = Duration::ZERO;
         let mut ids = Vec::with_capacity(plan.targets.len());
         let mut kept = HashMap::with_capacity(plan.targets.len());
-        for target in &plan.targets {
+        let beliefs = beliefs(&plan, &self.taken_over);
+        for (target, belief) in plan.targets.iter().zip(beliefs) {
             let id = match self.ids.get(target) {
                 Some(id) => *id,
                 None => {
                     longest = longest.max(target.interval().min(FIRST_WITHIN) + target.timeout());
-                    self.watch(now, target.clone())
+                    self.watch(now, target.clone(), belief)
                 }
             };
             ids.push(id);
@@ -172,6 +185,11 @@ impl Engine {
         // A plan is not held up for ever by a target that stays silent.
         patience = patience.max(now + longest + Duration::from_millis(500));
         let marks = self.unmarked(&plan);
+        let mut events = match &self.current {
+            Some(current) => event::changes(&current.plan, &plan),
+            None => Vec::new(),
+        };
+        self.taken_over.clear();
         self.stats.plans += 1;
         self.current = Some(Current {
             plan,
@@ -182,17 +200,18 @@ impl Engine {
             awaited,
             patience,
         });
-        self.mark(now)
+        events.extend(self.mark(now));
+        events
     }
 
-    fn watch(&mut self, now: Instant, target: Arc<Target>) -> TargetId {
+    fn watch(&mut self, now: Instant, target: Arc<Target>, belief: Option<bool>) -> TargetId {
         let id = TargetId(self.next_id);
         self.next_id += 1;
         let pace = Pace::new(now, self.phases.next(), target.interval());
         self.queue.push(Reverse((pace.next(), id)));
         let watched = Watched {
             target,
-            damper: Damper::default(),
+            damper: Damper::new(belief),
             last: None,
             pace,
             in_flight: false,
@@ -204,6 +223,13 @@ impl Engine {
     /// The marks of a plan that was not there before: as they were for the backends that were, else up.
     fn unmarked(&self, plan: &Plan) -> Vec<Vec<Mark>> {
         let mut before = HashMap::new();
+        for ((table, addr), healthy) in &self.taken_over {
+            let mark = Mark {
+                believed: *healthy,
+                healthy: *healthy,
+            };
+            before.insert((table.as_str(), *addr), mark);
+        }
         for (table, marks) in self.tables() {
             for (backend, mark) in table.backends.iter().zip(marks) {
                 before.insert((table.name.as_str(), backend.addr), *mark);
@@ -457,6 +483,28 @@ impl Engine {
     pub(crate) fn max_down_percent(&self) -> u8 {
         self.max_down_percent
     }
+}
+
+/// What is to be believed of a plan's targets, by what was published of their backends. One healthy backend
+/// speaks for a target, since all its targets passed; which target of another one failed nobody knows.
+fn beliefs(plan: &Plan, known: &Known) -> Vec<Option<bool>> {
+    let mut beliefs = vec![None; plan.targets.len()];
+    if known.is_empty() {
+        return beliefs;
+    }
+    for table in &plan.tables {
+        for backend in &table.backends {
+            let Some(healthy) = known.get(&(table.name.clone(), backend.addr)) else {
+                continue;
+            };
+            for position in &backend.targets {
+                if let Some(belief) = beliefs.get_mut(*position) {
+                    *belief = Some(*healthy || *belief == Some(true));
+                }
+            }
+        }
+    }
+    beliefs
 }
 
 fn held(table: &PlannedTable, marks: &[Mark]) -> Vec<IpAddr> {

@@ -2,7 +2,10 @@
 
 //! What an operator should hear of.
 
-use super::plan::Kind;
+use super::plan::{Kind, Plan};
+use glb_config::tables::state_name;
+use glb_core::backend::State;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -36,6 +39,13 @@ pub(crate) enum Event {
         addr: IpAddr,
         mark: Mark,
     },
+    /// The operator has given a backend another state, or put it in or taken it out.
+    State {
+        table: String,
+        addr: IpAddr,
+        from: Option<State>,
+        to: Option<State>,
+    },
     /// The failing backends of a table that are not marked down have changed.
     Held {
         table: String,
@@ -45,11 +55,71 @@ pub(crate) enum Event {
     },
 }
 
+/// What the operator has changed from one plan to the next.
+pub(crate) fn changes(old: &Plan, new: &Plan) -> Vec<Event> {
+    let states = |plan: &Plan| -> Vec<((String, IpAddr), State)> {
+        let of = |table: &super::plan::PlannedTable| {
+            let name = table.name.clone();
+            let backends = table.backends.iter();
+            backends
+                .map(|backend| ((name.clone(), backend.addr), backend.state))
+                .collect::<Vec<_>>()
+        };
+        plan.tables.iter().flat_map(of).collect()
+    };
+    let (old, new) = (states(old), states(new));
+    let before: HashMap<_, _> = old.iter().cloned().collect();
+    let after: HashMap<_, _> = new.iter().cloned().collect();
+    let gone = old.iter().filter(|(key, _)| !after.contains_key(key));
+    let mut events = Vec::new();
+    for (key, _) in new.iter().chain(gone) {
+        let (from, to) = (before.get(key).copied(), after.get(key).copied());
+        if from != to {
+            events.push(Event::State {
+                table: key.0.clone(),
+                addr: key.1,
+                from,
+                to,
+            });
+        }
+    }
+    events
+}
+
 impl Event {
+    /// The table that it is about.
+    pub(crate) fn table(&self) -> Option<&str> {
+        match self {
+            Self::Target { .. } => None,
+            Self::Backend { table, .. } | Self::State { table, .. } | Self::Held { table, .. } => {
+                Some(table)
+            }
+        }
+    }
+
+    /// The backend that it is about.
+    pub(crate) fn backend(&self) -> Option<String> {
+        match self {
+            Self::Backend { addr, .. } | Self::State { addr, .. } => Some(addr.to_string()),
+            Self::Target { .. } | Self::Held { .. } => None,
+        }
+    }
+
+    /// What of them has changed, for programs.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Target { .. } => "check",
+            Self::Backend { .. } => "health",
+            Self::State { .. } => "state",
+            Self::Held { .. } => "held",
+        }
+    }
+
     pub(crate) fn is_good(&self) -> bool {
         match self {
             Self::Target { reason, .. } => reason.is_none(),
             Self::Backend { mark, .. } => mark.believed,
+            Self::State { .. } => true,
             Self::Held { held, .. } => held.is_empty(),
         }
     }
@@ -73,6 +143,20 @@ impl fmt::Display for Event {
                     Mark { healthy: false, .. } => "is down",
                 };
                 write!(out, "table {table}: backend {addr} {said}")
+            }
+            Self::State {
+                table,
+                addr,
+                from,
+                to,
+            } => {
+                write!(out, "table {table}: backend {addr} ")?;
+                match (from.map(state_name), to.map(state_name)) {
+                    (Some(from), Some(to)) => write!(out, "was {from}, is {to}"),
+                    (None, Some(to)) => write!(out, "is new, and {to}"),
+                    (Some(from), None) => write!(out, "is gone; it was {from}"),
+                    (None, None) => Ok(()),
+                }
             }
             Self::Held {
                 table,

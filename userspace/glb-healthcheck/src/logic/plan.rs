@@ -2,6 +2,7 @@
 
 //! What is to be checked, made from the operator's tables.
 
+use super::engine::Known;
 use glb_config::tables::{Config, HttpCheck, HttpsCheck, Table, TableBackend, Timing};
 use glb_core::addr::Addr;
 use glb_core::backend::State;
@@ -185,6 +186,20 @@ impl Plan {
         }
     }
 
+    /// What the file itself says of its backends' health, where it says it.
+    pub(crate) fn health(&self) -> Known {
+        let mut known = Known::new();
+        for (index, table) in self.tables.iter().enumerate() {
+            for (place, backend) in table.backends.iter().enumerate() {
+                let healthy = &self.tree["tables"][index]["backends"][place]["healthy"];
+                if let Some(healthy) = healthy.as_bool() {
+                    known.insert((table.name.clone(), backend.addr), healthy);
+                }
+            }
+        }
+        known
+    }
+
     /// The operator's file with `healthy` in each backend; all else is as it was.
     pub(crate) fn with_health(&self, healthy: &[Vec<bool>]) -> Value {
         let mut tree = self.tree.clone();
@@ -257,7 +272,7 @@ fn vips(table: &Table) -> impl Iterator<Item = IpAddr> {
     vips.into_iter()
 }
 
-fn ip(addr: Addr) -> IpAddr {
+pub(crate) fn ip(addr: Addr) -> IpAddr {
     match addr {
         Addr::V4(bytes) => bytes.into(),
         Addr::V6(bytes) => bytes.into(),

@@ -258,6 +258,49 @@ fn what_can_not_be_checked_stays_as_it_was() {
     assert_eq!(world.seen.len(), published);
 }
 
+/// A restart: what was published is the start, and the trigger decides from there.
+#[test]
+fn what_was_published_is_where_a_restart_begins() {
+    let mut world = World::new(50);
+    let known = [(1, false), (2, true), (3, true)];
+    let key = |n| ("t0".to_owned(), format!("10.0.0.{n}").parse().unwrap());
+    let known = known.map(|(n, healthy)| (key(n), healthy));
+    world.engine.take_over(known.into_iter().collect());
+    world.fail("10.0.0.2:80");
+    // This one was not there before.
+    world.fail("10.0.0.4:80");
+    world.load(plan(&[4], &json!({"tcp": 80})));
+    world.run(Duration::from_secs(3));
+    // The first results: one says that the first is back, one that the second fails.
+    assert_eq!(world.last(), [[false, true, true, false]]);
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.last(), [[true, false, true, false]]);
+    // A later plan has nothing of it.
+    world.fail("10.0.1.1:80");
+    world.load(plan(&[4, 2], &json!({"tcp": 80})));
+    world.run(Duration::from_secs(30));
+    assert_eq!(world.last()[1], [false, true]);
+}
+
+/// Two tables check one thing of one backend, which one of them had taken out for another reason.
+#[test]
+fn a_target_of_two_tables_is_believed_if_one_of_them_passed() {
+    let mut world = World::new(100);
+    let mut file: Value = serde_json::from_str(&file(&[2, 2], &json!({"tcp": 80}))).unwrap();
+    file["tables"][1]["backends"][0]["ip"] = "10.0.0.1".into();
+    file["tables"][1]["backends"][0]["healthchecks"]["http"] = 81.into();
+    let config = glb_config::tables::read("f", &file.to_string())
+        .value
+        .unwrap();
+    let key = |table: &str| (table.to_owned(), "10.0.0.1".parse().unwrap());
+    let known = [(key("t0"), true), (key("t1"), false)];
+    world.engine.take_over(known.into_iter().collect());
+    world.fail("10.0.0.1:81/");
+    world.load(Plan::new(config));
+    world.run(Duration::from_secs(3));
+    assert_eq!(world.last(), [[true, true], [false, true]]);
+}
+
 #[test]
 fn a_hanging_check_is_not_started_again() {
     let mut world = World::new(50);

@@ -6,6 +6,8 @@
 //! never loaded from here: an operator who took it out wants it out.
 
 use super::{file, PublishError};
+use crate::logic::engine::Known;
+use crate::logic::plan::ip;
 use glb_config::compiled;
 use glb_netlink::{Error, Glb};
 use serde_json::Value;
@@ -42,6 +44,28 @@ impl Kernel {
         let mut glb = Glb::open_loaded().map_err(failed)?;
         glb.load_built(&file.tables, &mut |_| {}).map_err(failed)
     }
+}
+
+/// What the running director has of its backends' health; nothing where it has no tables or is not there.
+pub(crate) fn health() -> Known {
+    // As below: without the module there is nothing to take over.
+    ask().unwrap_or_default()
+}
+
+fn ask() -> Result<Known, Error> {
+    let mut glb = Glb::open_loaded()?;
+    let mut known = Known::new();
+    for listed in glb.tables()? {
+        let table = glb.table(listed.index)?;
+        let name = match table.name.as_str() {
+            "" => format!("#{}", table.index),
+            name => name.to_owned(),
+        };
+        for backend in table.backends {
+            known.insert((name.clone(), ip(backend.addr)), backend.healthy);
+        }
+    }
+    Ok(known)
 }
 
 /// The number of the load that the running director has, 0 for none; or why it can not be asked.

@@ -10,7 +10,7 @@ mod file;
 mod kernel;
 
 pub(crate) use file::FileAndCommand;
-pub(crate) use kernel::{generation, Kernel};
+pub(crate) use kernel::{generation, health, Kernel};
 
 use serde_json::Value;
 use std::fmt;

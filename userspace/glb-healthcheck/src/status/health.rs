@@ -65,6 +65,7 @@ impl Facts<'_> {
             "ip": backend.addr.to_string(),
             "state": state_name(backend.state),
             "healthy": mark.healthy,
+            "passing": mark.believed,
             "checks": checks.map(|watched| self.check(watched)).collect::<Vec<_>>(),
         });
         if mark.is_held() {

@@ -81,6 +81,17 @@ impl Publications {
     }
 }
 
+/// The first of a list, and how many more there are.
+fn some_of(list: &[String]) -> String {
+    const SOME: usize = 10;
+    match list.get(..SOME) {
+        Some(some) if list.len() > SOME => {
+            format!("{} and {} more", some.join(", "), list.len() - SOME)
+        }
+        _ => list.join(", "),
+    }
+}
+
 /// All that pages are made from.
 pub(crate) struct Facts<'a> {
     pub(crate) now: Instant,
@@ -115,6 +126,19 @@ impl Facts<'_> {
         problems.extend(self.publications.last_error.clone());
         problems.extend(self.director.fault().map(str::to_owned));
         for (table, marks) in self.engine.tables() {
+            let down = table.backends.iter().zip(marks);
+            let down: Vec<String> = down
+                .filter(|(_, mark)| !mark.healthy)
+                .map(|(backend, _)| backend.addr.to_string())
+                .collect();
+            if !down.is_empty() {
+                let (count, of) = (down.len(), marks.len());
+                let which = some_of(&down);
+                problems.push(format!(
+                    "table {}: {count} of {of} backends are down: {which}",
+                    table.name
+                ));
+            }
             let held = marks.iter().filter(|mark| mark.is_held()).count();
             if held > 0 {
                 let percent = self.engine.max_down_percent();

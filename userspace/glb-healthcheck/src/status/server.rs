@@ -8,49 +8,107 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{header, Method, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, Semaphore};
+use tokio::sync::{mpsc, oneshot, Notify};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 /// A request to the main loop.
 pub(crate) type Asked = (Page, oneshot::Sender<Answer>);
 
-/// Connections at a time; further ones wait.
+/// Connections at a time.
 pub(crate) const CONNECTIONS: usize = 32;
+/// How long a client may take to ask.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
 /// How long a connection may last: whoever scrapes is done much sooner.
 const LIFETIME: Duration = Duration::from_secs(30);
 
-/// Serves for ever.
+/// A connection.
+struct Open {
+    task: AbortHandle,
+    peer: IpAddr,
+    /// Its question is being answered. One that is not has asked nothing yet, or does not take the answer.
+    answering: Arc<AtomicBool>,
+}
+
+/// Serves for ever. Where there are too many connections, one that waits gives way to a new one, so that
+/// nobody is kept out by those that say nothing.
 pub(crate) async fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut tasks = JoinSet::new();
+    // The oldest first.
+    let mut open: Vec<Open> = Vec::new();
+    let answered = Arc::new(Notify::new());
     loop {
-        let Ok(slot) = slots.clone().acquire_owned().await else {
-            return;
-        };
-        let Ok((stream, _)) = listener.accept().await else {
-            // No descriptor is left; checks that end give theirs back.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let asked = asked.clone();
-        tokio::spawn(async move {
-            // Whoever hangs is cut off.
-            let _ = tokio::time::timeout(LIFETIME, connection(stream, asked)).await;
-            drop(slot);
-        });
+        let full = open.len() >= CONNECTIONS;
+        let victim = if full { gives_way(&open) } else { None };
+        tokio::select! {
+            Some(ended) = tasks.join_next_with_id() => {
+                let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                open.retain(|one| one.task.id() != id);
+            }
+            // One more may give way now.
+            () = answered.notified(), if full && victim.is_none() => {}
+            accepted = listener.accept(), if !full || victim.is_some() => {
+                let Ok((stream, peer)) = accepted else {
+                    // No descriptor is left; checks that end give theirs back.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                if let Some(victim) = victim {
+                    open.remove(victim).task.abort();
+                }
+                let answering = Arc::new(AtomicBool::new(false));
+                let connection = connection(stream, asked.clone(), answering.clone(), answered.clone());
+                // Whoever hangs is cut off.
+                let task = tasks.spawn(async move {
+                    let _ = timeout(LIFETIME, connection).await;
+                });
+                open.push(Open { task, peer: peer.ip(), answering });
+            }
+        }
     }
 }
 
-async fn connection(stream: TcpStream, asked: mpsc::Sender<Asked>) {
+/// Which connection gives way to a new one: of the peer that has the most, the one that waits longest.
+fn gives_way(open: &[Open]) -> Option<usize> {
+    let waits = |one: &&Open| !one.answering.load(Ordering::Relaxed);
+    let of = |peer| {
+        open.iter()
+            .filter(waits)
+            .filter(|one| one.peer == peer)
+            .count()
+    };
+    let most = open.iter().filter(waits).map(|one| of(one.peer)).max()?;
+    open.iter()
+        .position(|one| waits(&one) && of(one.peer) == most)
+}
+
+async fn connection(
+    stream: TcpStream,
+    asked: mpsc::Sender<Asked>,
+    answering: Arc<AtomicBool>,
+    answered: Arc<Notify>,
+) {
     let service = service_fn(|request: Request<Incoming>| {
-        let asked = asked.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &asked).await) }
+        let (asked, answering, answered) = (asked.clone(), answering.clone(), answered.clone());
+        async move {
+            answering.store(true, Ordering::Relaxed);
+            let answer = answer(&request, &asked).await;
+            answering.store(false, Ordering::Relaxed);
+            answered.notify_one();
+            Ok::<_, Infallible>(answer)
+        }
     });
     // A client that breaks off is its own affair.
     let _ = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(ASKED_WITHIN)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }

@@ -41,9 +41,16 @@ fn the_table_is_published_with_what_the_checks_found() {
     wait("the reload command", || {
         (place.runs().len() == 1).then_some(())
     });
-    daemon.wait_status("ok");
+    // Backends that are down are something to see to.
+    daemon.wait_status("degraded");
     let health = daemon.health();
-    assert_eq!(health["tables"][0]["backends"][0]["healthy"], true);
+    let problem = format!("table web: 2 of 5 backends are down: {nobody}, {nobody}");
+    assert_eq!(health["problems"], json!([problem]));
+    let first = &health["tables"][0]["backends"][0];
+    assert_eq!(
+        (&first["healthy"], &first["passing"]),
+        (&true.into(), &true.into())
+    );
     daemon.wait_failure(1, "refused");
     let vars: Value = serde_json::from_str(&daemon.get("/debug/vars").1).unwrap();
     assert_eq!(vars["HealthCheckerApp"]["ReloadsExecuted"], 1);
@@ -134,6 +141,8 @@ fn at_most_half_is_marked_down() {
     wait("a problem that is told", || {
         let health = daemon.health();
         let problem = health["problems"][0].as_str()?.to_owned();
+        problem.contains("2 of 4 backends are down").then_some(())?;
+        let problem = health["problems"][1].as_str()?.to_owned();
         problem
             .contains("holding back: 2 failing backends stay up")
             .then_some(())
@@ -141,7 +150,11 @@ fn at_most_half_is_marked_down() {
     assert_eq!(place.published().unwrap(), [false, true, true, false]);
     let health = daemon.health();
     assert_eq!(health["status"], "degraded");
-    assert_eq!(health["tables"][0]["backends"][1]["held_up"], true);
+    let held = &health["tables"][0]["backends"][1];
+    assert_eq!(
+        (&held["held_up"], &held["healthy"], &held["passing"]),
+        (&true.into(), &true.into(), &false.into())
+    );
     assert!(place.text("log").contains("holding back"));
     webs[3].set_status(200);
     wait("the next one to be marked down", || {
