@@ -12,6 +12,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 files() { find . \( -path ./target -o -path ./build -o -path ./out -o -path ./.git \) -prune -o -name "$1" -type f -print | sort; }
 
 mapfile -t python < <(files '*.py')
-mapfile -t yaml < <(files '*.yaml')
+mapfile -t yaml < <(files '*.yaml'; files '*.yml')
 check "flake8 has nothing to say about the Python files" flake8 --max-line-length 130 --extend-ignore E203,W503 "${python[@]}"
 check "yamllint has nothing to say about the YAML files" yamllint -d '{extends: relaxed, rules: {line-length: {max: 130}}}' --strict "${yaml[@]}"

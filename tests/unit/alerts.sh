@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The alert rules, by promtool: they are understood, each fires in a picture of a fleet that is made for it, and stays silent in
+# those that are not. The names in them are those that a real glb-healthcheck shows; the kernel's counters, of which this
+# machine may have none, are held against docs/counters.md. In the build root:
+#
+#   tests/vm/build -- tests/unit/alerts.sh
+# shellcheck disable=SC2317 # Functions are called by name, through `check`.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=tests/xtables/checks.sh
+. tests/xtables/checks.sh
+
+rules=tools/prometheus/glb.rules.yml
+work=$(mktemp -d)
+daemon=
+trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; wait; rm -rf "$work"' EXIT
+if ! cargo build --quiet --release -p glb-healthcheck; then echo "not ok - glb-healthcheck builds"; exit 1; fi
+
+check "promtool check rules" promtool check rules --lint=all --lint-fatal "$rules"
+check "promtool test rules" promtool test rules tools/prometheus/glb.test.yml
+# A rule whose meaning is turned round is found.
+mkdir "$work/turned"
+sed 's/glb_healthcheck_published == 0/glb_healthcheck_published == 1/' "$rules" >"$work/turned/glb.rules.yml"
+cp tools/prometheus/glb.test.yml "$work/turned/"
+check "a rule that is turned round is found" refused FAILED promtool test rules "$work/turned/glb.test.yml"
+alerts=$(sed -n 's/^ *- alert: //p' "$rules")
+check "there are rules" test "$(wc -l <<<"$alerts")" -gt 10
+for alert in $alerts; do
+    check "$alert fires in a test" grep -q "{labels: '{alertname=\"$alert\"}'" tools/prometheus/glb.test.yml
+done
+
+# --- the names, by a real daemon ---------------------------------------------------------------------
+
+# The build root shares the machine's network: an address of 127/8 that nobody else is likely to use.
+readonly PAGES=127.19.52.4:19520
+cat >"$work/src.json" <<END
+{"tables": [{"name": "web", "hash_key": "12345678901234561234567890123456", "seed": "34567890123456783456789012345678",
+  "binds": [{"ip": "10.10.10.10", "proto": "tcp", "port": 80}],
+  "backends": [{"ip": "127.19.52.14", "state": "active", "healthchecks": {"tcp": 8080}}]}],
+ "healthchecks": {"interval_ms": 300, "timeout_ms": 200, "trigger": 2}}
+END
+page() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())' "http://$PAGES/metrics"; }
+# families CONFIGURATION: the names of /metrics of a daemon that has it.
+families() {
+    local end=$((SECONDS + 300))
+    "${CARGO_TARGET_DIR:-target}/release/glb-healthcheck" --config "$1" >"$work/log" 2>&1 &
+    daemon=$!
+    until page 2>/dev/null >"$work/page"; do
+        if [ "$SECONDS" -ge "$end" ]; then cat "$work/log"; break; fi
+        sleep 0.2
+    done
+    sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$work/page" >>"$work/families"
+    kill "$daemon"
+    wait "$daemon"
+    daemon=
+}
+for publish in file kernel; do
+    cat >"$work/healthcheck.conf" <<END
+{"forwarding_table": {"src": "$work/src.json", "dst": "$work/dst.json"}, "reload_command": "true", "publish": "$publish",
+ "reload_interval_ms": 1000, "listen": "$PAGES"}
+END
+    families "$work/healthcheck.conf"
+done
+# known METRIC: shown, or a counter of a module under the rule that makes metrics of them.
+known() {
+    local name=${1#glb_redirect_}
+    name=${name#glb_director_}
+    name=${name%_total}
+    grep -qxF "$1" "$work/families" || grep -qE "^\| \`(total_)?$name\` \|" docs/counters.md ||
+        grep -qE "\`$1\`" docs/healthcheck.md || { echo "nothing shows $1"; return 1; }
+}
+# shellcheck disable=SC2013 # A word is a name.
+for metric in $(grep -oE '\bglb_(healthcheck|redirect|director)_[a-z_]+' "$rules" | sort -u); do
+    case $metric in
+        # What the daemon itself counts, it shows; documents do not count.
+        glb_healthcheck_*) check "$metric is shown by glb-healthcheck" grep -qxF "$metric" "$work/families" ;;
+        *) check "$metric is a metric" known "$metric" ;;
+    esac
+done
+check "another name would be found" refused "nothing shows" known glb_director_dropped_nothing_packets_total
+finish
