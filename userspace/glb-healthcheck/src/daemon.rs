@@ -25,7 +25,8 @@ use tokio::time::{sleep_until, timeout_at};
 
 /// After this time files that were not good are read again, in case they were just being written.
 const READ_AGAIN: Duration = Duration::from_secs(5);
-/// Checks that are due within this time start together: waking up costs more than a check does.
+/// Checks that are due within this time start together, and results that come within it are taken in together:
+/// waking up costs more than a check does.
 const TOGETHER: Duration = Duration::from_millis(10);
 /// How long the end waits for a publication that runs.
 const LAST_PUBLICATION: Duration = Duration::from_secs(10);
@@ -96,10 +97,30 @@ pub(crate) async fn run(start: Start, notify: Notify) -> io::Result<()> {
     tokio::spawn(server::serve(listener, asked));
     let mut daemon = Daemon::new(start, notify, reports);
     daemon.notify.ready();
-    loop {
+    'all: loop {
         daemon.act();
         let now = Instant::now();
-        let wake = daemon.wake_at(now).max(now + TOGETHER);
+        let rest = now + TOGETHER;
+        let wake = daemon.wake_at(now).max(rest);
+        // For a short time people alone are heard.
+        let mut resting = true;
+        while resting {
+            tokio::select! {
+                biased;
+                wish = signals.next() => match wish {
+                    Wish::Reload => daemon.reload(),
+                    Wish::End => break 'all,
+                },
+                Some((page, sender)) = questions.recv() => {
+                    daemon.take_all(&mut reported);
+                    daemon.answer(page, sender);
+                }
+                () = sleep_until(rest.into()) => resting = false,
+            }
+        }
+        if daemon.take_all(&mut reported) {
+            continue;
+        }
         tokio::select! {
             biased;
             wish = signals.next() => match wish {
@@ -107,7 +128,7 @@ pub(crate) async fn run(start: Start, notify: Notify) -> io::Result<()> {
                 Wish::End => break,
             },
             Some((page, sender)) = questions.recv() => daemon.answer(page, sender),
-            Some(report) = reported.recv() => daemon.take_all(report, &mut reported),
+            Some(report) = reported.recv() => daemon.take(report),
             () = sleep_until(wake.into()) => {}
         }
     }
@@ -248,16 +269,16 @@ impl Daemon {
         next.unwrap_or(now + AT_LEAST)
     }
 
-    /// Takes this report and those that are behind it, so that many results cost one turn of the loop.
-    fn take_all(&mut self, first: Report, reported: &mut mpsc::UnboundedReceiver<Report>) {
+    /// Takes the reports that are there, so that many cost one turn of the loop; whether there were any.
+    fn take_all(&mut self, reported: &mut mpsc::UnboundedReceiver<Report>) -> bool {
         const AT_MOST: usize = 256;
-        self.take(first);
-        for _ in 1..AT_MOST {
+        for taken in 0..AT_MOST {
             match reported.try_recv() {
                 Ok(report) => self.take(report),
-                Err(_) => break,
+                Err(_) => return taken > 0,
             }
         }
+        true
     }
 
     fn take(&mut self, report: Report) {

@@ -20,7 +20,7 @@ const PORT: u16 = 18080;
 const GUE_PORT: u16 = 19599;
 const MEASURED: Duration = Duration::from_secs(20);
 /// Of a core, for 1,000 targets every 2 s.
-const LIMIT: f64 = 0.05;
+const LIMIT: f64 = 0.04;
 
 fn ip(table: u8, backend: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 60, table, backend)
