@@ -63,6 +63,7 @@ fn version_3(seed: u8, hosts: &[u16], hops: usize) -> Vec<u16> {
         costs: &mut vec![0; ROWS * hops],
         first: &mut vec![0; ROWS],
         before: &mut vec![0; ROWS],
+        sorted: &mut vec![0; ROWS * 2],
     };
     rows3::build(&key(seed), &members, hops, &mut rows, &mut room).expect("there are backends");
     rows.chunks(hops)

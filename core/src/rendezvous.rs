@@ -135,18 +135,7 @@ fn best_two(seed: &SipKey, backends: &[Backend], row: u32, first: u64, second: u
     let mut lowest = [u64::MAX; LANES];
     let mut second_lowest = [u64::MAX; LANES];
     for (index, addr) in usable(backends) {
-        let mut scores = [0u64; LANES];
-        match addr {
-            Addr::V4(bytes) => start.scores(&mut scores, |state| state.absorb(tail_4(12, bytes))),
-            Addr::V6(bytes) => {
-                let [low, high] = words_16(&bytes);
-                start.scores(&mut scores, |state| {
-                    state.absorb(low);
-                    state.absorb(high);
-                    state.absorb(24 << 56);
-                });
-            }
-        }
+        let scores = start.scores(addr);
         let places = lowest
             .iter_mut()
             .zip(&mut second_lowest)
@@ -180,7 +169,7 @@ fn best_two(seed: &SipKey, backends: &[Backend], row: u32, first: u64, second: u
 }
 
 /// [`LANES`] running hashes, word by word, so that a loop over them is a loop over vectors.
-struct Lanes {
+pub(crate) struct Lanes {
     v0: [u64; LANES],
     v1: [u64; LANES],
     v2: [u64; LANES],
@@ -190,7 +179,7 @@ struct Lanes {
 impl Lanes {
     /// The hashes after the digests of the rows `row`, `row` + 1, ... were absorbed.
     #[inline(always)]
-    fn rows(seed: &SipKey, row: u32) -> Self {
+    pub(crate) fn rows(seed: &SipKey, row: u32) -> Self {
         let mut lanes = Self {
             v0: [0; LANES],
             v1: [0; LANES],
@@ -213,9 +202,27 @@ impl Lanes {
         lanes
     }
 
+    /// The scores of a backend in these rows, as [`score`].
+    #[inline(always)]
+    pub(crate) fn scores(&self, addr: Addr) -> [u64; LANES] {
+        let mut scores = [0u64; LANES];
+        match addr {
+            Addr::V4(bytes) => self.ends(&mut scores, |state| state.absorb(tail_4(12, bytes))),
+            Addr::V6(bytes) => {
+                let [low, high] = words_16(&bytes);
+                self.ends(&mut scores, |state| {
+                    state.absorb(low);
+                    state.absorb(high);
+                    state.absorb(24 << 56);
+                });
+            }
+        }
+        scores
+    }
+
     /// What the hashes come to if each absorbs the same; they themselves stay.
     #[inline(always)]
-    fn scores(&self, scores: &mut [u64; LANES], absorb: impl Fn(&mut siphash::State)) {
+    fn ends(&self, scores: &mut [u64; LANES], absorb: impl Fn(&mut siphash::State)) {
         let lanes = self.v0.iter().zip(&self.v1).zip(&self.v2).zip(&self.v3);
         for ((((v0, v1), v2), v3), score) in lanes.zip(scores) {
             let mut state = siphash::State {

@@ -19,12 +19,11 @@ struct Table {
 impl Table {
     fn new(seed: u8, members: &[Member], hops: usize) -> Self {
         let mut rows = vec![0xee; ROWS * hops];
-        let (mut costs, mut first, mut before) =
-            (vec![7; ROWS * hops], vec![7; ROWS], vec![7; ROWS]);
         let mut room = Room {
-            costs: &mut costs,
-            first: &mut first,
-            before: &mut before,
+            costs: &mut vec![7; ROWS * hops],
+            first: &mut vec![7; ROWS],
+            before: &mut vec![7; ROWS],
+            sorted: &mut vec![7; ROWS * 2],
         };
         build(
             &SipKey::new(&[seed; 16]),
@@ -377,15 +376,63 @@ fn one_backend_and_all_bad() {
     );
 }
 
+/// Sets of every kind with a hash of their rows: directors of all versions must build the same.
+#[test]
+fn rows_are_those_of_all_versions() {
+    let weights = [1, 2, 3, 10];
+    let mut weighted = many(100);
+    let mut mixed = many(40);
+    let mut filling = many(20);
+    for (index, member) in weighted.iter_mut().enumerate() {
+        member.weight = weights[index % 4];
+    }
+    for (index, member) in mixed.iter_mut().enumerate() {
+        member.domain = index as u16 % 3;
+        member.backend.healthy = index % 4 != 0;
+        if index % 10 == 1 {
+            member.backend.state = State::Draining;
+        }
+    }
+    for (index, member) in filling.iter_mut().enumerate() {
+        if index % 5 == 0 {
+            member.backend.state = State::Filling;
+        }
+        member.backend.healthy = index % 3 != 0;
+    }
+    let of = |seed, members: &[Member], hops| {
+        SipKey::new(&[0; 16]).hash(&Table::new(seed, members, hops).rows)
+    };
+    let hashes = [
+        of(9, &many(16), 3),
+        of(3, &weighted, 2),
+        of(5, &mixed, 4),
+        of(7, &filling, 3),
+        of(1, &many(2), 3),
+        of(2, &many(256), 5),
+    ];
+    assert_eq!(hashes.map(|hash| format!("{hash:016x}")), GOLDEN);
+}
+
+const GOLDEN: [&str; 6] = [
+    "cf08398d5b468cf4",
+    "520239b56986d938",
+    "bbd8f26cf96742ba",
+    "79fd52c5b16a554d",
+    "97fedade455b02fc",
+    "cc645876df789840",
+];
+
 #[test]
 fn bad_arguments_are_named() {
     let mut rows = vec![0; ROWS * 2];
     let (mut costs, mut first, mut before) = (vec![0; ROWS * 2], vec![0; ROWS], vec![0; ROWS]);
+    let mut sorted = vec![0; ROWS * 2];
     let mut try_build = |members: &[Member], hops: usize| {
         let mut room = Room {
             costs: &mut costs,
             first: &mut first,
             before: &mut before,
+            sorted: &mut sorted,
         };
         build(&SipKey::new(&[0; 16]), members, hops, &mut rows, &mut room)
     };

@@ -24,12 +24,15 @@ pub(super) fn waiting_time(score: u64) -> u64 {
     let x = rest >> 32;
     let mut series = 0u64;
     for term in TERMS {
-        series = (series.wrapping_mul(x) >> 32).wrapping_add(term);
+        // Both factors are below 2^32: x below 1/2, the series below 1.4 in units of 2^-31. The mask says so
+        // to the compiler, whose vectors multiply 32 bits by 32.
+        series = ((series & LOW).wrapping_mul(x) >> 32).wrapping_add(term);
     }
-    // Both factors stay below 2^32: x below 1/2, the series below 1.4 in units of 2^-31.
-    let tail = (rest >> 33).wrapping_mul(series) >> (31 + 31 - UNIT_BITS);
+    let tail = (rest >> 33).wrapping_mul(series & LOW) >> (31 + 31 - UNIT_BITS);
     (u64::from(ones).wrapping_mul(LN_2) << (UNIT_BITS - 32)).wrapping_add(tail)
 }
+
+const LOW: u64 = u32::MAX as u64;
 
 /// 1/13, 1/12, ... 1/1 in units of 2^-31.
 const TERMS: [u64; 13] = {

@@ -25,7 +25,17 @@ const STEPS: u32 = 48;
 
 type Handicaps = [u64; MAX_BACKENDS];
 
+/// Backends whose pairs are counted together: with more of them there are too few rows of a pair.
+const MOST_PAIRED: usize = 64;
+
+/// Room for two numbers of each row.
+pub(super) struct Sorted<'a> {
+    pub(super) one: &'a mut [u64],
+    pub(super) other: &'a mut [u64],
+}
+
 /// Chooses the first hop of each row among its members.
+#[inline(always)]
 pub(super) fn choose(
     members: &[Member],
     set: Set,
@@ -33,6 +43,7 @@ pub(super) fn choose(
     rows: &[u8],
     costs: &[u64],
     first: &mut [u8],
+    sorted: &mut Sorted<'_>,
 ) {
     let mut eligible = [false; MAX_BACKENDS];
     let mut fair = [0u64; MAX_BACKENDS];
@@ -44,9 +55,16 @@ pub(super) fn choose(
         eligible: &eligible,
     };
     let mut handicaps = [ONE; MAX_BACKENDS];
+    let pairs = Pairs::of(&race, sorted);
     for step in 0..STEPS {
-        race.run(&handicaps, first);
-        adjust(&mut handicaps, &fair, first, step);
+        let loads = match &pairs {
+            Some(pairs) => pairs.loads(&handicaps),
+            None => {
+                race.run(&handicaps, first);
+                loads(first)
+            }
+        };
+        adjust(&mut handicaps, &fair, &loads, step);
     }
     race.run(&handicaps, first);
 }
@@ -85,6 +103,13 @@ struct Race<'a> {
 }
 
 impl Race<'_> {
+    /// How many members of a row race. The last one does only where there are two: who comes in later pushes
+    /// the last one out, and must not push out the one that has the connections.
+    fn candidates(&self) -> usize {
+        self.hops.saturating_sub(1).max(2)
+    }
+
+    #[inline(always)]
     fn run(&self, handicaps: &Handicaps, first: &mut [u8]) {
         let rows = self.rows.chunks_exact(self.hops);
         let costs = self.costs.chunks_exact(self.hops);
@@ -93,11 +118,9 @@ impl Race<'_> {
         }
     }
 
-    /// The last member is a candidate only where there are two: who comes in later pushes the last one
-    /// out, and must not push out the one that has the connections.
     #[inline(always)]
     fn winner(&self, row: &[u8], costs: &[u64], handicaps: &Handicaps) -> u8 {
-        let candidates = self.hops.saturating_sub(1).max(2);
+        let candidates = self.candidates();
         let mut winner = None;
         let mut lowest = u64::MAX;
         for (place, (&index, &cost)) in (0..self.hops).zip(row.iter().zip(costs)) {
@@ -119,17 +142,157 @@ impl Race<'_> {
     }
 }
 
-/// Raises the handicaps of those with too many rows, lowers those of the others.
-fn adjust(handicaps: &mut Handicaps, fair: &[u64; MAX_BACKENDS], first: &[u8], step: u32) {
-    let mut loads = [0u64; MAX_BACKENDS];
+/// Rows of each backend, in units of 2^-16 rows.
+type Loads = [u64; MAX_BACKENDS];
+
+/// The loads by who is first in each row.
+fn loads(first: &[u8]) -> Loads {
+    let mut loads = [0; MAX_BACKENDS];
     for &index in first {
-        if let Some(load) = loads.get_mut(usize::from(index)) {
-            *load = load.wrapping_add(1 << 16);
-        }
+        add(&mut loads, index, 1);
     }
+    loads
+}
+
+#[inline(always)]
+fn add(loads: &mut Loads, index: u8, rows: u64) {
+    if let Some(load) = loads.get_mut(usize::from(index)) {
+        *load = load.wrapping_add(rows << 16);
+    }
+}
+
+/// The rows where two backends race, sorted by the two: as all rows of a pair have the same two handicaps, counting
+/// who wins how many is a loop over vectors.
+struct Pairs<'a> {
+    /// The costs of each row's first member, and of its second.
+    one: &'a [u64],
+    other: &'a [u64],
+    /// Where the rows of each pair end, by the numbers of the two.
+    ends: [u32; MOST_PAIRED * MOST_PAIRED],
+    /// The backends that have a number: those that are eligible.
+    numbered: [u8; MOST_PAIRED],
+    count: usize,
+    /// The loads of the rows where nobody races.
+    decided: Loads,
+}
+
+impl<'a> Pairs<'a> {
+    /// Nothing where more than two race, or too many pairs.
+    #[inline(always)]
+    fn of(race: &Race<'_>, sorted: &'a mut Sorted<'_>) -> Option<Self> {
+        if race.candidates() != 2 {
+            return None;
+        }
+        let mut numbers = [None; MAX_BACKENDS];
+        let mut numbered = [0; MOST_PAIRED];
+        let mut count = 0usize;
+        for ((index, number), _) in (0..=u8::MAX)
+            .zip(&mut numbers)
+            .zip(race.eligible)
+            .filter(|(_, eligible)| **eligible)
+        {
+            *numbered.get_mut(count)? = index;
+            *number = Some(count);
+            count = count.wrapping_add(1);
+        }
+        let pair = |row: &[u8]| match row {
+            [one, other, ..] => {
+                let one = numbers.get(usize::from(*one)).copied()??;
+                let other = numbers.get(usize::from(*other)).copied()??;
+                Some(one.wrapping_mul(count).wrapping_add(other))
+            }
+            _ => None,
+        };
+        let mut ends = [0u32; MOST_PAIRED * MOST_PAIRED];
+        let mut decided = [0; MAX_BACKENDS];
+        let rows = || {
+            race.rows
+                .chunks_exact(race.hops)
+                .zip(race.costs.chunks_exact(race.hops))
+        };
+        for (row, costs) in rows() {
+            match pair(row).and_then(|pair| ends.get_mut(pair)) {
+                Some(rows) => *rows = rows.wrapping_add(1),
+                None => add(
+                    &mut decided,
+                    race.winner(row, costs, &[ONE; MAX_BACKENDS]),
+                    1,
+                ),
+            }
+        }
+        // From how many to where they begin; placing the rows makes it where they end.
+        let mut begin = 0u32;
+        for end in &mut ends {
+            (*end, begin) = (begin, begin.wrapping_add(*end));
+        }
+        for (row, costs) in rows() {
+            let (Some(end), [one, other, ..]) =
+                (pair(row).and_then(|pair| ends.get_mut(pair)), costs)
+            else {
+                continue;
+            };
+            let at = *end as usize;
+            *end = end.wrapping_add(1);
+            if let (Some(to_one), Some(to_other)) =
+                (sorted.one.get_mut(at), sorted.other.get_mut(at))
+            {
+                (*to_one, *to_other) = (one >> DROPPED, other >> DROPPED);
+            }
+        }
+        Some(Self {
+            one: sorted.one,
+            other: sorted.other,
+            ends,
+            numbered,
+            count,
+            decided,
+        })
+    }
+
+    #[inline(always)]
+    fn loads(&self, handicaps: &Handicaps) -> Loads {
+        let mut loads = self.decided;
+        let handicap = |index: u8| handicaps.get(usize::from(index)).copied().unwrap_or(ONE);
+        let numbered = || self.numbered.iter().copied().take(self.count);
+        let pairs = numbered().flat_map(|one| numbered().map(move |other| (one, other)));
+        let mut begin = 0usize;
+        for ((one, other), end) in pairs.zip(&self.ends) {
+            let end = *end as usize;
+            let rows = (self.one.get(begin..end), self.other.get(begin..end));
+            let (Some(ones), Some(others)) = rows else {
+                continue;
+            };
+            begin = end;
+            let (by_one, by_other) = (handicap(one), handicap(other));
+            let mut lost = 0u64;
+            for (of_one, of_other) in ones.iter().zip(others) {
+                // The first of two equals wins, as in `Race::winner`.
+                let wins = times(*of_other, by_other) < times(*of_one, by_one);
+                lost = lost.wrapping_add(u64::from(wins));
+            }
+            add(&mut loads, other, lost);
+            add(&mut loads, one, (ones.len() as u64).wrapping_sub(lost));
+        }
+        loads
+    }
+}
+
+/// A cost times a handicap, of which neither has more bits than the product has room for (see [`DROPPED`],
+/// [`MOST`]). Vectors multiply 32 bits by 32.
+#[inline(always)]
+fn times(cost: u64, handicap: u64) -> u64 {
+    const LOW: u64 = u32::MAX as u64;
+    let (low, high) = (cost & LOW, cost >> 32);
+    let handicap = handicap & LOW;
+    low.wrapping_mul(handicap)
+        .wrapping_add(high.wrapping_mul(handicap) << 32)
+}
+
+/// Raises the handicaps of those with too many rows, lowers those of the others.
+fn adjust(handicaps: &mut Handicaps, fair: &[u64; MAX_BACKENDS], loads: &Loads, step: u32) {
     // The share of the error that is corrected: all of it in the first steps, 1/32 in the last.
     let shift = step.saturating_sub(8) / 8;
-    for ((handicap, &fair), &load) in handicaps.iter_mut().zip(fair).zip(&loads) {
+    for ((handicap, &fair), &load) in handicaps.iter_mut().zip(fair).zip(loads) {
         // Bounded, lest one step overshoot: at most a half.
         let error = |more: u64, less: u64| {
             let difference = more.saturating_sub(less) >> shift;

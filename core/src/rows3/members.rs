@@ -12,11 +12,13 @@
 //! is overtaken (docs/rows-v3.md).
 
 use super::cost::waiting_time;
-use super::{Member, Set, Tier};
-use crate::rendezvous::{row_digest, score};
+use super::{all_alone, Member, Set, Tier, MAX_HOPS};
+use crate::backend::MAX_BACKENDS;
+use crate::rendezvous::{Lanes, LANES};
 use crate::siphash::SipKey;
 
 /// Finds the members of all rows, cheapest first within a round, and their costs.
+#[inline(always)]
 pub(super) fn find(
     seed: &SipKey,
     members: &[Member],
@@ -26,29 +28,46 @@ pub(super) fn find(
     costs: &mut [u64],
 ) {
     let best = best_tier(members, set);
-    let rows = rows.chunks_exact_mut(hops);
-    let costs = costs.chunks_exact_mut(hops);
-    let mut row = 0u32;
-    for (indexes, costs) in rows.zip(costs) {
-        let mut pool = Pool::new(seed, members, set, row);
-        let mut last = (0, 0);
-        for (index, cost) in indexes.iter_mut().zip(costs.iter_mut()) {
-            last = pool.take().unwrap_or(last);
-            (*index, *cost) = last;
+    let is_best = |member: &Member| member.is_in(set) && member.tier() == best;
+    let all_best = members.iter().all(|one| !one.is_in(set) || is_best(one));
+    let alone = all_alone(members, set);
+    let mut block = Block {
+        members,
+        set,
+        costs: [[TAKEN; LANES]; MAX_BACKENDS],
+    };
+    let mut cheapest = Cheapest::new();
+    let lines = hops.saturating_mul(LANES);
+    let rows = rows.chunks_exact_mut(lines);
+    let costs = costs.chunks_exact_mut(lines);
+    let mut first_row = 0u32;
+    for (rows, costs) in rows.zip(costs) {
+        block.fill(seed, first_row);
+        first_row = first_row.wrapping_add(LANES as u32);
+        if alone {
+            cheapest.find(&block, hops);
         }
-        // A row whose members are all bad: the best good one comes in for the last of them.
-        let is_best = |index: u8| {
-            let member = members.get(usize::from(index));
-            member.is_some_and(|member| member.tier() == best)
-        };
-        if !indexes.iter().any(|index| is_best(*index)) {
-            let good = core::iter::from_fn(|| pool.take()).find(|(index, _)| is_best(*index));
-            let places = (indexes.last_mut(), costs.last_mut());
-            if let (Some(good), (Some(index), Some(cost))) = (good, places) {
-                (*index, *cost) = good;
+        let rows = rows.chunks_exact_mut(hops);
+        let costs = costs.chunks_exact_mut(hops);
+        for (lane, (indexes, costs)) in (0..LANES).zip(rows.zip(costs)) {
+            if alone {
+                cheapest.write(lane, indexes, costs);
+            } else {
+                block.by_domains(lane, indexes, costs);
+            }
+            if all_best {
+                continue;
+            }
+            // A row whose members are all bad: the best good one comes in for the last of them.
+            let good = |index: &u8| members.get(usize::from(*index)).is_some_and(is_best);
+            if !indexes.iter().any(good) {
+                let found = block.best_good(lane, indexes, is_best);
+                let places = (indexes.last_mut(), costs.last_mut());
+                if let (Some(found), (Some(index), Some(cost))) = (found, places) {
+                    (*index, *cost) = found;
+                }
             }
         }
-        row = row.wrapping_add(1);
     }
 }
 
@@ -58,32 +77,152 @@ pub(super) fn best_tier(members: &[Member], set: Set) -> Tier {
     of_set.map(Member::tier).min().unwrap_or(Tier::Draining)
 }
 
+/// What the backends cost in [`LANES`] rows.
+struct Block<'a> {
+    members: &'a [Member],
+    set: Set,
+    /// Backend by backend; those that are not of the set cost [`TAKEN`].
+    costs: [[u64; LANES]; MAX_BACKENDS],
+}
+
+/// More than any backend costs.
+const TAKEN: u64 = u64::MAX;
+
+impl Block<'_> {
+    /// The costs in this row and those behind it.
+    #[inline(always)]
+    fn fill(&mut self, seed: &SipKey, row: u32) {
+        let start = Lanes::rows(seed, row);
+        for (costs, member) in self.costs.iter_mut().zip(self.members) {
+            if !member.is_in(self.set) {
+                continue;
+            }
+            let scores = start.scores(member.backend.addr);
+            for (cost, score) in costs.iter_mut().zip(scores) {
+                *cost = waiting_time(score);
+            }
+            // Divisions are slow, and most backends weigh 1.
+            if member.weight != 1 {
+                for cost in costs {
+                    // The weight is not 0, which `build` has checked.
+                    *cost = cost.checked_div(u64::from(member.weight)).unwrap_or(TAKEN);
+                }
+            }
+        }
+    }
+
+    /// The members of a row where backends share domains.
+    fn by_domains(&self, lane: usize, indexes: &mut [u8], costs: &mut [u64]) {
+        let mut pool = Pool::new(self, lane);
+        let mut last = (0, 0);
+        for (index, cost) in indexes.iter_mut().zip(costs) {
+            last = pool.take().unwrap_or(last);
+            (*index, *cost) = last;
+        }
+    }
+
+    /// Who is the first of the good ones behind these members of a row, none of which is good.
+    fn best_good(
+        &self,
+        lane: usize,
+        indexes: &[u8],
+        is_good: impl Fn(&Member) -> bool,
+    ) -> Option<(u8, u64)> {
+        let mut pool = Pool::new(self, lane);
+        for _ in indexes {
+            pool.take();
+        }
+        let good = |index: u8| self.members.get(usize::from(index)).is_some_and(&is_good);
+        core::iter::from_fn(|| pool.take()).find(|(index, _)| good(*index))
+    }
+}
+
+/// The cheapest backends of [`LANES`] rows, in order; where there are no shared domains, they are the members.
+struct Cheapest {
+    costs: [[u64; LANES]; MAX_HOPS],
+    indexes: [[u64; LANES]; MAX_HOPS],
+}
+
+impl Cheapest {
+    fn new() -> Self {
+        Self {
+            costs: [[TAKEN; LANES]; MAX_HOPS],
+            indexes: [[0; LANES]; MAX_HOPS],
+        }
+    }
+
+    #[inline(always)]
+    fn find(&mut self, block: &Block<'_>, hops: usize) {
+        for costs in self.costs.iter_mut().take(hops) {
+            *costs = [TAKEN; LANES];
+        }
+        let mut next = 0u64;
+        for (costs, member) in block.costs.iter().zip(block.members) {
+            let mut index = [next; LANES];
+            next = next.wrapping_add(1);
+            if !member.is_in(block.set) {
+                continue;
+            }
+            let mut cost = *costs;
+            // It takes the place of the first one that costs more, which takes that of the next one.
+            let places = self.costs.iter_mut().zip(&mut self.indexes).take(hops);
+            for (place_costs, place_indexes) in places {
+                let place = place_costs.iter_mut().zip(place_indexes);
+                for ((place_cost, place_index), (cost, index)) in
+                    place.zip(cost.iter_mut().zip(&mut index))
+                {
+                    // Masks and not branches, which no vector could take.
+                    let cheaper = u64::from(*cost < *place_cost).wrapping_neg();
+                    let costs = (*cost ^ *place_cost) & cheaper;
+                    let indexes = (*index ^ *place_index) & cheaper;
+                    *place_cost ^= costs;
+                    *cost ^= costs;
+                    *place_index ^= indexes;
+                    *index ^= indexes;
+                }
+            }
+        }
+    }
+
+    /// The members of one of the rows. Where there are fewer than hops, the last one is repeated.
+    #[inline(always)]
+    fn write(&self, lane: usize, indexes: &mut [u8], costs: &mut [u64]) {
+        let mut last = (0, 0);
+        let found = self.costs.iter().zip(&self.indexes);
+        for ((index, cost), (found_costs, found_indexes)) in
+            indexes.iter_mut().zip(costs).zip(found)
+        {
+            let found = (found_indexes.get(lane), found_costs.get(lane));
+            if let (Some(&found_index), Some(&found_cost)) = found {
+                if found_cost != TAKEN {
+                    // The cast is exact: there are no more backends than a byte can name.
+                    last = (found_index as u8, found_cost);
+                }
+            }
+            (*index, *cost) = last;
+        }
+    }
+}
+
 /// The backends that are not in the row yet.
 struct Pool<'a> {
     members: &'a [Member],
     /// Cost of each backend; taken ones and those that are not of the set cost [`TAKEN`].
-    costs: [u64; crate::backend::MAX_BACKENDS],
+    costs: [u64; MAX_BACKENDS],
     /// How many of each backend's domain were taken, a copy for each backend.
-    rounds: [u8; crate::backend::MAX_BACKENDS],
+    rounds: [u8; MAX_BACKENDS],
 }
 
-const TAKEN: u64 = u64::MAX;
-
 impl<'a> Pool<'a> {
-    fn new(seed: &SipKey, members: &'a [Member], set: Set, row: u32) -> Self {
-        let digest = row_digest(seed, row);
-        let mut costs = [TAKEN; crate::backend::MAX_BACKENDS];
-        for (cost, member) in costs.iter_mut().zip(members) {
-            if member.is_in(set) {
-                let time = waiting_time(score(seed, digest, member.backend.addr));
-                // The weight is not 0, which `build` has checked.
-                *cost = time.checked_div(u64::from(member.weight)).unwrap_or(TAKEN);
-            }
+    fn new(block: &Block<'a>, lane: usize) -> Self {
+        let mut costs = [TAKEN; MAX_BACKENDS];
+        for ((cost, of_block), _) in costs.iter_mut().zip(&block.costs).zip(block.members) {
+            *cost = of_block.get(lane).copied().unwrap_or(TAKEN);
         }
         Self {
-            members,
+            members: block.members,
             costs,
-            rounds: [0; crate::backend::MAX_BACKENDS],
+            rounds: [0; MAX_BACKENDS],
         }
     }
 

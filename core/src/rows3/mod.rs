@@ -22,6 +22,7 @@ mod order;
 use crate::backend::{Backend, State, MAX_BACKENDS};
 use crate::hash::ROWS;
 use crate::siphash::SipKey;
+use level::Sorted;
 
 /// Most hops of a row: what the packet format has room for with IPv4 hops.
 pub const MAX_HOPS: usize = 31;
@@ -50,6 +51,8 @@ pub struct Room<'a> {
     pub first: &'a mut [u8],
     /// [`ROWS`].
     pub before: &'a mut [u8],
+    /// Twice [`ROWS`].
+    pub sorted: &'a mut [u64],
 }
 
 /// Why there are no rows.
@@ -103,8 +106,25 @@ enum Set {
     Before,
 }
 
+/// Whether no two members of the set are of one domain.
+fn all_alone(members: &[Member], set: Set) -> bool {
+    let mut rest = members;
+    while let Some((member, behind)) = rest.split_first() {
+        let with = |other: &Member| other.is_in(set) && other.domain == member.domain;
+        if member.is_in(set) && behind.iter().any(with) {
+            return false;
+        }
+        rest = behind;
+    }
+    true
+}
+
 /// Builds all rows into `rows`: [`ROWS`] times `hops` indexes of backends, best first. Where there are
 /// fewer backends than hops, the last one of a row is repeated.
+///
+/// Inlined wherever it is called, so that a caller who knows that the processor has wider vectors can have
+/// it compiled for them.
+#[inline(always)]
 pub fn build(
     seed: &SipKey,
     members: &[Member],
@@ -118,6 +138,9 @@ pub fn build(
     let costs = room.costs.get_mut(..len).ok_or(RowsError::Room)?;
     let first = room.first.get_mut(..ROWS).ok_or(RowsError::Room)?;
     let before = room.before.get_mut(..ROWS).ok_or(RowsError::Room)?;
+    let both = room.sorted.get_mut(..2 * ROWS).ok_or(RowsError::Room)?;
+    let (one, other) = both.split_at_mut_checked(ROWS).ok_or(RowsError::Room)?;
+    let mut sorted = Sorted { one, other };
 
     let has = |set| members.iter().any(|member| member.is_in(set));
     if !has(Set::All) {
@@ -129,17 +152,17 @@ pub fn build(
             .any(|member| member.backend.state == State::Filling);
     if filling {
         members::find(seed, members, Set::Before, hops, rows, costs);
-        level::choose(members, Set::Before, hops, rows, costs, before);
+        level::choose(members, Set::Before, hops, rows, costs, before, &mut sorted);
     }
     members::find(seed, members, Set::All, hops, rows, costs);
-    level::choose(members, Set::All, hops, rows, costs, first);
+    level::choose(members, Set::All, hops, rows, costs, first, &mut sorted);
     if !filling {
         // Nobody stood in a row before whom the row does not have now.
         for (before, first) in before.iter_mut().zip(first.iter()) {
             *before = *first;
         }
     }
-    order::arrange(members, hops, rows, first, before);
+    order::arrange(members, filling, hops, rows, first, before);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 //! The order of a row's hops behind the first.
 
-use super::Member;
+use super::{all_alone, Member, Set};
 
 /// Puts each row's hops in order: the first hop that was chosen; then one outside its domain, where there
 /// is one; then who held the row before filling backends came; then the good before the bad.
@@ -11,12 +11,23 @@ use super::Member;
 /// domain. It may be no member of the row any more, and takes the last one's place then.
 pub(super) fn arrange(
     members: &[Member],
+    filling: bool,
     hops: usize,
     rows: &mut [u8],
     first: &[u8],
     before: &[u8],
 ) {
     let rows = rows.chunks_exact_mut(hops);
+    let used = || members.iter().filter(|member| member.is_in(Set::All));
+    let tier = used().next().map(Member::tier);
+    let alike = used().all(|member| Some(member.tier()) == tier);
+    if alike && !filling && all_alone(members, Set::All) {
+        // All behind the first are alike and keep their order.
+        for (row, &first) in rows.zip(first) {
+            bring_to_front(row, |index| index != first);
+        }
+        return;
+    }
     for ((row, &first), &before) in rows.zip(first).zip(before) {
         if !row.contains(&before) {
             // The last member, or the one before if the last is the first hop.

@@ -6,6 +6,7 @@ mod error;
 mod v2_read;
 mod v2_write;
 mod v3_read;
+mod v3_sum;
 
 /// The binary format of deployed directors.
 pub mod v2 {
@@ -48,7 +49,8 @@ pub mod v2 {
 /// This project's binary format (docs/formats.md).
 pub mod v3 {
     pub use super::error::{Field, FileError};
-    pub use super::v3_read::{checksum, File, Table, TableBackend};
+    pub use super::v3_read::{File, Table, TableBackend};
+    pub use super::v3_sum::{checksum, Checksum};
 
     /// First bytes of a file: those of version 2.
     pub const MAGIC: [u8; 4] = *b"GLBD";

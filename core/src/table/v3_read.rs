@@ -6,14 +6,14 @@
 
 use super::error::{Field, FileError};
 use super::v3::{
-    BACKEND_LEN, BIND_LEN, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, TABLE_HEADER_LEN, VERSION,
+    checksum, BACKEND_LEN, BIND_LEN, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, TABLE_HEADER_LEN,
+    VERSION,
 };
 use crate::addr::Addr;
 use crate::backend::{Backend, State, MAX_BACKENDS};
 use crate::bind::{Bind, Proto};
 use crate::hash::ROWS;
 use crate::rows3::{MAX_HOPS, MAX_WEIGHT};
-use crate::siphash::SipKey;
 
 /// A file that was checked.
 #[derive(Debug, Clone, Copy)]
@@ -134,12 +134,6 @@ impl<'a> Table<'a> {
             Some(name)
         })
     }
-}
-
-/// The checksum of a file's bytes: SipHash-2-4 with a key of zeroes.
-#[must_use]
-pub fn checksum(bytes: &[u8]) -> u64 {
-    SipKey::new(&[0; 16]).hash(bytes)
 }
 
 /// A field, the index of what it is in, and the value that it may not have.

@@ -6,6 +6,7 @@
 //! is the same, so that looking up, comparing and loading need not know.
 
 use crate::build::{v2_rows, v3_rows};
+use crate::dead::DeadRows;
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::tables::{self, Config, Rule, Table};
 use glb_core::backend::{Backend, State};
@@ -13,7 +14,7 @@ use glb_core::bind::Bind;
 use glb_core::hash::ROWS;
 use glb_core::table::{v2, v3};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::{io, thread};
 
 /// Where tables came from.
@@ -120,23 +121,33 @@ pub struct CompiledFile {
 
 /// Computes the rows of a table.
 pub fn compile(table: &Table) -> Result<Compiled, String> {
-    let (version, hops, rows) = match table.rule {
+    let rows = match table.rule {
         Rule::V2 => {
             let rows = v2_rows(table).map_err(|_| "no backend can be in a row".to_owned())?;
-            (2, 2, rows.into_flattened())
+            rows.into_flattened()
         }
         Rule::V3 { hops } => {
-            let hops = usize::from(hops);
-            let rows = v3_rows(table, hops).map_err(|error| format!("{error:?}"))?;
-            (3, hops, rows)
+            v3_rows(table, usize::from(hops)).map_err(|error| format!("{error:?}"))?
         }
+    };
+    Ok(Compiled {
+        rows,
+        ..without_rows(table)
+    })
+}
+
+/// A table as [`compile`] makes it, but for its rows.
+pub(crate) fn without_rows(table: &Table) -> Compiled {
+    let (version, hops) = match table.rule {
+        Rule::V2 => (2, 2),
+        Rule::V3 { hops } => (3, usize::from(hops)),
     };
     let backends = table.backends.iter().map(|b| CompiledBackend {
         backend: b.backend,
         weight: b.weight,
         domain: b.domain.clone(),
     });
-    Ok(Compiled {
+    Compiled {
         name: table.name.clone(),
         version,
         hash_key: table.hash_key,
@@ -144,7 +155,45 @@ pub fn compile(table: &Table) -> Result<Compiled, String> {
         binds: table.binds.clone(),
         backends: backends.collect(),
         hops,
-        rows,
+        rows: Vec::new(),
+    }
+}
+
+/// Computes the rows of all tables on all processors, and hands the tables over in their order. Each processor is
+/// at most a few tables ahead, so that who takes them one by one needs little memory.
+pub fn compile_each(
+    config: &Config,
+    take: &mut dyn FnMut(usize, Compiled) -> io::Result<()>,
+) -> io::Result<()> {
+    const AHEAD: usize = 4;
+    let tables = &config.tables;
+    let workers = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(tables.len());
+    thread::scope(|scope| {
+        let start = |first: usize| {
+            let (done, results) = sync_channel(AHEAD);
+            scope.spawn(move || {
+                let own = tables.iter().skip(first).step_by(workers);
+                for result in own.map(compile) {
+                    if done.send(result).is_err() {
+                        // The one who takes them has failed and will say so.
+                        break;
+                    }
+                }
+            });
+            results
+        };
+        let results: Vec<_> = (0..workers).map(start).collect();
+        for ((index, table), results) in tables.iter().enumerate().zip(results.iter().cycle()) {
+            let result = results.recv().map_err(io::Error::other)?;
+            let fault = |reason| {
+                let table = quoted(&table.label(index));
+                io::Error::other(format!("table {table}: {reason}"))
+            };
+            take(index, result.map_err(fault)?)?;
+        }
+        Ok(())
     })
 }
 
@@ -153,36 +202,14 @@ pub fn compile_all(
     config: &Config,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Compiled>, String> {
-    let count = config.tables.len();
-    let workers = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(count);
-    let next = AtomicUsize::new(0);
-    let (done, results) = std::sync::mpsc::channel();
-    let mut compiled: Vec<Option<Compiled>> = vec![None; count];
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            let (next, done) = (&next, done.clone());
-            scope.spawn(move || loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(table) = config.tables.get(index) else {
-                    break;
-                };
-                if done.send((index, compile(table))).is_err() {
-                    break;
-                }
-            });
-        }
-        drop(done);
-        for (number, (index, result)) in results.iter().enumerate() {
-            progress(number + 1);
-            let table = &config.tables[index];
-            let fault = |reason| format!("table {}: {reason}", quoted(&table.label(index)));
-            compiled[index] = Some(result.map_err(fault)?);
-        }
-        Ok::<_, String>(())
-    })?;
-    Ok(compiled.into_iter().flatten().collect())
+    let mut compiled = Vec::with_capacity(config.tables.len());
+    compile_each(config, &mut |index, table| {
+        compiled.push(table);
+        progress(index + 1);
+        Ok(())
+    })
+    .map_err(|error| error.to_string())?;
+    Ok(compiled)
 }
 
 /// Reads a file of either kind, told apart by its first bytes, and computes rows where it has none.
@@ -194,27 +221,30 @@ pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize)) -> Checked<Compil
     }
 }
 
-/// As [`read_file`], from memory.
+/// As [`read_file`], from memory. Rows that lead to a backend that is known to be dead are warned of.
 pub fn read_bytes(
     file: &str,
     bytes: &[u8],
     progress: &mut dyn FnMut(usize),
 ) -> Checked<CompiledFile> {
-    if bytes.starts_with(&v2::MAGIC) {
-        let version = bytes.get(4..8);
-        return if version == Some(&v3::VERSION.to_le_bytes()) {
-            read_v3(file, bytes)
-        } else {
-            read_v2(file, bytes)
-        };
+    let mut checked = read_tables(file, bytes, progress);
+    for (index, table) in checked
+        .value
+        .iter()
+        .flat_map(|value| value.tables.iter().enumerate())
+    {
+        let dead = DeadRows::of(table);
+        let issue = dead.map(|dead| dead.issue(file, &table.label(index)));
+        checked.issues.extend(issue);
     }
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        return failed(
-            file,
-            "neither JSON nor a binary table (its first bytes are not GLBD)",
-        );
+    checked
+}
+
+fn read_tables(file: &str, bytes: &[u8], progress: &mut dyn FnMut(usize)) -> Checked<CompiledFile> {
+    let checked = match read_kind(file, bytes) {
+        Kind::Binary(checked) => return checked,
+        Kind::Json(checked) => checked,
     };
-    let checked = tables::read(file, text);
     let Some(config) = checked.value else {
         return Checked {
             value: None,
@@ -230,6 +260,32 @@ pub fn read_bytes(
             issues: checked.issues,
         },
         Err(reason) => failed(file, reason),
+    }
+}
+
+/// What a file holds, told apart by its first bytes.
+pub(crate) enum Kind {
+    /// Tables without rows.
+    Json(Checked<Config>),
+    /// Tables with rows, or what is neither.
+    Binary(Checked<CompiledFile>),
+}
+
+pub(crate) fn read_kind(file: &str, bytes: &[u8]) -> Kind {
+    if bytes.starts_with(&v2::MAGIC) {
+        let version = bytes.get(4..8);
+        return Kind::Binary(if version == Some(&v3::VERSION.to_le_bytes()) {
+            read_v3(file, bytes)
+        } else {
+            read_v2(file, bytes)
+        });
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Kind::Json(tables::read(file, text)),
+        Err(_) => Kind::Binary(failed(
+            file,
+            "neither JSON nor a binary table (its first bytes are not GLBD)",
+        )),
     }
 }
 

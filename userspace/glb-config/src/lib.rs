@@ -5,6 +5,7 @@
 //! * [`tables`] is about `forwarding_table.json` (spec 1, "Forwarding table, JSON")
 //! * [`director`] is about `director.conf` (spec 3)
 //! * [`healthcheck`] is about `healthcheck.conf` (spec 4)
+//! * [`DeadRows`] are those that lead to a backend that is known to be dead
 //! * [`edit`] changes single values of a file in place
 //! * [`build`] goes from a file's tables to rows and to the binary format
 //!
@@ -17,11 +18,14 @@ pub mod atomic;
 pub mod build;
 mod checks;
 pub mod compiled;
+mod dead;
 pub mod director;
 pub mod edit;
 pub mod healthcheck;
 mod issue;
+pub mod opened;
 mod read;
 pub mod tables;
 
+pub use dead::{DeadRows, Remedy};
 pub use issue::{quoted, Checked, Issue, Severity};

@@ -6,6 +6,7 @@ use crate::output::{warn, Failure};
 use crate::progress::Progress;
 use glb_config::compiled::{self, CompiledFile};
 use glb_config::director::{self, Director};
+use glb_config::opened::{self, Opened};
 use glb_config::tables::{self, Config};
 use glb_config::Checked;
 use std::fs;
@@ -18,6 +19,11 @@ pub(crate) fn tables(path: &Path, json: bool) -> Result<CompiledFile, Failure> {
         compiled::read_file(path, &mut |done| progress.done(done)),
         json,
     )
+}
+
+/// A table file of either kind, whose rows are made only where they are asked for.
+pub(crate) fn opened(path: &Path, json: bool) -> Result<Opened, Failure> {
+    accept(opened::open(path), json)
 }
 
 /// A table file of JSON, without its rows.

@@ -2,7 +2,8 @@
 
 //! What commands say, and how they fail.
 
-use glb_config::{Issue, Severity};
+use glb_config::compiled::Compiled;
+use glb_config::{DeadRows, Issue, Severity};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -54,6 +55,45 @@ impl Failure {
             }
         }
         ExitCode::FAILURE
+    }
+}
+
+/// Rows that lead to a dead backend, as commands print them.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeadRowsView {
+    /// Rows whose first hop is unhealthy.
+    first_hop: u32,
+    /// Of those, rows without any healthy hop.
+    all_hops: u32,
+    /// The share of all rows whose first hop is unhealthy, in per cent.
+    percent: f64,
+    what_to_do: &'static str,
+}
+
+impl From<DeadRows> for DeadRowsView {
+    fn from(dead: DeadRows) -> Self {
+        Self {
+            first_hop: dead.first_hop,
+            all_hops: dead.all_hops,
+            percent: dead.share() * 100.0,
+            what_to_do: dead.remedy.text(),
+        }
+    }
+}
+
+/// A table with dead rows, where a command is about many tables.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeadTable {
+    table: String,
+    #[serde(flatten)]
+    rows: DeadRowsView,
+}
+
+impl DeadTable {
+    pub(crate) fn of(index: usize, table: &Compiled) -> Option<Self> {
+        let rows = DeadRows::of(table)?.into();
+        let table = table.label(index);
+        Some(Self { table, rows })
     }
 }
 

@@ -568,3 +568,60 @@ fn backend_status_shows_shares_and_whom_it_could_not_ask() {
     assert_eq!(backends[0]["healthy"], serde_json::Value::Null);
     assert_eq!(report["tables"].as_array().unwrap().len(), 2);
 }
+
+/// Two of four dead, by the deployed rule: rows with two bad hops.
+fn two_dead() -> String {
+    config(&[
+        (1, "active", true),
+        (2, "active", true),
+        (3, "active", false),
+        (4, "active", false),
+    ])
+}
+
+#[test]
+fn rows_that_lead_to_dead_backends_are_said_everywhere() {
+    let dir = Dir::new("dead");
+    let src = dir.file("t.json", &two_dead());
+    let dst = dir.0.join("t.bin");
+    let expected = model(&[
+        (1, "active", true),
+        (2, "active", true),
+        (3, "active", false),
+        (4, "active", false),
+    ]);
+    let primaries = expected[24 + 0x3418..].chunks(8).map(|row| row[0]);
+    let dead = primaries.filter(|primary| *primary >= 2).count();
+    let said = format!("{dead} of 65536 rows");
+    let built = glbctl(&[&"table", &"build", &src, &dst]);
+    // The rows stay as deployed.
+    assert!(fs::read(&dst).unwrap() == expected);
+    assert!(err(&built).contains(&said), "{}", err(&built));
+    for file in [&src, &dst] {
+        for command in ["check", "show"] {
+            let output = glbctl(&[&"table", &command, file]);
+            assert_eq!(code(&output), 0);
+            let all = out(&output) + &err(&output);
+            assert!(all.contains(&said), "{command}: {all}");
+            assert!(all.contains("\"version\": 3"), "{command}: {all}");
+            let output = glbctl(&[&"--json", &"table", &command, file]);
+            let json: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+            let table = match command {
+                "check" => &json[0]["tables"][0],
+                _ => &json[0],
+            };
+            assert_eq!(table["dead_rows"]["first_hop"], dead, "{command}");
+        }
+    }
+    let built = glbctl(&[&"--json", &"table", &"build", &src, &dst]);
+    let json: serde_json::Value = serde_json::from_str(&out(&built)).unwrap();
+    assert_eq!(json["dead_rows"][0]["all_hops"], dead);
+    assert_eq!(json["dead_rows"][0]["table"], "t");
+    // What it says to do helps.
+    let src = dir.file(
+        "3.json",
+        &two_dead().replace("\"hash_key\"", "\"version\": 3, \"hash_key\""),
+    );
+    let output = glbctl(&[&"--json", &"table", &"check", &src]);
+    assert!(!out(&output).contains("dead_rows"), "{}", out(&output));
+}

@@ -66,28 +66,46 @@ impl pulp::WithSimd for Build<'_> {
 
 /// Writes tables of two hops in the binary format, version 2.
 pub fn write_v2(tables: &[Compiled], out: &mut dyn Write) -> io::Result<()> {
-    let count = u32::try_from(tables.len()).map_err(io::Error::other)?;
-    out.write_all(&header(count))?;
-    let mut bytes: Box<[u8; TABLE_LEN]> = vec![0; TABLE_LEN]
-        .into_boxed_slice()
-        .try_into()
-        .map_err(|_| io::Error::other("a table of another length"))?;
+    let mut writer = WriterV2::begin(tables.len(), out)?;
     for (index, table) in tables.iter().enumerate() {
-        let backends: Vec<Backend> = table.backends.iter().map(|b| b.backend).collect();
+        writer.table(index, table)?;
+    }
+    Ok(())
+}
+
+/// Writes a file table by table.
+pub(super) struct WriterV2<'a> {
+    out: &'a mut dyn Write,
+    bytes: Box<[u8; TABLE_LEN]>,
+}
+
+impl<'a> WriterV2<'a> {
+    /// The header.
+    pub(super) fn begin(tables: usize, out: &'a mut dyn Write) -> io::Result<Self> {
+        let count = u32::try_from(tables).map_err(io::Error::other)?;
+        out.write_all(&header(count))?;
+        let bytes = vec![0; TABLE_LEN]
+            .into_boxed_slice()
+            .try_into()
+            .map_err(|_| io::Error::other("a table of another length"))?;
+        Ok(Self { out, bytes })
+    }
+
+    /// The next table.
+    pub(super) fn table(&mut self, index: usize, table: &Compiled) -> io::Result<()> {
         let rows: Vec<Row> = table
             .rows()
             .map(|hops| [hops[0], *hops.last().unwrap_or(&hops[0])])
             .collect();
         let contents = Contents {
-            backends: &backends,
+            backends: &table.core_backends(),
             binds: &table.binds,
             hash_key: &table.hash_key,
             rows: &rows,
         };
-        write_table(&mut bytes, &contents).map_err(|error| {
+        write_table(&mut self.bytes, &contents).map_err(|error| {
             io::Error::other(format!("table {}: {error:?}", quoted(&table.label(index))))
         })?;
-        out.write_all(&bytes[..])?;
+        self.out.write_all(&self.bytes[..])
     }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use glb_core::backend::State;
 use glb_core::hash::ROWS;
 use glb_core::rows3::{build, Member, Room, RowsError};
 use glb_core::siphash::SipKey;
-use glb_core::table::v3::{checksum, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION};
+use glb_core::table::v3::{Checksum, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -33,46 +33,111 @@ pub fn v3_rows(table: &Table, hops: usize) -> Result<Vec<u8>, RowsError> {
         });
     }
     let mut rows = vec![0; ROWS * hops];
-    let mut room = Room {
+    let room = Room {
         costs: &mut vec![0; ROWS * hops],
         first: &mut vec![0; ROWS],
         before: &mut vec![0; ROWS],
+        sorted: &mut vec![0; ROWS * 2],
     };
-    let seed = SipKey::new(&table.seed);
-    build(&seed, &members, hops, &mut rows, &mut room)?;
+    let build = Build {
+        seed: SipKey::new(&table.seed),
+        members: &members,
+        hops,
+        rows: &mut rows,
+        room,
+    };
+    pulp::Arch::new().dispatch(build)?;
     Ok(rows)
+}
+
+/// The building of rows, compiled once for each set of vector instructions, as for version 2.
+struct Build<'a> {
+    seed: SipKey,
+    members: &'a [Member],
+    hops: usize,
+    rows: &'a mut [u8],
+    room: Room<'a>,
+}
+
+impl pulp::WithSimd for Build<'_> {
+    type Output = Result<(), RowsError>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(mut self, _: S) -> Self::Output {
+        build(
+            &self.seed,
+            self.members,
+            self.hops,
+            self.rows,
+            &mut self.room,
+        )
+    }
 }
 
 /// Writes tables of any rule in the binary format, version 3.
 pub fn write_v3(tables: &[Compiled], out: &mut dyn Write) -> io::Result<()> {
-    let mut body = Vec::new();
+    let mut writer = WriterV3::begin(tables, out)?;
     for (index, table) in tables.iter().enumerate() {
-        put_table(&mut body, table).ok_or_else(|| {
-            io::Error::other(format!(
-                "table {}: does not fit",
-                quoted(&table.label(index))
-            ))
-        })?;
+        writer.table(index, table)?;
     }
-    let len = HEADER_LEN + body.len() + CHECKSUM_LEN;
-    let mut file = Vec::with_capacity(len);
-    file.extend(MAGIC);
-    file.extend(VERSION.to_le_bytes());
-    file.extend((len as u64).to_le_bytes());
-    file.extend(
-        u32::try_from(tables.len())
-            .map_err(io::Error::other)?
-            .to_le_bytes(),
-    );
-    file.extend((ROWS as u32).to_le_bytes());
-    file.append(&mut body);
-    let sum = checksum(&file);
-    file.extend(sum.to_le_bytes());
-    out.write_all(&file)
+    writer.finish()
+}
+
+/// Writes a file table by table: it needs to know what is before the rows of each, and never has more than one.
+pub(super) struct WriterV3<'a> {
+    out: &'a mut dyn Write,
+    sum: Checksum,
+}
+
+impl<'a> WriterV3<'a> {
+    /// The header. Of the tables only the rows may be missing.
+    pub(super) fn begin(tables: &[Compiled], out: &'a mut dyn Write) -> io::Result<Self> {
+        let mut len = HEADER_LEN + CHECKSUM_LEN;
+        for (index, table) in tables.iter().enumerate() {
+            len += head(index, table)?.len() + ROWS * table.hops;
+        }
+        let count = u32::try_from(tables.len()).map_err(io::Error::other)?;
+        let mut writer = Self {
+            out,
+            sum: Checksum::default(),
+        };
+        writer.put(&MAGIC)?;
+        writer.put(&VERSION.to_le_bytes())?;
+        writer.put(&(len as u64).to_le_bytes())?;
+        writer.put(&count.to_le_bytes())?;
+        writer.put(&(ROWS as u32).to_le_bytes())?;
+        Ok(writer)
+    }
+
+    /// The next table, with its rows.
+    pub(super) fn table(&mut self, index: usize, table: &Compiled) -> io::Result<()> {
+        self.put(&head(index, table)?)?;
+        self.put(&table.rows)
+    }
+
+    /// The checksum.
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.out.write_all(&self.sum.finish().to_le_bytes())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sum.update(bytes);
+        self.out.write_all(bytes)
+    }
+}
+
+/// A table but for its rows.
+fn head(index: usize, table: &Compiled) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    put_head(&mut head, table).ok_or_else(|| {
+        let table = quoted(&table.label(index));
+        io::Error::other(format!("table {table}: does not fit"))
+    })?;
+    Ok(head)
 }
 
 /// Nothing where a count does not fit its field.
-fn put_table(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
+fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
     let mut names = Vec::new();
     let mut domains: HashMap<&str, u16> = HashMap::new();
     for backend in &table.backends {
@@ -122,7 +187,6 @@ fn put_table(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
     }
     out.extend(names);
     out.extend(name);
-    out.extend(&table.rows);
     Some(())
 }
 

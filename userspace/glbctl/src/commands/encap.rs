@@ -35,7 +35,7 @@ struct Counts {
 pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
     let config = load::director(&args.config, json)?;
     let tables = load::tables(&args.table, json)?.tables;
-    let words = classifier(&tables)?;
+    let words = classifier(tables.iter().map(|table| &table.binds[..]))?;
     let mut engine = Engine::new(&tables, &words, &config);
     let in_file = |error: io::Error| Failure::file(&args.input, &error);
     let input = File::open(&args.input).map_err(in_file)?;

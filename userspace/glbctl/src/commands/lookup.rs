@@ -5,15 +5,17 @@
 use super::table_show::{bind, BackendView};
 use crate::cli::{Endpoint, Lookup, Protocol};
 use crate::load;
-use crate::output::{print, Failure};
+use crate::output::{print, warn, Failure};
 use glb_config::compiled::Compiled;
-use glb_config::quoted;
+use glb_config::opened::Opened;
+use glb_config::{quoted, DeadRows};
 use glb_core::addr::Addr;
-use glb_core::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
 use glb_core::hash::{packet_hash, FlowKey, HashFields};
 use glb_core::ip::Addrs;
 use glb_core::siphash::SipKey;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -36,7 +38,7 @@ struct Hashed {
 }
 
 pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure> {
-    let tables = load::tables(file, json)?.tables;
+    let tables = load::opened(file, json)?;
     let (fields, alt) = match &args.config {
         Some(path) => {
             let config = load::director(path, json)?;
@@ -51,10 +53,11 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
             return Err(Failure::Message(message.to_owned()));
         }
     }
-    let id = classify(&tables, args, file)?;
-    let Some(table) = tables.get(usize::from(id.table)) else {
-        return Err(Failure::Message("a bind of no table".to_owned()));
-    };
+    let (id, table) = find(&tables, args, file)?;
+    if let Some(dead) = DeadRows::of(&table) {
+        let label = table.label(id.table.into());
+        warn(&[dead.issue(&file.display().to_string(), &label)], json);
+    }
     let key = SipKey::new(&table.hash_key);
     let hashes: Vec<Hashed> = [Some(fields), alt]
         .into_iter()
@@ -128,10 +131,12 @@ fn service_port(args: &Lookup) -> Result<u16, Failure> {
 }
 
 /// The words of a classifier over all binds of the tables.
-pub(crate) fn classifier(tables: &[Compiled]) -> Result<Vec<u32>, Failure> {
+pub(crate) fn classifier<'b>(
+    tables: impl IntoIterator<Item = &'b [Bind]>,
+) -> Result<Vec<u32>, Failure> {
     let mut entries = Vec::new();
-    for (table, compiled) in tables.iter().enumerate() {
-        for (index, bind) in compiled.binds.iter().enumerate() {
+    for (table, binds) in tables.into_iter().enumerate() {
+        for (index, bind) in binds.iter().enumerate() {
             let too_many = |_| Failure::Message("too many tables or binds".to_owned());
             let id = BindId {
                 table: u16::try_from(table).map_err(too_many)?,
@@ -147,8 +152,23 @@ pub(crate) fn classifier(tables: &[Compiled]) -> Result<Vec<u32>, Failure> {
     Ok(words)
 }
 
-fn classify(tables: &[Compiled], args: &Lookup, file: &Path) -> Result<BindId, Failure> {
-    let words = classifier(tables)?;
+/// The bind that a packet meets, and its table, which is the only one whose rows are made.
+fn find<'t>(
+    tables: &'t Opened,
+    args: &Lookup,
+    file: &Path,
+) -> Result<(BindId, Cow<'t, Compiled>), Failure> {
+    let id = classify(tables, args, file)?;
+    let table = tables.table(id.table.into()).map_err(|reason| {
+        let file = file.display();
+        Failure::Message(format!("{file}: {reason}"))
+    })?;
+    let missing = || Failure::Message("a bind of no table".to_owned());
+    Ok((id, table.ok_or_else(missing)?))
+}
+
+fn classify(tables: &Opened, args: &Lookup, file: &Path) -> Result<BindId, Failure> {
+    let words = classifier(tables.binds())?;
     let port = service_port(args)?;
     let Endpoint { addr, .. } = args.service;
     let (proto, name) = match args.proto {
@@ -178,4 +198,43 @@ fn names(fields: HashFields) -> Vec<&'static str> {
         .filter(|(field, _)| fields.contains(*field))
         .map(|(_, name)| name)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+    use glb_config::opened::open_bytes;
+
+    #[test]
+    fn one_table_of_many_is_built() {
+        let tables: Vec<String> = (0..50)
+            .map(|i| {
+                format!(
+                    r#"{{"name": "t{i}", "hash_key": "12345678901234561234567890123456", "seed": "{i:032x}",
+                    "binds": [{{"ip": "10.0.0.{i}", "proto": "tcp", "port": 80}}],
+                    "backends": [{{"ip": "172.16.0.1", "state": "active", "healthy": true}},
+                                 {{"ip": "172.16.0.2", "state": "active", "healthy": true}}]}}"#
+                )
+            })
+            .collect();
+        let text = format!(r#"{{"tables": [{}]}}"#, tables.join(","));
+        let opened = open_bytes("t", text.as_bytes()).value.unwrap();
+        let command = [
+            "glbctl",
+            "lookup",
+            "--table",
+            "t",
+            "192.0.2.1",
+            "10.0.0.37:80",
+        ];
+        let Command::Lookup(args) = Cli::parse_from(command).command else {
+            panic!("another command");
+        };
+        let (id, table) = find(&opened, &args, Path::new("t")).unwrap();
+        assert_eq!(id.table, 37);
+        assert_eq!(table.name.as_deref(), Some("t37"));
+        assert_eq!(opened.built(), 1);
+    }
 }

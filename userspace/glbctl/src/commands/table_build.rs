@@ -4,11 +4,11 @@
 
 use crate::cli::BinaryFormat;
 use crate::load;
-use crate::output::{print, Failure};
+use crate::output::{print, warn, DeadTable, Failure};
 use crate::progress::Progress;
-use glb_config::build::{why_not_v2, write_v2, write_v3};
+use glb_config::build::{why_not_v2, write_built, Binary};
 use glb_config::tables::Rule;
-use glb_config::{atomic, compiled};
+use glb_config::{atomic, DeadRows};
 use serde::Serialize;
 use std::path::Path;
 
@@ -18,6 +18,8 @@ struct Built {
     format: u8,
     tables: usize,
     bytes: u64,
+    /// The tables with rows that lead to an unhealthy backend.
+    dead_rows: Vec<DeadTable>,
 }
 
 pub(crate) fn run(
@@ -53,39 +55,42 @@ fn build(
 ) -> Result<Built, Failure> {
     let config = load::config(src, json)?;
     let all_v2 = config.tables.iter().all(|table| table.rule == Rule::V2);
-    let format = format.unwrap_or(if all_v2 {
-        BinaryFormat::V2
-    } else {
-        BinaryFormat::V3
-    });
-    if format == BinaryFormat::V2 && !all_v2 {
-        return Err(Failure::Issues(why_not_v2(
-            &src.display().to_string(),
-            &config,
-        )));
+    let format = match format {
+        Some(BinaryFormat::V2) => Binary::V2,
+        Some(BinaryFormat::V3) => Binary::V3,
+        None if all_v2 => Binary::V2,
+        None => Binary::V3,
+    };
+    let name = src.display().to_string();
+    if format == Binary::V2 && !all_v2 {
+        return Err(Failure::Issues(why_not_v2(&name, &config)));
     }
     let mut progress = Progress::new("tables built");
-    let tables = compiled::compile_all(&config, &mut |done| progress.done(done))
-        .map_err(|reason| Failure::Message(format!("{}: {reason}", src.display())))?;
+    let (mut dead_rows, mut warnings) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     atomic::write(dst, |out| {
         let mut counting = Counting { out, bytes: 0 };
-        match format {
-            BinaryFormat::V2 => write_v2(&tables, &mut counting)?,
-            BinaryFormat::V3 => write_v3(&tables, &mut counting)?,
-        }
+        write_built(&config, format, &mut counting, &mut |index, table| {
+            progress.done(index + 1);
+            dead_rows.extend(DeadTable::of(index, table));
+            let issue = |dead: DeadRows| dead.issue(&name, &table.label(index));
+            warnings.extend(DeadRows::of(table).map(issue));
+        })?;
         bytes = counting.bytes;
         Ok(())
     })
     .map_err(|error| Failure::file(dst, &error))?;
+    drop(progress);
+    warn(&warnings, json);
     Ok(Built {
         file: dst.display().to_string(),
         format: match format {
-            BinaryFormat::V2 => 2,
-            BinaryFormat::V3 => 3,
+            Binary::V2 => 2,
+            Binary::V3 => 3,
         },
-        tables: tables.len(),
+        tables: config.tables.len(),
         bytes,
+        dead_rows,
     })
 }
 

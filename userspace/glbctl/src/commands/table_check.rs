@@ -2,10 +2,10 @@
 
 //! `glbctl table check`: all that is wrong with files, and how even their rows are.
 
-use crate::output::{print, Failure};
+use crate::output::{print, DeadRowsView, Failure};
 use crate::progress::Progress;
 use glb_config::compiled::{read_file, usable, Compiled};
-use glb_config::{quoted, Issue, Severity};
+use glb_config::{quoted, DeadRows, Issue, Severity};
 use glb_core::hash::ROWS;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -30,6 +30,9 @@ struct TableReport {
     backends: usize,
     usable: usize,
     balance: Option<Balance>,
+    /// Rows that lead to an unhealthy backend, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_rows: Option<DeadRowsView>,
 }
 
 /// How the rows are spread over the backends that take new connections.
@@ -89,6 +92,7 @@ fn report(table: &Compiled, index: usize) -> TableReport {
         backends: table.backends.len(),
         usable: table.backends.iter().filter(|b| usable(&b.backend)).count(),
         balance: balance(table),
+        dead_rows: DeadRows::of(table).map(Into::into),
     }
 }
 

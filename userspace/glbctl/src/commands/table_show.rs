@@ -3,10 +3,10 @@
 //! `glbctl table show`.
 
 use crate::load;
-use crate::output::{hex, print, Failure};
+use crate::output::{hex, print, DeadRowsView, Failure};
 use glb_config::compiled::{Compiled, CompiledBackend};
-use glb_config::quoted;
 use glb_config::tables::state_name;
+use glb_config::{quoted, DeadRows};
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
 use serde::Serialize;
@@ -68,6 +68,9 @@ struct TableView<'a> {
     hash_key: String,
     binds: Vec<String>,
     backends: Vec<BackendView>,
+    /// Rows that lead to an unhealthy backend, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_rows: Option<DeadRowsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<Vec<&'a [u8]>>,
 }
@@ -113,6 +116,7 @@ fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
         backends: backends
             .map(|(index, (backend, load))| BackendView::new(index, backend, Some(load)))
             .collect(),
+        dead_rows: DeadRows::of(table).map(Into::into),
         rows: rows.then(|| table.rows().collect()),
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{bind, director, director_or_load, BackendView};
 use crate::load;
-use crate::output::{print, Failure};
+use crate::output::{print, DeadTable, Failure};
 use crate::progress::Progress;
 use glb_config::quoted;
 use glb_netlink::{Glb, Refusal, TableInfo};
@@ -15,6 +15,8 @@ use std::path::Path;
 struct Loaded {
     tables: usize,
     generation: u32,
+    /// The tables with rows that lead to an unhealthy backend.
+    dead_rows: Vec<DeadTable>,
 }
 
 /// Loads the tables of a file.
@@ -44,6 +46,10 @@ pub(crate) fn load(file: &Path, json: bool) -> Result<(), Failure> {
     let loaded = Loaded {
         tables: tables.len(),
         generation,
+        dead_rows: (0..)
+            .zip(&tables)
+            .filter_map(|(index, table)| DeadTable::of(index, table))
+            .collect(),
     };
     print(json, &loaded, |out| {
         let plural = if loaded.tables == 1 {
