@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Connections of each proxy and connections broken, over time; `kind` is svg or png.
+# Connections of each proxy, and connections broken and not opened, over time; `kind` is svg or png. The names of the events
+# have a room of their own above the curves.
 
 if (kind eq "svg") {
-    set terminal svg size 1200,720 dynamic font "DejaVu Sans,12" background rgb "white"
+    set terminal svg size 1200,800 dynamic font "DejaVu Sans,12" background rgb "white"
 } else {
-    set terminal png size 1200,720 font "DejaVu Sans,11"
+    set terminal png size 1200,800 font "DejaVu Sans,11"
 }
 set output "connections." . kind
 set datafile separator tab
@@ -15,11 +16,11 @@ set grid ytics lc rgb "#dddddd"
 set key outside right top
 set multiplot
 set lmargin at screen 0.07
-set rmargin at screen 0.88
+set rmargin at screen 0.86
 
-set origin 0, 0.36
-set size 1, 0.64
-set title "Connections of each proxy"
+set tmargin at screen 0.76
+set bmargin at screen 0.40
+set label 1 "Connections of each proxy" at screen 0.01, screen 0.97 font ",14"
 set yrange [0:*]
 set format x ""
 load "marks.gnuplot"
@@ -28,11 +29,12 @@ plot "timeline.tsv" using 1:2 skip 1 with lines lw 2 lc rgb "#0072b2" title "pro
      "" using 1:4 skip 1 with lines lw 2 lc rgb "#009e73" title "proxy3"
 
 unset label
-set origin 0, 0
-set size 1, 0.36
-set title "Connections broken, or not opened, so far"
+set tmargin at screen 0.33
+set bmargin at screen 0.08
+set label 1 "Connections that broke, and tries to open one that failed, so far" at screen 0.01, screen 0.36 font ",14"
 set format x "%g"
 set xlabel "seconds"
-set yrange [-1:*]
-plot "timeline.tsv" using 1:5 skip 1 with steps lw 2 lc rgb "#cc0000" title "broken"
+set yrange [0:*]
+plot "timeline.tsv" using 1:5 skip 1 with steps lw 2 lc rgb "#cc0000" title "broken", \
+     "" using 1:6 skip 1 with steps lw 2 dt 2 lc rgb "#7b3294" title "not opened"
 unset multiplot

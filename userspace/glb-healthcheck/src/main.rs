@@ -12,6 +12,8 @@
 mod check;
 mod cli;
 mod daemon;
+#[cfg(test)]
+mod documented;
 mod histogram;
 mod log;
 mod logic;

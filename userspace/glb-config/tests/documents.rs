@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The files that the documents show, by the readers of files: what an operator copies is good.
+
+use glb_config::{director, healthcheck, tables};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// The objects of JSON in the code blocks of the README and of the documents, each with its place.
+fn shown() -> Vec<(String, Value)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut paths = vec![root.join("README.md")];
+    paths.extend(
+        fs::read_dir(root.join("docs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path()),
+    );
+    paths.retain(|path| path.extension().is_some_and(|end| end == "md"));
+    let mut found = Vec::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        let (mut fenced, mut block, mut begin) = (false, String::new(), 0);
+        for (number, line) in text.lines().chain([""]).enumerate() {
+            let fence = line.starts_with("```");
+            fenced ^= fence;
+            if !fence && (fenced || line.starts_with("    ")) {
+                if block.is_empty() {
+                    begin = number + 1;
+                }
+                block.push_str(line);
+                block.push('\n');
+                continue;
+            }
+            if block.trim_start().starts_with('{') {
+                let place = format!("{}:{begin}", path.file_name().unwrap().to_string_lossy());
+                let value =
+                    serde_json::from_str(&block).unwrap_or_else(|error| panic!("{place}: {error}"));
+                found.push((place, value));
+            }
+            block.clear();
+        }
+    }
+    found
+}
+
+#[test]
+fn files_in_the_documents_are_good() {
+    let mut kinds = [0; 3];
+    for (place, value) in shown() {
+        let text = value.to_string();
+        let (kind, issues) = if value.get("tables").is_some() {
+            (0, tables::read(&place, &text).issues)
+        } else if value.get("outbound_src_ip").is_some() {
+            (1, director::read(&place, &text).issues)
+        } else {
+            (2, healthcheck::read(&place, &text).issues)
+        };
+        assert!(issues.is_empty(), "{issues:?}");
+        kinds[kind] += 1;
+    }
+    assert!(kinds.iter().all(|&count| count > 0), "{kinds:?}");
+}
