@@ -21,8 +21,8 @@ help: ## Show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-19s %s\n", $$1, $$2 }'
 
 .PHONY: modules
-modules: ## Build the kernel modules into BUILD (default build/host)
-	@kernel/kbuild/build-modules "$(KDIR)" "$(BUILD)"
+modules: ## Build the kernel modules into BUILD (default build/host); CHECKS=1: with checks of what their code takes for granted
+	@GLB_CHECKS=$(if $(filter 1,$(CHECKS)),y) kernel/kbuild/build-modules "$(KDIR)" "$(BUILD)"
 
 .PHONY: tools
 tools: ## Build glbctl and the iptables extension into BUILD/bin and BUILD/xtables

@@ -6,37 +6,34 @@
 
 use crate::config::Config;
 use crate::hops::Hops;
-use crate::netlink::notify_detached;
+use crate::send::send;
 use crate::state::State;
-pub(crate) use crate::stats::Stats;
+use crate::stats::Stats;
 use crate::tables::{Table, TableSet};
 use glb_core::addr::Addr;
 use glb_core::bind::Proto;
-use glb_core::director::{header_len, inspect, source_port};
-use glb_core::director::{Candidate, Kind, Stop, Tunnel, Verdict};
+use glb_core::counter::Fate;
+use glb_core::director::{inspect, Candidate, Kind, Stop, Verdict};
 use glb_core::hash::{packet_hash, FlowKey, PacketHash};
-use glb_core::ip::{Addrs, Family};
+use glb_core::ip::Addrs;
 use glb_core::view::View;
-use glb_kernel::encap::{prepare, Path, Prepared};
 use glb_kernel::hook::{Hook, Outcome};
-use glb_kernel::net::Net;
-use glb_kernel::netdev::{self, Change, Rtnl};
+use glb_kernel::netdev;
 use glb_kernel::skb::Skb;
-
-mod too_long;
 
 /// How often headers are made linear at most: IP and its extension headers, transport, embedded packet and
 /// its extension headers. Each round gets further than the one before.
 const MAX_PULLS: usize = 32;
-
-/// The handler on one device.
-pub(crate) type Attachment = netdev::Attachment<Ingress>;
 
 /// The director's handler of incoming packets.
 pub(crate) struct Ingress;
 
 impl netdev::Ingress for Ingress {
     type State = State;
+
+    fn other_host(state: &State) {
+        state.stats().count(Verdict::PassedOtherHost);
+    }
 
     #[inline]
     fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
@@ -51,34 +48,22 @@ impl netdev::Ingress for Ingress {
     }
 }
 
-impl netdev::Watcher for Ingress {
-    type State = State;
-
-    fn changed(state: &State, net: &Net, rtnl: &Rtnl, change: Change, ifindex: i32) {
-        if change == Change::Gone && state.detach(rtnl, ifindex) {
-            notify_detached(net, ifindex);
-        }
-    }
-}
-
 /// Where a packet goes.
-struct Plan<'t> {
-    packet: Candidate,
-    hops: Hops<'t>,
-    hash: PacketHash,
+pub(crate) struct Plan<'t> {
+    pub(crate) packet: Candidate,
+    pub(crate) hops: Hops<'t>,
+    pub(crate) hash: PacketHash,
     /// The verdict if it gets there.
-    verdict: Verdict,
+    pub(crate) verdict: Verdict,
 }
 
 /// Ends a packet's way here with `verdict`.
 #[inline]
-fn refuse<'a>(stats: &Stats, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
+pub(crate) fn refuse<'a>(stats: &Stats, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
     stats.count(verdict);
-    match verdict {
-        Verdict::PassedUnknownFormat | Verdict::PassedNoMatchingBind | Verdict::PassedEcho => {
-            Outcome::Accept(skb)
-        }
-        _ => Outcome::Drop(skb),
+    match verdict.fate() {
+        Fate::Pass => Outcome::Accept(skb),
+        Fate::Send | Fate::Drop => Outcome::Drop(skb),
     }
 }
 
@@ -179,93 +164,4 @@ fn classify<'t>(
             }
         }
     }
-}
-
-/// Tunnels the packet to its first hop.
-#[inline]
-fn send<'a>(
-    stats: &Stats,
-    hook: &Hook<'_>,
-    config: &Config,
-    skb: Skb<'a>,
-    plan: &Plan<'_>,
-) -> Outcome<'a> {
-    let first = plan.hops.first();
-    let (outer, source) = match first.addr {
-        Addr::V4(_) => (Family::V4, config.source_v4.map(Addr::V4)),
-        Addr::V6(_) => (Family::V6, config.source_v6.map(Addr::V6)),
-    };
-    let Some(path) = Path::cached(hook, &first.route, first.addr, source) else {
-        return refuse(stats, skb, Verdict::DroppedNoRoute);
-    };
-    let header = header_len(outer, plan.hops.others());
-    if !path.fits(&skb, header) {
-        return too_long::handle(stats, hook, config, skb, plan, &path, header);
-    }
-    send_whole(stats, hook, config, skb, plan, &path, outer, header)
-}
-
-/// Sends what fits.
-#[inline]
-#[expect(clippy::too_many_arguments, reason = "each is found on the way here")]
-fn send_whole<'a>(
-    stats: &Stats,
-    hook: &Hook<'_>,
-    config: &Config,
-    skb: Skb<'a>,
-    plan: &Plan<'_>,
-    path: &Path,
-    outer: Family,
-    header: usize,
-) -> Outcome<'a> {
-    let len = plan.packet.len;
-    let checksum = config.udp_checksum;
-    let prepared = match prepare(skb, path, hook.family, len, outer, header, checksum) {
-        Ok(prepared) => prepared,
-        Err(skb) => return refuse(stats, skb, Verdict::DroppedNoMemory),
-    };
-    if transmit(hook, config, plan, path, prepared, len) {
-        stats.count(plan.verdict);
-        stats.count_bytes(header.wrapping_add(len));
-    } else {
-        stats.count(Verdict::DroppedNoRoute);
-    }
-    Outcome::Stolen
-}
-
-/// Writes the header in front of a packet of `len` bytes, and sends it; whether it went. It is gone in any case.
-#[inline]
-fn transmit(
-    hook: &Hook<'_>,
-    config: &Config,
-    plan: &Plan<'_>,
-    path: &Path,
-    prepared: Prepared<'_>,
-    len: usize,
-) -> bool {
-    let sent = prepared.send(hook.net, path, config.gateway_mac.as_ref(), |out| {
-        let src_port = source_port(plan.hash, plan.packet.hint);
-        match (plan.hops.first().addr, path.source()) {
-            (Addr::V4(dst), Addr::V4(src)) => Tunnel {
-                src,
-                dst,
-                src_port,
-                dst_port: config.udp_port,
-                inner: hook.family,
-                inner_len: len,
-            }
-            .write(out, plan.hops.others_v4()),
-            (Addr::V6(dst), Addr::V6(src)) => Tunnel {
-                src,
-                dst,
-                src_port,
-                dst_port: config.udp_port,
-                inner: hook.family,
-                inner_len: len,
-            }
-            .write(out, plan.hops.others_v6()),
-            _ => None,
-        }
-    });
-    sent == Some(true)
 }

@@ -7,11 +7,13 @@
 //!
 //! ```text
 //! device -> ingress     what becomes of a packet, step by step
+//!           send        its way to the first hop: whole, in parts, or not
 //!           hops        the hops of one packet, as the header wants them
 //!           stats       counters, and ports of first fragments
 //!           tables      the loaded tables: which one a packet belongs to, its rows, its hops
 //!           config      what the operator has set
 //!           state       all of it for one namespace, and how it is replaced
+//!           devices     which devices packets come in by
 //! netlink -> netlink/   the family `glb` (spec/glb.yaml): loading tables, settings, devices, inspection
 //! ```
 //!
@@ -19,18 +21,19 @@
 //! allocates tables, or locks. Requests run in process context and may sleep.
 //!
 //! Life times: tables and settings are immutable once published, and freed a grace period after they were
-//! replaced. The fields of [`GlbDirector`] are dropped in order: nothing can run in the module when its
-//! state goes.
+//! replaced. What goes first, and what last, is the business of [`glb_kernel::net::Registrations`].
 
 use glb_kernel::genl;
-use glb_kernel::net::PerNet;
-use glb_kernel::netdev::Watch;
+use glb_kernel::net::Registrations;
 use kernel::prelude::*;
+use state::State;
 
 mod config;
+mod devices;
 mod hops;
 mod ingress;
 mod netlink;
+mod send;
 mod state;
 mod stats;
 mod tables;
@@ -45,22 +48,26 @@ module! {
     alias: ["net-pf-16-proto-16-family-glb"],
 }
 
-struct GlbDirector {
-    _family: genl::Registration<netlink::Family>,
-    _loads: genl::SocketWatch<netlink::DropLoads>,
-    _devices: Watch<ingress::Ingress>,
-    _namespaces: PerNet<state::State>,
+struct GlbDirector(
+    #[expect(dead_code, reason = "its drop is its use")] Registrations<Entries, State>,
+);
+
+/// What calls the module. None depends on another.
+#[expect(dead_code, reason = "their drops are their use")]
+struct Entries {
+    loads: genl::SocketWatch<netlink::DropLoads>,
+    family: genl::Registration<netlink::Family>,
 }
 
 impl kernel::Module for GlbDirector {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        let namespaces = PerNet::register()?;
-        Ok(Self {
-            _devices: Watch::new(namespaces.registered())?,
-            _loads: genl::SocketWatch::new(namespaces.registered())?,
-            // The family comes last: from then on there are requests.
-            _family: genl::Registration::new(module, namespaces.registered())?,
-            _namespaces: namespaces,
-        })
+        let entries = |registered| {
+            Ok(Entries {
+                // A load that is begun has its socket watched already.
+                loads: genl::SocketWatch::new(registered)?,
+                family: genl::Registration::new(module, registered)?,
+            })
+        };
+        Ok(Self(Registrations::new(entries)?))
     }
 }

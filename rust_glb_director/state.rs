@@ -5,20 +5,18 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
-use crate::ingress::{Attachment, Stats};
-use crate::netlink::Staging;
+use crate::devices::{self, Attachment};
+use crate::netlink::{notify_detached, Staging};
+use crate::stats::Stats;
 use crate::tables::{TableSet, TooManyHops};
-use glb_kernel::net::{Net, NetState, Registered};
-use glb_kernel::netdev::Rtnl;
+use glb_kernel::net::{Net, NetState};
+use glb_kernel::netdev::{Change, News};
 use glb_kernel::rcu::{Guard, Rcu, Reader};
 use glb_kernel::sync::Mutex;
-use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
-/// What the module keeps in a namespace. Fields are dropped in order: no packet comes in when the devices
-/// are let go.
+/// What the module keeps in a namespace. The attached devices are its doors.
 pub(crate) struct State {
-    devices: Mutex<KVec<Attachment>>,
     tables: Rcu<TableSet>,
     config: Rcu<Config>,
     /// Loads under way.
@@ -29,11 +27,11 @@ pub(crate) struct State {
 }
 
 impl NetState for State {
+    type Door = Attachment;
     type Files = ();
 
     fn new(_net: &Net) -> Result<Self> {
         Ok(Self {
-            devices: Mutex::new(KVec::new())?,
             tables: Rcu::empty(),
             config: Rcu::empty(),
             staging: Mutex::new(Staging::new())?,
@@ -44,6 +42,15 @@ impl NetState for State {
 
     fn show(_net: &Net) -> Result {
         Ok(())
+    }
+
+    fn device_changed(&self, news: &News<'_, Self>) {
+        let ifindex = news.device.ifindex();
+        if news.change == Change::Gone
+            && devices::detach(news.net, news.registered, news.rtnl, ifindex)
+        {
+            notify_detached(news.net, ifindex);
+        }
     }
 }
 
@@ -131,55 +138,5 @@ impl State {
             set.next_hops.iter().for_each(|hop| hop.route.reset());
         }
         Ok(config)
-    }
-
-    /// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached.
-    pub(crate) fn attach(
-        &self,
-        net: &Net,
-        rtnl: &Rtnl,
-        ifindex: i32,
-        registered: Registered<Self>,
-    ) -> Result {
-        let mut devices = self.devices.lock();
-        if devices.iter().any(|device| device.ifindex() == ifindex) {
-            return Err(EEXIST);
-        }
-        let device = Attachment::new(net, rtnl, ifindex, registered)?;
-        Ok(devices.append(device, GFP_KERNEL_ACCOUNT)?)
-    }
-
-    /// Detaches a device; false if it was not attached.
-    pub(crate) fn detach(&self, _rtnl: &Rtnl, ifindex: i32) -> bool {
-        let mut devices = self.devices.lock();
-        let at = devices
-            .iter()
-            .position(|device| device.ifindex() == ifindex);
-        let Some(at) = at else { return false };
-        // The one wanted goes to the end, from where it is taken.
-        if let Some([wanted, rest @ ..]) = devices.get_mut(at..) {
-            if let Some(last) = rest.last_mut() {
-                core::mem::swap(wanted, last);
-            }
-        }
-        let device = devices.pop();
-        drop(devices);
-        drop(device);
-        true
-    }
-
-    /// The attached device with the lowest index above this one.
-    pub(crate) fn attached_after(&self, ifindex: i32) -> Option<i32> {
-        let devices = self.devices.lock();
-        devices
-            .iter()
-            .map(Attachment::ifindex)
-            .filter(|index| *index > ifindex)
-            .min()
-    }
-
-    /// How many devices are attached.
-    pub(crate) fn num_attached(&self) -> usize {
-        self.devices.lock().len()
     }
 }

@@ -12,11 +12,10 @@ use crate::state::State;
 use glb_core::redirect::{is_for_port, AllowedHops, Packet, Stop};
 use glb_core::view::View;
 use glb_kernel::hook::{Hook, Outcome};
-use glb_kernel::local_in::{Attachment, LocalIn};
+use glb_kernel::local_in::{self, LocalIn};
 use glb_kernel::net::{Net, Registered};
-use glb_kernel::rcu::{Guard, Rcu};
+use glb_kernel::rcu::Guard;
 use glb_kernel::skb::Skb;
-use glb_kernel::sync::Mutex;
 use kernel::prelude::*;
 
 /// Pulls at most: IP header, extension headers, UDP header.
@@ -31,52 +30,38 @@ pub(crate) struct Settings {
     pub(crate) allowed: AllowedHops,
 }
 
-/// The door of a namespace. Fields are dropped in order: no packet comes in when the settings go.
-pub(crate) struct Door {
-    /// Set while the door is open. Held while it is changed.
-    hooks: Mutex<Option<Attachment<Handler>>>,
-    /// Set while the door is open.
-    settings: Rcu<Settings>,
+/// The hooks of the door.
+pub(crate) type Attachment = local_in::Attachment<Handler>;
+
+/// Opens the door, or changes an open one, between two packets.
+pub(crate) fn open(
+    state: &State,
+    net: &Net,
+    registered: Registered<State>,
+    settings: Settings,
+) -> Result {
+    let settings = KBox::new(settings, GFP_KERNEL)?;
+    // Held to the end, so that hooks and settings are of one request.
+    let mut doors = net.doors(registered).lock();
+    if doors.is_empty() {
+        // Hooks without settings let all packets pass, so the order does no harm.
+        doors.open(net, registered, ())?;
+    }
+    drop(state.door().replace(Some(settings)));
+    Ok(())
 }
 
-impl Door {
-    /// A closed door.
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self {
-            hooks: Mutex::new(None)?,
-            settings: Rcu::empty(),
-        })
-    }
+/// Closes the door; false if it was closed.
+pub(crate) fn close(state: &State, net: &Net, registered: Registered<State>) -> bool {
+    let mut doors = net.doors(registered).lock();
+    let was_open = doors.close(|_| true);
+    drop(state.door().replace(None));
+    was_open
+}
 
-    /// Opens the door, or changes an open one, between two packets.
-    pub(crate) fn open(
-        &self,
-        net: &Net,
-        registered: Registered<State>,
-        settings: Settings,
-    ) -> Result {
-        let settings = KBox::new(settings, GFP_KERNEL)?;
-        let mut hooks = self.hooks.lock();
-        if hooks.is_none() {
-            // Hooks without settings let all packets pass, so the order does no harm.
-            *hooks = Some(Attachment::new(net, registered)?);
-        }
-        drop(self.settings.replace(Some(settings)));
-        Ok(())
-    }
-
-    /// Closes the door; false if it was closed.
-    pub(crate) fn close(&self) -> bool {
-        let mut hooks = self.hooks.lock();
-        let was_open = hooks.take().is_some();
-        drop(self.settings.replace(None));
-        was_open
-    }
-
-    /// What an open door lets in.
-    pub(crate) fn settings(&self) -> Option<Settings> {
-        self.settings.get(&Guard::new()).copied()
-    }
+/// What an open door lets in.
+pub(crate) fn settings(state: &State) -> Option<Settings> {
+    state.door().get(&Guard::new()).copied()
 }
 
 /// The handler of the hook.
@@ -86,7 +71,7 @@ impl LocalIn for Handler {
     type State = State;
 
     fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
-        let Some(settings) = state.door().settings.get(hook.rcu) else {
+        let Some(settings) = state.door().get(hook.rcu) else {
             return Outcome::Accept(skb);
         };
         if is_ours(hook, &mut skb, settings.port) {

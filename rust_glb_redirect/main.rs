@@ -16,19 +16,19 @@
 //! state                       all of it for one namespace
 //! ```
 //!
-//! Contexts: packets are handled in softirq context or with bottom halves off, under RCU, on all CPUs at
-//! once. Nothing there sleeps, allocates (but for a private copy of a shared header, and in the kernel's own look-up of a
+//! Contexts: packets are handled under RCU, on all CPUs at once: in softirq context or with bottom halves off, and behind
+//! NFQUEUE in process context with bottom halves on. Nothing there sleeps, allocates (but for a private copy of a shared header, and in the kernel's own look-up of a
 //! route), locks or loops without a bound. Namespaces come and go in process context.
 //!
-//! Life times: rules hold the module. A namespace's counters live until its last device is gone. The
-//! fields of [`GlbRedirect`] are dropped in order: nothing can run in the module when its state goes.
+//! Life times: rules hold the module. A namespace's counters live until its last device is gone. What goes first, and what
+//! last, is the business of [`glb_kernel::net::Registrations`].
 
 use glb_kernel::genl;
-use glb_kernel::net::PerNet;
-use glb_kernel::netdev::Watch;
+use glb_kernel::net::Registrations;
 use glb_kernel::proc;
 use glb_kernel::xtables;
 use kernel::prelude::*;
+use state::State;
 
 mod door;
 mod netlink;
@@ -46,24 +46,27 @@ module! {
     alias: ["ipt_GLBREDIRECT", "ip6t_GLBREDIRECT", "net-pf-16-proto-16-family-glb_redirect"],
 }
 
-struct GlbRedirect {
-    _family: genl::Registration<netlink::Family>,
-    _target: xtables::Registration<target::Target>,
-    _deployed_stats: proc::File<stats::Deployed>,
-    _devices: Watch<state::State>,
-    _namespaces: PerNet<state::State>,
+struct GlbRedirect(
+    #[expect(dead_code, reason = "its drop is its use")] Registrations<Entries, State>,
+);
+
+/// What calls the module. None depends on another.
+#[expect(dead_code, reason = "their drops are their use")]
+struct Entries {
+    deployed_stats: proc::File<stats::Deployed>,
+    target: xtables::Registration<target::Target>,
+    family: genl::Registration<netlink::Family>,
 }
 
 impl kernel::Module for GlbRedirect {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        let namespaces = PerNet::register()?;
-        Ok(Self {
-            _devices: Watch::new(namespaces.registered())?,
-            _deployed_stats: proc::File::new(namespaces.registered())?,
-            _target: xtables::Registration::new(module, namespaces.registered())?,
-            // The family comes last: from then on there are requests.
-            _family: genl::Registration::new(module, namespaces.registered())?,
-            _namespaces: namespaces,
-        })
+        let entries = |registered| {
+            Ok(Entries {
+                deployed_stats: proc::File::new(registered)?,
+                target: xtables::Registration::new(module, registered)?,
+                family: genl::Registration::new(module, registered)?,
+            })
+        };
+        Ok(Self(Registrations::new(entries)?))
     }
 }

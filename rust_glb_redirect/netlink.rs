@@ -5,7 +5,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::door::Settings;
+use crate::door::{self, Settings};
 use crate::state::State;
 use glb_core::gue;
 use glb_core::redirect::netlink::{self, command, counter, prefix, redirect, stats};
@@ -68,7 +68,7 @@ impl Command for On {
         let settings = Settings { port, allowed };
         let (net, registered) = (request.net(), request.registered());
         state.routes().prepare()?;
-        state.door().open(net, registered, settings)?;
+        door::open(state, net, registered, settings)?;
         notify(net, command::NTF, SETTINGS_LEN, |message| {
             put(message, Some(&settings))
         });
@@ -108,7 +108,7 @@ impl Command for Off {
     const POLICY: &'static [Rule] = &[Rule::REFUSED];
 
     fn run(state: &State, request: &Request<'_>) -> Result {
-        if !state.door().close() {
+        if !door::close(state, request.net(), request.registered()) {
             return Err(refuse!(request, ENOENT, None, "the redirect is off"));
         }
         notify(request.net(), command::NTF, SETTINGS_LEN, |message| {
@@ -128,7 +128,7 @@ impl Command for Get {
     const POLICY: &'static [Rule] = &[Rule::REFUSED];
 
     fn run(state: &State, request: &Request<'_>) -> Result {
-        let settings = state.door().settings();
+        let settings = door::settings(state);
         request.reply(SETTINGS_LEN, |message| put(message, settings.as_ref()))
     }
 }

@@ -5,12 +5,14 @@
 #![forbid(unsafe_code)]
 
 use crate::state::State;
+use glb_core::counter::Fate;
 use glb_core::gue::Hop;
 use glb_core::redirect::{next_hop, rewrite, step_by_step};
 use glb_core::redirect::{
     AllowedHops, Common, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict,
 };
 use glb_core::view::View;
+use glb_kernel::decap::Device;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::route::{route, Unroutable};
 use glb_kernel::skb::Skb;
@@ -59,7 +61,7 @@ pub(crate) fn redirect<'a>(
     }
 }
 
-/// A common packet whose connection is not here. Its details are read here, so that others need not carry them.
+/// A common packet whose connection is not on the device that was asked for it. Its details are read here, so that others need not carry them.
 #[inline(never)]
 fn common_elsewhere<'a>(
     state: &State,
@@ -68,7 +70,12 @@ fn common_elsewhere<'a>(
     allowed: Allowed<'_>,
     common: Common,
 ) -> Outcome<'a> {
-    second_chance(state, hook, skb, &common.inspected(hook.family), allowed)
+    let inspected = common.inspected(hook.family);
+    // The most likely device was asked before; there may be others, or none.
+    if is_established_here(state, hook, &skb, &inspected) {
+        return finish(state, skb, Verdict::AcceptedEstablished);
+    }
+    second_chance(state, hook, skb, &inspected, allowed)
 }
 
 /// A packet of any other kind, read header after header. Headers are made linear as the core asks for them.
@@ -102,10 +109,9 @@ fn redirect_uncommon<'a>(
 #[inline]
 fn finish<'a>(state: &State, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
     state.stats().count(verdict);
-    if verdict.drops() {
-        Outcome::Drop(skb)
-    } else {
-        Outcome::Accept(skb)
+    match verdict.fate() {
+        Fate::Drop => Outcome::Drop(skb),
+        Fate::Pass | Fate::Send => Outcome::Accept(skb),
     }
 }
 
@@ -118,7 +124,7 @@ fn seen<'s>(hook: &Hook<'_>, skb: &'s Skb<'_>) -> Packet<'s> {
     }
 }
 
-/// Whether the packet's connection has a socket here.
+/// Whether the packet's connection has a socket here, on whatever device its payload would arrive.
 #[inline]
 fn is_established_here(
     state: &State,
@@ -129,13 +135,24 @@ fn is_established_here(
     let Question::Connection { flow, .. } = &inspected.question else {
         return false;
     };
-    match (
-        state.devices().of_tunnel(hook.family, inspected.gue.inner),
-        flow.read(seen(hook, skb).view),
-    ) {
-        (Some(device), Ok(flow)) => is_established(hook.net, &flow, device),
-        _ => false,
-    }
+    let Ok(flow) = flow.read(seen(hook, skb).view) else {
+        return false;
+    };
+    devices(state, hook, skb, inspected).any(|device| is_established(hook.net, &flow, device))
+}
+
+/// The devices that the payload may arrive on.
+fn devices<'s>(
+    state: &'s State,
+    hook: &Hook<'_>,
+    skb: &Skb<'_>,
+    inspected: &Inspected,
+) -> impl Iterator<Item = Device> + 's {
+    let inner = inspected.gue.inner;
+    let any = state.devices().of_tunnel(hook.family, inner).is_some();
+    let own = (!any).then(|| Device::of_packet(skb));
+    let tunnels = state.devices().all_of_tunnel(hook.family, inner);
+    tunnels.chain(own)
 }
 
 /// Keeps the packet if it belongs here for another reason, and passes it on if not.
@@ -182,8 +199,9 @@ fn answers_cookie_here(
     inspected: &Inspected,
     flow: &FlowAt,
 ) -> bool {
-    let device = state.devices().of_tunnel(hook.family, inspected.gue.inner);
-    device.is_some_and(|device| answers_cookie(hook.net, skb, flow, device))
+    // An iterator that does not borrow from the packet, as a look-up may move its bytes.
+    let mut devices = devices(state, hook, skb, inspected);
+    devices.any(|device| answers_cookie(hook.net, skb, flow, device))
 }
 
 /// Remembers whether a packet that is the first fragment of a datagram was passed on, for the later ones.
@@ -226,6 +244,10 @@ fn forward<'a>(
     inspected: &Inspected,
     hop: Hop,
 ) -> Outcome<'a> {
+    // The next hop would see the old destination as the source.
+    if !skb.is_unicast(hook.family) {
+        return finish(state, skb, Verdict::DroppedOuter);
+    }
     let bytes = skb.len();
     let udp_checksum = skb.udp_checksum(inspected.udp_offset);
     let rewritten = skb

@@ -4,13 +4,14 @@
 
 #![forbid(unsafe_code)]
 
-use crate::door::Door;
+use crate::door::{Attachment, Settings};
 use crate::stats::{All, Stats};
 use glb_core::fragments::{self, FragmentTable};
 use glb_core::ip::{Addrs, Fragment};
 use glb_kernel::decap::Devices;
 use glb_kernel::net::{Net, NetState};
-use glb_kernel::netdev::{Change, Rtnl, Watcher};
+use glb_kernel::netdev::News;
+use glb_kernel::rcu::Rcu;
 use glb_kernel::route::Routes;
 use glb_kernel::{proc, random, time};
 use kernel::prelude::*;
@@ -22,10 +23,12 @@ pub(crate) struct State {
     fates: FragmentTable,
     devices: Devices,
     routes: Routes,
-    door: Door,
+    /// What the door lets in; empty while it is closed.
+    door: Rcu<Settings>,
 }
 
 impl NetState for State {
+    type Door = Attachment;
     type Files = proc::PerNetFile<All>;
 
     fn new(net: &Net) -> Result<Self> {
@@ -34,20 +37,18 @@ impl NetState for State {
             fates: FragmentTable::new(&random::bytes()),
             devices: Devices::new(net),
             routes: Routes::default(),
-            door: Door::new()?,
+            door: Rcu::empty(),
         })
     }
 
     fn show(net: &Net) -> Result<Self::Files> {
         proc::PerNetFile::new(net)
     }
-}
 
-impl Watcher for State {
-    type State = Self;
-
-    fn changed(state: &Self, net: &Net, _: &Rtnl, _: Change, _: i32) {
-        state.devices.refresh(net);
+    fn device_changed(&self, news: &News<'_, Self>) {
+        if news.device.concerns_decap() {
+            self.devices.refresh(news.net);
+        }
     }
 }
 
@@ -70,9 +71,9 @@ impl State {
         &self.routes
     }
 
-    /// The door that is no rule.
+    /// The settings of the door that is no rule.
     #[inline]
-    pub(crate) fn door(&self) -> &Door {
+    pub(crate) fn door(&self) -> &Rcu<Settings> {
         &self.door
     }
 

@@ -16,7 +16,7 @@ pub enum UdpChecksum {
 /// A ones' complement sum of 16-bit words under way.
 ///
 /// INVARIANT: `0` is at most `u32::MAX / 2`, kept by folding after each change; an addition of one more
-/// 16-bit value can not overflow.
+/// 16-bit value cannot overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delta(u32);
 
@@ -79,10 +79,36 @@ impl Sum {
     }
 }
 
-/// The checksum of an IPv4 header without options whose checksum field is 0 (RFC 791).
+/// The checksum field of an IPv4 header without options, whose field is 0 so far (RFC 791); its bytes as they stand there.
 #[inline]
-pub fn of_header(header: &[u8; 20]) -> u16 {
-    Delta::NONE.replaced(&[0xff; 20], header).apply(0xffff)
+pub fn of_header(header: &[u8; 20]) -> [u8; 2] {
+    (!native_sum(header)).to_ne_bytes()
+}
+
+/// Whether the checksum of an IPv4 header without options is right.
+#[inline]
+#[must_use]
+pub fn is_header_right(header: &[u8; 20]) -> bool {
+    native_sum(header) == 0xffff
+}
+
+/// The ones' complement sum of the header's 16-bit words, in the order of this machine's bytes: the sum does not depend on it,
+/// nor on the words' being added in pairs (RFC 1071, section 2).
+#[inline(always)]
+fn native_sum(header: &[u8; 20]) -> u16 {
+    let &[a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, e0, e1, e2, e3] = header;
+    let word = |bytes| u64::from(u32::from_ne_bytes(bytes));
+    // Five 32-bit numbers are far below 2^64; each line below is shorter than the one before.
+    let sum = word([a0, a1, a2, a3])
+        .wrapping_add(word([b0, b1, b2, b3]))
+        .wrapping_add(word([c0, c1, c2, c3]))
+        .wrapping_add(word([d0, d1, d2, d3]))
+        .wrapping_add(word([e0, e1, e2, e3]));
+    let sum = (sum & 0xffff_ffff).wrapping_add(sum >> 32);
+    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    let sum = (sum & 0xffff).wrapping_add(sum >> 16);
+    // The cast is exact but for a last carry.
+    (sum & 0xffff).wrapping_add(sum >> 16) as u16
 }
 
 /// Folds the carries of a sum back in; the result is at most 0xffff.
@@ -109,6 +135,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_header_is_right_with_its_own_checksum(mut header in proptest::array::uniform20(any::<u8>()), other: u16) {
+            header[10..12].copy_from_slice(&[0, 0]);
+            let check = of_header(&header);
+            prop_assert_eq!(u16::from_be_bytes(check), !sum(&header));
+            header[10..12].copy_from_slice(&check);
+            prop_assert!(is_header_right(&header) || header.iter().all(|&byte| byte == 0));
+            header[10..12].copy_from_slice(&other.to_be_bytes());
+            prop_assert_eq!(is_header_right(&header), sum(&header) == 0xffff);
+        }
+
         /// An updated checksum verifies like one computed anew. (0 and 0xffff are the same number in
         /// ones' complement, so the test is the receiver's: the sum over data and checksum is 0xffff.)
         #[test]

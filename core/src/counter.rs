@@ -2,9 +2,20 @@
 
 //! Verdicts that are counters: one enum says both, so received packets are the sum of the counters.
 
-/// Declares an enum of verdicts, each with the name of its counter.
+/// What happens to a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on, to the rest of the stack.
+    Pass,
+    /// It is sent elsewhere, or it was.
+    Send,
+    /// It ends.
+    Drop,
+}
+
+/// Declares an enum of verdicts, each with its fate and the name of its counter.
 macro_rules! verdicts {
-    ($($(#[$doc:meta])* $name:ident = $counter:literal,)*) => {
+    ($($(#[$doc:meta])* $name:ident: $fate:ident = $counter:literal,)*) => {
         /// What became of a packet. Each packet gets exactly one, so packets received are the sum of
         /// the counters.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +38,14 @@ macro_rules! verdicts {
             pub const fn counter(self) -> &'static str {
                 match self {
                     $(Self::$name => $counter,)*
+                }
+            }
+
+            /// What happens to the packet.
+            #[inline]
+            pub const fn fate(self) -> $crate::counter::Fate {
+                match self {
+                    $(Self::$name => $crate::counter::Fate::$fate,)*
                 }
             }
 

@@ -285,6 +285,29 @@ fn skip_extensions(view: View<'_>, protocol: u8, transport: usize) -> Result<Beh
     Ok(behind)
 }
 
+/// Whether the IPv6 packet at the view's start has a routing header with segments left: its destination is a stop on the way.
+/// An extension header that is not at hand or not understood is none.
+pub fn has_segments_left(view: View<'_>) -> Result<bool, Short> {
+    let mut kind = view.byte(6)?;
+    let mut at = IPV6_LEN;
+    for _ in 0..MAX_EXTENSION_HEADERS {
+        if !is_extension(kind) {
+            return Ok(false);
+        }
+        let &[next, len, _, segments_left] = view.array(at)?;
+        if kind == proto::ROUTING && segments_left != 0 {
+            return Ok(true);
+        }
+        at = at.wrapping_add(match kind {
+            proto::FRAGMENT => 8,
+            proto::AH => usize::from(len).wrapping_add(2) << 2,
+            _ => usize::from(len).wrapping_add(1) << 3,
+        });
+        kind = next;
+    }
+    Ok(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

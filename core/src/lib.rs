@@ -20,7 +20,7 @@ pub mod addr;
 pub mod backend;
 pub mod bind;
 pub mod checksum;
-mod counter;
+pub mod counter;
 pub mod director;
 pub mod fragments;
 pub mod gue;

@@ -9,9 +9,11 @@
 # The first two are libraries whose objects are linked into the module.
 
 obj-m := $(GLB_MODULE).o
-$(GLB_MODULE)-y := main.o core/lib.o glue/lib.o shim/shim.o shim/genl.o shim/tunnel.o shim/cut.o shim/routes.o
+$(GLB_MODULE)-y := main.o core/lib.o glue/lib.o shim/shim.o shim/genl.o shim/tunnel.o shim/cut.o shim/decap.o shim/routes.o
 
 ccflags-y += -I$(src)/uapi -I$(src)/shim
+# What is taken for granted is checked where it is used (shim/checks.h): `make modules CHECKS=1`.
+ccflags-$(GLB_CHECKS) += -DGLB_CHECKS
 
 # Kbuild passes no_std itself; the crates say it too, for cargo and for the reader.
 rustflags-y += -L $(obj) -Wmissing_docs -Wunused -Aunused_attributes -Aunused_features -Wrust_2018_idioms
@@ -49,7 +51,7 @@ quiet_cmd_glb_bindgen = BINDGEN $(quiet_modtag) $@
 	-- $(filter-out $(glb_skip_c_flags),$(c_flags)) -w --target=x86_64-linux-gnu -fno-builtin \
 	-D__BINDGEN__ -DMODULE
 
-$(obj)/glue/bindings_generated.rs: $(src)/glue/bindings.h $(src)/shim/shim.h $(src)/shim/genl.h $(src)/shim/tunnel.h $(src)/shim/cut.h $(src)/shim/routes.h $(src)/glue/bindings.list FORCE
+$(obj)/glue/bindings_generated.rs: $(src)/glue/bindings.h $(src)/shim/shim.h $(src)/shim/genl.h $(src)/shim/tunnel.h $(src)/shim/cut.h $(src)/shim/decap.h $(src)/shim/routes.h $(src)/glue/bindings.list FORCE
 	$(call if_changed_dep,glb_bindgen)
 
 targets += glue/bindings_generated.rs

@@ -17,13 +17,24 @@ bool glb_skb_is_gso(const struct sk_buff *skb)
 	return skb_is_gso(skb);
 }
 
-/* The packets that an aggregate stands for, a list; NULL if there is no memory. The aggregate stays with the caller. */
+bool glb_skb_has_frag_list(const struct sk_buff *skb)
+{
+	return skb_has_frag_list(skb);
+}
+
+/*
+ * The packets that an aggregate stands for, a list. Takes the aggregate, as the first of the list can be the aggregate's own
+ * buffer; NULL if there is no memory, or it cannot be cut: then it stays with the caller, to be dropped.
+ */
 struct sk_buff *glb_segments(struct sk_buff *skb)
 {
 	/* No device does anything of it: sums are final. */
 	struct sk_buff *list = __skb_gso_segment(skb, NETIF_F_SG, false);
 
-	return IS_ERR_OR_NULL(list) ? NULL : list;
+	if (IS_ERR_OR_NULL(list))
+		return NULL;
+	consume_skb(skb);
+	return list;
 }
 
 struct sk_buff *glb_segments_pop(struct sk_buff **list)
@@ -42,7 +53,7 @@ void glb_segments_free(struct sk_buff *list)
 	kfree_skb_list(list);
 }
 
-/* A sum that a device was to complete can not be completed over parts. */
+/* A sum that a device was to complete cannot be completed over parts. */
 bool glb_skb_finish_checksum(struct sk_buff *skb)
 {
 	return skb->ip_summed != CHECKSUM_PARTIAL || skb_checksum_help(skb) == 0;
@@ -92,7 +103,13 @@ bool glb_segment_tcp(struct sk_buff *skb, unsigned int ip_len, unsigned int len,
 	struct tcphdr *tcp;
 	unsigned int head;
 
-	if (skb->len > len && pskb_trim_rcsum(skb, len))
+	if (skb->len > len && (skb_is_gso(skb) || pskb_trim_rcsum(skb, len)))
+		return false;
+	/*
+	 * Segmentation cuts a list of buffers at the borders of its buffers, which must be as long as gso_size says: an
+	 * aggregate with a list keeps its size (its packets are taken apart first), and a packet with one becomes linear.
+	 */
+	if (skb_has_frag_list(skb) && (skb_is_gso(skb) || skb_linearize(skb)))
 		return false;
 	/* The header is written below, and what is shared with clones is too. */
 	if (skb_ensure_writable(skb, ip_len + sizeof(*tcp)) || skb_unclone(skb, GFP_ATOMIC))

@@ -6,6 +6,9 @@
  *
  * Not kept is what depends on more than the key: routes for IPsec, whose policies look at ports, and all routes while a
  * routing rule wants to see ports. A change of policies or rules makes the kernel's check fail for what was kept before.
+ *
+ * Packets come with bottom halves off, or, after NFQUEUE, with bottom halves on: user space reinjects them in process
+ * context, and the hooks behind the queue run there. So the table, which is a CPU's own, switches them off for itself.
  */
 #include <linux/hash.h>
 #include <linux/ip.h>
@@ -22,6 +25,8 @@
 #include <net/l3mdev.h>
 #include <net/xfrm.h>
 
+#include "checks.h"
+#include "ports.h"
 #include "routes.h"
 
 #define GLB_ROUTES_BITS 6
@@ -49,6 +54,7 @@ struct glb_route {
 };
 
 struct glb_routes {
+	/* For lockdep, and where bottom halves can be preempted. */
 	local_lock_t lock;
 	struct glb_route of[2][1 << GLB_ROUTES_BITS];
 };
@@ -78,7 +84,7 @@ void glb_routes_free(struct glb_routes __percpu *routes)
 			dst_release(own->of[1][i].dst);
 		}
 	}
-	free_percpu(routes);
+	glb_percpu_end(routes, sizeof(*routes));
 }
 
 /* The key of a packet; returns its place in the table. */
@@ -108,6 +114,7 @@ static bool glb_routes_take(struct glb_routes __percpu *routes, struct sk_buff *
 	struct dst_entry *dst;
 	bool holds;
 
+	local_bh_disable();
 	local_lock_nested_bh(&routes->lock);
 	route = &this_cpu_ptr(routes)->of[is_v6][at];
 	dst = route->dst;
@@ -116,6 +123,7 @@ static bool glb_routes_take(struct glb_routes __percpu *routes, struct sk_buff *
 	if (holds)
 		dst_hold(dst);
 	local_unlock_nested_bh(&routes->lock);
+	local_bh_enable();
 	if (holds) {
 		skb_dst_drop(skb);
 		skb_dst_set(skb, dst);
@@ -130,6 +138,7 @@ static void glb_routes_keep(struct glb_routes __percpu *routes, const struct sk_
 	struct glb_route *route;
 
 	dst_hold(dst);
+	local_bh_disable();
 	local_lock_nested_bh(&routes->lock);
 	route = &this_cpu_ptr(routes)->of[is_v6][at];
 	old = route->dst;
@@ -137,30 +146,8 @@ static void glb_routes_keep(struct glb_routes __percpu *routes, const struct sk_
 	route->cookie = is_v6 ? rt6_get_cookie(dst_rt6_info(dst)) : 0;
 	route->key = *key;
 	local_unlock_nested_bh(&routes->lock);
+	local_bh_enable();
 	dst_release(old);
-}
-
-static bool glb_has_ipsec(const struct net *net)
-{
-#ifdef CONFIG_XFRM
-	return net->xfrm.policy_count[XFRM_POLICY_OUT] ||
-	       net->xfrm.policy_default[XFRM_POLICY_OUT] == XFRM_USERPOLICY_BLOCK;
-#else
-	return false;
-#endif
-}
-
-static bool glb_rules_want_ports(const struct net *net, bool is_v6)
-{
-#ifdef CONFIG_IP_MULTIPLE_TABLES
-	if (!is_v6 && net->ipv4.fib_rules_require_fldissect)
-		return true;
-#endif
-#ifdef CONFIG_IPV6_MULTIPLE_TABLES
-	if (is_v6 && net->ipv6.fib6_rules_require_fldissect)
-		return true;
-#endif
-	return false;
 }
 
 int glb_routes_find(struct net *net, struct glb_routes __percpu *routes, struct sk_buff *skb,
@@ -170,13 +157,14 @@ int glb_routes_find(struct net *net, struct glb_routes __percpu *routes, struct 
 	const u32 at = glb_key_of(&key, skb, is_v6);
 	int error;
 
+	GLB_CHECK_RCU();
 	if (likely(glb_routes_take(routes, skb, is_v6, at, &key)))
 		return 0;
 	error = is_v6 ? ip6_route_me_harder(net, NULL, skb) :
 			ip_route_me_harder(net, NULL, skb, RTN_UNSPEC);
 	if (error)
 		return error;
-	if (!glb_has_ipsec(net) && !glb_rules_want_ports(net, is_v6))
+	if (!glb_routes_need_ports(net, is_v6))
 		glb_routes_keep(routes, skb, is_v6, at, &key);
 	return 0;
 }

@@ -15,7 +15,7 @@ struct glb_routes __percpu *glb_routes_alloc(void);
 void glb_routes_free(struct glb_routes __percpu *routes);
 
 /* Gives the packet a route from its outer source to its outer destination, as ip_route_me_harder() and
- * ip6_route_me_harder() do: 0, or a negative error. Bottom halves are off; the packet has a route of its own.
+ * ip6_route_me_harder() do: 0, or a negative error. RCU is held; the packet has a route of its own.
  */
 int glb_routes_find(struct net *net, struct glb_routes __percpu *routes, struct sk_buff *skb,
 		    bool is_v6);

@@ -12,19 +12,30 @@
 #include <linux/skbuff.h>
 #include <net/dst.h>
 #include <net/gso.h>
-#include <net/l3mdev.h>
+#include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <net/netns/generic.h>
+#include <net/route.h>
 #include <net/tcp.h>
 
+#include "checks.h"
 #include "shim.h"
+
+/* A counter is read in one piece, and added to in one instruction: in any context. */
+static_assert(sizeof(long) == sizeof(u64));
 
 /* --- per-CPU counters ------------------------------------------------------------------------------- */
 
 u64 __percpu *glb_counters_alloc(size_t count)
 {
 	return (u64 __percpu *)__alloc_percpu(array_size(count, sizeof(u64)), SMP_CACHE_BYTES);
+}
+
+/* May sleep; nobody may use them any more. */
+void glb_counters_free(u64 __percpu *counters, size_t count)
+{
+	glb_percpu_end(counters, array_size(count, sizeof(u64)));
 }
 
 void glb_counters_add2(u64 __percpu *counters, size_t first, size_t second)
@@ -115,16 +126,32 @@ bool glb_skb_fits_mtu(const struct sk_buff *skb)
 	return skb->len <= mtu;
 }
 
+/* Whether the packet is for this machine alone, by its link and by its address. */
+bool glb_skb_is_unicast(const struct sk_buff *skb, bool is_v6)
+{
+	if (skb->pkt_type != PACKET_HOST)
+		return false;
+	if (is_v6)
+		return !ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr);
+	return !(skb_rtable(skb)->rt_flags & (RTCF_BROADCAST | RTCF_MULTICAST));
+}
+
 void glb_skb_prepare_output(struct sk_buff *skb)
 {
 	skb_orphan(skb);
 	/* A packet that is passed on belongs to no connection of this machine. */
+	glb_skb_untrack(skb);
+	skb_forward_csum(skb);
+	skb_clear_tstamp(skb);
+}
+
+/* Connection tracking keeps out of the packet's way, on this machine. */
+void glb_skb_untrack(struct sk_buff *skb)
+{
 	nf_reset_ct(skb);
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	skb->_nfct = IP_CT_UNTRACKED;
 #endif
-	skb_forward_csum(skb);
-	skb_clear_tstamp(skb);
 }
 
 void glb_skb_free(struct sk_buff *skb)
@@ -145,19 +172,6 @@ void glb_random(void *bytes, size_t len)
 }
 
 /* --- sockets ----------------------------------------------------------------------------------------- */
-
-bool glb_decap_device(struct net *net, const char *name, int *dif, int *sdif)
-{
-	const struct net_device *dev = dev_get_by_name_rcu(net, name);
-	int master;
-
-	if (!dev)
-		return false;
-	master = l3mdev_master_ifindex_rcu(dev);
-	*dif = master ? master : dev->ifindex;
-	*sdif = master ? dev->ifindex : 0;
-	return true;
-}
 
 bool glb_cookies_expected(const struct net *net, const struct sock *listener)
 {

@@ -11,19 +11,24 @@
 #include <net/ip6_route.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
 #include <net/ndisc.h>
 #include <net/neighbour.h>
 #include <net/route.h>
+#include <net/sock.h>
 #include <net/udp.h>
 #include <net/ip6_checksum.h>
 
+#include "checks.h"
+#include "ports.h"
+#include "shim.h"
 #include "tunnel.h"
 
 /* --- devices ----------------------------------------------------------------------------------------- */
 
-u16 glb_skb_protocol(const struct sk_buff *skb)
+u32 glb_skb_link(const struct sk_buff *skb)
 {
-	return ntohs(skb->protocol);
+	return skb->pkt_type << 16 | ntohs(skb->protocol);
 }
 
 struct net *glb_dev_net(const struct net_device *dev)
@@ -43,63 +48,130 @@ int glb_dev_ifindex(const struct net_device *dev)
 
 /* --- routes ------------------------------------------------------------------------------------------ */
 
-static struct dst_entry *glb_route4(struct net *net, __be32 daddr, __be32 *saddr)
+/* What the route of a packet of our own depends on, beside its addresses and `flow`. */
+struct glb_domain {
+	u32 mark;
+	/* The routing domain (VRF) of the device that the client's packet came in on; 0 for none. */
+	int l3mdev;
+};
+
+static struct glb_domain glb_domain_of(const struct net *net, const struct sk_buff *skb,
+				       struct glb_flow flow, bool is_v6)
+{
+	struct glb_domain domain = { .mark = skb->mark };
+
+	/* An answer to a packet has its mark if the namespace wants it so. */
+	if (unlikely(domain.mark && flow.proto != IPPROTO_UDP))
+		domain.mark = is_v6 ? IP6_REPLY_MARK(net, domain.mark) : IP4_REPLY_MARK(net, domain.mark);
+	if (unlikely(netif_is_l3_slave(skb->dev) || netif_is_l3_master(skb->dev)))
+		domain.l3mdev = l3mdev_master_ifindex_rcu(skb->dev);
+	return domain;
+}
+
+/* A cache has one route for all packets to a destination: for those without a mark or a routing domain. */
+static bool glb_is_common(struct glb_domain domain)
+{
+	return likely(!domain.mark && !domain.l3mdev);
+}
+
+/* Whether the next packet of that kind may have this packet's route. */
+static bool glb_route_keeps(const struct net *net, struct glb_domain domain, bool is_v6)
+{
+	return glb_is_common(domain) && !glb_routes_need_ports(net, is_v6) &&
+	       !glb_multipath_by_flow(net, is_v6);
+}
+
+/*
+ * A tunnel packet's way is what the kernel's own output would look up: by addresses, protocol, ports, TOS, mark, the
+ * namespace's root user, and the routing domain.
+ */
+static struct dst_entry *glb_route4(struct net *net, struct glb_domain domain, struct glb_flow flow,
+				    __be32 daddr, __be32 *saddr)
 {
 	struct flowi4 fl4 = {
 		.daddr = daddr,
 		.saddr = *saddr,
-		.flowi4_proto = IPPROTO_UDP,
+		.flowi4_proto = flow.proto,
+		.flowi4_dscp = inet_dsfield_to_dscp(flow.tos),
+		.flowi4_mark = domain.mark,
+		.flowi4_l3mdev = domain.l3mdev,
+		.flowi4_uid = sock_net_uid(net, NULL),
 		/* The configured source need not be an address of this machine. */
 		.flowi4_flags = FLOWI_FLAG_ANYSRC,
 	};
-	struct rtable *rt = ip_route_output_key(net, &fl4);
+	struct rtable *rt;
 
+	/* Of ICMP, type and code stand in their place. */
+	fl4.fl4_sport = flow.sport;
+	fl4.fl4_dport = flow.dport;
+	rt = ip_route_output_key(net, &fl4);
 	if (IS_ERR(rt))
 		return NULL;
 	*saddr = fl4.saddr;
 	return &rt->dst;
 }
 
-static struct dst_entry *glb_route6(struct net *net, const struct in6_addr *daddr,
-				    struct in6_addr *saddr)
+static struct dst_entry *glb_route6(struct net *net, struct glb_domain domain, struct glb_flow flow,
+				    const struct in6_addr *daddr, struct in6_addr *saddr)
 {
 	struct flowi6 fl6 = {
 		.daddr = *daddr,
 		.saddr = *saddr,
-		.flowi6_proto = IPPROTO_UDP,
+		.flowi6_proto = flow.proto,
+		.flowlabel = ip6_make_flowinfo(flow.tos, 0),
+		.flowi6_mark = domain.mark,
+		.flowi6_l3mdev = domain.l3mdev,
+		.flowi6_uid = sock_net_uid(net, NULL),
 		.flowi6_flags = FLOWI_FLAG_ANYSRC,
 	};
-	struct dst_entry *dst = ip6_dst_lookup_flow(net, NULL, &fl6, NULL);
+	struct dst_entry *dst;
 
+	fl6.fl6_sport = flow.sport;
+	fl6.fl6_dport = flow.dport;
+	dst = ip6_dst_lookup_flow(net, NULL, &fl6, NULL);
 	if (IS_ERR(dst))
 		return NULL;
 	*saddr = fl6.saddr;
 	return dst;
 }
 
-struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache, __be32 daddr,
+struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache,
+				    const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
 				    __be32 *saddr)
 {
-	struct rtable *rt = dst_cache_get_ip4(cache, saddr);
+	const struct glb_domain domain = glb_domain_of(net, skb, flow, false);
 	struct dst_entry *dst;
 
-	if (likely(rt))
-		return &rt->dst;
-	dst = glb_route4(net, daddr, saddr);
-	if (dst)
+	GLB_CHECK_BH_OFF();
+	GLB_CHECK_RCU();
+	if (glb_is_common(domain)) {
+		struct rtable *rt = dst_cache_get_ip4(cache, saddr);
+
+		if (likely(rt))
+			return &rt->dst;
+	}
+	dst = glb_route4(net, domain, flow, daddr, saddr);
+	if (dst && glb_route_keeps(net, domain, false))
 		dst_cache_set_ip4(cache, dst, *saddr);
 	return dst;
 }
 
 struct dst_entry *glb_route6_cached(struct net *net, struct dst_cache *cache,
+				    const struct sk_buff *skb, struct glb_flow flow,
 				    const struct in6_addr *daddr, struct in6_addr *saddr)
 {
-	struct dst_entry *dst = dst_cache_get_ip6(cache, saddr);
+	const struct glb_domain domain = glb_domain_of(net, skb, flow, true);
+	struct dst_entry *dst;
 
-	if (likely(dst))
-		return dst;
-	dst = glb_route6(net, daddr, saddr);
-	if (dst)
+	GLB_CHECK_BH_OFF();
+	GLB_CHECK_RCU();
+	if (glb_is_common(domain)) {
+		dst = dst_cache_get_ip6(cache, saddr);
+		if (likely(dst))
+			return dst;
+	}
+	dst = glb_route6(net, domain, flow, daddr, saddr);
+	if (dst && glb_route_keeps(net, domain, true))
 		dst_cache_set_ip6(cache, dst, saddr);
 	return dst;
 }
@@ -119,15 +191,36 @@ void glb_dst_release(struct dst_entry *dst)
 	dst_release(dst);
 }
 
-bool glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added)
+/* What an aggregate in front of a tunnel header may be of: each of its packets gets a copy of the header. */
+#define GLB_WHOLE_GSO                                                                              \
+	(SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4 | SKB_GSO_DODGY | SKB_GSO_TCP_ECN |         \
+	 SKB_GSO_TCP_ACCECN | SKB_GSO_TCP_FIXEDID)
+
+static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
+{
+	const struct skb_shared_info *info = skb_shinfo(skb);
+
+	/* Merged by a device for this machine alone (LRO): nobody can take it apart. */
+	if (!info->gso_type)
+		return GLB_FIT_NEVER;
+	/*
+	 * A list of whole packets (SKB_GSO_FRAGLIST) has no room in front of each for a tunnel header, and the kernel's
+	 * segmentation goes through one tunnel, not two.
+	 */
+	if (skb->encapsulation || info->gso_type & ~GLB_WHOLE_GSO)
+		return GLB_FIT_APART;
+	return skb_gso_validate_network_len(skb, room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+}
+
+enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added)
 {
 	unsigned int mtu = dst_mtu(dst);
 
 	if (mtu <= added)
-		return false;
+		return GLB_FIT_NOT;
 	if (skb_is_gso(skb))
-		return skb_gso_validate_network_len(skb, mtu - added);
-	return skb->len <= mtu - added;
+		return glb_gso_fits(skb, mtu - added);
+	return skb->len <= mtu - added ? GLB_FIT_WHOLE : GLB_FIT_NOT;
 }
 
 unsigned int glb_dst_mtu(const struct dst_entry *dst)
@@ -185,6 +278,15 @@ int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigne
 		if (error)
 			return error;
 	}
+	/* A tunnel packet whose sum a device was to complete: the device would see another tunnel, so it is done here. */
+	if (unlikely(skb->encapsulation)) {
+		if (skb->ip_summed == CHECKSUM_PARTIAL) {
+			error = skb_checksum_help(skb);
+			if (error)
+				return error;
+		}
+		skb->encapsulation = 0;
+	}
 	error = glb_make_room(skb, LL_RESERVED_SPACE(dst->dev) + header_len);
 	if (error)
 		return error;
@@ -225,6 +327,34 @@ void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6)
 		udp_set_csum(false, skb, ip_hdr(skb)->saddr, ip_hdr(skb)->daddr, len);
 }
 
+/*
+ * The layer that made the buffer left notes in skb->cb (GRO: counts and offsets, which IP takes for options, for fragments'
+ * lengths and for flags). Whoever gets the buffer now finds none.
+ */
+static void glb_forget_notes(struct sk_buff *skb)
+{
+	memset(skb->cb, 0, sizeof(skb->cb));
+}
+
+/*
+ * Whether a packet of this route may go to the neighbour without the way out of the IP layer: no IPsec and no light-weight
+ * tunnel (mpls, seg6, bpf, ...) wants it, and it is not for this machine, whose devices are loopback and, in a routing domain,
+ * the domain's.
+ */
+static bool glb_dst_is_plain(const struct dst_entry *dst, bool is_v6)
+{
+	return likely(dst->output == (is_v6 ? ip6_output : ip_output) && !dst->lwtstate &&
+		      !(dst->dev->flags & IFF_LOOPBACK) && !netif_is_l3_master(dst->dev));
+}
+
+/* The way out of the IP layer, with its hooks. */
+static bool glb_local_out(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6)
+{
+	glb_skb_untrack(skb);
+	skb_dst_set(skb, dst_clone(dst));
+	return (is_v6 ? ip6_local_out(net, NULL, skb) : ip_local_out(net, NULL, skb)) >= 0;
+}
+
 /* To the neighbour, with its finished link header where it has one. */
 static bool glb_neigh_xmit(struct sk_buff *skb, struct dst_entry *dst, bool is_v6)
 {
@@ -249,13 +379,9 @@ bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst
 {
 	struct net_device *dev = dst->dev;
 
-	if (unlikely(dev->flags & IFF_LOOPBACK || dst_xfrm(dst))) {
-		/* The first hop is this machine: the packet needs its route to be taken for local. Or IPsec wants it, which
-		 * is on the way out of the IP layer.
-		 */
-		skb_dst_set(skb, dst_clone(dst));
-		return (is_v6 ? ip6_local_out(net, NULL, skb) : ip_local_out(net, NULL, skb)) >= 0;
-	}
+	glb_forget_notes(skb);
+	if (!glb_dst_is_plain(dst, is_v6))
+		return glb_local_out(net, skb, dst, is_v6);
 	skb->dev = dev;
 	if (gateway_mac) {
 		if (dev_hard_header(skb, dev, is_v6 ? ETH_P_IPV6 : ETH_P_IP, gateway_mac, NULL,
@@ -270,7 +396,8 @@ bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst
 
 /* --- packets of our own ------------------------------------------------------------------------------ */
 
-struct sk_buff *glb_packet_alloc(const struct dst_entry *dst, const void *bytes, unsigned int len,
+struct sk_buff *glb_packet_alloc(const struct net *net, const struct sk_buff *about,
+				 const struct dst_entry *dst, const void *bytes, unsigned int len,
 				 bool is_v6)
 {
 	struct sk_buff *skb = alloc_skb(LL_RESERVED_SPACE(dst->dev) + len, GFP_ATOMIC);
@@ -283,5 +410,6 @@ struct sk_buff *glb_packet_alloc(const struct dst_entry *dst, const void *bytes,
 	skb_reset_mac_header(skb);
 	skb_set_transport_header(skb, is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	skb->protocol = is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP);
+	skb->mark = is_v6 ? IP6_REPLY_MARK(net, about->mark) : IP4_REPLY_MARK(net, about->mark);
 	return skb;
 }

@@ -14,20 +14,47 @@ struct nf_hook_ops;
 struct sk_buff;
 
 /* Devices. */
-u16 glb_skb_protocol(const struct sk_buff *skb);
+/* What the link says of a frame: its pkt_type (0: for this machine) and, in the low 16 bits, the protocol. */
+u32 glb_skb_link(const struct sk_buff *skb);
 struct net *glb_dev_net(const struct net_device *dev);
 const char *glb_dev_name(const struct net_device *dev);
 int glb_dev_ifindex(const struct net_device *dev);
 
-/* Routes, remembered by CPU where the cache is set up; the caller releases what it gets. Softirq context. */
-struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache, __be32 daddr,
+/* What the way of a packet of our own depends on beside its addresses and the packet that it is about. */
+struct glb_flow {
+	/* Of ICMP, `dport` is type and code, a byte each, as in union flowi_uli. */
+	__be16 sport;
+	__be16 dport;
+	u8 proto;
+	/* IPv6: traffic class. */
+	u8 tos;
+};
+
+/* Routes, remembered by CPU where the cache is set up; the caller releases what it gets. `skb` is the client's packet.
+ * Bottom halves are off, RCU is held.
+ */
+struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache,
+				    const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
 				    __be32 *saddr);
 struct dst_entry *glb_route6_cached(struct net *net, struct dst_cache *cache,
+				    const struct sk_buff *skb, struct glb_flow flow,
 				    const struct in6_addr *daddr, struct in6_addr *saddr);
 int glb_route_cache_init(struct dst_cache *cache);
 void glb_route_cache_reset(struct dst_cache *cache);
 void glb_dst_release(struct dst_entry *dst);
-bool glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added);
+
+/* Whether a packet, or each packet of an aggregate, fits a route with a tunnel header in front. */
+enum glb_fit {
+	GLB_FIT_WHOLE,
+	/* Too long. */
+	GLB_FIT_NOT,
+	/* The packets of this aggregate have to go one by one. */
+	GLB_FIT_APART,
+	/* An aggregate that nobody can take apart. */
+	GLB_FIT_NEVER,
+};
+
+enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added);
 unsigned int glb_dst_mtu(const struct dst_entry *dst);
 
 /* Encapsulation: prepare, push, with a UDP checksum or without, send. */
@@ -38,8 +65,9 @@ void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6);
 bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
 		     const u8 *gateway_mac);
 
-/* A packet of our own; takes nothing, keeps the route with the caller. */
-struct sk_buff *glb_packet_alloc(const struct dst_entry *dst, const void *bytes, unsigned int len,
+/* A packet of our own, an answer about the packet `about`; takes nothing, keeps the route with the caller. */
+struct sk_buff *glb_packet_alloc(const struct net *net, const struct sk_buff *about,
+				 const struct dst_entry *dst, const void *bytes, unsigned int len,
 				 bool is_v6);
 
 #endif /* _GLB_TUNNEL_H */

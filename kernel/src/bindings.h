@@ -23,6 +23,7 @@
 #include <net/tcp.h>
 
 #include "cut.h"
+#include "decap.h"
 #include "genl.h"
 #include "routes.h"
 #include "shim.h"

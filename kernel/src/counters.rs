@@ -58,7 +58,8 @@ impl<const N: usize> Counters<N> {
 
 impl<const N: usize> Drop for Counters<N> {
     fn drop(&mut self) {
-        // SAFETY: `percpu` came from the per-CPU allocator and is not used after this.
-        unsafe { bindings::free_percpu(self.percpu.as_ptr().cast()) };
+        // SAFETY: `percpu` holds `N` counters, came from the per-CPU allocator and is not used after this. The state of a
+        // namespace ends in process context.
+        unsafe { bindings::glb_counters_free(self.percpu.as_ptr(), N) };
     }
 }

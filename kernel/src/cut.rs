@@ -6,10 +6,10 @@
 
 use crate::bindings;
 use crate::encap::Path;
-use crate::skb::{NoMemory, Skb};
+use crate::skb::Skb;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
-use core::ptr::NonNull;
+use glb_core::ip::Family;
 
 /// A packet that was made here; it is freed where it is not sent.
 pub struct Own {
@@ -47,6 +47,13 @@ impl Own {
             )
         };
         bytes.get_mut(..len)
+    }
+}
+
+impl Own {
+    /// Makes a TCP packet an aggregate of shorter ones: [`Skb::segment_tcp`].
+    pub fn segment_tcp(&mut self, ip_len: usize, len: usize, mtu: usize, family: Family) -> bool {
+        self.skb.segment_tcp(ip_len, len, mtu, family)
     }
 }
 
@@ -97,12 +104,15 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// Cuts an aggregate into the packets that it was made of; their checksums are final.
-    pub fn of(aggregate: &mut Skb<'_>) -> Result<Self, NoMemory> {
-        // SAFETY: The buffer is valid and stays with the caller.
-        let list = unsafe { bindings::glb_segments(aggregate.as_ptr()) };
-        NonNull::new(list).ok_or(NoMemory)?;
-        Ok(Self { head: list })
+    /// Takes an aggregate apart into the packets that it was made of; their checksums are final. On failure it is given back,
+    /// to be dropped.
+    pub fn of(aggregate: Skb<'_>) -> Result<Self, Skb<'_>> {
+        // SAFETY: The buffer is valid and handed over; where the list is null it is still ours.
+        let head = unsafe { bindings::glb_segments(aggregate.as_ptr()) };
+        if head.is_null() {
+            return Err(aggregate);
+        }
+        Ok(Self { head })
     }
 }
 

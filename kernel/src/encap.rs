@@ -5,7 +5,8 @@
 //! C headers: `include/net/ip_tunnels.h`, `include/net/route.h`, `include/net/neighbour.h`
 //!
 //! The packet leaves by its route's device to its neighbour directly, without the OUTPUT and POSTROUTING
-//! hooks: a director's traffic is not this machine's, and connection tracking of it would hold state.
+//! hooks: a director's traffic is not this machine's, and connection tracking of it would hold state. Where its route
+//! wants more than a neighbour (IPsec, a light-weight tunnel, this machine itself), it takes the IP layer's way out, untracked.
 
 use crate::bindings;
 use crate::cut::Own;
@@ -15,7 +16,7 @@ use crate::skb::Skb;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use glb_core::addr::Addr;
-use glb_core::ip::{Family, IPV4_LEN, IPV6_LEN};
+use glb_core::ip::{proto, Family, IPV4_LEN, IPV6_LEN};
 use kernel::alloc::AllocError;
 use kernel::prelude::*;
 
@@ -70,27 +71,89 @@ impl Drop for RouteCache {
     }
 }
 
+/// What the route of a packet of our own depends on, beside its addresses.
+#[derive(Clone, Copy)]
+pub struct Flow {
+    src_port: u16,
+    dst_port: u16,
+    proto: u8,
+    tos: u8,
+}
+
+impl Flow {
+    /// A UDP packet between these ports.
+    #[inline]
+    pub fn udp(src_port: u16, dst_port: u16) -> Self {
+        Self {
+            src_port,
+            dst_port,
+            proto: proto::UDP,
+            tos: 0,
+        }
+    }
+
+    /// An ICMP error of this type and code, which over IPv4 goes out with the precedence of network control (RFC 1812, section
+    /// 4.3.2.5).
+    pub fn icmp_error(family: Family, kind: u8, code: u8) -> Self {
+        let (proto, tos) = match family {
+            Family::V4 => (proto::ICMP, 0xc0),
+            Family::V6 => (proto::ICMPV6, 0),
+        };
+        Self {
+            src_port: 0,
+            dst_port: u16::from_be_bytes([kind, code]),
+            proto,
+            tos,
+        }
+    }
+
+    #[inline]
+    fn raw(self) -> bindings::glb_flow {
+        bindings::glb_flow {
+            sport: self.src_port.to_be(),
+            dport: self.dst_port.to_be(),
+            proto: self.proto,
+            tos: self.tos,
+        }
+    }
+}
+
+/// Whether a packet fits a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It does, or each packet of an aggregate does.
+    Whole,
+    /// It is too long.
+    TooLong,
+    /// The packets of this aggregate have to be sent one by one.
+    Apart,
+    /// An aggregate that nobody can take apart.
+    Never,
+}
+
 impl Path {
-    /// Finds a route to `to`, which `cache` is for. Without `source` the kernel chooses one; if another one is wanted than
-    /// before, the cache must have been reset.
+    /// Finds the route of `flow` to `to`, which `cache` is for, for the client's packet `skb`. Without `source` the kernel
+    /// chooses one; if another one is wanted than before, the cache must have been reset.
     #[inline]
     pub fn cached(
         hook: &Hook<'_>,
         cache: &RouteCache,
-        to: Addr,
-        source: Option<Addr>,
+        skb: &Skb<'_>,
+        flow: Flow,
+        (to, source): (Addr, Option<Addr>),
     ) -> Option<Self> {
-        let net = hook.net.as_ptr();
+        let (net, skb) = (hook.net.as_ptr(), skb.as_ptr());
         match to {
             Addr::V4(to) => {
                 let mut from = match source {
                     Some(Addr::V4(from)) => u32::from_ne_bytes(from),
                     _ => 0,
                 };
-                // SAFETY: In softirq context, as hooks are; the cache is set up, and `from` is read and written.
+                // SAFETY: In a hook of a device: bottom halves are off, RCU is held, and the buffer has a device. The cache
+                // is set up or all zero, and `from` is read and written.
                 let dst = unsafe {
                     let to = u32::from_ne_bytes(to);
-                    bindings::glb_route4_cached(net, cache.0.get(), to, &mut from)
+                    bindings::glb_route4_cached(net, cache.0.get(), skb, flow.raw(), to, &mut from)
                 };
                 Some(Self {
                     dst: NonNull::new(dst)?,
@@ -105,8 +168,8 @@ impl Path {
                 // SAFETY: As above; both addresses are 16 bytes and need no alignment on the
                 // architectures that the module is built for.
                 let dst = unsafe {
-                    let from = from.as_mut_ptr().cast();
-                    bindings::glb_route6_cached(net, cache.0.get(), to.as_ptr().cast(), from)
+                    let (to, from) = (to.as_ptr().cast(), from.as_mut_ptr().cast());
+                    bindings::glb_route6_cached(net, cache.0.get(), skb, flow.raw(), to, from)
                 };
                 Some(Self {
                     dst: NonNull::new(dst)?,
@@ -116,9 +179,15 @@ impl Path {
         }
     }
 
-    /// Finds a route to `to`. Without `source` the kernel chooses one.
-    pub fn find(hook: &Hook<'_>, to: Addr, source: Option<Addr>) -> Option<Self> {
-        Self::cached(hook, &RouteCache::none(), to, source)
+    /// Finds the route of `flow` between these addresses, for an answer to the client's packet `skb`.
+    pub fn find(
+        hook: &Hook<'_>,
+        skb: &Skb<'_>,
+        flow: Flow,
+        to: Addr,
+        source: Addr,
+    ) -> Option<Self> {
+        Self::cached(hook, &RouteCache::none(), skb, flow, (to, Some(source)))
     }
 
     /// The route itself, valid as long as the path.
@@ -134,9 +203,14 @@ impl Path {
 
     /// Whether the packet, with `added` bytes in front, fits the path.
     #[inline]
-    pub fn fits(&self, skb: &Skb<'_>, added: usize) -> bool {
+    pub fn fits(&self, skb: &Skb<'_>, added: usize) -> Fit {
         // SAFETY: Both are valid. More than 32 bits do not occur.
-        unsafe { bindings::glb_dst_fits(skb.as_ptr(), self.dst.as_ptr(), added as u32) }
+        match unsafe { bindings::glb_dst_fits(skb.as_ptr(), self.dst.as_ptr(), added as u32) } {
+            bindings::glb_fit_GLB_FIT_WHOLE => Fit::Whole,
+            bindings::glb_fit_GLB_FIT_APART => Fit::Apart,
+            bindings::glb_fit_GLB_FIT_NEVER => Fit::Never,
+            _ => Fit::TooLong,
+        }
     }
 
     /// Bytes of an IP packet that fit the path.
@@ -154,13 +228,15 @@ impl Drop for Path {
     }
 }
 
-/// Sends a packet of our own, an IP header and what follows, along `path`. Answers whether it went; it is an
-/// answer to somebody, so nobody retries.
-pub fn send_own(net: &Net, path: &Path, family: Family, packet: &[u8]) -> bool {
+/// Sends an answer to the client's packet `about`, an IP header and what follows, along `path`. Answers whether it went;
+/// nobody retries.
+pub fn send_own(net: &Net, about: &Skb<'_>, path: &Path, family: Family, packet: &[u8]) -> bool {
     let is_v6 = family == Family::V6;
-    // SAFETY: The route is valid; the bytes are read. The new buffer is handed over to the second call.
+    // SAFETY: The buffer and the route are valid; the bytes are read. The new buffer is handed over to the second call.
     unsafe {
         let skb = bindings::glb_packet_alloc(
+            net.as_ptr(),
+            about.as_ptr(),
             path.dst.as_ptr(),
             packet.as_ptr().cast(),
             packet.len() as u32,
@@ -177,25 +253,32 @@ pub fn send_own(net: &Net, path: &Path, family: Family, packet: &[u8]) -> bool {
     }
 }
 
+/// What comes in front of a client's packet.
+#[derive(Clone, Copy)]
+pub struct Header {
+    /// Its length, bytes.
+    pub len: usize,
+    /// Family of the outer IP header.
+    pub outer: Family,
+    /// Family of the client's packet.
+    pub inner: Family,
+    /// Whether the outer UDP header has a checksum.
+    pub checksum: bool,
+}
+
 /// A packet with room for a header in front.
 pub struct Prepared<'a> {
     skb: Skb<'a>,
-    header_len: usize,
-    family: Family,
-    checksum: bool,
+    header: Header,
 }
 
-/// Cuts the packet to `len` bytes and makes room for a header of `header_len` bytes of an outer packet of
-/// family `family`, whose UDP header will have a checksum or not. On failure the packet is given back, to be dropped.
+/// Cuts the packet to `len` bytes and makes room for `header`. On failure the packet is given back, to be dropped.
 #[inline]
 pub fn prepare<'a>(
     skb: Skb<'a>,
     path: &Path,
-    inner: Family,
     len: usize,
-    family: Family,
-    header_len: usize,
-    checksum: bool,
+    header: Header,
 ) -> Result<Prepared<'a>, Skb<'a>> {
     // SAFETY: The buffer and the route are valid; lengths are far below 32 bits.
     let error = unsafe {
@@ -203,41 +286,20 @@ pub fn prepare<'a>(
             skb.as_ptr(),
             path.dst.as_ptr(),
             len as u32,
-            header_len as u32,
-            inner == Family::V6,
-            checksum,
+            header.len as u32,
+            header.inner == Family::V6,
+            header.checksum,
         )
     };
     if error != 0 {
         return Err(skb);
     }
-    Ok(Prepared {
-        skb,
-        header_len,
-        family,
-        checksum,
-    })
+    Ok(Prepared { skb, header })
 }
 
 /// The same for a packet made here, which is freed on failure.
-pub fn prepare_own(
-    own: Own,
-    path: &Path,
-    inner: Family,
-    len: usize,
-    family: Family,
-    header_len: usize,
-    checksum: bool,
-) -> Option<Prepared<'static>> {
-    match prepare(
-        own.into_skb(),
-        path,
-        inner,
-        len,
-        family,
-        header_len,
-        checksum,
-    ) {
+pub fn prepare_own(own: Own, path: &Path, len: usize, header: Header) -> Option<Prepared<'static>> {
+    match prepare(own.into_skb(), path, len, header) {
         Ok(prepared) => Some(prepared),
         Err(skb) => {
             // SAFETY: The buffer is ours and is not used afterwards.
@@ -250,7 +312,9 @@ pub fn prepare_own(
 impl Prepared<'_> {
     /// Pushes the header, lets `write` fill it, and sends the packet. The packet is gone afterwards, sent
     /// or not; the hook must answer "stolen". Answers whether it was sent: `None` if `write` failed.
-    #[inline]
+    ///
+    /// Always inline: what `write` captures stays in registers (docs/decisions/0008).
+    #[inline(always)]
     pub fn send(
         self,
         net: &Net,
@@ -258,22 +322,21 @@ impl Prepared<'_> {
         gateway_mac: Option<&[u8; 6]>,
         write: impl FnOnce(&mut [u8]) -> Option<()>,
     ) -> Option<bool> {
-        let skb = self.skb.as_ptr();
-        let is_v6 = self.family == Family::V6;
+        let (skb, header) = (self.skb.as_ptr(), self.header);
+        let is_v6 = header.outer == Family::V6;
         let ip_len = if is_v6 { IPV6_LEN } else { IPV4_LEN };
-        // SAFETY: `prepare` made `header_len` bytes of private headroom, which the push turns into data.
-        let header = unsafe {
-            let start =
-                bindings::glb_tunnel_push(skb, self.header_len as u32, ip_len as u32, is_v6);
-            core::slice::from_raw_parts_mut(start.cast::<u8>(), self.header_len)
+        // SAFETY: `prepare` made `header.len` bytes of private headroom, which the push turns into data.
+        let bytes = unsafe {
+            let start = bindings::glb_tunnel_push(skb, header.len as u32, ip_len as u32, is_v6);
+            core::slice::from_raw_parts_mut(start.cast::<u8>(), header.len)
         };
-        let written = write(header);
+        let written = write(bytes);
         if written.is_none() {
             // SAFETY: The buffer is ours and is not used afterwards.
             unsafe { bindings::glb_skb_free(skb) };
             return None;
         }
-        if self.checksum {
+        if header.checksum {
             // SAFETY: The header is written, its addresses among it.
             unsafe { bindings::glb_tunnel_checksum(skb, is_v6) };
         }

@@ -16,6 +16,7 @@ pub mod counters;
 pub mod cut;
 pub mod decap;
 pub mod device;
+pub mod doors;
 pub mod encap;
 pub mod genl;
 pub mod hook;

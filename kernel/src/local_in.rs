@@ -5,6 +5,7 @@
 //! C header: `include/linux/netfilter.h`
 
 use crate::bindings;
+use crate::doors::{sealed, Door};
 use crate::hook::{Hook, Outcome};
 use crate::net::{Net, NetState, Registered};
 use crate::rcu::Reader;
@@ -27,10 +28,10 @@ pub trait LocalIn: 'static {
     fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
 }
 
-/// The hooks of one namespace. It must be held by that namespace's state.
+/// The hooks of one namespace.
 pub struct Attachment<H: LocalIn> {
     ops: Pin<KBox<Ops>>,
-    /// INVARIANT: the namespace in whose state this object is kept, so it outlives the object.
+    /// INVARIANT: the namespace among whose doors this object is, so it outlives the object.
     net: *mut bindings::net,
     _handler: PhantomData<H>,
 }
@@ -44,9 +45,13 @@ unsafe impl<H: LocalIn> Send for Attachment<H> {}
 // SAFETY: As above.
 unsafe impl<H: LocalIn> Sync for Attachment<H> {}
 
-impl<H: LocalIn> Attachment<H> {
-    /// Attaches. Process context, may sleep.
-    pub fn new(net: &Net, registered: Registered<H::State>) -> Result<Self> {
+impl<H: LocalIn> Door for Attachment<H> {}
+
+impl<H: LocalIn> sealed::Open for Attachment<H> {
+    type State = H::State;
+    type Site<'s> = ();
+
+    fn open(net: &Net, registered: Registered<H::State>, (): ()) -> Result<Self> {
         let own = core::ptr::from_ref(net.state(registered)).cast_mut();
         let ops = |family| bindings::nf_hook_ops {
             hook: Some(hook::<H>),
@@ -104,8 +109,8 @@ unsafe extern "C" fn hook<H: LocalIn>(
         )
     };
     let family = if is_v6 { Family::V6 } else { Family::V4 };
-    // SAFETY: `Attachment::new` put the namespace's state there. The attachment is part of that state, which
-    // does not move, and the attachment's end waits for all packets.
+    // SAFETY: `open` put the namespace's state there, which does not move. The attachment is among the namespace's doors,
+    // which are shut before the state goes, and its end waits for all packets.
     let own = unsafe { &*own.cast::<H::State>() };
     match H::handle(own, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => bindings::NF_ACCEPT,

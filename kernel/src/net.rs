@@ -1,13 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Network namespaces and what a module keeps in each.
+//! Network namespaces, what a module keeps in each, and the order in which it goes.
+//!
+//! ```text
+//! Registrations  entries      whatever calls the module: netlink families, targets, files       goes first
+//!                PerNet       the watch of devices, then each namespace's Area:
+//!                  doors      hooks that let packets in: shut by `pre_exit`, or when the set-up fails
+//!                             (grace period of the kernel)
+//!                  files      what shows the state
+//!                  state      what packets and requests use                                     goes last
+//! ```
+//!
+//! The order is that of the code here, and no module can have another one: entries are made from the proof that the
+//! states are registered, and doors have no place but their namespace's area.
 //!
 //! C header: `include/net/net_namespace.h`
 
 use crate::bindings;
+use crate::doors::{Door, Doors};
+use crate::netdev::{News, Watch};
 use crate::rcu::Reader;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::prelude::*;
 use kernel::types::Opaque;
@@ -44,6 +58,12 @@ impl Net {
         unsafe { (*area::<T>(self.as_ptr())).state.assume_init_ref() }
     }
 
+    /// What lets packets in to that state.
+    pub fn doors<T: NetState>(&self, _registered: Registered<T>) -> &Doors<T::Door> {
+        // SAFETY: As in `state`.
+        unsafe { (*area::<T>(self.as_ptr())).doors.assume_init_ref() }
+    }
+
     /// The same in a packet hook, which is under RCU anyway.
     #[inline]
     pub fn state_in_hook<T: NetState>(&self, _registered: Registered<T>, _rcu: Reader<'_>) -> &T {
@@ -71,6 +91,9 @@ impl Net {
 
 /// What a module keeps in each namespace.
 pub trait NetState: Sized + Send + Sync + 'static {
+    /// What lets packets in. All are closed before the state goes.
+    type Door: Door;
+
     /// What shows the state to others, such as files below /proc. It goes before the state does.
     type Files: Send + Sync;
 
@@ -79,14 +102,19 @@ pub trait NetState: Sized + Send + Sync + 'static {
 
     /// Shows the state, which is in its place by now.
     fn show(net: &Net) -> Result<Self::Files>;
+
+    /// A device of the namespace came, went, or changed. Where devices of a namespace change before there is a state, or
+    /// after it, nobody hears of them. The RTNL lock is held.
+    fn device_changed(&self, news: &News<'_, Self>);
 }
 
 /// The module's part of a namespace. The kernel allocates it, all zero, before it calls `init`; that is a valid value.
 struct Area<T: NetState> {
     /// 1 while there is a state.
     ready: AtomicU32,
-    state: MaybeUninit<T>,
+    doors: MaybeUninit<Doors<T::Door>>,
     files: MaybeUninit<T::Files>,
+    state: MaybeUninit<T>,
 }
 
 /// # Safety
@@ -100,7 +128,7 @@ unsafe fn area<T: NetState>(net: *mut bindings::net) -> *mut Area<T> {
 
 /// Proof that the state `T` is registered.
 ///
-/// It is handed out by [`PerNet`] and by callbacks that can only run while the registration stands.
+/// It is handed out by [`Registrations`] and by callbacks that can only run while the registration stands.
 pub struct Registered<T>(PhantomData<T>);
 
 impl<T> Clone for Registered<T> {
@@ -113,7 +141,7 @@ impl<T> Copy for Registered<T> {}
 impl<T: NetState> Registered<T> {
     /// # Safety
     ///
-    /// A [`PerNet<T>`] must exist while the value is in use.
+    /// The states' registration must stand while the value is in use.
     #[inline]
     pub(crate) unsafe fn new() -> Self {
         Self(PhantomData)
@@ -125,8 +153,41 @@ static NET_ID: AtomicU32 = AtomicU32::new(0);
 /// 1 while the module has a registration.
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
+/// All that a module registers: entries, through which it is called, and behind them the states that they use.
+///
+/// Entries go first, in whatever order, and the states only then; also where making them fails half-way.
+pub struct Registrations<E, T: NetState> {
+    entries: ManuallyDrop<E>,
+    namespaces: ManuallyDrop<PerNet<T>>,
+}
+
+impl<E, T: NetState> Registrations<E, T> {
+    /// Registers the states, and then what `entries` makes: from then on there are packets and requests.
+    pub fn new(entries: impl FnOnce(Registered<T>) -> Result<E>) -> Result<Self> {
+        let namespaces = PerNet::register()?;
+        // An error drops what `entries` had made before it returns, and `namespaces` here.
+        let entries = entries(Registered(PhantomData))?;
+        Ok(Self {
+            entries: ManuallyDrop::new(entries),
+            namespaces: ManuallyDrop::new(namespaces),
+        })
+    }
+}
+
+impl<E, T: NetState> Drop for Registrations<E, T> {
+    fn drop(&mut self) {
+        // SAFETY: Each is dropped once, and not looked at afterwards.
+        unsafe {
+            ManuallyDrop::drop(&mut self.entries);
+            ManuallyDrop::drop(&mut self.namespaces);
+        }
+    }
+}
+
 /// The registration of `T` in all namespaces, present and to come. A module can have one.
-pub struct PerNet<T: NetState> {
+struct PerNet<T: NetState> {
+    /// `None` only before the watch stands, and when it is gone.
+    watch: Option<Watch<T>>,
     ops: Pin<KBox<Opaque<bindings::pernet_operations>>>,
     _state: PhantomData<T>,
 }
@@ -138,7 +199,7 @@ unsafe impl<T: NetState> Sync for PerNet<T> {}
 
 impl<T: NetState> PerNet<T> {
     /// Registers and sets up each namespace that exists.
-    pub fn register() -> Result<Self> {
+    fn register() -> Result<Self> {
         if TAKEN.swap(1, Ordering::Relaxed) != 0 {
             return Err(EBUSY);
         }
@@ -148,6 +209,7 @@ impl<T: NetState> PerNet<T> {
     fn register_taken() -> Result<Self> {
         let ops = bindings::pernet_operations {
             init: Some(init::<T>),
+            pre_exit: Some(pre_exit::<T>),
             exit: Some(exit::<T>),
             id: NET_ID.as_ptr(),
             size: core::mem::size_of::<Area<T>>(),
@@ -157,21 +219,21 @@ impl<T: NetState> PerNet<T> {
         let ops = KBox::pin(Opaque::new(ops), GFP_KERNEL)?;
         // SAFETY: `ops` is pinned and lives until `unregister_pernet_subsys` in `drop`.
         kernel::error::to_result(unsafe { bindings::register_pernet_subsys(ops.get()) })?;
-        Ok(Self {
+        let mut this = Self {
+            watch: None,
             ops,
             _state: PhantomData,
-        })
-    }
-
-    /// Proof of the registration. The caller drops what it makes of it before `self`; module structures
-    /// list their fields in that order.
-    pub fn registered(&self) -> Registered<T> {
-        Registered(PhantomData)
+        };
+        // An error drops `this`.
+        this.watch = Some(Watch::new(Registered(PhantomData))?);
+        Ok(this)
     }
 }
 
 impl<T: NetState> Drop for PerNet<T> {
     fn drop(&mut self) {
+        // Nobody hears of devices any more when states go.
+        self.watch = None;
         // SAFETY: `ops` was registered by `register` and is removed once.
         unsafe { bindings::unregister_pernet_subsys(self.ops.get()) };
         TAKEN.store(0, Ordering::Relaxed);
@@ -185,17 +247,26 @@ unsafe extern "C" fn init<T: NetState>(net: *mut bindings::net) -> kernel::ffi::
         Ok(state) => state,
         Err(error) => return error.to_errno(),
     };
+    let doors = match Doors::new() {
+        Ok(doors) => doors,
+        Err(error) => return error.to_errno(),
+    };
     const { assert!(core::mem::align_of::<Area<T>>() <= core::mem::align_of::<usize>()) };
     // SAFETY: The kernel allocated an area, with the alignment of a pointer at least (asserted above), for
     // this namespace before it called us. Nobody looks at the state before `show`, so it is written
-    // whole; and where `show` fails, nobody looks at it any more, so it can go.
+    // whole; and where `show` fails, nobody looks at it any more, so it can go: no door was opened, as there are
+    // no requests before this returns.
     unsafe {
         let area = area::<T>(net.as_ptr());
         (&raw mut (*area).state).cast::<T>().write(state);
+        (&raw mut (*area).doors)
+            .cast::<Doors<T::Door>>()
+            .write(doors);
         match T::show(net) {
             Ok(files) => (&raw mut (*area).files).cast::<T::Files>().write(files),
             Err(error) => {
-                (&raw mut (*area).state).cast::<T>().drop_in_place();
+                (*area).doors.assume_init_drop();
+                (*area).state.assume_init_drop();
                 return error.to_errno();
             }
         }
@@ -204,13 +275,21 @@ unsafe extern "C" fn init<T: NetState>(net: *mut bindings::net) -> kernel::ffi::
     0
 }
 
+/// Shuts the doors. The kernel waits for a grace period before it calls `exit`.
+unsafe extern "C" fn pre_exit<T: NetState>(net: *mut bindings::net) {
+    // SAFETY: `init::<T>` wrote the doors, and `exit::<T>` comes later.
+    unsafe { (*area::<T>(net)).doors.assume_init_ref() }.shut();
+}
+
 unsafe extern "C" fn exit<T: NetState>(net: *mut bindings::net) {
-    // SAFETY: `init::<T>` wrote both, and the kernel calls this once for them, after the last device of
-    // the namespace is gone. Once the files are gone nobody looks at the state.
+    // SAFETY: `init::<T>` wrote all three, and the kernel calls this once for them, after `pre_exit` and after the last
+    // device of the namespace is gone. The doors were shut, so no packet looks at the state; and once the files are gone
+    // nobody else does.
     unsafe {
         let area = area::<T>(net);
         (*area).ready.store(0, Ordering::Relaxed);
-        (&raw mut (*area).files).cast::<T::Files>().drop_in_place();
-        (&raw mut (*area).state).cast::<T>().drop_in_place();
+        (*area).doors.assume_init_drop();
+        (*area).files.assume_init_drop();
+        (*area).state.assume_init_drop();
     }
 }

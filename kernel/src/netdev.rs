@@ -8,6 +8,7 @@
 //! notification that a device goes, which the kernel delivers with the lock held.
 
 use crate::bindings;
+use crate::doors::{sealed, Door};
 use crate::hook::{Hook, Outcome};
 use crate::net::{Net, NetState, Registered};
 use crate::rcu::Reader;
@@ -17,32 +18,63 @@ use glb_core::ip::Family;
 use kernel::prelude::*;
 use kernel::types::{NotThreadSafe, Opaque};
 
+/// `pkt_type` of a frame for this machine (`include/uapi/linux/if_packet.h`).
+const PACKET_HOST: u32 = 0;
+
 /// A handler of the IP packets that come in from a device. Others go on untouched.
 pub trait Ingress: 'static {
     /// What the module keeps in a namespace.
     type State: NetState;
 
+    /// Counts an IP packet in a frame that is not for this machine alone; it goes on untouched.
+    fn other_host(state: &Self::State);
+
     /// Handles a packet, whose data starts at the IP header.
     fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
-}
-
-/// Somebody who hears of devices.
-pub trait Watcher: 'static {
-    /// What the module keeps in a namespace.
-    type State: NetState;
-
-    /// A device of the namespace came, went, has another name or another master. Where devices of a namespace change
-    /// before there is a state, or after it, nobody hears of them.
-    fn changed(state: &Self::State, net: &Net, rtnl: &Rtnl, change: Change, ifindex: i32);
 }
 
 /// What happened to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It goes, and can not be found by its name any more: what is attached to it must be detached now.
+    /// It goes, and cannot be found by its name any more: what is attached to it must be detached now.
     Gone,
-    /// It came, or has another name or another master.
+    /// It came, went up or down, or has other parameters, another name or another master.
     Other,
+}
+
+/// News about a device of a namespace.
+pub struct News<'a, T: NetState> {
+    /// The namespace.
+    pub net: &'a Net,
+    /// Its state is registered.
+    pub registered: Registered<T>,
+    /// The lock is held while the news is told.
+    pub rtnl: &'a Rtnl,
+    /// What happened.
+    pub change: Change,
+    /// The device.
+    pub device: NetDevice<'a>,
+}
+
+/// A device that there is news about.
+pub struct NetDevice<'a> {
+    /// INVARIANT: a device, valid as long as the RTNL lock is held, which is longer than `'a`.
+    ptr: *mut bindings::net_device,
+    _rtnl: PhantomData<&'a Rtnl>,
+}
+
+impl NetDevice<'_> {
+    /// Its index.
+    pub fn ifindex(&self) -> i32 {
+        // SAFETY: By the invariant.
+        unsafe { bindings::glb_dev_ifindex(self.ptr) }
+    }
+
+    /// Whether a tunnel's payload may arrive on it, or it is a routing domain (VRF) that such a device can be in.
+    pub fn concerns_decap(&self) -> bool {
+        // SAFETY: By the invariant.
+        unsafe { bindings::glb_decap_concerns(self.ptr) }
+    }
 }
 
 /// The RTNL lock, held.
@@ -72,10 +104,11 @@ impl Drop for Rtnl {
     }
 }
 
-/// A handler attached to a device. Dropping it detaches, which must happen with the RTNL lock held.
+/// A handler attached to a device. Dropping it detaches, which happens with the RTNL lock held: [`Door`]s of devices are
+/// changed under it.
 pub struct Attachment<I: Ingress> {
     ops: Pin<KBox<Opaque<bindings::nf_hook_ops>>>,
-    /// INVARIANT: the namespace of the device; the attachment is part of its state.
+    /// INVARIANT: the namespace of the device, among whose doors this object is, so it outlives the object.
     net: *mut bindings::net,
     ifindex: i32,
     _handler: PhantomData<I>,
@@ -86,19 +119,26 @@ unsafe impl<I: Ingress> Send for Attachment<I> {}
 // SAFETY: As above.
 unsafe impl<I: Ingress> Sync for Attachment<I> {}
 
-impl<I: Ingress> Attachment<I> {
-    /// Attaches to the device `ifindex` of `net`. `ENODEV` if there is none.
-    pub fn new(
+impl<I: Ingress> Door for Attachment<I> {}
+
+impl<I: Ingress> sealed::Open for Attachment<I> {
+    type State = I::State;
+    type Site<'s> = (&'s Rtnl, i32);
+
+    /// Attaches to the device with this index. `ENODEV` if there is none.
+    fn open(
         net: &Net,
-        _rtnl: &Rtnl,
-        ifindex: i32,
         registered: Registered<I::State>,
+        (_rtnl, ifindex): Self::Site<'_>,
     ) -> Result<Self> {
         // SAFETY: The RTNL lock is held, so the device stays while this function runs.
         let dev = unsafe { bindings::__dev_get_by_index(net.as_ptr(), ifindex) };
         if dev.is_null() {
             return Err(ENODEV);
         }
+        // What a device merged for this machine alone (LRO) cannot be cut again for others.
+        // SAFETY: The RTNL lock is held, and the device is there.
+        unsafe { bindings::dev_disable_lro(dev) };
         let ops = bindings::nf_hook_ops {
             hook: Some(hook::<I>),
             dev,
@@ -122,7 +162,9 @@ impl<I: Ingress> Attachment<I> {
             _handler: PhantomData,
         })
     }
+}
 
+impl<I: Ingress> Attachment<I> {
     /// Index of the device.
     pub fn ifindex(&self) -> i32 {
         self.ifindex
@@ -147,22 +189,27 @@ unsafe extern "C" fn hook<I: Ingress>(
 ) -> kernel::ffi::c_uint {
     // SAFETY: The kernel passes a valid buffer and state, with RCU held; the buffer is ours until we
     // return.
-    let (net, protocol, rcu, skb) = unsafe {
+    let (net, link, rcu, skb) = unsafe {
         (
             Net::from_ptr((*state).net),
-            bindings::glb_skb_protocol(skb),
+            bindings::glb_skb_link(skb),
             Reader::held(),
             Skb::from_ptr(skb),
         )
     };
-    let family = match protocol {
+    let family = match link & 0xffff {
         0x0800 => Family::V4,
         0x86dd => Family::V6,
         _ => return bindings::NF_ACCEPT,
     };
-    // SAFETY: `Attachment::new` put the namespace's state there. The attachment is part of that state, which
-    // does not move, and the attachment's end waits for all packets.
+    // SAFETY: `open` put the namespace's state there, which does not move. The attachment is among the namespace's doors,
+    // which are shut before the state goes, and its end waits for all packets.
     let own = unsafe { &*own.cast::<I::State>() };
+    // Of the frames that a promiscuous device takes in, only those for this machine are a director's.
+    if link >> 16 != PACKET_HOST {
+        I::other_host(own);
+        return bindings::NF_ACCEPT;
+    }
     match I::handle(own, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => bindings::NF_ACCEPT,
         Outcome::Drop(_) => bindings::NF_DROP,
@@ -170,22 +217,23 @@ unsafe extern "C" fn hook<I: Ingress>(
     }
 }
 
-/// The registration for news about devices. It comes after the state's, and goes before it.
-pub struct Watch<W: Watcher> {
+/// The registration for news about devices, which [`NetState::device_changed`] hears. It comes after the states'
+/// registration, and goes before it.
+pub(crate) struct Watch<T: NetState> {
     block: Pin<KBox<Opaque<bindings::notifier_block>>>,
-    _watcher: PhantomData<W>,
+    _state: PhantomData<T>,
 }
 
 // SAFETY: The block is only touched by the notifier chain, under its lock.
-unsafe impl<W: Watcher> Send for Watch<W> {}
+unsafe impl<T: NetState> Send for Watch<T> {}
 // SAFETY: As above.
-unsafe impl<W: Watcher> Sync for Watch<W> {}
+unsafe impl<T: NetState> Sync for Watch<T> {}
 
-impl<W: Watcher> Watch<W> {
+impl<T: NetState> Watch<T> {
     /// Starts watching.
-    pub fn new(_registered: Registered<W::State>) -> Result<Self> {
+    pub(crate) fn new(_registered: Registered<T>) -> Result<Self> {
         let block = bindings::notifier_block {
-            notifier_call: Some(notify::<W>),
+            notifier_call: Some(notify::<T>),
             // SAFETY: All zero is a valid value of the other fields.
             ..unsafe { core::mem::zeroed() }
         };
@@ -194,12 +242,12 @@ impl<W: Watcher> Watch<W> {
         kernel::error::to_result(unsafe { bindings::register_netdevice_notifier(block.get()) })?;
         Ok(Self {
             block,
-            _watcher: PhantomData,
+            _state: PhantomData,
         })
     }
 }
 
-impl<W: Watcher> Drop for Watch<W> {
+impl<T: NetState> Drop for Watch<T> {
     fn drop(&mut self) {
         // SAFETY: Registered by `new`. Removal replays NETDEV_UNREGISTER for each device, so every
         // attachment is gone afterwards.
@@ -207,7 +255,7 @@ impl<W: Watcher> Drop for Watch<W> {
     }
 }
 
-unsafe extern "C" fn notify<W: Watcher>(
+unsafe extern "C" fn notify<T: NetState>(
     _: *mut bindings::notifier_block,
     event: kernel::ffi::c_ulong,
     info: *mut kernel::ffi::c_void,
@@ -215,26 +263,36 @@ unsafe extern "C" fn notify<W: Watcher>(
     let change = match event as u32 {
         bindings::netdev_cmd_NETDEV_UNREGISTER => Change::Gone,
         bindings::netdev_cmd_NETDEV_REGISTER
+        | bindings::netdev_cmd_NETDEV_UP
+        | bindings::netdev_cmd_NETDEV_DOWN
+        | bindings::netdev_cmd_NETDEV_CHANGE
         | bindings::netdev_cmd_NETDEV_CHANGENAME
         | bindings::netdev_cmd_NETDEV_CHANGEUPPER => Change::Other,
         _ => return 0,
     };
     // SAFETY: The kernel passes the device, valid during the call.
-    let (net, ifindex) = unsafe {
+    let (net, dev) = unsafe {
         let dev = (*info.cast::<bindings::netdev_notifier_info>()).dev;
-        (
-            Net::from_ptr(bindings::glb_dev_net(dev)),
-            bindings::glb_dev_ifindex(dev),
-        )
+        (Net::from_ptr(bindings::glb_dev_net(dev)), dev)
     };
-    // SAFETY: The watch stands, and the state's registration outlives it.
-    let registered = unsafe { Registered::<W::State>::new() };
+    // SAFETY: The watch stands, and the states' registration outlives it.
+    let registered = unsafe { Registered::<T>::new() };
     if let Some(state) = net.state_if_ready(registered) {
         let rtnl = Rtnl {
             owned: false,
             _not_send: NotThreadSafe,
         };
-        W::changed(state, net, &rtnl, change, ifindex);
+        state.device_changed(&News {
+            net,
+            registered,
+            rtnl: &rtnl,
+            change,
+            // INVARIANT: the kernel passes the device with the lock held, until the call returns.
+            device: NetDevice {
+                ptr: dev,
+                _rtnl: PhantomData,
+            },
+        });
     }
     0
 }

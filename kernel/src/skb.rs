@@ -100,7 +100,20 @@ impl Skb<'_> {
         unsafe { bindings::glb_skb_is_gso(self.as_ptr()) }
     }
 
-    /// Completes a checksum that was left to a device. `NoMemory` covers every reason why it can not be.
+    /// Whether parts of it are buffers of their own.
+    pub fn has_frag_list(&self) -> bool {
+        // SAFETY: The buffer is valid.
+        unsafe { bindings::glb_skb_has_frag_list(self.as_ptr()) }
+    }
+
+    /// Whether it came to this machine alone: by a frame for this machine, and to a unicast address of its family.
+    #[inline]
+    pub fn is_unicast(&self, family: Family) -> bool {
+        // SAFETY: The buffer is valid, has a route, as packets to this machine do, and its IP header is linear.
+        unsafe { bindings::glb_skb_is_unicast(self.as_ptr(), family == Family::V6) }
+    }
+
+    /// Completes a checksum that was left to a device. `NoMemory` covers every reason why it cannot be.
     pub fn finish_checksum(&mut self) -> Result<(), NoMemory> {
         // SAFETY: The buffer is valid.
         if unsafe { bindings::glb_skb_finish_checksum(self.as_ptr()) } {
@@ -111,8 +124,8 @@ impl Skb<'_> {
     }
 
     /// Makes a TCP packet of `len` bytes, whose IP header has `ip_len`, an aggregate of packets of at most `mtu` bytes, or the
-    /// packets of an aggregate as short as that. False if it can not be, or must not: its checksum is wrong, it begins a
-    /// connection, or it has urgent data.
+    /// packets of an aggregate as short as that. False if it cannot be, or must not: its checksum is wrong, it begins a
+    /// connection, it has urgent data, or it is an aggregate with a list of buffers.
     pub fn segment_tcp(&mut self, ip_len: usize, len: usize, mtu: usize, family: Family) -> bool {
         // SAFETY: The buffer is valid and nobody borrows its bytes; the function checks the lengths, which are far below
         // 32 bits, against the packet.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Family, Request};
+use crate::devices;
 use crate::state::State;
 use glb_core::netlink::{command, device as attr};
 use glb_kernel::device;
@@ -56,22 +57,20 @@ impl Command for Attach {
     const ACCESS: Access = Access::Admin;
     const POLICY: &'static [Rule] = &POLICY;
 
-    fn run(state: &State, request: &Request<'_>) -> Result {
+    fn run(_: &State, request: &Request<'_>) -> Result {
         let ifindex = named(request)?;
         let net = request.net();
-        state
-            .attach(net, &Rtnl::lock(), ifindex, request.registered())
-            .map_err(|error| {
-                let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
-                let why = if error == EEXIST {
-                    "the device is attached already"
-                } else if error == ENODEV {
-                    "no such device"
-                } else {
-                    "the device cannot be attached"
-                };
-                refuse!(request, error, sent.as_ref(), "{why}")
-            })?;
+        devices::attach(net, request.registered(), &Rtnl::lock(), ifindex).map_err(|error| {
+            let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
+            let why = if error == EEXIST {
+                "the device is attached already"
+            } else if error == ENODEV {
+                "no such device"
+            } else {
+                "the device cannot be attached"
+            };
+            refuse!(request, error, sent.as_ref(), "{why}")
+        })?;
         genl::notify(net, command::ATTACH_NTF, 64, |message| {
             put(message, net, ifindex)
         });
@@ -88,9 +87,9 @@ impl Command for Detach {
     const ACCESS: Access = Access::Admin;
     const POLICY: &'static [Rule] = &POLICY;
 
-    fn run(state: &State, request: &Request<'_>) -> Result {
+    fn run(_: &State, request: &Request<'_>) -> Result {
         let ifindex = named(request)?;
-        if !state.detach(&Rtnl::lock(), ifindex) {
+        if !devices::detach(request.net(), request.registered(), &Rtnl::lock(), ifindex) {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
             return Err(refuse!(
                 request,
@@ -124,13 +123,15 @@ impl Dump for DeviceGet {
     }
 
     fn next(
-        state: &State,
+        _: &State,
         request: &Request<'_>,
         [last, _]: &mut Cursor,
         message: &mut Message<'_>,
     ) -> Result<bool> {
         // By index, so that a device that comes or goes does not shift the others.
-        let Some(ifindex) = state.attached_after(*last as i32) else {
+        let after = *last as i32;
+        let Some(ifindex) = devices::attached_after(request.net(), request.registered(), after)
+        else {
             return Ok(false);
         };
         *last = ifindex as usize;

@@ -94,24 +94,119 @@ neighbour_changes() {
 }
 
 test_ipsec() {
-    about "What an IPsec policy wants encrypted is encrypted, and is sent plainly again when the policy goes."
+    about "What an IPsec policy wants encrypted is encrypted, whether it names ports or not, and is sent plainly again when the policy goes."
     quietly_on director ip xfrm policy || { skip "this kernel has no IPsec"; return; }
     both ipsec
 }
 ipsec() {
-    goes "plain" proxy1
-    ip_on director <<END
+    local ports
+    for ports in "" "dport $GUE_PORT"; do
+        goes "plain" proxy1
+        ip_on director <<END
 xfrm state add src $own dst $to proto esp spi 0x100 mode transport enc ecb(cipher_null) "" auth hmac(sha1) 0x0123456789012345678901234567890123456789
-xfrm policy add src $own/$length dst $to/$length proto udp dir out tmpl src $own dst $to proto esp mode transport
+xfrm policy add src $own/$length dst $to/$length proto udp $ports dir out tmpl src $own dst $to proto esp mode transport
 END
-    wire "send('client', 'director', x)"
-    check "in ESP, which hides nothing here" wire "p = recv('proxy1', lambda p: p[9 if p[0] >> 4 == 4 else 6] == 50)
+        wire "send('client', 'director', x)"
+        check "policy for ${ports:-udp}: in ESP, which hides nothing here" wire "p = recv('proxy1', lambda p: p[9 if p[0] >> 4 == 4 else 6] == 50)
 want = y(None)[outer(y(None)):]; at = outer(y(None)) + 8; same(want, p[at:at + len(want)])"
-    check "and not plain" wire "nothing('proxy1', seconds=0.2)"
-    ip_on director <<END
-xfrm policy delete src $own/$length dst $to/$length proto udp dir out
+        check "and not plain" wire "nothing('proxy1', seconds=0.2)"
+        ip_on director <<END
+xfrm policy delete src $own/$length dst $to/$length proto udp $ports dir out
+xfrm policy add src $own/$length dst $to/$length proto udp dport 9 dir out tmpl src $own dst $to proto esp mode transport
+END
+        goes "a policy for another port does not concern it" proxy1
+        ip_on director <<END
+xfrm policy delete src $own/$length dst $to/$length proto udp dport 9 dir out
 xfrm state delete src $own dst $to proto esp spi 0x100
 END
+    done
+    goes "plain again" proxy1
+}
+
+test_rules() {
+    about "A routing rule that names the tunnel's ports, protocol or mark, or the namespace's root, is followed."
+    ip_on director <<END
+route add default via 2.3.4.5 dev eth0 onlink table 77
+route add default via fd01::1 dev eth0 onlink table 77
+END
+    both rules
+}
+rules() {
+    local rule
+    for rule in "ipproto udp dport $GUE_PORT" "ipproto udp sport 32768-65534" "ipproto udp" "uidrange 0-0"; do
+        goes "straight to proxy1" proxy1
+        # shellcheck disable=SC2086 # Several words.
+        on director ip "$family" rule add pref 100 $rule table 77
+        goes "$rule: by way of proxy2" proxy2
+        goes "the next one too" proxy2
+        on director ip "$family" rule del pref 100
+    done
+    for rule in "ipproto udp dport 9" "ipproto udp sport 1-32767" "ipproto tcp" "uidrange 1-9999" "fwmark 7"; do
+        # shellcheck disable=SC2086
+        on director ip "$family" rule add pref 100 $rule table 77
+        goes "$rule does not concern it" proxy1
+        on director ip "$family" rule del pref 100
+    done
+}
+
+test_mark() {
+    about "A packet that has a mark when it comes in is routed by it, and those without are not."
+    ip_on director <<END
+route replace default via 2.3.4.5 dev eth0 onlink table 77
+route replace default via fd01::1 dev eth0 onlink table 77
+END
+    both mark
+}
+mark() {
+    on director ip "$family" rule add pref 100 fwmark 7 table 77
+    goes "without a mark, straight to proxy1" proxy1
+    on director nft 'add table netdev marks; add chain netdev marks in { type filter hook ingress device eth0 priority -10; }; add rule netdev marks in meta mark set 7'
+    goes "with the mark, by way of proxy2" proxy2
+    on director nft delete table netdev marks
+    goes "without it again" proxy1
+    on director ip "$family" rule del pref 100
+}
+
+test_vrf() {
+    about "A director in a routing domain (VRF) uses the domain's routes."
+    ip_on director <<END
+link add vrf1 type vrf table 10
+link set vrf1 up
+link set eth0 master vrf1
+addr replace fd65::65/128 dev eth0 nodad
+route replace default via 2.3.4.5 dev eth0 onlink table 10
+route replace default via fd01::1 dev eth0 onlink table 10
+END
+    both domain
+    ip_on director <<END
+link set eth0 nomaster
+link del vrf1
+addr replace fd65::65/128 dev eth0 nodad
+route replace default dev eth0 src 65.65.65.65
+route replace default dev eth0 src fd65::65
+END
+}
+domain() {
+    goes "by the domain's gateway" proxy2
+    goes "the next one too" proxy2
+}
+
+test_encapsulating_routes() {
+    about "A route that wants a label or a segment header in front gets it: packets take the IP layer's way out."
+    modprobe mpls_iptunnel 2>/dev/null || { skip "this kernel has no MPLS"; return; }
+    capture proxy1 "$lab_work/mpls.pcap" mpls
+    both labelled
+    captured
+    check "each packet had its label" is "4 4" \
+        "$(tcpdump -nr "$lab_work/mpls.pcap" 2>/dev/null | grep -c 'MPLS (label 100,') $(tcpdump -nr "$lab_work/mpls.pcap" 2>/dev/null | grep -c "$GUE_PORT")"
+}
+labelled() {
+    goes "plain" proxy1
+    on director ip "$family" route replace "$to/$length" encap mpls 100 via "$to" dev eth0 onlink
+    wire "send('client', 'director', x)
+send('client', 'director', x)"
+    check "and none came without" wire "nothing('proxy1', seconds=0.5)"
+    on director ip "$family" route del "$to/$length" dev eth0
     goes "plain again" proxy1
 }
 

@@ -140,25 +140,4 @@ other_namespace() {
     quietly_wire "reset()"
 }
 
-test_no_tunnel_device() {
-    about "Without the tunnel's device, which would take the packet out, no connection is here: what is not new goes on."
-    everywhere no_tunnel_device
-}
-no_tunnel_device() {
-    tunnel_device
-    wire "l = listener('proxy1', VIP[i], 8407); p = port(); to1(of(tcp(p, 8407, 'S', seq=1000)))
-        a = tcp_of(recv('client', from_vip('SA', p)))"
-    expect_counters proxy1 accepted_syn=+1
-    ip_on proxy1 <<<"link set $device down name gone"
-    wire "x = by1(of(tcp(p, 8407, 'A', seq=1001, ack=a.seq + 1))); send('director', 'proxy1', x)"
-    check "it goes on" wire "expect('proxy2', moved(x))"
-    expect_counters proxy1 forwarded_to_alternate=+1
-    ip_on proxy1 <<END
-link set gone name $device up
-addr replace $VIP4/32 dev tunl0
-addr replace $VIP6/128 dev sit0 nodad
-END
-    quietly_wire "reset()"
-}
-
 lab_main "$@"

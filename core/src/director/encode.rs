@@ -80,9 +80,9 @@ impl Tunnel<[u8; 4]> {
             d2,
             d3,
         ];
-        let [check_hi, check_lo] = checksum::of_header(ip).to_be_bytes();
+        let check = checksum::of_header(ip);
         let [_, _, _, _, _, _, _, _, _, _, hi, lo, ..] = ip;
-        (*hi, *lo) = (check_hi, check_lo);
+        [*hi, *lo] = check;
         let udp_len = total.wrapping_sub(IPV4_LEN);
         let list = self.write_udp_gue(out.get_mut(IPV4_LEN..)?, udp_len, gue::TYPE_IPV4_HOPS, 4)?;
         write_hops(list, hops)

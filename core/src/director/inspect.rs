@@ -2,6 +2,7 @@
 
 //! From the client's IP header to the flow that the packet belongs to.
 
+use super::valid::{self, Invalid};
 use super::Verdict;
 use crate::bind::Proto;
 use crate::hash::FlowKey;
@@ -64,6 +65,16 @@ impl From<Short> for Stop {
     }
 }
 
+impl From<Invalid> for Stop {
+    #[inline]
+    fn from(invalid: Invalid) -> Self {
+        match invalid {
+            Invalid::Verdict(verdict) => Self::Pass(verdict),
+            Invalid::Short(short) => short.into(),
+        }
+    }
+}
+
 impl From<IpError> for Stop {
     #[inline]
     fn from(error: IpError) -> Self {
@@ -87,6 +98,7 @@ pub fn inspect(view: View<'_>, family: Family) -> Result<Candidate, Stop> {
         return Err(UNKNOWN);
     }
     let view = view.limit(len);
+    valid::check(view, family, &ip)?;
     let (kind, key, hint) = match (ip.protocol, family) {
         (proto::TCP, _) => flow(view, &ip, Proto::Tcp)?,
         (proto::UDP, _) => flow(view, &ip, Proto::Udp)?,

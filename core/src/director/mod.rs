@@ -3,6 +3,7 @@
 //! What a director does with a packet from a client.
 //!
 //! ```text
+//! valid        is it a packet that the stack itself would take?   pure, this module
 //! inspect      IP -> TCP, UDP, ICMP (-> embedded packet)      pure, this module
 //! classify     bind of the packet -> table                     crate::bind, on the loaded tables
 //! hash         fields of the flow -> row                       crate::hash
@@ -16,6 +17,7 @@ mod cut;
 mod encode;
 mod inspect;
 mod too_big;
+mod valid;
 mod verdict;
 
 pub use cut::{tcp_offset, Cut, Piece};

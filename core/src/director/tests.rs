@@ -75,7 +75,83 @@ fn icmp4(icmp_type: u8, code: u8, embedded: &[u8]) -> Vec<u8> {
     p.extend(embedded);
     let len = p.len() as u16;
     p[2..4].copy_from_slice(&len.to_be_bytes());
-    p
+    summed(p)
+}
+
+/// The IPv4 packet, without options, with its header's checksum made anew.
+fn summed(mut packet: Vec<u8>) -> Vec<u8> {
+    packet[10..12].copy_from_slice(&[0, 0]);
+    let check = crate::checksum::of_header(packet[..20].try_into().unwrap());
+    packet[10..12].copy_from_slice(&check);
+    packet
+}
+
+#[test]
+fn what_the_stack_would_drop_is_left_to_it() {
+    let passed = |packet: &[u8], family| match look(packet, family) {
+        Err(Stop::Pass(verdict)) => Some(verdict),
+        _ => None,
+    };
+    let syn = hex(SYN);
+    // Every bit of the header counts, by the checksum.
+    for bit in 0..160 {
+        let mut broken = syn.clone();
+        broken[bit / 8] ^= 1 << (bit % 8);
+        assert!(passed(&broken, Family::V4).is_some(), "bit {bit}");
+    }
+    for (src, verdict) in [
+        ([127, 0, 0, 1], Some(Verdict::PassedMartian)),
+        ([224, 0, 0, 1], Some(Verdict::PassedMartian)),
+        ([0, 0, 0, 0], Some(Verdict::PassedMartian)),
+        ([255, 255, 255, 255], Some(Verdict::PassedMartian)),
+        ([240, 1, 2, 3], None),
+    ] {
+        let mut from = syn.clone();
+        from[12..16].copy_from_slice(&src);
+        assert_eq!(passed(&summed(from), Family::V4), verdict, "{src:?}");
+    }
+    // Strict source route; and a record of the route, which asks for nothing.
+    for (option, verdict) in [
+        (137, Some(Verdict::PassedUnknownFormat)),
+        (131, Some(Verdict::PassedUnknownFormat)),
+        (7, None),
+    ] {
+        let mut with = syn[..20].to_vec();
+        with.extend([option, 7, 4, 10, 0, 0, 1, 0]);
+        with.extend(&syn[20..]);
+        with[0] = 0x47;
+        with[3] += 8;
+        with[10..12].copy_from_slice(&[0, 0]);
+        let check = crate::checksum::Sum::default().with(&with[..28]).checksum();
+        with[10..12].copy_from_slice(&check.to_be_bytes());
+        assert_eq!(passed(&with, Family::V4), verdict, "option {option}");
+        with[10] ^= 1;
+        let unknown = Some(Verdict::PassedUnknownFormat);
+        assert_eq!(passed(&with, Family::V4), unknown, "option {option}");
+    }
+}
+
+#[test]
+fn ipv6_sources_and_routing_headers() {
+    let packet = |src: &str, segments_left: u8| {
+        let src: core::net::Ipv6Addr = src.parse().unwrap();
+        let mut p = vec![0x60, 0, 0, 0, 0, 16, 43, 64];
+        p.extend(src.octets());
+        p.extend([0xfd; 16]);
+        // Of type 2, one address would follow; here it is a header of 8 bytes.
+        p.extend([17, 0, 4, segments_left, 0, 0, 0, 0]);
+        p.extend([0xb2, 0x6e, 0, 80, 0, 8, 0, 0]);
+        p
+    };
+    let verdict = |src, left| look(&packet(src, left), Family::V6).err();
+    assert_eq!(verdict("fd00::1", 0), None);
+    let unknown = Some(Stop::Pass(Verdict::PassedUnknownFormat));
+    assert_eq!(verdict("fd00::1", 1), unknown);
+    let martian = Some(Stop::Pass(Verdict::PassedMartian));
+    for src in ["::", "::1", "::ffff:10.0.0.1", "ff02::1"] {
+        assert_eq!(verdict(src, 0), martian, "{src}");
+    }
+    assert_eq!(verdict("::10.0.0.1", 0), None);
 }
 
 #[test]
@@ -124,7 +200,7 @@ fn echo_requests_are_told_apart_by_the_identification() {
 fn later_fragments_have_no_ports() {
     let mut p = hex(SYN);
     p[6..8].copy_from_slice(&[0, 5]);
-    let seen = look(&p, Family::V4).unwrap();
+    let seen = look(&summed(p), Family::V4).unwrap();
     assert_eq!(seen.kind, Kind::LaterFragment(Proto::Tcp));
     assert_eq!((seen.key.src_port, seen.key.dst_port), (0, 0));
     assert!(seen.fragment.is_some());

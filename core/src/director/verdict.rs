@@ -6,29 +6,37 @@ use crate::counter::verdicts;
 
 verdicts! {
     /// TCP or UDP to a bind, sent to the row's first hop.
-    Encapsulated = "encapsulated_packets",
+    Encapsulated: Send = "encapsulated_packets",
     /// An ICMP error about a packet of a bind, sent where the flow's packets go.
-    EncapsulatedIcmpError = "encapsulated_icmp_error_packets",
+    EncapsulatedIcmpError: Send = "encapsulated_icmp_error_packets",
     /// An echo request to a bound address.
-    EncapsulatedEcho = "encapsulated_echo_packets",
+    EncapsulatedEcho: Send = "encapsulated_echo_packets",
     /// A later fragment, sent where its first fragment went, or by its addresses.
-    EncapsulatedFragment = "encapsulated_fragment_packets",
-    /// Neither TCP, UDP nor an ICMP message that concerns a flow: left to the rest of the stack.
-    PassedUnknownFormat = "passed_unknown_format_packets",
+    EncapsulatedFragment: Send = "encapsulated_fragment_packets",
+    /// Neither TCP, UDP nor an ICMP message that concerns a flow, or with a header that is wrong or names a way to take (source
+    /// routing): left to the rest of the stack.
+    PassedUnknownFormat: Pass = "passed_unknown_format_packets",
     /// No bind of a loaded table matches: left to the rest of the stack.
-    PassedNoMatchingBind = "passed_no_matching_bind_packets",
+    PassedNoMatchingBind: Pass = "passed_no_matching_bind_packets",
     /// An echo request to a bound address, while forwarding them is switched off.
-    PassedEcho = "passed_echo_packets",
+    PassedEcho: Pass = "passed_echo_packets",
+    /// In a frame for another machine, for many or for all, which a promiscuous device takes in: left to the rest of the stack.
+    PassedOtherHost: Pass = "passed_other_host_packets",
+    /// From an address that no client can have (loopback, multicast, broadcast, unspecified): left to the rest of the stack,
+    /// which drops and counts it.
+    PassedMartian: Pass = "passed_martian_packets",
     /// A later fragment whose first fragment was not seen, with a hash that needs ports.
-    DroppedFragment = "dropped_fragment_packets",
+    DroppedFragment: Drop = "dropped_fragment_packets",
     /// The table has no usable row, or names a hop that there is none of.
-    DroppedNoHop = "dropped_no_hop_packets",
+    DroppedNoHop: Drop = "dropped_no_hop_packets",
     /// There is no route to the first hop, or no neighbour answers.
-    DroppedNoRoute = "dropped_no_route_packets",
+    DroppedNoRoute: Drop = "dropped_no_route_packets",
     /// Too long for the path after encapsulation.
-    DroppedTooBig = "dropped_too_big_packets",
+    DroppedTooBig: Drop = "dropped_too_big_packets",
+    /// Merged by a device for this machine alone (LRO), so that it cannot be sent on in packets as they were.
+    DroppedLro: Drop = "dropped_lro_packets",
     /// No memory for the headers.
-    DroppedNoMemory = "dropped_no_memory_packets",
+    DroppedNoMemory: Drop = "dropped_no_memory_packets",
 }
 
 impl Verdict {

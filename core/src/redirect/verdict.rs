@@ -6,43 +6,44 @@ use crate::counter::verdicts;
 
 verdicts! {
     /// TCP with SYN: a new connection belongs to the first proxy that sees it.
-    AcceptedSyn = "accepted_syn_packets",
+    AcceptedSyn: Pass = "accepted_syn_packets",
     /// No hop is left: this proxy answers (with a reset, if the connection is nowhere).
-    AcceptedLastResort = "accepted_last_resort_packets",
+    AcceptedLastResort: Pass = "accepted_last_resort_packets",
     /// An established, TIME_WAIT or request socket matches.
-    AcceptedEstablished = "accepted_established_packets",
+    AcceptedEstablished: Pass = "accepted_established_packets",
     /// The acknowledgement of a SYN cookie that this proxy sent.
-    AcceptedSynCookie = "accepted_syn_cookie_packets",
+    AcceptedSynCookie: Pass = "accepted_syn_cookie_packets",
     /// The next hop is this proxy.
-    ForwardedToSelf = "forwarded_to_self_packets",
+    ForwardedToSelf: Pass = "forwarded_to_self_packets",
     /// Passed on to the next hop.
-    ForwardedToAlternate = "forwarded_to_alternate_packets",
+    ForwardedToAlternate: Send = "forwarded_to_alternate_packets",
     /// The inner packet is UDP.
-    AcceptedUdp = "accepted_udp_packets",
+    AcceptedUdp: Pass = "accepted_udp_packets",
     /// The inner packet is ICMP, and not an error about a TCP connection.
-    AcceptedIcmp = "accepted_icmp_packets",
+    AcceptedIcmp: Pass = "accepted_icmp_packets",
     /// A later fragment of an inner TCP packet whose first fragment was not passed on.
-    AcceptedFragment = "accepted_fragment_packets",
+    AcceptedFragment: Pass = "accepted_fragment_packets",
     /// A header reaches past the end of the packet.
-    DroppedTruncated = "dropped_truncated_packets",
-    /// The outer packet is not whole UDP: a fragment, another protocol, wrong lengths.
-    DroppedOuter = "dropped_outer_packets",
+    DroppedTruncated: Drop = "dropped_truncated_packets",
+    /// The outer packet is not whole UDP for this machine alone: a fragment, another protocol, wrong lengths; to be passed on, but
+    /// sent to a broadcast or multicast address, or in a frame to many.
+    DroppedOuter: Drop = "dropped_outer_packets",
     /// Not GUE as directors of this fleet send it.
-    DroppedGue = "dropped_gue_packets",
+    DroppedGue: Drop = "dropped_gue_packets",
     /// The inner packet is neither IPv4 nor IPv6, or its headers contradict themselves.
-    DroppedInner = "dropped_inner_packets",
+    DroppedInner: Drop = "dropped_inner_packets",
     /// The inner packet is neither TCP, UDP nor ICMP.
-    DroppedInnerProtocol = "dropped_inner_protocol_packets",
+    DroppedInnerProtocol: Drop = "dropped_inner_protocol_packets",
     /// The next hop is not among the allowed prefixes.
-    DroppedHopNotAllowed = "dropped_hop_not_allowed_packets",
+    DroppedHopNotAllowed: Drop = "dropped_hop_not_allowed_packets",
     /// There is no route to the next hop.
-    DroppedNoRoute = "dropped_no_route_packets",
+    DroppedNoRoute: Drop = "dropped_no_route_packets",
     /// The packet does not fit the path to the next hop.
-    DroppedTooBig = "dropped_too_big_packets",
+    DroppedTooBig: Drop = "dropped_too_big_packets",
     /// Several UDP datagrams merged into one buffer, which can have different next hops.
-    DroppedUdpGso = "dropped_udp_gso_packets",
+    DroppedUdpGso: Drop = "dropped_udp_gso_packets",
     /// No memory for a writable copy of the headers, or the headers could not be made linear.
-    DroppedNoMemory = "dropped_no_memory_packets",
+    DroppedNoMemory: Drop = "dropped_no_memory_packets",
 }
 
 impl Verdict {
@@ -52,23 +53,20 @@ impl Verdict {
     /// The counters that the deployed module has, in its order behind [`Self::TOTAL`]: the first of
     /// [`Self::ALL`].
     pub const DEPLOYED: usize = 6;
-
-    /// Whether the packet ends here. These verdicts come last.
-    #[inline]
-    #[must_use]
-    pub const fn drops(self) -> bool {
-        self.index() >= Self::DroppedTruncated.index()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Verdict;
+    use crate::counter::Fate;
 
     #[test]
     fn what_drops_is_called_so() {
         for verdict in Verdict::ALL {
-            assert_eq!(verdict.drops(), verdict.counter().starts_with("dropped_"));
+            assert_eq!(
+                verdict.fate() == Fate::Drop,
+                verdict.counter().starts_with("dropped_")
+            );
         }
     }
 }

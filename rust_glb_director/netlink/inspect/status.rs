@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::TABLE_SIZE;
+use crate::devices::num_attached;
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use glb_core::netlink::{command, counter, stats, status};
@@ -41,7 +42,7 @@ impl Command for StatusGet {
     const POLICY: &'static [Rule] = &[Rule::REFUSED];
 
     fn run(state: &State, request: &Request<'_>) -> Result {
-        let devices = state.num_attached();
+        let devices = num_attached(request.net(), request.registered());
         let (loads, staged) = {
             let staging = state.staging().lock();
             (staging.len(), staging.bytes())

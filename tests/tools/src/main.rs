@@ -8,6 +8,7 @@
 //! http-hold  many HTTP connections that stay busy, and a count of those that broke
 //! malform    malformed packets from a seed, with the counters that they must lead to
 //! netlink    broken netlink messages from a seed, to the director or the redirect
+//! nfqueue    a program behind NFQUEUE that accepts every packet
 //! faults     a command again and again, each time with another allocation of the kernel failing
 //! fill       made-up tables into the director, in whole or in part
 //! cert       an authority and a certificate of it, for servers of HTTPS
@@ -29,6 +30,7 @@ mod flows;
 mod http_hold;
 mod malform;
 mod netlink;
+mod nfqueue;
 mod tunnel;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +51,7 @@ enum Command {
     HttpHold(http_hold::Arguments),
     Malform(malform::Arguments),
     Netlink(netlink::Arguments),
+    Nfqueue(nfqueue::Arguments),
     Faults(faults::Arguments),
     Fill(netlink::Fill),
     Cert(cert::Arguments),
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::HttpHold(arguments) => http_hold::run(arguments),
         Command::Malform(arguments) => malform::run(&arguments),
         Command::Netlink(arguments) => netlink::run(&arguments),
+        Command::Nfqueue(arguments) => nfqueue::run(&arguments),
         Command::Faults(arguments) => faults::run(&arguments),
         Command::Fill(arguments) => netlink::fill(&arguments),
         Command::Cert(arguments) => cert::run(&arguments),

@@ -195,7 +195,7 @@ impl Spec {
             .as_slice()
             .try_into()
             .expect("20 bytes were put there");
-        packet[10..12].copy_from_slice(&of_header(&header).to_be_bytes());
+        packet[10..12].copy_from_slice(&of_header(&header));
         let pseudo = [
             &header[12..20],
             &[0, self.number()],

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* When a route depends on a packet's ports. */
+#ifndef _GLB_PORTS_H
+#define _GLB_PORTS_H
+
+#include <net/net_namespace.h>
+#include <net/xfrm.h>
+
+static inline bool glb_has_ipsec(const struct net *net)
+{
+#ifdef CONFIG_XFRM
+	return net->xfrm.policy_count[XFRM_POLICY_OUT] ||
+	       net->xfrm.policy_default[XFRM_POLICY_OUT] == XFRM_USERPOLICY_BLOCK;
+#else
+	return false;
+#endif
+}
+
+static inline bool glb_rules_want_ports(const struct net *net, bool is_v6)
+{
+#ifdef CONFIG_IP_MULTIPLE_TABLES
+	if (!is_v6 && net->ipv4.fib_rules_require_fldissect)
+		return true;
+#endif
+#ifdef CONFIG_IPV6_MULTIPLE_TABLES
+	if (is_v6 && net->ipv6.fib6_rules_require_fldissect)
+		return true;
+#endif
+	return false;
+}
+
+/*
+ * IPsec policies select by ports, and so may routing rules. What was kept before a policy or a rule came fails the kernel's
+ * check of a route, so this is asked only where a route is to be kept.
+ */
+static inline bool glb_routes_need_ports(const struct net *net, bool is_v6)
+{
+	return glb_has_ipsec(net) || glb_rules_want_ports(net, is_v6);
+}
+
+/* Whether a route with several next hops is chosen by more than the two addresses (fib_multipath_hash_policy). */
+static inline bool glb_multipath_by_flow(const struct net *net, bool is_v6)
+{
+#ifdef CONFIG_IP_ROUTE_MULTIPATH
+	if (!is_v6)
+		return READ_ONCE(net->ipv4.sysctl_fib_multipath_hash_policy);
+#endif
+#if IS_ENABLED(CONFIG_IPV6)
+	if (is_v6)
+		return READ_ONCE(net->ipv6.sysctl.multipath_hash_policy);
+#endif
+	return false;
+}
+
+#endif /* _GLB_PORTS_H */

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A packet that cannot go as it came: it does not fit its path with the tunnel's headers, or it is an aggregate whose packets
+//! have to go one by one.
+//!
+//! TCP packets are cut into shorter ones where the operator wants it. An IPv4 packet that may be fragmented is: the pieces are
+//! tunnelled one by one, the whole packet's way. For another one the client is told what fits. All of this is rare, and is kept
+//! out of the way of the packets that fit.
+
+#![forbid(unsafe_code)]
+
+use super::Way;
+use crate::ingress::refuse;
+use glb_core::addr::Addr;
+use glb_core::bind::Proto;
+use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LEN};
+use glb_core::ip::{Addrs, Family};
+use glb_core::view::View;
+use glb_kernel::cut::{piece, Own, Segments};
+use glb_kernel::encap::{prepare_own, send_own, Fit, Flow, Path, Prepared};
+use glb_kernel::hook::Outcome;
+use glb_kernel::skb::Skb;
+
+/// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].
+#[cold]
+#[inline(never)]
+pub(super) fn handle<'a>(way: Way<'_>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
+    match fit {
+        Fit::Never => refuse(way.stats, skb, Verdict::DroppedLro),
+        Fit::Apart => apart(way, skb),
+        Fit::Whole | Fit::TooLong => too_long(way, skb),
+    }
+}
+
+// One copy of what common packets have inline.
+#[inline(never)]
+fn whole<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
+    way.whole(skb)
+}
+#[inline(never)]
+fn transmit(way: Way<'_>, prepared: Prepared<'_>, len: usize) -> bool {
+    way.transmit(prepared, len)
+}
+
+fn too_long<'a>(way: Way<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+    let len = way.plan.packet.len;
+    if let Some(ip_len) = way.tcp_to_segment(&skb, len) {
+        if skb.is_gso() && skb.has_frag_list() {
+            return apart(way, skb);
+        }
+        if skb.segment_tcp(ip_len, len, way.room(), way.header.inner) {
+            way.stats.count_segmented();
+            return whole(way, skb);
+        }
+    }
+    if way.cut(&skb, len).is_none() {
+        way.tell(&skb);
+        return refuse(way.stats, skb, Verdict::DroppedTooBig);
+    }
+    if skb.is_gso() {
+        // The client's own packets come first: only those are its to be cut.
+        return apart(way, skb);
+    }
+    let sent = match skb.finish_checksum() {
+        Ok(()) => way.pieces(&skb, len),
+        Err(_) => Err(Verdict::DroppedNoMemory),
+    };
+    match sent {
+        Ok(()) => {
+            way.stats.count(way.plan.verdict);
+            skb.consume();
+            Outcome::Stolen
+        }
+        Err(verdict) => refuse(way.stats, skb, verdict),
+    }
+}
+
+/// Sends the packets of an aggregate one by one. The aggregate counts as one packet: the first that does not go ends it.
+fn apart<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
+    let packets = match Segments::of(skb) {
+        Ok(packets) => packets,
+        Err(skb) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
+    };
+    let mut verdict = way.plan.verdict;
+    for packet in packets {
+        if let Err(why) = way.one(packet) {
+            verdict = why;
+            break;
+        }
+    }
+    way.stats.count(verdict);
+    Outcome::Stolen
+}
+
+impl Way<'_> {
+    /// Bytes that are left for the client's packet.
+    fn room(self) -> usize {
+        (self.path.mtu() as usize).saturating_sub(self.header.len)
+    }
+
+    /// Sends one packet of an aggregate.
+    fn one(self, mut packet: Own) -> Result<(), Verdict> {
+        let len = packet.len();
+        match self.path.fits(&packet, self.header.len) {
+            Fit::Whole => {}
+            Fit::TooLong => {
+                let Some(ip_len) = self.tcp_to_segment(&packet, len) else {
+                    return self.pieces_or_tell(&packet, len);
+                };
+                if !packet.segment_tcp(ip_len, len, self.room(), self.header.inner) {
+                    return self.pieces_or_tell(&packet, len);
+                }
+                self.stats.count_segmented();
+            }
+            // An aggregate that was taken apart is no aggregate.
+            Fit::Apart | Fit::Never => return Err(Verdict::DroppedLro),
+        }
+        let prepared =
+            prepare_own(packet, self.path, len, self.header).ok_or(Verdict::DroppedNoMemory)?;
+        if transmit(self, prepared, len) {
+            Ok(())
+        } else {
+            Err(Verdict::DroppedNoRoute)
+        }
+    }
+
+    /// Length of the IP header of a packet of `len` bytes that may be cut into shorter TCP packets.
+    fn tcp_to_segment(self, skb: &Skb<'_>, len: usize) -> Option<usize> {
+        let packet = &self.plan.packet;
+        match (self.config.segment_tcp, packet.kind, packet.fragment) {
+            (true, Kind::Flow(Proto::Tcp), None) => tcp_offset(View::new(skb.linear(), len)),
+            _ => None,
+        }
+    }
+
+    fn cut(self, packet: &Skb<'_>, len: usize) -> Option<Cut> {
+        Cut::new(View::new(packet.linear(), len), len, self.room())
+    }
+
+    fn pieces_or_tell(self, packet: &Skb<'_>, len: usize) -> Result<(), Verdict> {
+        let sent = self.pieces(packet, len);
+        if sent == Err(Verdict::DroppedTooBig) {
+            self.tell(packet);
+        }
+        sent
+    }
+
+    /// Sends a packet of `len` bytes in pieces; the verdict of the first that did not go ends it.
+    fn pieces(self, packet: &Skb<'_>, len: usize) -> Result<(), Verdict> {
+        let cut = self.cut(packet, len).ok_or(Verdict::DroppedTooBig)?;
+        let head = cut.header_len();
+        let mut start = 0;
+        while let Some(part) = cut.piece(start) {
+            let mut own = piece(packet, self.path, self.header.len, head, start, part.len)
+                .ok_or(Verdict::DroppedNoMemory)?;
+            own.head(head)
+                .and_then(|header| cut.write(header, &part))
+                .ok_or(Verdict::DroppedTooBig)?;
+            let len = head.wrapping_add(part.len);
+            let prepared =
+                prepare_own(own, self.path, len, self.header).ok_or(Verdict::DroppedNoMemory)?;
+            if !transmit(self, prepared, len) {
+                return Err(Verdict::DroppedNoRoute);
+            }
+            self.stats.count_fragment();
+            start = start.wrapping_add(part.len);
+        }
+        Ok(())
+    }
+
+    /// Tells the client what fits. For an ICMP error or an echo request nobody is told: the first would be an error about an
+    /// error, and the second has no flow that could adapt.
+    fn tell(self, skb: &Skb<'_>) {
+        if self.plan.verdict != Verdict::Encapsulated || !self.stats.may_tell() {
+            return;
+        }
+        let addrs = self.plan.packet.key.addrs;
+        let (client, bound) = match addrs {
+            Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
+            Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
+        };
+        let family = self.hook.family;
+        let flow = match family {
+            Family::V4 => Flow::icmp_error(family, 3, 4),
+            Family::V6 => Flow::icmp_error(family, 2, 0),
+        };
+        let mut answer = [0; MAX_TOO_BIG_LEN];
+        let view = View::new(skb.linear(), skb.len());
+        let told = too_big(view, &addrs, self.room(), &mut answer)
+            .and_then(|len| answer.get(..len))
+            .zip(Path::find(self.hook, skb, flow, client, bound))
+            .is_some_and(|(answer, path)| send_own(self.hook.net, skb, &path, family, answer));
+        if told {
+            self.stats.count_told();
+        }
+    }
+}
