@@ -11,6 +11,7 @@ use crate::logic::engine::{Engine, Known, Outcome, TargetId};
 use crate::logic::event::Event;
 use crate::notify::Notify;
 use crate::publish::{self, PublishError};
+use crate::rows::{self, TableRows};
 use crate::source::{self, is_error, Loaded, Read, Settings};
 use crate::status::server;
 use crate::status::{Answer, Facts, Page, Publications, SourceState};
@@ -40,6 +41,7 @@ enum Report {
     Read(Box<Read>),
     Published(Result<Option<u32>, PublishError>, Duration),
     Director(Question, Result<u32, String>),
+    Rows(u64, Vec<TableRows>),
 }
 
 /// What the daemon starts from.
@@ -63,6 +65,10 @@ pub(crate) struct Daemon {
     tls: Option<Arc<Tls>>,
     source: SourceState,
     publications: Publications,
+    /// The rows of what was published last that lead to a backend that is down, and how many publications
+    /// there were.
+    dead: Vec<TableRows>,
+    publication: u64,
     director: Director,
     /// When the director is asked next; nothing while it is being asked, and where tables go to a file.
     next_question: Option<Instant>,
@@ -182,6 +188,8 @@ impl Daemon {
             tls: start.loaded.tls,
             source: SourceState::default(),
             publications: Publications::new(),
+            dead: Vec::new(),
+            publication: 0,
             director: Director::default(),
             next_question: None,
             next_alive: notify.watchdog_period().map(|_| now),
@@ -230,9 +238,18 @@ impl Daemon {
             }
             self.director.loading();
             let (publisher, reports) = (self.settings.publisher(), self.reports.clone());
+            self.publication += 1;
+            let number = self.publication;
             tokio::spawn(async move {
+                let tree = publication.tree.clone();
                 let result = publisher.publish(publication.tree).await;
+                let good = result.is_ok();
                 let _ = reports.send(Report::Published(result, now.elapsed()));
+                if good {
+                    // Rows take their time, for which no table waits.
+                    let rows = tokio::task::spawn_blocking(move || rows::dead(&tree)).await;
+                    let _ = reports.send(Report::Rows(number, rows.unwrap_or_default()));
+                }
             });
         }
         if self.next_question.is_some_and(|at| at <= now) {
@@ -307,7 +324,24 @@ impl Daemon {
             }
             Report::Read(read) => self.take_read(now, *read),
             Report::Director(question, answer) => self.take_director(now, question, answer),
+            // What is known of a table that is not the last one any more is of no use.
+            Report::Rows(number, dead) if number == self.publication => self.take_rows(dead),
+            Report::Rows(..) => {}
         }
+    }
+
+    /// Keeps and tells which rows lead nowhere.
+    fn take_rows(&mut self, dead: Vec<TableRows>) {
+        for one in dead.iter().filter(|one| !self.dead.contains(one)) {
+            tracing::warn!("{one}");
+        }
+        for one in &self.dead {
+            if !dead.iter().any(|other| other.table == one.table) {
+                let table = &one.table;
+                tracing::info!("table {table}: no row leads to an unhealthy backend any more");
+            }
+        }
+        self.dead = dead;
     }
 
     /// Takes in what the director in the kernel says of itself.
@@ -455,6 +489,7 @@ impl Daemon {
             engine: &self.engine,
             source: &self.source,
             publications: &self.publications,
+            dead: &self.dead,
             director: &self.director,
         }
     }

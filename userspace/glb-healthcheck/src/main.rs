@@ -19,6 +19,7 @@ mod log;
 mod logic;
 mod notify;
 mod publish;
+mod rows;
 mod source;
 mod status;
 

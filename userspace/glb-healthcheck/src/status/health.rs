@@ -28,7 +28,16 @@ impl Facts<'_> {
             .map(|(table, marks)| {
                 let backends = table.backends.iter().zip(marks);
                 let backends = backends.map(|(backend, mark)| self.backend(backend, *mark));
-                json!({"name": table.name, "backends": backends.collect::<Vec<_>>()})
+                let mut value =
+                    json!({"name": table.name, "backends": backends.collect::<Vec<_>>()});
+                if let Some(rows) = self.dead_rows(&table.name) {
+                    value["dead_rows"] = json!({
+                        "first_hop": rows.first_hop,
+                        "all_hops": rows.all_hops,
+                        "share": rows.share(),
+                    });
+                }
+                value
             })
             .collect();
         let settings = &self.settings.config;

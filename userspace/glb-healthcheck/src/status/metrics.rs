@@ -11,6 +11,7 @@ use crate::logic::plan::{Kind, PlannedBackend};
 use crate::publish::PublishError;
 use crate::source::is_error;
 use glb_config::tables::state_name;
+use glb_config::DeadRows;
 use std::collections::HashSet;
 
 fn truth(value: bool) -> f64 {
@@ -123,6 +124,12 @@ impl Facts<'_> {
                 &[("table", table), ("backend", addr), ("state", state)],
                 1.0,
             );
+        }
+        let help = "Share of the table's rows that lead to a backend that is down.";
+        let mut family = text.family("glb_healthcheck_dead_rows_ratio", Type::Gauge, help);
+        for (table, _) in self.engine.tables() {
+            let share = self.dead_rows(&table.name).map_or(0.0, DeadRows::share);
+            family.sample(&[("table", &table.name)], share);
         }
         let help = "Changes of what backends are marked as.";
         text.family("glb_healthcheck_backend_changes_total", Type::Counter, help)

@@ -13,8 +13,9 @@ use crate::histogram::Histogram;
 use crate::logic::director::Director;
 use crate::logic::engine::{Engine, Outcome};
 use crate::publish::PublishError;
+use crate::rows::TableRows;
 use crate::source::{is_error, Settings};
-use glb_config::Issue;
+use glb_config::{DeadRows, Issue};
 use std::time::{Duration, Instant};
 
 /// The pages.
@@ -100,6 +101,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) source: &'a SourceState,
     pub(crate) publications: &'a Publications,
+    /// Rows of what is published that lead to a backend that is down.
+    pub(crate) dead: &'a [TableRows],
     pub(crate) director: &'a Director,
 }
 
@@ -165,7 +168,14 @@ impl Facts<'_> {
                 probe.kind().name()
             ));
         }
+        problems.extend(self.dead.iter().map(ToString::to_string));
         problems
+    }
+
+    /// The dead rows of a table, if it has any.
+    fn dead_rows(&self, table: &str) -> Option<&DeadRows> {
+        let found = self.dead.iter().find(|one| one.table == table);
+        found.map(|one| &one.rows)
     }
 
     /// One line on it all.
