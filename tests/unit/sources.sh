@@ -79,8 +79,31 @@ no_forbid() {
     done
 }
 
+# The tests in Rust and what is beside them.
+of_tests() {
+    local file
+    for file in "${files[@]}"; do
+        case $file in tests/busy | tests/tools/src/* | userspace/*/tests/*) printf '%s\n' "$file" ;; esac
+    done
+}
+
+# A sleep is either between two looks at what is awaited, or a bet on the machine's speed: a comment on its line or above it says
+# which it is not.
+sleeps_without_reason() {
+    local file
+    while read -r file; do
+        awk -v file="$file" '
+            { code = $0; sub(/^[ \t]*(#|\/\/).*/, "", code) }
+            code ~ /(^|[^a-z_.-])(sleep +[0-9$"]|(thread::|time\.)?sleep\()/ && code !~ /[ \t](#|\/\/) / && before !~ /^[ \t]*(#|\/\/)/ {
+                print file ":" NR ": " $0
+            }
+            { before = $0 }' "$file"
+    done < <(of_tests)
+}
+
 rule "every file has its SPDX line" "$(without_spdx)"
 rule "unsafe stands below kernel/ alone" "$(unsafe_outside)"
 rule "the core and the modules forbid unsafe" "$(no_forbid)"
 rule "unsafe below kernel/ says why it is safe" "$(unsafe_without_reason)"
 rule "kernel versions are checked in kernel/compat/ alone" "$(version_checks)"
+rule "a test that sleeps says why; it waits for what must come, not for seconds" "$(sleeps_without_reason)"

@@ -183,15 +183,21 @@ fn trace(
     drop(go);
     ptrace::syscall(pid, None)?;
 
-    let until = Instant::now() + Duration::from_secs(arguments.limit);
+    // Whatever the command asks of the kernel is progress.
+    let limit = Duration::from_secs(arguments.limit);
+    let mut since = Instant::now();
     let (mut left, mut inside, mut counted) = (number, false, false);
     let status = loop {
         let status = waitpid(pid, Some(WaitPidFlag::WNOHANG))?;
         let signal = match status {
             WaitStatus::StillAlive => {
-                if Instant::now() > until {
-                    bail!("allocation {number}: no end after {} s", arguments.limit);
+                if since.elapsed() > limit {
+                    bail!(
+                        "allocation {number}: nothing happened for {} s",
+                        arguments.limit
+                    );
                 }
+                // Between two looks.
                 std::thread::sleep(Duration::from_micros(200));
                 continue;
             }
@@ -213,6 +219,7 @@ fn trace(
             WaitStatus::Exited(..) | WaitStatus::Signaled(..) => break status,
             _ => None,
         };
+        since = Instant::now();
         ptrace::syscall(pid, signal)?;
     };
     let mut stderr = String::new();

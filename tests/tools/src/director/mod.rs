@@ -124,6 +124,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut complaint = String::new();
     while signals.pending().next().is_none() {
+        // Between two looks.
         thread::sleep(LOOK_AGAIN);
         match tunnel::read(path).and_then(|hops| Ok((arguments.source_for(&hops)?, hops))) {
             Ok((source, hops)) if hops != current.read().expect("no thread panics").hops => {

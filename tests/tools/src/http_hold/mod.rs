@@ -214,6 +214,7 @@ impl Place {
                 return;
             }
             if broke {
+                // A server that refuses is not asked again at once.
                 sleep(Duration::from_secs(1)).await;
             }
         }

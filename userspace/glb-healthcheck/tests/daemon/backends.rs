@@ -2,7 +2,7 @@
 
 //! Backends: servers whose answers tests change.
 
-use crate::harness::address;
+use crate::harness::{address, LIMIT};
 use serde_json::{json, Value};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -99,12 +99,11 @@ impl Shared {
             match listener.accept() {
                 Ok((stream, _)) => {
                     stream.set_nonblocking(false).unwrap();
-                    stream
-                        .set_read_timeout(Some(Duration::from_secs(5)))
-                        .unwrap();
+                    stream.set_read_timeout(Some(LIMIT)).unwrap();
                     // What clients do wrong shows in the daemon's results.
                     wrap.serve(stream, &mut |stream| drop(self.answer(stream)));
                 }
+                // Between two looks.
                 Err(_) => std::thread::sleep(Duration::from_millis(2)),
             }
         }

@@ -106,6 +106,7 @@ fn measure(name: &str, checks: &Value) -> f64 {
         metrics.lines().filter(of).map(value).sum::<f64>()
     };
     let (cpu_before, made_before, start) = (cpu(daemon.child.id()), made(), Instant::now());
+    // A measurement, which is not run unless asked for.
     std::thread::sleep(MEASURED);
     let took = start.elapsed().as_secs_f64();
     let (cpu, made) = (cpu(daemon.child.id()) - cpu_before, made() - made_before);

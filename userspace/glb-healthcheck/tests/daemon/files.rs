@@ -171,7 +171,7 @@ fn the_table_is_replaced_whole() {
     let other = Web::new();
     let mut backends = vec![web.backend(), other.backend()];
     backends[0]["note"] = "x".repeat(300_000).into();
-    let timing = json!({"interval_ms": 20, "timeout_ms": 5000, "trigger": 1});
+    let timing = json!({"interval_ms": 20, "timeout_ms": 60000, "trigger": 1});
     place.write("src.json", &table(&timing, &backends));
     place.configure(
         &json!({"reload_interval_ms": 0, "reload_command": "", "max_down_percent": 100}),

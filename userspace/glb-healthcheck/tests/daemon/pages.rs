@@ -7,6 +7,10 @@ use crate::harness::{fast, get, table, wait, Place};
 use serde_json::json;
 use std::io::Read;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// As long a client may take to ask.
+const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Connections that say nothing keep nobody out: the page is answered at once, not when they have been cut off.
 #[test]
@@ -20,11 +24,12 @@ fn silence_keeps_nobody_out() {
     place.configure(&json!({}));
     let daemon = place.start();
     daemon.wait_status("ok");
-    let mut silent = Vec::new();
+    let (mut silent, mut youngest) = (Vec::new(), Instant::now());
     for round in 1..=3 {
         for _ in 0..40 {
             silent.push(TcpStream::connect(place.listen).unwrap());
         }
+        youngest = Instant::now();
         assert_eq!(daemon.get("/health").0, 200, "round {round}");
     }
     // The oldest gave way, the youngest did not.
@@ -35,7 +40,8 @@ fn silence_keeps_nobody_out() {
     wait("the oldest to be cut off", || {
         ended(&mut silent[0]).then_some(())
     });
-    assert!(!ended(silent.last_mut().unwrap()));
+    // Unless all of this took a busy machine so long that it had its time.
+    assert!(!ended(silent.last_mut().unwrap()) || youngest.elapsed() >= ASKED_WITHIN);
     // Whoever is slow to ask is cut off, whether there is room or not.
     wait("the youngest to be cut off", || {
         ended(silent.last_mut().unwrap()).then_some(())

@@ -9,7 +9,7 @@ use std::fs;
 
 /// Checks so seldom that a test is through long before the trigger is.
 fn slow() -> Value {
-    json!({"interval_ms": 30_000, "timeout_ms": 5000, "trigger": 3})
+    json!({"interval_ms": 30_000, "timeout_ms": 60_000, "trigger": 3})
 }
 
 /// The number of results that there were of each backend's check.

@@ -23,16 +23,16 @@ fail() {
     exit 1
 }
 
-# Waits until the backends of the table are published so, as in "true false".
+# Waits until the backends of the table are published so, as in "true false". So many tries take a busy machine longer.
 published() {
     local now
-    for _ in $(seq 300); do
+    for _ in $(seq 3000); do
         now=$(grep -o '"healthy": *[a-z]*' "$dir/dst.json" 2>/dev/null | grep -o '[a-z]*$' | xargs || true)
         if [ "$now" = "$*" ]; then
             echo "published: $now"
             return
         fi
-        sleep 0.1
+        sleep 0.1 # between two tries
     done
     fail "waited for \"$*\", published is \"$now\""
 }
