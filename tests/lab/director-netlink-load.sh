@@ -27,6 +27,21 @@ test_load_and_inspect() {
         "$(glbctl --json lookup --running 10.11.12.13 1.1.1.1:80 | jq -r '.hashes[0].hash')"
 }
 
+test_dry_run() {
+    about "a dry run has the director judge the tables, and leaves the loaded ones as they are"
+    fresh
+    tables t.json api .4
+    tables t2.json other .5
+    check "nothing is loaded by a dry run" glbctl table load --dry-run "$lab_work/t.json"
+    check "no table is there" shows '.tables == 0 and .generation == 0'
+    run glbctl table load "$lab_work/t.json"
+    check "another file would be taken" glbctl table load --dry-run "$lab_work/t2.json"
+    check "its JSON has no load" is null "$(glbctl --json table load --dry-run "$lab_work/t2.json" | jq .generation)"
+    check "the table is the old one" is api "$(glbctl --json table show --running | jq -r '.[].table')"
+    check "so is the load" shows '.tables == 1 and .generation == 1'
+    check "a load goes on as if there had been none" glbctl table load "$lab_work/t2.json"
+}
+
 test_replace() {
     about "another load takes the place of all tables, and listeners hear of it"
     fresh

@@ -25,6 +25,55 @@ pub fn find(text: &str, path: &[Step<'_>]) -> Option<Range<usize>> {
     scanner.value(path)?
 }
 
+/// Puts an item, JSON of one line, behind the last one of the array at this path, with the space between that
+/// the others have. Nothing if there is no such array.
+#[must_use]
+pub fn push(text: &str, path: &[Step<'_>], item: &str) -> Option<String> {
+    let array = find(text, path)?;
+    text.get(array.clone())?.strip_prefix('[')?;
+    let items = items(text, path);
+    let (at, before) = match items.as_slice() {
+        [] => {
+            return Some(splice(text, array, &format!("[{item}]")));
+        }
+        [only] => {
+            let space = text.get(array.start + 1..only.start)?;
+            let space = if space.is_empty() { " " } else { space };
+            (only.end, format!(",{space}"))
+        }
+        [.., other, last] => (last.end, text.get(other.end..last.start)?.to_owned()),
+    };
+    Some(splice(text, at..at, &format!("{before}{item}")))
+}
+
+/// Takes an item out of the array at this path. Nothing if there is no such item.
+#[must_use]
+pub fn remove(text: &str, path: &[Step<'_>], index: usize) -> Option<String> {
+    let items = items(text, path);
+    let item = items.get(index)?.clone();
+    let place = match (items.get(index + 1), index.checked_sub(1)) {
+        (Some(next), _) => item.start..next.start,
+        (None, Some(other)) => items.get(other)?.end..item.end,
+        (None, None) => return Some(splice(text, find(text, path)?, "[]")),
+    };
+    Some(splice(text, place, ""))
+}
+
+/// Where the items of an array stand.
+fn items(text: &str, path: &[Step<'_>]) -> Vec<Range<usize>> {
+    let item = |index| {
+        let path: Vec<_> = path.iter().copied().chain([Step::Item(index)]).collect();
+        find(text, &path)
+    };
+    (0..).map_while(item).collect()
+}
+
+fn splice(text: &str, place: Range<usize>, with: &str) -> String {
+    let mut new = text.to_owned();
+    new.replace_range(place, with);
+    new
+}
+
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
@@ -221,5 +270,34 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn items_come_and_go() {
+        let path = [Step::Field("a")];
+        for (before, after) in [
+            ("{\"a\": []}", "{\"a\": [7]}"),
+            ("{\"a\": [ ]}", "{\"a\": [7]}"),
+            ("{\"a\": [1]}", "{\"a\": [1, 7]}"),
+            ("{\"a\": [1,2]}", "{\"a\": [1,2,7]}"),
+            (
+                "{\"a\": [\n  1,\n  {\"b\": []}\n]}",
+                "{\"a\": [\n  1,\n  {\"b\": []},\n  7\n]}",
+            ),
+            ("{\"a\": [\n  1\n]}", "{\"a\": [\n  1,\n  7\n]}"),
+        ] {
+            assert_eq!(push(before, &path, "7").as_deref(), Some(after));
+        }
+        for (before, index, after) in [
+            ("{\"a\": [1]}", 0, "{\"a\": []}"),
+            ("{\"a\": [1, 2, 3]}", 0, "{\"a\": [2, 3]}"),
+            ("{\"a\": [1, 2, 3]}", 1, "{\"a\": [1, 3]}"),
+            ("{\"a\": [\n 1,\n 2\n]}", 1, "{\"a\": [\n 1\n]}"),
+        ] {
+            assert_eq!(remove(before, &path, index).as_deref(), Some(after));
+        }
+        assert_eq!(push("{\"a\": 1}", &path, "7"), None);
+        assert_eq!(push("{}", &path, "7"), None);
+        assert_eq!(remove("{\"a\": [1]}", &path, 1), None);
     }
 }

@@ -226,21 +226,16 @@ impl Glb {
         tables: &[Compiled],
         progress: &mut dyn FnMut(usize),
     ) -> Result<u32, Error> {
-        let backends: Vec<Vec<Backend>> = tables.iter().map(Compiled::core_backends).collect();
-        let specs: Vec<TableSpec<'_>> = tables
-            .iter()
-            .zip(&backends)
-            .map(|(table, backends)| TableSpec {
-                name: table.name.as_deref().unwrap_or_default(),
-                hash_key: table.hash_key,
-                // No file has more; the director would refuse it.
-                hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
-                backends,
-                binds: &table.binds,
-                rows: &table.rows,
-            })
-            .collect();
-        self.load(&specs, progress)
+        with_specs(tables, |specs| self.load(specs, progress))
+    }
+
+    /// Has the director judge tables that were built from a file as a load would, and leaves those that are loaded.
+    pub fn judge_built(
+        &mut self,
+        tables: &[Compiled],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), Error> {
+        with_specs(tables, |specs| self.send(specs, progress).map(drop))
     }
 
     /// Puts `tables` in the place of those that are loaded, at once. `progress` is told how many have been
@@ -250,12 +245,21 @@ impl Glb {
         tables: &[TableSpec<'_>],
         progress: &mut dyn FnMut(usize),
     ) -> Result<u32, Error> {
+        self.send(tables, progress)?.commit()
+    }
+
+    /// A load of all tables that only has to be published.
+    fn send(
+        &mut self,
+        tables: &[TableSpec<'_>],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Loading<'_>, Error> {
         let mut loading = self.begin(tables)?;
         for (number, spec) in (1..).zip(tables) {
             loading.add(spec)?;
             progress(number);
         }
-        loading.commit()
+        Ok(loading)
     }
 
     /// Begins to load tables. They are only counted here; each is to be given to [`Loading::add`].
@@ -443,6 +447,25 @@ impl Glb {
         })?;
         Ok(answers)
     }
+}
+
+/// The tables as they are sent.
+fn with_specs<T>(tables: &[Compiled], send: impl FnOnce(&[TableSpec<'_>]) -> T) -> T {
+    let backends: Vec<Vec<Backend>> = tables.iter().map(Compiled::core_backends).collect();
+    let specs: Vec<TableSpec<'_>> = tables
+        .iter()
+        .zip(&backends)
+        .map(|(table, backends)| TableSpec {
+            name: table.name.as_deref().unwrap_or_default(),
+            hash_key: table.hash_key,
+            // No file has more; the director would refuse it.
+            hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
+            backends,
+            binds: &table.binds,
+            rows: &table.rows,
+        })
+        .collect();
+    send(&specs)
 }
 
 /// A load that is under way. Dropping it ends it; the running tables stay.

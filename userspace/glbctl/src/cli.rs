@@ -6,6 +6,7 @@ use crate::http::Url;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use glb_core::addr::Addr;
+use glb_core::bind::{Bind, Proto};
 use glb_netlink::Prefix;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -67,6 +68,11 @@ pub(crate) enum Command {
     /// file of the operator's table alone; reload the health checker afterwards.
     #[command(subcommand)]
     Backend(BackendCommand),
+    /// Change what leads to a table, in the operator's file
+    ///
+    /// Reload the health checker afterwards.
+    #[command(subcommand)]
+    Bind(BindCommand),
     /// Switch the redirect of a proxy on and off, for hosts without iptables
     ///
     /// It does what the iptables target GLBREDIRECT does, by a hook behind the filter tables of this network
@@ -115,7 +121,16 @@ pub(crate) enum TableCommand {
     Load {
         /// The table file
         file: PathBuf,
+        /// Have the director judge the tables, and leave the loaded ones as they are
+        #[arg(long)]
+        dry_run: bool,
     },
+    /// Make a table with fresh keys: print it as a file, or put it into one
+    #[command(
+        after_help = "Example: glbctl table new web --bind tcp:10.10.10.10:80 --backend 192.168.50.10 \\
+  --backend 192.168.50.11 --file forwarding_table.src.json"
+    )]
+    New(TableNew),
     /// Print the tables of a file, JSON or binary, or those that are loaded
     Show {
         /// The table file
@@ -157,6 +172,13 @@ pub(crate) enum BackendCommand {
     ///
     /// Connections that it still has are lost.
     Deactivate(StateChange),
+    /// Put a new backend into a table, as filling
+    ///
+    /// It gets new connections as soon as the file is in use, and packets of older ones still find their
+    /// proxies. Activate it when it has filled.
+    Add(BackendAdd),
+    /// Take an inactive backend out of a table
+    Remove(BackendRemove),
     /// Show the backends, their shares of the rows, and whether they still get packets of connections
     ///
     /// Asks the health checker for health, and each proxy for the counter of packets of established
@@ -186,6 +208,123 @@ pub(crate) struct StateChange {
     /// Do it also where connections break; say so only
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackendAdd {
+    /// The table, by name or by place (#0, #1, ...)
+    pub(crate) table: String,
+    /// The address of the backend
+    pub(crate) backend: IpAddr,
+    /// As inactive, to be filled later
+    #[arg(long)]
+    pub(crate) inactive: bool,
+    /// Its share of the rows relative to the others; version 3
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) weight: Option<u16>,
+    /// What fails together with it: a rack, a zone; version 3
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+    /// The backend whose health checks it gets; needed where those of the table differ
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) like: Option<IpAddr>,
+    /// The operator's table, JSON
+    #[arg(long, value_name = "FILE", default_value = SOURCE)]
+    pub(crate) file: PathBuf,
+    /// Do it also where connections break
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackendRemove {
+    /// The table, by name or by place (#0, #1, ...)
+    pub(crate) table: String,
+    /// The address of the backend
+    pub(crate) backend: IpAddr,
+    /// The operator's table, JSON
+    #[arg(long, value_name = "FILE", default_value = SOURCE)]
+    pub(crate) file: PathBuf,
+    /// Do it also where connections break
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BindCommand {
+    /// Let packets to an address and port lead to a table
+    Add(BindChange),
+    /// Let them lead nowhere; connections to it break
+    Remove(BindChange),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  glbctl bind add web tcp:10.10.10.10:443
+  glbctl bind add dns 'udp:[fd00::/64]:53-54' --file tables.json")]
+pub(crate) struct BindChange {
+    /// The table, by name or by place (#0, #1, ...)
+    pub(crate) table: String,
+    /// PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], an IPv6 address in brackets
+    #[arg(value_parser = bind)]
+    pub(crate) bind: Bind,
+    /// The operator's table, JSON
+    #[arg(long, value_name = "FILE", default_value = SOURCE)]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TableNew {
+    /// Its name
+    pub(crate) name: String,
+    /// What leads to it: PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], an IPv6 address in brackets
+    #[arg(long = "bind", value_name = "BIND", required = true, value_parser = bind)]
+    pub(crate) binds: Vec<Bind>,
+    /// Where it leads to
+    #[arg(long = "backend", value_name = "ADDRESS", required = true)]
+    pub(crate) backends: Vec<IpAddr>,
+    /// The rule of its rows: 2 as deployed, 3 with more hops and even loads
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub(crate) version: u8,
+    /// Hops of a row; version 3
+    #[arg(long, value_parser = clap::value_parser!(u8).range(2..=31))]
+    pub(crate) hops: Option<u8>,
+    /// Put it into this file behind the tables there, or write the file if there is none
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `tcp:10.0.0.1:80`, `udp:[fd00::/64]:53-54`.
+fn bind(text: &str) -> Result<Bind, String> {
+    let expected = || "expected PROTOCOL:ADDRESS[/BITS]:PORT[-PORT]".to_owned();
+    let (proto, rest) = text.split_once(':').ok_or_else(expected)?;
+    let proto = match proto {
+        "tcp" => Proto::Tcp,
+        "udp" => Proto::Udp,
+        _ => return Err("the protocol must be tcp or udp".to_owned()),
+    };
+    let (ip, ports) = rest.rsplit_once(':').ok_or_else(expected)?;
+    let bare = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']'));
+    let Prefix { addr, len } = prefix(bare.unwrap_or(ip))?;
+    if bare.is_none() && matches!(addr, Addr::V6(_)) {
+        return Err("an IPv6 address needs brackets: [ADDRESS]".to_owned());
+    }
+    let (start, end) = ports.split_once('-').unwrap_or((ports, ports));
+    let port = |text: &str| match text.parse() {
+        Ok(port) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(port),
+        _ => Err("a port must be from 0 to 65535".to_owned()),
+    };
+    let (port_start, port_end) = (port(start)?, port(end)?);
+    if port_start > port_end {
+        return Err("the first port must not be above the last".to_owned());
+    }
+    Ok(Bind {
+        addr: addr.masked(len),
+        prefix_len: len,
+        proto,
+        port_start,
+        port_end,
+    })
 }
 
 /// Where the operator's table is unless told otherwise.

@@ -625,3 +625,179 @@ fn rows_that_lead_to_dead_backends_are_said_everywhere() {
     let output = glbctl(&[&"--json", &"table", &"check", &src]);
     assert!(!out(&output).contains("dead_rows"), "{}", out(&output));
 }
+
+#[test]
+fn a_new_table_has_keys_of_its_own() {
+    let dir = Dir::new("new");
+    let file = dir.0.join("t.json");
+    for name in ["a", "b"] {
+        let bind = format!("tcp:10.0.0.{}:80", name.len() + usize::from(name == "b"));
+        let output = glbctl(&[
+            &"table",
+            &"new",
+            &name,
+            &"--bind",
+            &bind,
+            &"--bind",
+            &"udp:[fd00::/64]:53-54",
+            &"--backend",
+            &"1.1.1.1",
+            &"--backend",
+            &"1.1.1.2",
+            &"--file",
+            &file,
+        ]);
+        assert_eq!(code(&output), 0, "{}", err(&output));
+    }
+    let tree: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let keys: std::collections::HashSet<&str> = (0..2)
+        .flat_map(|table| {
+            ["seed", "hash_key"].map(|key| tree["tables"][table][key].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(keys.len(), 4);
+    assert_eq!(tree["tables"][1]["binds"][1]["port_end"], 54);
+    assert_eq!(code(&glbctl(&[&"table", &"check", &file])), 0);
+    let printed = glbctl(&[
+        &"table",
+        &"new",
+        &"c",
+        &"--version",
+        &"3",
+        &"--bind",
+        &"tcp:10.0.0.9:80",
+        &"--backend",
+        &"1.1.1.1",
+    ]);
+    let alone = dir.file("c.json", &out(&printed));
+    let output = glbctl(&[&"table", &"check", &alone]);
+    assert!(
+        out(&output).contains("version 3, 3 hops"),
+        "{}",
+        out(&output)
+    );
+    // A name that is there already changes nothing.
+    let before = fs::read_to_string(&file).unwrap();
+    let again = glbctl(&[
+        &"table",
+        &"new",
+        &"a",
+        &"--bind",
+        &"tcp:10.0.0.7:80",
+        &"--backend",
+        &"1.1.1.1",
+        &"--file",
+        &file,
+    ]);
+    assert_eq!(code(&again), 1);
+    assert!(
+        err(&again).contains("another table has this name"),
+        "{}",
+        err(&again)
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+}
+
+#[test]
+fn backends_come_and_go_in_the_file() {
+    let dir = Dir::new("members");
+    // What nobody here knows, and how it was written, stays.
+    let text = four().replace("\"name\": \"t\"", "\"name\":\"t\",\n  \"note\": 1.50");
+    let file = dir.file("t.json", &text);
+    let backend = |args: &[&str]| {
+        let mut all: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"backend"];
+        all.extend(args.iter().map(|arg| arg as &dyn AsRef<std::ffi::OsStr>));
+        all.push(&"--file");
+        all.push(&file);
+        glbctl(&all)
+    };
+    let now = || fs::read_to_string(&file).unwrap();
+    let added = backend(&["add", "t", "1.1.1.9"]);
+    assert_eq!(code(&added), 0, "{}", err(&added));
+    let item = "{\"ip\": \"1.1.1.9\", \"state\": \"filling\", \"healthy\": true}";
+    assert_eq!(now(), text.replace("}]}]}", &format!("}},{item}]}}]}}")));
+    let with_nine = now();
+    let refused = [
+        (backend(&["add", "t", "1.1.1.9"]), "has 1.1.1.9 already"),
+        (backend(&["add", "t", "1.1.1.10"]), "1.1.1.9 is filling"),
+        (
+            backend(&["add", "no", "1.1.1.10"]),
+            "there is no table \"no\"",
+        ),
+        (backend(&["remove", "t", "1.1.1.9"]), "1.1.1.9 is filling"),
+        (
+            backend(&["remove", "t", "1.1.1.77"]),
+            "has no backend 1.1.1.77",
+        ),
+    ];
+    for (output, reason) in refused {
+        assert_eq!(code(&output), 1);
+        assert!(err(&output).contains(reason), "{reason}: {}", err(&output));
+    }
+    assert_eq!(now(), with_nine);
+    assert_eq!(code(&backend(&["add", "t", "1.1.1.10", "--inactive"])), 0);
+    assert_eq!(code(&backend(&["remove", "t", "1.1.1.10"])), 0);
+    assert_eq!(now(), with_nine);
+    assert_eq!(code(&backend(&["remove", "t", "1.1.1.9", "--force"])), 0);
+    assert_eq!(now(), text);
+    assert_eq!(dir.names(), ["t.json"]);
+}
+
+#[test]
+fn a_new_backend_has_the_checks_of_the_others() {
+    let dir = Dir::new("checks");
+    let with = |checks: &str| format!("\"healthy\": true, \"healthchecks\": {checks}}}");
+    let same = four().replace("\"healthy\": true}", &with("{\"http\": 80}"));
+    let file = dir.file("t.json", &same);
+    let add = |args: &[&dyn AsRef<std::ffi::OsStr>]| {
+        let first: [&dyn AsRef<std::ffi::OsStr>; 6] =
+            [&"backend", &"add", &"t", &"1.1.1.9", &"--file", &file];
+        glbctl(&[&first[..], args].concat())
+    };
+    assert_eq!(code(&add(&[])), 0);
+    let checks = || {
+        let text = fs::read_to_string(&file).unwrap();
+        let tree: serde_json::Value = serde_json::from_str(&text).unwrap();
+        tree["tables"][0]["backends"][4]["healthchecks"].to_string()
+    };
+    assert_eq!(checks(), "{\"http\":80}");
+    fs::write(&file, same.replacen("{\"http\": 80}", "{\"tcp\": 81}", 1)).unwrap();
+    let output = add(&[]);
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).contains("--like"), "{}", err(&output));
+    assert_eq!(code(&add(&[&"--like", &"1.1.1.1"])), 0);
+    assert_eq!(checks(), "{\"tcp\":81}");
+}
+
+#[test]
+fn binds_come_and_go_in_the_file() {
+    let dir = Dir::new("binds");
+    let file = dir.file("t.json", &four());
+    let bind =
+        |action: &str, bind: &str| glbctl(&[&"bind", &action, &"t", &bind, &"--file", &file]);
+    let now = || fs::read_to_string(&file).unwrap();
+    assert_eq!(code(&bind("add", "udp:[fd00::/64]:53-54")), 0);
+    let item = "{\"ip\": \"fd00::/64\", \"proto\": \"udp\", \"port_start\": 53, \"port_end\": 54}";
+    assert_eq!(now(), four().replace("80}]", &format!("80}}, {item}]")));
+    let again = bind("add", "tcp:9.9.9.9:80");
+    assert_eq!(code(&again), 1);
+    assert!(
+        err(&again).contains("has the bind tcp 9.9.9.9 port 80 already"),
+        "{}",
+        err(&again)
+    );
+    let missing = bind("remove", "tcp:9.9.9.9:81");
+    assert!(err(&missing).contains("has no bind"), "{}", err(&missing));
+    assert_eq!(code(&bind("remove", "udp:[fd00::/64]:53-54")), 0);
+    assert_eq!(now(), four());
+    for bad in [
+        "tcp:9.9.9.9",
+        "sctp:9.9.9.9:80",
+        "tcp:9.9.9.0/33:80",
+        "tcp:9.9.9.9:90-80",
+        "9.9.9.9:80",
+    ] {
+        assert_eq!(code(&bind("add", bad)), 2, "{bad}");
+    }
+}

@@ -3,17 +3,24 @@
 //! The commands, a module each.
 
 mod backend;
+mod bind;
 mod encap;
 mod generate;
 mod lookup;
 mod running;
+mod source;
 pub(crate) mod table_build;
 mod table_check;
 mod table_diff;
+mod table_new;
 mod table_show;
 
 use crate::cli::{Cli, Command, TableCommand};
 use crate::output::Failure;
+
+/// What is to be done after a change of the operator's file.
+pub(crate) const RELOAD: &str =
+    "Reload the health checker to have it so: systemctl reload glb-healthcheck";
 
 /// Does what the command line asks for.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
@@ -23,13 +30,16 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             table_build::run(&src, &dst, format, json)
         }
         Command::Table(TableCommand::Check { files }) => table_check::run(&files, json),
-        Command::Table(TableCommand::Load { file }) => running::tables::load(&file, json),
+        Command::Table(TableCommand::Load { file, dry_run }) => {
+            running::tables::load(&file, dry_run, json)
+        }
         Command::Table(TableCommand::Show {
             file, table, rows, ..
         }) => match file {
             Some(file) => table_show::run(&file, table.as_deref(), rows, json),
             None => running::tables::show(table.as_deref(), rows, json),
         },
+        Command::Table(TableCommand::New(args)) => table_new::run(&args, json),
         Command::Table(TableCommand::Diff { old, new }) => table_diff::run(&old, &new, json),
         Command::Lookup(args) => match &args.table {
             Some(table) => lookup::run(&args, table, json),
@@ -42,6 +52,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Stats { watch } => running::stats::run(watch, json),
         Command::Monitor { count } => running::monitor::run(count, json),
         Command::Backend(command) => backend::run(&command, json),
+        Command::Bind(command) => bind::run(&command, json),
         Command::Redirect(command) => running::redirect::run(&command, json),
         Command::Encap(args) => encap::run(&args, json),
         Command::Completions { shell } => generate::completions(shell),

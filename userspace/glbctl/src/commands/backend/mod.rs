@@ -3,6 +3,7 @@
 //! `glbctl backend`: the way of a proxy out of service and back.
 
 mod change;
+mod members;
 mod status;
 
 use crate::cli::BackendCommand;
@@ -19,6 +20,8 @@ pub(crate) fn run(command: &BackendCommand, json: bool) -> Result<(), Failure> {
         BackendCommand::Fill(args) => change::run(args, State::Filling, json),
         BackendCommand::Activate(args) => change::run(args, State::Active, json),
         BackendCommand::Deactivate(args) => change::run(args, State::Inactive, json),
+        BackendCommand::Add(args) => members::add(args, json),
+        BackendCommand::Remove(args) => members::remove(args, json),
         BackendCommand::Status(args) => status::run(args, json),
     }
 }

@@ -14,22 +14,32 @@ use std::path::Path;
 #[derive(Serialize)]
 struct Loaded {
     tables: usize,
-    generation: u32,
+    /// The number of the load; none if it was a dry run.
+    generation: Option<u32>,
     /// The tables with rows that lead to an unhealthy backend.
     dead_rows: Vec<DeadTable>,
 }
 
 /// Loads the tables of a file.
-pub(crate) fn load(file: &Path, json: bool) -> Result<(), Failure> {
+pub(crate) fn load(file: &Path, dry_run: bool, json: bool) -> Result<(), Failure> {
     // First, so that nobody waits for rows only to hear that there is no director.
-    let mut glb = director_or_load()?;
+    let mut glb = if dry_run {
+        director()?
+    } else {
+        director_or_load()?
+    };
     let tables = load::tables(file, json)?.tables;
     let mut progress = Progress::new("tables loaded");
     let mut done = 0;
-    let result = glb.load_built(&tables, &mut |count| {
+    let count = &mut |count| {
         done = count;
         progress.done(count);
-    });
+    };
+    let result = if dry_run {
+        glb.judge_built(&tables, count).map(|()| None)
+    } else {
+        glb.load_built(&tables, count).map(Some)
+    };
     drop(progress);
     let generation = result.map_err(|error| {
         let file = file.display();
@@ -57,7 +67,14 @@ pub(crate) fn load(file: &Path, json: bool) -> Result<(), Failure> {
         } else {
             "tables"
         };
-        writeln!(out, "loaded {} {plural}, load {generation}", loaded.tables)
+        match generation {
+            Some(load) => writeln!(out, "loaded {} {plural}, load {load}", loaded.tables),
+            None => writeln!(
+                out,
+                "the director takes {} {plural}; nothing was loaded",
+                loaded.tables
+            ),
+        }
     })
 }
 

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl backend add`, `glbctl backend remove`: which backends a table has, in the operator's file.
+
+use super::ip;
+use crate::cli::{BackendAdd, BackendRemove};
+use crate::commands::source::{List, Source};
+use crate::commands::RELOAD;
+use crate::output::{print, Failure};
+use glb_config::quoted;
+use glb_config::tables::{state_name, Rule, Table};
+use glb_core::backend::State;
+use serde::Serialize;
+use serde_json::{json, Value};
+use std::net::IpAddr;
+
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    table: String,
+    backend: String,
+    change: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+}
+
+impl Report {
+    fn print(&self, json: bool) -> Result<(), Failure> {
+        print(json, self, |out| {
+            write!(
+                out,
+                "table {}: {} {}",
+                quoted(&self.table),
+                self.backend,
+                self.change
+            )?;
+            if let Some(state) = self.state {
+                write!(out, ", {state}")?;
+            }
+            writeln!(out)?;
+            writeln!(out, "{RELOAD}")
+        })
+    }
+}
+
+fn place(table: &Table, backend: IpAddr) -> Option<usize> {
+    let mut backends = table.backends.iter();
+    backends.position(|one| ip(one.backend.addr) == backend)
+}
+
+pub(super) fn add(args: &BackendAdd, json: bool) -> Result<(), Failure> {
+    let source = Source::open(&args.file)?;
+    let (index, table) = source.table(&args.table)?;
+    let label = quoted(&table.label(index));
+    if place(table, args.backend).is_some() {
+        return Err(source.fault(format!("table {label} has {} already", args.backend)));
+    }
+    let state = if args.inactive {
+        State::Inactive
+    } else {
+        State::Filling
+    };
+    if let (Some(reason), false) = (danger(table, state), args.force) {
+        return Err(source.fault(format!(
+            "table {label}: {reason}: add it with --inactive and fill it later (--force does it all the same)"
+        )));
+    }
+    let mut item = json!({
+        "ip": args.backend.to_string(),
+        "state": state_name(state),
+        "healthy": true,
+    });
+    if let Some(weight) = args.weight {
+        item["weight"] = weight.into();
+    }
+    if let Some(domain) = &args.domain {
+        item["domain"] = domain.as_str().into();
+    }
+    if let Some(checks) = checks(&source, index, table, args)? {
+        item["healthchecks"] = checks;
+    }
+    let list = List {
+        table: index,
+        name: "backends",
+    };
+    source.push(&list, &item)?;
+    Report {
+        file: args.file.display().to_string(),
+        table: table.label(index),
+        backend: args.backend.to_string(),
+        change: "added",
+        state: Some(state_name(state)),
+    }
+    .print(json)
+}
+
+/// Rows of two hops take one change at a time (docs/rows-v3.md).
+fn danger(table: &Table, state: State) -> Option<String> {
+    if state == State::Inactive || table.rule != Rule::V2 {
+        return None;
+    }
+    let mut others = table.backends.iter().map(|one| &one.backend);
+    let other = others.find(|one| one.state != State::Active)?;
+    let (addr, state) = (ip(other.addr), state_name(other.state));
+    Some(format!(
+        "{addr} is {state}, and with two hops a row connections break"
+    ))
+}
+
+/// The health checks of the new backend: those that the others have, or those of one of them.
+fn checks(
+    source: &Source<'_>,
+    index: usize,
+    table: &Table,
+    args: &BackendAdd,
+) -> Result<Option<Value>, Failure> {
+    let backends = &source.config.tree["tables"][index]["backends"];
+    let of = |place: usize| backends[place].get("healthchecks").cloned();
+    if let Some(like) = args.like {
+        let missing = || {
+            let label = quoted(&table.label(index));
+            source.fault(format!("table {label} has no backend {like}"))
+        };
+        return Ok(of(place(table, like).ok_or_else(missing)?));
+    }
+    let first = of(0);
+    if (0..table.backends.len()).any(|place| of(place) != first) {
+        return Err(source.fault(format!(
+            "table {}: its backends have different health checks: name one to take them from, --like ADDRESS",
+            quoted(&table.label(index))
+        )));
+    }
+    Ok(first)
+}
+
+pub(super) fn remove(args: &BackendRemove, json: bool) -> Result<(), Failure> {
+    let source = Source::open(&args.file)?;
+    let (index, table) = source.table(&args.table)?;
+    let label = quoted(&table.label(index));
+    let missing = || source.fault(format!("table {label} has no backend {}", args.backend));
+    let place = place(table, args.backend).ok_or_else(missing)?;
+    let state = table.backends[place].backend.state;
+    if state != State::Inactive && !args.force {
+        return Err(source.fault(format!(
+            "table {label}: {} is {}: its connections break; drain and deactivate it first (--force removes it all \
+             the same)",
+            args.backend,
+            state_name(state)
+        )));
+    }
+    let list = List {
+        table: index,
+        name: "backends",
+    };
+    source.remove(&list, place)?;
+    Report {
+        file: args.file.display().to_string(),
+        table: table.label(index),
+        backend: args.backend.to_string(),
+        change: "removed",
+        state: None,
+    }
+    .print(json)
+}

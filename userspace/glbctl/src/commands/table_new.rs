@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl table new`: a table with fresh keys, to be printed or to be put into a file.
+
+use super::bind;
+use super::source::{one_line, Source};
+use crate::cli::TableNew;
+use crate::output::{hex, print, Failure};
+use glb_config::{atomic, tables};
+use serde::Serialize;
+use serde_json::{json, Value};
+
+#[derive(Serialize)]
+struct Report {
+    file: String,
+    table: String,
+    change: &'static str,
+}
+
+pub(crate) fn run(args: &TableNew, json: bool) -> Result<(), Failure> {
+    let table = table(args)?;
+    // A file of its own, one item a line.
+    let lines = |name: &str| {
+        let items = table[name]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let items: Vec<String> = items
+            .iter()
+            .map(|item| format!("        {}", one_line(item)))
+            .collect();
+        items.join(",\n")
+    };
+    let mut head = String::new();
+    for (name, value) in table.as_object().into_iter().flatten() {
+        if !value.is_array() {
+            head += &format!("{}: {}, ", Value::from(name.as_str()), one_line(value));
+        }
+    }
+    let text = format!(
+        "{{\n  \"tables\": [\n    {{{head}\n      \"binds\": [\n{}\n      ],\n      \"backends\": [\n{}\n      ]}}\n  ]\n}}\n",
+        lines("binds"),
+        lines("backends")
+    );
+    let name = match &args.file {
+        Some(file) => file.display().to_string(),
+        None => "the new table".to_owned(),
+    };
+    tables::read(&name, &text)
+        .into_result()
+        .map_err(Failure::Issues)?;
+    let Some(file) = &args.file else {
+        let tree = json!({"tables": [table]});
+        return print(json, &tree, |out| write!(out, "{text}"));
+    };
+    let change = if file.exists() {
+        Source::open(file)?.push_table(&table)?;
+        "added"
+    } else {
+        atomic::write(file, |out| out.write_all(text.as_bytes()))
+            .map_err(|error| Failure::file(file, &error))?;
+        "written"
+    };
+    let report = Report {
+        file: name,
+        table: args.name.clone(),
+        change,
+    };
+    print(json, &report, |out| {
+        writeln!(out, "{}: table {:?} {change}", report.file, report.table)
+    })
+}
+
+fn table(args: &TableNew) -> Result<Value, Failure> {
+    let mut table = json!({"name": args.name});
+    if let Some(hops) = args.hops {
+        table["version"] = 3.into();
+        table["hops"] = hops.into();
+    } else if args.version != 2 {
+        table["version"] = args.version.into();
+    }
+    table["hash_key"] = hex(&key()?).into();
+    table["seed"] = hex(&key()?).into();
+    table["binds"] = args.binds.iter().map(bind::value).collect();
+    let backend =
+        |ip: &std::net::IpAddr| json!({"ip": ip.to_string(), "state": "active", "healthy": true});
+    table["backends"] = args.backends.iter().map(backend).collect();
+    Ok(table)
+}
+
+/// Sixteen bytes that nobody can guess.
+fn key() -> Result<[u8; 16], Failure> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key)
+        .map_err(|error| Failure::Message(format!("no random bytes from the kernel: {error}")))?;
+    Ok(key)
+}
