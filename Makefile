@@ -38,7 +38,9 @@ tools: ## Build glbctl and the iptables extension into BUILD/bin and BUILD/xtabl
 manuals: tools ## Write manual pages and completions of the tools into BUILD/man and BUILD/completions
 	@mkdir -p $(BUILD)/man $(BUILD)/completions
 	@$(BUILD)/bin/glbctl man $(BUILD)/man
-	@$(BUILD)/bin/glb-healthcheck --generate man >$(BUILD)/man/glb-healthcheck.1
+	@$(BUILD)/bin/glb-healthcheck --generate man >$(BUILD)/man/glb-healthcheck.8
+	@for file in director.conf forwarding_table.json healthcheck.conf; do \
+		packaging/lib/man5.py spec/$${file%.*}.schema.json >$(BUILD)/man/$$file.5 || exit 1; done
 	@for shell in bash zsh fish; do \
 		case $$shell in bash) form=%s.bash ;; zsh) form=_%s ;; fish) form=%s.fish ;; esac; \
 		$(BUILD)/bin/glbctl completions $$shell >$(BUILD)/completions/$$(printf $$form glbctl) && \

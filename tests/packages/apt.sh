@@ -4,7 +4,7 @@
 # The fresh root's apt, as docs/install.md sets it up. Sourced after lib.sh.
 
 # shellcheck disable=SC2034
-readonly packages=(glb-redirect-iptables glb-redirect-iptables-dkms glb-director-dkms glbctl glb-healthcheck)
+readonly packages=(glb-redirect-iptables glb-redirect-iptables-dkms glb-director-dkms glbctl glb-healthcheck glb-announce glb-doc)
 
 apt_setup() {
     echo 'deb [trusted=yes] file:/repo ./' >/etc/apt/sources.list.d/glb.list
@@ -15,7 +15,9 @@ apt_setup() {
     # Nothing is flushed to a disk that is thrown away.
     echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io
     # They are for the tests to start; BIRD fails on a machine without an address.
-    systemctl disable bird nginx
+    for service in bird nginx; do
+        [ ! -e "/usr/lib/systemd/system/$service.service" ] || systemctl disable "$service"
+    done
     apt-get update -q
 }
 apt_install() { apt-get install -y -q --no-install-recommends "$@"; }

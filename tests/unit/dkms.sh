@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2317 # Functions are called by name.
 #
 # DKMS builds both modules from dkms.conf, for the kernel of KDIR. To be run where the kernel's headers are (in the
 # lab's build root); DKMS' trees are temporary ones.
@@ -32,4 +33,13 @@ report "dkms build for $release" dkms "${trees[@]}" build glb/0.1.0 -k "$release
 for module in rust_glb_redirect rust_glb_director; do
     report "$module is there" sh -c "ls $work/tree/glb/0.1.0/$release/*/module/$module.ko*"
 done
+# Kernels that are not for it are skipped, each by its own rule: by the release's number, by the processor.
+skipped() {
+    local status=0
+    dkms "${trees[@]}" build glb/0.1.0 --kernelsourcedir "$KDIR" "$@" || status=$?
+    # As dkms(8) has it: 77 is "skipped because of a BUILD_EXCLUSIVE rule".
+    [ "$status" = 77 ]
+}
+report "dkms skips an older kernel" skipped -k 7.1.99-test
+report "dkms skips another processor" skipped -k 7.2.99-test -a aarch64
 exit "$failed"

@@ -58,7 +58,11 @@ impl Generate {
         let name = command.get_name().to_owned();
         let shell = match self {
             Self::Man => {
-                clap_mangen::Man::new(command).render(&mut text)?;
+                // Section 8: the program is in sbin.
+                clap_mangen::Man::new(command)
+                    .section("8")
+                    .manual("GLB")
+                    .render(&mut text)?;
                 return Ok(text);
             }
             Self::Bash => Shell::Bash,

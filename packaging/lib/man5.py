@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Manual page of a configuration file, section 5, from its JSON Schema: man5.py SCHEMA >PAGE
+
+Every field with its type, its limits and its default, under the path that leads to it. What the page says of a field is what
+the schema says, which tests hold the programs to.
+"""
+import json
+import pathlib
+import sys
+
+# What a schema does not say: where the file is, an example of it, and who reads it.
+PAGES = {
+    "director.conf": (["/etc/glb/director.conf"], "debian/examples/director.conf", ["glbctl"], "settings of a GLB director"),
+    "healthcheck.conf": (
+        ["/etc/glb/healthcheck.conf"], "userspace/glb-healthcheck/healthcheck.conf", ["glb-healthcheck", "glbctl"],
+        "settings of GLB's health checker"),
+    "forwarding_table.json": (
+        ["/etc/glb/forwarding_table.src.json", "/etc/glb/forwarding_table.checked.json"],
+        "debian/examples/forwarding_table.src.json", ["glbctl", "glb-healthcheck"],
+        "services of GLB directors, and their backends"),
+}
+
+# Words for fields of which their schemas have none.
+WORDS = {
+    "director.conf": {
+        "outbound_src_ip": "This director's own address: the source of the tunnel's packets.",
+        "outbound_gateway_mac": "All packets go to this neighbour; without it, by the kernel's routes.",
+        "forward_icmp_ping_responses": "Whether echo requests to bound addresses go to a proxy.",
+    },
+    "healthcheck.conf": {
+        "forwarding_table": "Where tables are read and written.",
+        "forwarding_table.src": "The operator's table.",
+        "forwarding_table.dst": "The same with what the checks found, which is published.",
+    },
+    "forwarding_table.json": {
+        "tables": "Each has its own backends, and 65,536 rows of them.",
+        "healthchecks": "When backends are checked, where they do not say it themselves.",
+        "tables[].name": "What tools and logs call it.",
+        "tables[].hops": "Proxies of a row; of version 3.",
+        "tables[].binds": "What packets are for this table.",
+        "tables[].binds[].proto": "The packet's protocol.",
+        "tables[].binds[].port": "The one port; or port_start and port_end.",
+        "tables[].binds[].port_start": "The first port of several.",
+        "tables[].binds[].port_end": "The last one.",
+        "tables[].backends": "The proxies.",
+        "tables[].backends[].ip": "The proxy's own address, where the tunnel ends.",
+        "tables[].backends[].state":
+            "What the operator wants. A proxy goes round in this order only: active, draining, inactive, filling, active.",
+        "tables[].backends[].healthy": "What the health checker found; it is written by it.",
+        "tables[].backends[].weight": "Its share of the rows, beside the other weights; of version 3.",
+        "tables[].backends[].healthchecks": "A port switches a check on; without any, a backend is healthy.",
+        ".http": "GET to this port.",
+        ".https": "GET over TLS to this port.",
+        ".tcp": "A connection to this port.",
+        ".gue": "ICMP echo through the GUE tunnel to this port.",
+        ".fou": "ICMP echo through GRE in FOU to this port, for old fleets.",
+        "_uri": "What is asked for.",
+        ".interval_ms": "From one check to the next.",
+        ".timeout_ms": "An answer that comes later is none.",
+        ".trigger": "So many results in a row change what is believed.",
+    },
+}
+
+
+def words_of(title, where):
+    """The words for a field, by its path or by how that ends."""
+    known = WORDS[title]
+    return known.get(where) or next((text for end, text in known.items() if end[0] in "._" and where.endswith(end)), None)
+
+
+def plain(text):
+    """Text as roff reads it: nothing in it is a request."""
+    text = str(text).replace("\\", "\\e")
+    # A pattern may be longer than a line: it can be broken in front of a parenthesis, and behind one.
+    text = text.replace("(", "\\:(").replace(")", ")\\:")
+    for character, name in (("-", "\\-"), ('"', "\\(dq"), ("^", "\\(ha"), ("~", "\\(ti")):
+        text = text.replace(character, name)
+    return "\\&" + text if text[:1] in (".", "'") else text
+
+
+class Schema:
+    def __init__(self, tree):
+        self.tree = tree
+
+    def resolved(self, node):
+        """A node with what its reference leads to; words of its own go first. `true` takes everything."""
+        if not isinstance(node, dict):
+            return {}
+        while "$ref" in node:
+            target = self.tree
+            for step in node["$ref"].removeprefix("#/").split("/"):
+                target = target[step]
+            node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+        return node
+
+    def kind(self, node):
+        """What a value looks like, in words."""
+        node = self.resolved(node)
+        words = []
+        if "enum" in node:
+            words.append("one of " + ", ".join(json.dumps(value) for value in node["enum"]))
+        elif "const" in node:
+            words.append(json.dumps(node["const"]))
+        elif "type" in node:
+            types = node["type"] if isinstance(node["type"], list) else [node["type"]]
+            words.append(" or ".join(types))
+        elif not any(key in node for key in ("oneOf", "anyOf", "properties")):
+            words.append("any value")
+        for choice in ("oneOf", "anyOf"):
+            kinds = [self.kind(option) for option in node.get(choice, []) if "type" in self.resolved(option)]
+            if kinds and "type" not in node:
+                words.append("; or ".join(kinds))
+        if node.get("type") == "array" and "items" in node and "properties" not in self.resolved(node["items"]):
+            words[-1] += " of: " + self.kind(node["items"])
+        low, high = node.get("minimum"), node.get("maximum")
+        if low is not None and high is not None:
+            words.append(f"{low} to {high}")
+        elif low is not None or high is not None:
+            words.append(f"at least {low}" if high is None else f"at most {high}")
+        for few, many, what in (("minItems", "maxItems", "items"), ("minLength", "maxLength", "characters")):
+            if many in node:
+                words.append(f"{node.get(few, 0)} to {node[many]} {what}")
+            elif few in node:
+                words.append(f"at least {node[few]} {what}")
+        if "pattern" in node:
+            words.append("matching " + node["pattern"])
+        return ", ".join(words)
+
+    def fields(self, node, path=""):
+        """All fields below a node: path, node, whether it must be there."""
+        node = self.resolved(node)
+        required = node.get("required", [])
+        for name, field in node.get("properties", {}).items():
+            if field is False:
+                continue
+            here = f"{path}{name}"
+            whole = self.resolved(field)
+            yield here, whole, name in required
+            yield from self.fields(whole, here + ".")
+            if "items" in whole:
+                yield from self.fields(whole["items"], here + "[].")
+
+
+def page(path):
+    schema = Schema(json.loads(path.read_text(encoding="utf-8")))
+    title = schema.tree["title"]
+    files, example, readers, name = PAGES[title]
+    out = ['.\\" SPDX-License-Identifier: GPL-2.0', f'.TH {plain(title.upper())} 5 "" "GLB" "GLB"', ".SH NAME",
+           f"{plain(title)} \\- {plain(name)}", ".SH DESCRIPTION", plain(schema.tree["description"]),
+           "The file is JSON (RFC 8259). Fields that are not known are warned of. In the list below,",
+           "names that are behind a full stop are fields of the object before it, and [] stands for each item of an array.",
+           ".ds AD l", ".ad l", ".SH FIELDS"]
+    for where, node, required in schema.fields(schema.tree):
+        out += [".TP", f".B {plain(where)}"]
+        facts = [schema.kind(node)]
+        if required:
+            facts.append("required")
+        if "default" in node:
+            facts.append("default " + json.dumps(node["default"]))
+        facts = "; ".join(fact for fact in facts if fact)
+        if facts:
+            out.append(plain(facts[0].upper() + facts[1:] + "."))
+        words = node.get("description") or words_of(title, where)
+        if words:
+            out.append(plain(words))
+        if node.get("deprecated") and "gnored" not in node.get("description", ""):
+            out.append("Deprecated.")
+    out += [".SH EXAMPLE", ".nf"]
+    out += [plain(line) for line in pathlib.Path(example).read_text(encoding="utf-8").splitlines()]
+    out += [".fi", ".SH FILES"]
+    out += [line for file in files for line in (".TP", f".I {plain(file)}", plain(name[0].upper() + name[1:] + "."))]
+    others = [(reader, 8) for reader in readers] + [(other, 5) for other in PAGES if other != title]
+    out += [".SH SEE ALSO", " ,\n".join(f".BR {plain(other)} ({section})" for other, section in others)]
+    return "\n".join(out) + "\n"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    print(page(pathlib.Path(sys.argv[1])), end="")
