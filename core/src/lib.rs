@@ -33,6 +33,7 @@ pub mod redirect;
 pub mod rendezvous;
 #[cfg(feature = "tables")]
 pub mod rows3;
+pub mod settings;
 pub mod siphash;
 #[cfg(feature = "tables")]
 pub mod table;

@@ -1,31 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `director.conf` (spec 3).
+//! `director.conf`: the settings of `core/src/settings.rs`, and what other programs read there.
 
 use crate::issue::Checked;
 use crate::read::{Node, Object, Reader};
+use crate::settings;
 use glb_core::addr::Addr;
-use glb_core::hash::HashFields;
-use serde_json::Value;
+use glb_core::settings::{Setting, Settings, Value};
+use serde_json::{json, Map, Value as Json};
 
 /// How a director works.
 #[derive(Debug, Clone)]
 pub struct Director {
-    /// Source address of the packets to the proxies.
-    pub outbound_src_ip: Addr,
-    /// Where all packets are sent on the link; the kernel's routes say it otherwise.
-    pub outbound_gateway_mac: Option<[u8; 6]>,
-    /// What of a packet is hashed.
-    pub hash_fields: HashFields,
-    /// What of a packet is hashed for the second pair of hops.
-    pub alt_hash_fields: Option<HashFields>,
-    /// Whether echo requests to bound addresses go to a proxy.
-    pub forward_icmp_ping_responses: bool,
-    /// Where statistics are sent on this machine; 0 for nowhere.
-    pub statsd_port: u16,
+    /// What the kernel is told. What the file does not name is at its default.
+    pub settings: Settings,
+    /// Where on this machine statistics are sent, if they are.
+    pub statsd_port: Option<u16>,
     /// The file as it was read.
-    pub tree: Value,
+    pub tree: Json,
 }
+
+/// The name of deployed directors for the source of the one family that they tunnel over.
+const SOURCE: &str = "outbound_src_ip";
+const STATSD_PORT: &str = "statsd_port";
 
 /// Settings of the DPDK director that mean nothing here.
 const DPDK_ONLY: [&str; 5] = [
@@ -36,57 +33,62 @@ const DPDK_ONLY: [&str; 5] = [
     "kni_ip",
 ];
 
-const KNOWN: [&str; 11] = [
-    "outbound_src_ip",
-    "outbound_gateway_mac",
-    "hash_fields",
-    "alt_hash_fields",
-    "forward_icmp_ping_responses",
-    "statsd_port",
-    DPDK_ONLY[0],
-    DPDK_ONLY[1],
-    DPDK_ONLY[2],
-    DPDK_ONLY[3],
-    DPDK_ONLY[4],
-];
-
 /// Reads and checks a file's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Director> {
-    let names = [&KNOWN[..], &FIELDS.map(|(name, _)| name)].concat();
+    let mut names = known();
+    names.extend(settings::FIELDS.map(|(_, name)| name));
     Reader::whole(file, text, &names, read_root)
 }
 
+fn known() -> Vec<&'static str> {
+    let mut known = vec![SOURCE];
+    known.extend(Setting::ALL.iter().map(|setting| setting.file));
+    known.push(STATSD_PORT);
+    known.extend(DPDK_ONLY);
+    known
+}
+
 fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
-    let root = reader.object(tree, &KNOWN)?;
+    let root = reader.object(tree, &known())?;
     for name in DPDK_ONLY {
         if root.get(name).is_some() {
             let reason = "a setting of the DPDK director; accepted and ignored";
             reader.warn_at(name, reason);
         }
     }
-    let outbound_src_ip = reader
-        .required(&root, "outbound_src_ip")
-        .and_then(|node| reader.addr(&node));
-    let outbound_gateway_mac = match root.get("outbound_gateway_mac") {
-        Some(node) => read_mac(reader, &node).map(Some),
+    let mut settings = Settings::DEFAULT;
+    let source = read_source(reader, &root, &mut settings);
+    let mut good = source.is_some();
+    for setting in Setting::ALL {
+        let Some(node) = root.get(setting.file) else {
+            continue;
+        };
+        let Some(value) = settings::read(reader, &node, setting.form) else {
+            good = false;
+            continue;
+        };
+        if let (Some(Some((named, said))), true) = (source, is_source(setting)) {
+            if named == setting && said != value {
+                let other = settings::text(said);
+                reader.error(&node, format!("{SOURCE} says {other}: name one of the two"));
+                good = false;
+                continue;
+            }
+        }
+        if let Err(reason) = settings.set(setting, value) {
+            reader.error(&node, reason);
+            good = false;
+        }
+    }
+    let statsd_port = match root.get(STATSD_PORT) {
+        Some(node) => read_port(reader, &node).map(|port| Some(port).filter(|port| *port != 0)),
         None => Some(None),
     };
-    let hash_fields = read_fields(reader, &root, "hash_fields");
-    let alt_hash_fields = read_fields(reader, &root, "alt_hash_fields");
-    let forward_icmp_ping_responses = root
-        .get("forward_icmp_ping_responses")
-        .map_or(Some(true), |node| reader.boolean(&node));
-    let statsd_port = root
-        .get("statsd_port")
-        .map_or(Some(28125), |node| read_port(reader, &node));
-    Some(Director {
-        outbound_src_ip: outbound_src_ip?,
-        outbound_gateway_mac: outbound_gateway_mac?,
-        hash_fields: hash_fields?.unwrap_or(HashFields::DEFAULT),
-        alt_hash_fields: alt_hash_fields?,
-        forward_icmp_ping_responses: forward_icmp_ping_responses?,
-        statsd_port: statsd_port?,
+    let statsd_port = statsd_port?;
+    good.then(|| Director {
+        settings,
+        statsd_port,
         tree: tree.value.clone(),
     })
 }
@@ -104,69 +106,67 @@ fn read_port(reader: &mut Reader, node: &Node<'_>) -> Option<u16> {
     reader.integer(node, 0u16..=u16::MAX)
 }
 
-/// What may be hashed.
-const FIELDS: [(&str, HashFields); 4] = [
-    ("src_addr", HashFields::SRC_ADDR),
-    ("dst_addr", HashFields::DST_ADDR),
-    ("src_port", HashFields::SRC_PORT),
-    ("dst_port", HashFields::DST_PORT),
-];
+fn is_source(setting: &Setting) -> bool {
+    *setting == Setting::SOURCE_V4 || *setting == Setting::SOURCE_V6
+}
 
-/// The fields of a hash; `Some(None)` where the file does not name any.
-fn read_fields(reader: &mut Reader, root: &Object<'_>, name: &str) -> Option<Option<HashFields>> {
-    let Some(node) = root.get(name) else {
-        return Some(None);
+/// Takes the source by its deployed name; `Some(None)` where the file names it otherwise.
+fn read_source(
+    reader: &mut Reader,
+    root: &Object<'_>,
+    settings: &mut Settings,
+) -> Option<Option<(&'static Setting, Value)>> {
+    let named = |setting: &Setting| is_source(setting) && root.has(setting.file);
+    let node = match root.get(SOURCE) {
+        Some(node) => node,
+        None if Setting::ALL.iter().any(named) => return Some(None),
+        // Whoever wants the routes' own says so: a file that lost its source is no such file.
+        None => {
+            let reason = "is missing; for the route's own source: \"source_v4\": null";
+            reader.error_at(&root.path_of(SOURCE), reason);
+            return None;
+        }
     };
-    let object = reader.object(&node, &FIELDS.map(|(name, _)| name))?;
-    let mut bits = 0;
-    let mut good = true;
-    for (name, field) in FIELDS {
-        let Some(node) = object.get(name) else {
-            continue;
-        };
-        match reader.boolean(&node) {
-            Some(true) => bits |= field.bits(),
-            Some(false) => {}
-            None => good = false,
+    let (setting, value) = match reader.addr(&node)? {
+        Addr::V4(bytes) => (&Setting::SOURCE_V4, Value::V4(Some(bytes))),
+        Addr::V6(bytes) => (&Setting::SOURCE_V6, Value::V6(Some(bytes))),
+    };
+    if let Err(reason) = settings.set(setting, value) {
+        reader.error(&node, reason);
+        return None;
+    }
+    Setting::by_number(setting.number).map(|setting| Some((setting, value)))
+}
+
+/// A file that says these settings, each by its name, deployed names where there are some. What else `old` has stays.
+#[must_use]
+pub fn write(settings: &Settings, old: &Json) -> Json {
+    let mut file = Map::new();
+    let addr = |setting| match settings.get(setting) {
+        Value::V4(None) | Value::V6(None) => None,
+        value => Some(settings::file_json(value)),
+    };
+    let (v4, v6) = (addr(&Setting::SOURCE_V4), addr(&Setting::SOURCE_V6));
+    match (v4, v6) {
+        (None, None) => file.insert(Setting::SOURCE_V4.file.to_owned(), Json::Null),
+        (Some(one), None) | (None, Some(one)) => file.insert(SOURCE.to_owned(), one),
+        (Some(v4), Some(v6)) => {
+            file.insert(SOURCE.to_owned(), v4);
+            file.insert(Setting::SOURCE_V6.file.to_owned(), v6)
+        }
+    };
+    for setting in Setting::ALL.iter().filter(|setting| !is_source(setting)) {
+        // None of these has another value for none than leaving it out.
+        let value = settings::file_json(settings.get(setting));
+        if !value.is_null() {
+            file.insert(setting.file.to_owned(), value);
         }
     }
-    let fields = HashFields::from_bits(bits);
-    if good && fields.is_none() {
-        reader.error(&node, "at least one field must be true");
+    let is_ours = |name: &str| name == SOURCE || Setting::ALL.iter().any(|own| own.file == name);
+    for (name, value) in old.as_object().into_iter().flatten() {
+        if !is_ours(name) {
+            file.insert(name.clone(), value.clone());
+        }
     }
-    fields.filter(|_| good).map(Some)
-}
-
-fn read_mac(reader: &mut Reader, node: &Node<'_>) -> Option<[u8; 6]> {
-    let text = reader.string(node)?;
-    let mac = parse_mac(text);
-    if mac.is_none() {
-        reader.error(
-            node,
-            "must be six pairs of hexadecimal digits with colons between, as in 00:11:22:aa:bb:cc",
-        );
-    }
-    mac
-}
-
-/// Six numbers of one byte or three of two, as the deployed directors take them: with colons between (as
-/// DPDK reads them), or with hyphens or dots (as Go does).
-fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let separator = text.chars().find(|c| ":-.".contains(*c))?;
-    let parts: Vec<&str> = text.split(separator).collect();
-    let digits = match parts.len() {
-        6 if separator != '.' => 2,
-        3 if separator != '-' => 4,
-        _ => return None,
-    };
-    let mut mac = Vec::with_capacity(6);
-    for part in parts {
-        // Digits only: `from_str_radix` alone would take "+8".
-        let good =
-            (1..=digits).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit());
-        let number = u16::from_str_radix(part, 16).ok().filter(|_| good)?;
-        let bytes = number.to_be_bytes();
-        mac.extend_from_slice(if digits == 2 { &bytes[1..] } else { &bytes });
-    }
-    mac.try_into().ok()
+    json!(file)
 }

@@ -3,7 +3,7 @@
 //! The configuration files of GLB.
 //!
 //! * [`tables`] is about `forwarding_table.json` (spec 1, "Forwarding table, JSON")
-//! * [`director`] is about `director.conf` (spec 3)
+//! * [`director`] is about `director.conf`, [`settings`] about what may stand there
 //! * [`healthcheck`] is about `healthcheck.conf` (spec 4)
 //! * [`DeadRows`] are those that lead to a backend that is known to be dead
 //! * [`edit`] changes single values of a file in place
@@ -25,6 +25,7 @@ pub mod healthcheck;
 mod issue;
 pub mod opened;
 mod read;
+pub mod settings;
 pub mod tables;
 
 pub use dead::{DeadRows, Remedy};

@@ -40,6 +40,11 @@ impl<'v> Object<'v> {
         })
     }
 
+    /// Whether a field is there, `null` or not.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.map.contains_key(name)
+    }
+
     /// Whether there is a field that is none of these.
     pub(crate) fn has_others(&self, known: &[&str]) -> bool {
         self.map.keys().any(|name| !known.contains(&name.as_str()))

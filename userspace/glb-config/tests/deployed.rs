@@ -273,11 +273,11 @@ fn settings_of_directors() {
     };
     // A string for the director on DPDK, a number for that on XDP.
     for (port, expected) in [
-        (json!("28126"), 28126),
-        (json!(28126), 28126),
-        (json!(0), 0),
-        (json!("0"), 0),
-        (json!(null), 28125),
+        (json!("28126"), Some(28126)),
+        (json!(28126), Some(28126)),
+        (json!(0), None),
+        (json!("0"), None),
+        (json!(null), None),
     ] {
         assert_eq!(read(json!({"statsd_port": port})).statsd_port, expected);
     }
@@ -290,7 +290,9 @@ fn settings_of_directors() {
         "0001.22aa.bbcc",
     ] {
         assert_eq!(
-            read(json!({"outbound_gateway_mac": text})).outbound_gateway_mac,
+            read(json!({"outbound_gateway_mac": text}))
+                .settings
+                .gateway_mac,
             mac
         );
     }
@@ -316,7 +318,7 @@ fn settings_of_directors() {
     plain.tree = nothing.tree.clone();
     assert_eq!(format!("{nothing:?}"), format!("{plain:?}"));
     let fields = read(json!({"Hash_Fields": {"SRC_ADDR": true, "src_port": null}}));
-    assert_eq!(fields.hash_fields, plain.hash_fields);
+    assert_eq!(fields.settings, plain.settings);
 }
 
 #[test]

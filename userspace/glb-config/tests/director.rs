@@ -4,8 +4,8 @@
 
 use glb_config::healthcheck::Publish;
 use glb_config::{director, healthcheck};
-use glb_core::addr::Addr;
 use glb_core::hash::HashFields;
+use glb_core::settings::Settings;
 
 #[test]
 fn defaults_of_a_director() {
@@ -13,12 +13,12 @@ fn defaults_of_a_director() {
         .into_result()
         .unwrap();
     assert_eq!(issues, []);
-    assert_eq!(director.outbound_src_ip, Addr::V4([65; 4]));
-    assert_eq!(director.outbound_gateway_mac, None);
-    assert_eq!(director.hash_fields, HashFields::DEFAULT);
-    assert_eq!(director.alt_hash_fields, None);
-    assert!(director.forward_icmp_ping_responses);
-    assert_eq!(director.statsd_port, 28125);
+    let expected = Settings {
+        source_v4: Some([65; 4]),
+        ..Settings::DEFAULT
+    };
+    assert_eq!(director.settings, expected);
+    assert_eq!(director.statsd_port, None);
 }
 
 #[test]
@@ -28,8 +28,10 @@ fn all_settings_of_a_director() {
         "alt_hash_fields": {"dst_addr": true}, "forward_icmp_ping_responses": false, "statsd_port": 1,
         "lcores": "0-3", "flow_paths": [], "num_worker_queues": 2, "rx_drop_en": true}"#;
     let (director, issues) = director::read("d", text).into_result().unwrap();
+    assert_eq!(director.statsd_port, Some(1));
+    let director = director.settings;
     assert_eq!(
-        director.outbound_gateway_mac,
+        director.gateway_mac,
         Some([0, 0x11, 0x22, 0xaa, 0xbb, 0xcc])
     );
     assert_eq!(
@@ -46,10 +48,71 @@ fn all_settings_of_a_director() {
     );
 }
 
+/// What issue 11 found: settings of `config set` alone, lost at the next boot.
+#[test]
+fn both_sources_and_what_only_glbctl_could_set() {
+    let text = r#"{"outbound_src_ip": "192.168.50.6", "statsd_port": 28125, "segment_tcp": true,
+        "udp_port": 19524, "udp_checksum": true, "source_v6": "fd00::6"}"#;
+    let (director, issues) = director::read("d", text).into_result().unwrap();
+    assert_eq!(issues, []);
+    assert_eq!(director.statsd_port, Some(28125));
+    let settings = director.settings;
+    assert_eq!(settings.source_v4, Some([192, 168, 50, 6]));
+    assert!(settings.source_v6.is_some() && settings.segment_tcp && settings.udp_checksum);
+    assert_eq!(settings.udp_port, 19524);
+}
+
+/// As if they were not there: what a program writes that has no value.
+#[test]
+fn null_is_a_default_and_no_statistics_go_to_port_0() {
+    let text = r#"{"outbound_src_ip": "10.0.0.1", "outbound_gateway_mac": null, "hash_fields": null,
+        "alt_hash_fields": null, "forward_icmp_ping_responses": null, "udp_port": null, "statsd_port": null}"#;
+    let (director, issues) = director::read("d", text).into_result().unwrap();
+    assert_eq!((issues.len(), director.statsd_port), (0, None));
+    let expected = Settings {
+        source_v4: Some([10, 0, 0, 1]),
+        ..Settings::DEFAULT
+    };
+    assert_eq!(director.settings, expected);
+    let off = r#"{"source_v4": null, "statsd_port": 0}"#;
+    let (director, _) = director::read("d", off).into_result().unwrap();
+    assert_eq!(
+        (director.settings, director.statsd_port),
+        (Settings::DEFAULT, None)
+    );
+}
+
 #[test]
 fn faults_of_a_director() {
     let cases = [
-        ("{}", "outbound_src_ip: is missing"),
+        (
+            "{}",
+            r#"outbound_src_ip: is missing; for the route's own source: "source_v4": null"#,
+        ),
+        (
+            r#"{"outbound_src_ip": null}"#,
+            r#"outbound_src_ip: is missing; for the route's own source: "source_v4": null"#,
+        ),
+        (
+            r#"{"outbound_src_ip": "127.0.0.1"}"#,
+            r#"outbound_src_ip: "127.0.0.1": not the address of a host"#,
+        ),
+        (
+            r#"{"outbound_src_ip": "10.0.0.1", "source_v4": "10.0.0.2"}"#,
+            r#"source_v4: "10.0.0.2": outbound_src_ip says 10.0.0.1: name one of the two"#,
+        ),
+        (
+            r#"{"source_v4": "fd00::1"}"#,
+            r#"source_v4: "fd00::1": must be an IPv4 address"#,
+        ),
+        (
+            r#"{"source_v6": null, "udp_port": 0}"#,
+            "udp_port: 0: must be a whole number from 1 to 65535",
+        ),
+        (
+            r#"{"source_v4": null, "segment_tcp": 1}"#,
+            "segment_tcp: 1: must be true or false",
+        ),
         (
             r#"{"outbound_src_ip": "1.2.3.4.5"}"#,
             r#"outbound_src_ip: "1.2.3.4.5": must be an IPv4 or IPv6 address"#,

@@ -10,11 +10,11 @@ use glb_config::compiled::Compiled;
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::bind::{Bind, Proto};
-use glb_core::hash::{HashFields, ROWS};
+use glb_core::hash::ROWS;
 use glb_core::netlink::{
-    backend, bind, command, config, counter, device, hop, load, lookup, stats, status, table,
-    VERSION,
+    backend, bind, command, counter, device, hop, load, lookup, stats, status, table, VERSION,
 };
+use glb_core::settings::{Setting, Settings, Value};
 
 /// Binds of one message: an attribute of 16 bits has room for more.
 const BINDS_A_MESSAGE: usize = 512;
@@ -134,44 +134,6 @@ pub struct LookupInfo {
     pub alt: Option<(u64, u16)>,
     /// All hops, first to last.
     pub hops: Vec<HopInfo>,
-}
-
-/// The settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// Source of outer IPv4 headers.
-    pub source_v4: Option<[u8; 4]>,
-    /// Source of outer IPv6 headers.
-    pub source_v6: Option<[u8; 16]>,
-    /// Where all packets are sent.
-    pub gateway_mac: Option<[u8; 6]>,
-    /// What is hashed.
-    pub hash_fields: HashFields,
-    /// The second set.
-    pub alt_hash_fields: Option<HashFields>,
-    /// Whether echo requests go to a backend.
-    pub forward_icmp_ping_responses: bool,
-    /// Destination port of the outer UDP header.
-    pub udp_port: u16,
-    /// Whether the outer UDP header has a checksum.
-    pub udp_checksum: bool,
-    /// Whether TCP packets that do not fit are cut.
-    pub segment_tcp: bool,
-}
-
-/// Settings to change; nothing leaves one as it is. Of those that may be unset, `Some(None)` unsets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct ConfigChange {
-    pub source_v4: Option<Option<[u8; 4]>>,
-    pub source_v6: Option<Option<[u8; 16]>>,
-    pub gateway_mac: Option<Option<[u8; 6]>>,
-    pub hash_fields: Option<HashFields>,
-    pub alt_hash_fields: Option<Option<HashFields>>,
-    pub forward_icmp_ping_responses: Option<bool>,
-    pub udp_port: Option<u16>,
-    pub udp_checksum: Option<bool>,
-    pub segment_tcp: Option<bool>,
 }
 
 /// An attached device.
@@ -354,41 +316,13 @@ impl Glb {
     }
 
     /// The settings.
-    pub fn config(&mut self) -> Result<Config, Error> {
+    pub fn config(&mut self) -> Result<Settings, Error> {
         self.one(request(command::CONFIG_GET), config_info)
     }
 
-    /// Changes settings.
-    pub fn set_config(&mut self, change: &ConfigChange) -> Result<(), Error> {
-        let mut request = request(command::CONFIG_SET);
-        if let Some(source) = change.source_v4 {
-            request.bytes(config::SOURCE_V4, &source.unwrap_or_default());
-        }
-        if let Some(source) = change.source_v6 {
-            request.bytes(config::SOURCE_V6, &source.unwrap_or_default());
-        }
-        if let Some(mac) = change.gateway_mac {
-            request.bytes(config::GATEWAY_MAC, &mac.unwrap_or_default());
-        }
-        if let Some(fields) = change.hash_fields {
-            request.u8(config::HASH_FIELDS, fields.bits());
-        }
-        if let Some(fields) = change.alt_hash_fields {
-            request.u8(config::ALT_HASH_FIELDS, fields.map_or(0, HashFields::bits));
-        }
-        if let Some(forward) = change.forward_icmp_ping_responses {
-            request.u8(config::FORWARD_ICMP_PING_RESPONSES, u8::from(forward));
-        }
-        if let Some(port) = change.udp_port {
-            request.u16(config::UDP_PORT, port);
-        }
-        if let Some(checksum) = change.udp_checksum {
-            request.u8(config::UDP_CHECKSUM, u8::from(checksum));
-        }
-        if let Some(segment) = change.segment_tcp {
-            request.u8(config::SEGMENT_TCP, u8::from(segment));
-        }
-        self.socket.ask(request, |_| {})
+    /// Changes settings to these values, all or none; the others stay as they are.
+    pub fn set_config(&mut self, changes: &[(&Setting, Value)]) -> Result<(), Error> {
+        self.socket.ask(config_request(changes), |_| {})
     }
 
     /// Attaches a device by its name.
@@ -644,27 +578,75 @@ fn hops(attrs: Attrs<'_>) -> Vec<HopInfo> {
         .collect()
 }
 
-pub(crate) fn config_info(attrs: Attrs<'_>) -> Config {
-    fn array<const N: usize>(attrs: Attrs<'_>, kind: u16) -> Option<[u8; N]> {
-        attrs.get(kind)?.payload.try_into().ok()
+/// The request that makes these changes.
+fn config_request(changes: &[(&Setting, Value)]) -> Request {
+    let mut request = request(command::CONFIG_SET);
+    for (setting, value) in changes {
+        value.encode(|payload| {
+            request.bytes(setting.number, payload);
+        });
     }
-    Config {
-        source_v4: array(attrs, config::SOURCE_V4),
-        source_v6: array(attrs, config::SOURCE_V6),
-        gateway_mac: array(attrs, config::GATEWAY_MAC),
-        hash_fields: HashFields::from_bits(attrs.u8(config::HASH_FIELDS))
-            .unwrap_or(HashFields::DEFAULT),
-        alt_hash_fields: HashFields::from_bits(attrs.u8(config::ALT_HASH_FIELDS)),
-        forward_icmp_ping_responses: attrs.u8(config::FORWARD_ICMP_PING_RESPONSES) != 0,
-        udp_port: attrs.u16(config::UDP_PORT),
-        udp_checksum: attrs.u8(config::UDP_CHECKSUM) != 0,
-        segment_tcp: attrs.u8(config::SEGMENT_TCP) != 0,
+    request
+}
+
+/// The settings of an answer. What is not in it is none, or its default.
+pub(crate) fn config_info(attrs: Attrs<'_>) -> Settings {
+    let mut settings = Settings::DEFAULT;
+    for attr in attrs {
+        if let Some(setting) = Setting::by_number(attr.kind) {
+            if let Some(value) = setting.form.decode(attr.payload) {
+                // The director would not have taken what is refused here.
+                let _ = settings.set(setting, value);
+            }
+        }
     }
+    settings
 }
 
 pub(crate) fn device_info(attrs: Attrs<'_>) -> Device {
     Device {
         ifindex: attrs.u32(device::IFINDEX),
         name: attrs.text(device::IFNAME),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::messages;
+    use glb_core::hash::HashFields;
+
+    /// What the module is sent it takes by the same table, so the answer to `config-get` has the same form.
+    #[test]
+    fn every_setting_goes_over_netlink_and_back() {
+        for setting in Setting::ALL {
+            let values = [
+                Settings::DEFAULT.get(setting),
+                Value::V4(Some([10, 0, 0, 1])),
+                Value::V6(Some([0xfd; 16])),
+                Value::Mac(Some([2; 6])),
+                Value::Fields(HashFields::from_bits(9)),
+                Value::Flag(true),
+                Value::Flag(false),
+                Value::Number(7),
+            ];
+            let mut tried = 0;
+            for value in values {
+                let mut expected = Settings::DEFAULT;
+                if expected.set(setting, value).is_err() {
+                    continue;
+                }
+                let bytes = config_request(&[(setting, value)]).finish(1, 1);
+                let attrs = messages(&bytes).next().map(|message| message.attrs());
+                let attrs = attrs.expect("a message");
+                assert_eq!(
+                    attrs.map(|attr| attr.kind).collect::<Vec<_>>(),
+                    [setting.number]
+                );
+                assert_eq!(config_info(attrs), expected, "{}", setting.field);
+                tried += 1;
+            }
+            assert!(tried >= 2, "{}", setting.field);
+        }
     }
 }

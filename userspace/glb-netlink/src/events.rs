@@ -2,11 +2,12 @@
 
 //! The notifications.
 
-use crate::client::{config_info, device_info, Config, Device};
+use crate::client::{config_info, device_info, Device};
 use crate::error::Error;
 use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use glb_core::netlink::{command, table, EVENTS};
+use glb_core::settings::Settings;
 use std::collections::VecDeque;
 
 /// What has changed.
@@ -20,7 +21,7 @@ pub enum Event {
         tables: u32,
     },
     /// The settings.
-    Config(Config),
+    Config(Settings),
     /// A device was attached.
     Attached(Device),
     /// A device was detached, or went away.

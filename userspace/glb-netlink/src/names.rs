@@ -6,6 +6,7 @@
 use crate::wire::{Attrs, ATTR_HEADER, GENL_HEADER, NLMSG_HEADER};
 use glb_core::netlink::{self, command};
 use glb_core::redirect::netlink as redirect;
+use glb_core::settings::Setting;
 
 /// A family, and what people should know of it.
 #[derive(Debug)]
@@ -117,17 +118,17 @@ pub(crate) static LOOKUP: Set = Set {
     ],
     nests: &[("hop", &HOP)],
 };
-pub(crate) static CONFIG: Set = flat(&[
-    "source-v4",
-    "source-v6",
-    "gateway-mac",
-    "hash-fields",
-    "alt-hash-fields",
-    "forward-icmp-ping-responses",
-    "udp-port",
-    "udp-checksum",
-    "segment-tcp",
-]);
+/// The options of the settings, in the order of their numbers.
+const SETTINGS: [&str; Setting::ALL.len()] = {
+    let mut names = [""; Setting::ALL.len()];
+    let mut rest = Setting::ALL;
+    while let [setting, behind @ ..] = rest {
+        names[setting.number as usize - 1] = setting.option;
+        rest = behind;
+    }
+    names
+};
+pub(crate) static CONFIG: Set = flat(&SETTINGS);
 pub(crate) static STATS: Set = Set {
     names: &["counter"],
     nests: &[("counter", &COUNTER)],
@@ -386,6 +387,9 @@ mod tests {
         assert_eq!(usize::from(hop::HEALTHY), last(&HOP));
         assert_eq!(usize::from(config::SEGMENT_TCP), last(&CONFIG));
         assert_eq!(named(&CONFIG, config::HASH_FIELDS), "hash-fields");
+        for setting in Setting::ALL {
+            assert_eq!(named(&CONFIG, setting.number), setting.option);
+        }
         assert_eq!(usize::from(device::IFNAME), last(&DEVICE));
         assert_eq!(usize::from(stats::COUNTER), last(&STATS));
         assert_eq!(usize::from(counter::VALUE), last(&COUNTER));

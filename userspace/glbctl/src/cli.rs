@@ -3,12 +3,14 @@
 //! The command line: the one definition that help, completions and manual pages are made from.
 
 use crate::http::Url;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgGroup, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use glb_config::settings;
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
+use glb_core::settings::{Form, Setting, Value};
 use glb_netlink::Prefix;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 const EXIT_STATUS: &str = "\
@@ -56,6 +58,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
     },
+    /// Send the counters of the running director to a statsd on this machine, until it is ended
+    ///
+    /// Every interval it reads director.conf and sends what has been counted since, to UDP port statsd_port of
+    /// 127.0.0.1, under the names that deployed directors use. Without statsd_port it waits for one.
+    Statsd(Statsd),
     /// Print what changes in the running director: tables, devices, settings
     Monitor {
         /// End after so many events
@@ -160,8 +167,11 @@ pub(crate) enum BackendCommand {
     /// Give it no new connections: active becomes draining
     ///
     /// New connections go to the rows' second hops; those that it has stay. When it has none left (see
-    /// backend status), deactivate it.
-    Drain(StateChange),
+    /// backend status, or --wait), deactivate it.
+    ///
+    /// Every row that it leads has one other backend for its connections. So it is refused while another backend is
+    /// out of service or fails its checks: by the file, by the health checker, and by the proxies, where they answer.
+    Drain(Drain),
     /// Let it come back: inactive becomes filling
     ///
     /// It is in rows again and gets new connections; packets of older ones still find their proxies.
@@ -208,6 +218,27 @@ pub(crate) struct StateChange {
     /// Do it also where connections break; say so only
     #[arg(long)]
     pub(crate) force: bool,
+    /// Tell what would change, or why it is refused; change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drain {
+    #[command(flatten)]
+    pub(crate) change: StateChange,
+    /// Wait until the health checker has it draining and no packet of its connections comes
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) wait: bool,
+    /// With --wait: for how long no packet must have come. Connections that are silent for longer are not seen
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) silence: f64,
+    /// The health checker, or "none"
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:19520/health", value_parser = url_or_none)]
+    pub(crate) checker: OrNone<Url>,
+    /// The metrics of a proxy, {} being its address, or "none"
+    #[arg(long, value_name = "URL", default_value = "http://{}:19520/metrics", value_parser = url_or_none)]
+    pub(crate) metrics: OrNone<Url>,
 }
 
 #[derive(Debug, Args)]
@@ -417,79 +448,118 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print the settings
-    Show,
-    /// Change settings; those that are not given stay as they are
+    /// Print the settings of the running director
+    Show {
+        /// Write them as a director.conf, "-" being standard output. Of a file that is there, what is no setting of the
+        /// kernel's stays (statsd_port)
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Change settings of the running director; those that are not given stay as they are
+    ///
+    /// A boot forgets them: what is to stay belongs into director.conf (glbctl config show --file).
     Set(ConfigSet),
     /// Take over director.conf; what it does not name goes back to its default
     Load {
         /// The file
-        #[arg(default_value = "/etc/glb/director.conf")]
+        #[arg(default_value = CONF)]
+        file: PathBuf,
+    },
+    /// Tell what is wrong with a director.conf, and the settings that it stands for; needs no director
+    Check {
+        /// The file
+        #[arg(default_value = CONF)]
         file: PathBuf,
     },
 }
 
-#[derive(Debug, Args)]
+/// Where director.conf is unless told otherwise.
+pub(crate) const CONF: &str = "/etc/glb/director.conf";
+
+/// The settings to change. The options are made from the table of the settings.
+#[derive(Debug)]
 pub(crate) struct ConfigSet {
-    /// Source of outer IPv4 headers, or "none" for the route's own
-    #[arg(long, value_name = "ADDRESS", value_parser = or_none::<Ipv4Addr>)]
-    pub(crate) source_v4: Option<OrNone<Ipv4Addr>>,
-    /// Source of outer IPv6 headers, or "none" for the route's own
-    #[arg(long, value_name = "ADDRESS", value_parser = or_none::<Ipv6Addr>)]
-    pub(crate) source_v6: Option<OrNone<Ipv6Addr>>,
-    /// Where all packets are sent on the link, or "none" for by routes
-    #[arg(long, value_name = "MAC", value_parser = mac_or_none)]
-    pub(crate) gateway_mac: Option<OrNone<[u8; 6]>>,
-    /// What is hashed: src_addr, dst_addr, src_port, dst_port, with commas between
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
-    pub(crate) hash_fields: Option<Vec<String>>,
-    /// A second set of fields, whose hops are appended, or "none"
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
-    pub(crate) alt_hash_fields: Option<Vec<String>>,
-    /// Whether echo requests to bound addresses go to a backend
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) forward_icmp_ping_responses: Option<bool>,
-    /// Destination port of the outer UDP header
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) udp_port: Option<u16>,
-    /// Whether the outer UDP header has a checksum; deployed directors send none
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) udp_checksum: Option<bool>,
-    /// Whether TCP packets that do not fit the path are cut into shorter ones, and not their senders told what fits
-    #[arg(long, value_name = "BOOL")]
-    pub(crate) segment_tcp: Option<bool>,
+    pub(crate) changes: Vec<(&'static Setting, Value)>,
+}
+
+impl Args for ConfigSet {
+    fn augment_args(mut command: clap::Command) -> clap::Command {
+        for setting in Setting::ALL {
+            command = command.arg(option(setting));
+        }
+        command.group(
+            ArgGroup::new("settings")
+                .args(Setting::ALL.iter().map(|setting| setting.field))
+                .required(true)
+                .multiple(true),
+        )
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+/// The option that changes a setting.
+fn option(setting: &'static Setting) -> Arg {
+    let kind = match setting.form {
+        Form::V4 | Form::V6 => "ADDRESS",
+        Form::Mac => "MAC",
+        Form::Fields | Form::OptionalFields => "FIELDS",
+        Form::Flag => "BOOL",
+        Form::Number(..) => "NUMBER",
+    };
+    let doc = setting.doc.trim_end_matches('.');
+    let expected = settings::expected(setting.form);
+    Arg::new(setting.field)
+        .long(setting.option)
+        .value_name(kind)
+        .help(format!("{doc}: {expected}"))
+        .value_parser(move |text: &str| settings::parse(setting.form, text))
+}
+
+impl FromArgMatches for ConfigSet {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let changes = Setting::ALL.iter().filter_map(|setting| {
+            let value = matches.get_one::<Value>(setting.field)?;
+            Some((setting, *value))
+        });
+        Ok(Self {
+            changes: changes.collect(),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Statsd {
+    /// director.conf
+    #[arg(long, value_name = "FILE", default_value = CONF)]
+    pub(crate) config: PathBuf,
+    /// How long to count for a report
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) interval: f64,
+    /// The tag glb_engine; "xdp" has it look like the deployed director of that name
+    #[arg(long, value_name = "NAME", default_value = "kernel", value_parser = tag)]
+    pub(crate) engine: String,
+}
+
+/// What may stand in a tag.
+fn tag(text: &str) -> Result<String, String> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    match (1..=200).contains(&text.len()) && text.bytes().all(good) {
+        true => Ok(text.to_owned()),
+        false => Err("expected letters, digits, _, - and .".to_owned()),
+    }
 }
 
 /// A value, or the word "none".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OrNone<T>(pub(crate) Option<T>);
-
-fn or_none<T: std::str::FromStr>(text: &str) -> Result<OrNone<T>, String> {
-    match text {
-        "none" => Ok(OrNone(None)),
-        _ => match text.parse() {
-            Ok(value) => Ok(OrNone(Some(value))),
-            Err(_) => Err("expected an address, or none".to_owned()),
-        },
-    }
-}
-
-fn mac_or_none(text: &str) -> Result<OrNone<[u8; 6]>, String> {
-    if text == "none" {
-        return Ok(OrNone(None));
-    }
-    let byte = |part: &str| match part.len() {
-        2 if !part.starts_with('+') => u8::from_str_radix(part, 16).ok(),
-        _ => None,
-    };
-    let bytes: Option<Vec<u8>> = text.split(':').map(byte).collect();
-    match bytes.map(<[u8; 6]>::try_from) {
-        Some(Ok(mac)) => Ok(OrNone(Some(mac))),
-        _ => {
-            Err("expected six pairs of hexadecimal digits with colons between, or none".to_owned())
-        }
-    }
-}
 
 /// Versions of the binary format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -607,6 +677,24 @@ mod tests {
     fn definitions_are_sound() {
         Cli::command().debug_assert();
         DirectorCli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_has_an_option_that_takes_what_is_shown() {
+        for setting in Setting::ALL {
+            let value = glb_core::settings::Settings::DEFAULT.get(setting);
+            let option = format!("--{}", setting.option);
+            let line = ["glbctl", "config", "set", &option, &settings::text(value)];
+            let cli = Cli::try_parse_from(line).expect("understood");
+            let Command::Config(ConfigCommand::Set(set)) = cli.command else {
+                panic!("another command");
+            };
+            assert_eq!(set.changes, [(setting, value)]);
+            let line = ["glbctl", "config", "set", &option, "x"];
+            let error = Cli::try_parse_from(line).expect_err("no value");
+            assert!(error.to_string().contains("expected "), "{error}");
+        }
+        assert!(Cli::try_parse_from(["glbctl", "config", "set"]).is_err());
     }
 
     #[test]

@@ -6,15 +6,16 @@
 //! director sends without one.
 
 use glb_config::compiled::Compiled;
-use glb_config::director::Director;
 use glb_core::addr::Addr;
 use glb_core::bind::{BindId, Classifier};
+use glb_core::checksum::Sum;
 use glb_core::director::{
     header_len, inspect, source_port, Candidate, Kind, Stop, Tunnel, Verdict, MAX_HEADER_LEN,
 };
-use glb_core::gue::{MAX_HOPS_V4, MAX_HOPS_V6, PORT};
+use glb_core::gue::{MAX_HOPS_V4, MAX_HOPS_V6};
 use glb_core::hash::{packet_hash, FlowKey, PacketHash};
-use glb_core::ip::{Addrs, Family};
+use glb_core::ip::{proto, Addrs, Family};
+use glb_core::settings::Settings;
 use glb_core::siphash::SipKey;
 use glb_core::view::View;
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ pub(crate) struct Engine<'a> {
     tables: &'a [Compiled],
     keys: Vec<SipKey>,
     classifier: Classifier<'a>,
-    config: &'a Director,
+    config: &'a Settings,
     /// Ports of first fragments, client's first, by addresses and number of the datagram.
     fragments: HashMap<([u8; 32], u32), (u16, u16)>,
 }
@@ -44,10 +45,33 @@ impl Sent {
     pub(crate) fn header(&self) -> &[u8] {
         &self.header[..self.header_len]
     }
+
+    /// Fills in the checksum of the outer UDP header (RFC 768, RFC 8200), over the client's packet too.
+    fn fill_checksum(&mut self, packet: &[u8]) {
+        // The pseudo header's addresses are those of the IP header, which end where UDP begins.
+        let (addresses, udp) = match self.outer {
+            Family::V4 => (12..20, 20),
+            Family::V6 => (8..40, 40),
+        };
+        let mut summed = self.header[addresses].to_vec();
+        summed.extend([0, proto::UDP]);
+        summed.extend(&self.header[udp + 4..udp + 6]);
+        summed.extend(&self.header[udp..self.header_len]);
+        summed.extend(&packet[..self.inner_len]);
+        if summed.len() % 2 == 1 {
+            summed.push(0);
+        }
+        // 0 would say that there is none.
+        let check = match Sum::default().with(&summed).checksum() {
+            0 => 0xffff,
+            check => check,
+        };
+        self.header[udp + 6..udp + 8].copy_from_slice(&check.to_be_bytes());
+    }
 }
 
 impl<'a> Engine<'a> {
-    pub(crate) fn new(tables: &'a [Compiled], words: &'a [u32], config: &'a Director) -> Self {
+    pub(crate) fn new(tables: &'a [Compiled], words: &'a [u32], config: &'a Settings) -> Self {
         Self {
             tables,
             keys: tables.iter().map(|t| SipKey::new(&t.hash_key)).collect(),
@@ -66,7 +90,11 @@ impl<'a> Engine<'a> {
             Err(Stop::NeedLinear(_)) => return Err(Verdict::PassedUnknownFormat),
         };
         let bind = self.classify(&mut candidate)?;
-        self.encode(&candidate, family, bind)
+        let mut sent = self.encode(&candidate, family, bind)?;
+        if self.config.udp_checksum {
+            sent.fill_checksum(packet);
+        }
+        Ok(sent)
     }
 
     /// The bind of a packet. A later fragment gets the ports of its first one.
@@ -134,31 +162,31 @@ impl<'a> Engine<'a> {
             .collect();
         let (first, others) = hops.split_first().ok_or(Verdict::DroppedNoHop)?;
         // Hops of another family than the first's cannot be named in its header.
-        let sent = match (self.config.outbound_src_ip, *first) {
-            (Addr::V4(src), Addr::V4(dst)) => {
+        let sent = match *first {
+            Addr::V4(dst) => {
+                let src = self.config.source_v4.ok_or(Verdict::DroppedNoRoute)?;
                 let others = others.iter().filter_map(|hop| match hop {
                     Addr::V4(hop) => Some(*hop),
                     Addr::V6(_) => None,
                 });
                 let others: Vec<_> = others.take(usize::from(MAX_HOPS_V4)).collect();
-                let tunnel = tunnel(src, dst, hash, candidate, inner);
+                let tunnel = self.tunnel((src, dst), hash, candidate, inner);
                 write(Family::V4, others.len(), candidate, |out| {
                     tunnel.write(out, others.iter().copied())
                 })
             }
-            (Addr::V6(src), Addr::V6(dst)) => {
+            Addr::V6(dst) => {
+                let src = self.config.source_v6.ok_or(Verdict::DroppedNoRoute)?;
                 let others = others.iter().filter_map(|hop| match hop {
                     Addr::V6(hop) => Some(*hop),
                     Addr::V4(_) => None,
                 });
                 let others: Vec<_> = others.take(usize::from(MAX_HOPS_V6)).collect();
-                let tunnel = tunnel(src, dst, hash, candidate, inner);
+                let tunnel = self.tunnel((src, dst), hash, candidate, inner);
                 write(Family::V6, others.len(), candidate, |out| {
                     tunnel.write(out, others.iter().copied())
                 })
             }
-            // The configured source cannot reach the first hop.
-            _ => return Err(Verdict::DroppedNoRoute),
         };
         let sent = sent.ok_or(Verdict::DroppedNoHop)?;
         if sent.header_len + sent.inner_len > usize::from(u16::MAX) {
@@ -166,16 +194,22 @@ impl<'a> Engine<'a> {
         }
         Ok(sent)
     }
-}
 
-fn tunnel<A>(src: A, dst: A, hash: PacketHash, candidate: &Candidate, inner: Family) -> Tunnel<A> {
-    Tunnel {
-        src,
-        dst,
-        src_port: source_port(hash, candidate.hint),
-        dst_port: PORT,
-        inner,
-        inner_len: candidate.len,
+    fn tunnel<A>(
+        &self,
+        (src, dst): (A, A),
+        hash: PacketHash,
+        candidate: &Candidate,
+        inner: Family,
+    ) -> Tunnel<A> {
+        Tunnel {
+            src,
+            dst,
+            src_port: source_port(hash, candidate.hint),
+            dst_port: self.config.udp_port,
+            inner,
+            inner_len: candidate.len,
+        }
     }
 }
 

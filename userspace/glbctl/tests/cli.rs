@@ -801,3 +801,95 @@ fn binds_come_and_go_in_the_file() {
         assert_eq!(code(&bind("add", bad)), 2, "{bad}");
     }
 }
+
+#[test]
+fn a_drain_looks_at_the_others_health_first() {
+    let dir = Dir::new("drain-health");
+    let table = |healthy: &str| {
+        format!(
+            r#"{{"tables": [{{"name": "t", "hash_key": "12345678901234561234567890123456",
+            "seed": "34567890123456783456789012345678", "binds": [], "backends": [
+            {{"ip": "10.0.0.1", "state": "active", "healthy": true}},
+            {{"ip": "10.0.0.2", "state": "active", "healthy": {healthy}}}]}}]}}"#
+        )
+    };
+    let drain = |file: &PathBuf, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_glbctl"));
+        command.args(["backend", "drain", "t", "10.0.0.1", "--metrics", "none"]);
+        command.arg("--file").arg(file).args(more).output().unwrap()
+    };
+    let bad = dir.file("bad.json", &table("false"));
+    let before = fs::read(&bad).unwrap();
+    let output = drain(&bad, &["--checker", "none"]);
+    assert_eq!(code(&output), 1);
+    let said = err(&output);
+    assert!(
+        said.contains("10.0.0.2 is not healthy, by the file"),
+        "{said}"
+    );
+    assert_eq!(fs::read(&bad).unwrap(), before);
+    assert_eq!(code(&drain(&bad, &["--checker", "none", "--force"])), 0);
+    let good = dir.file("good.json", &table("true"));
+    let before = fs::read(&good).unwrap();
+    let output = drain(&good, &["--checker", "none", "--dry-run"]);
+    assert_eq!(code(&output), 0);
+    assert!(
+        out(&output).contains("Nothing was changed"),
+        "{}",
+        out(&output)
+    );
+    assert_eq!(fs::read(&good).unwrap(), before);
+    // What cannot be waited for changes nothing.
+    let output = drain(&good, &["--checker", "none", "--wait"]);
+    assert_eq!(code(&output), 1);
+    assert_eq!(fs::read(&good).unwrap(), before);
+    // A checker that does not answer is told.
+    let output = drain(&good, &["--checker", "http://127.0.0.1:1/health"]);
+    assert_eq!(code(&output), 0);
+    assert!(
+        err(&output).contains("health checker: "),
+        "{}",
+        err(&output)
+    );
+    assert_ne!(fs::read(&good).unwrap(), before);
+}
+
+#[test]
+fn a_configuration_is_judged_without_a_director() {
+    let dir = Dir::new("config-check");
+    let good = dir.file(
+        "good.conf",
+        r#"{"outbound_src_ip": "10.0.0.1", "source_v6": "fd00::6", "udp_port": 19524, "lcores": 3, "statsd_port": 28125}"#,
+    );
+    let output = glbctl(&[&"config", &"check", &good]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let said = out(&output);
+    assert!(
+        said.contains("warning: lcores: a setting of the DPDK director"),
+        "{said}"
+    );
+    assert!(
+        said.contains("udp-port                     19524\n"),
+        "{said}"
+    );
+    assert!(said.contains("127.0.0.1:28125"), "{said}");
+    let output = glbctl(&[&"--json", &"config", &"check", &good]);
+    let report: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(report["ok"], true);
+    assert_eq!(report["settings"]["source_v4"], "10.0.0.1");
+    assert_eq!(report["settings"]["source_v6"], "fd00::6");
+    assert_eq!(report["settings"]["segment_tcp"], false);
+    let bad = dir.file("bad.conf", r#"{"udp_port": 0, "segment_tcp": "yes"}"#);
+    let output = glbctl(&[&"config", &"check", &bad]);
+    assert_eq!(code(&output), 1);
+    let said = out(&output);
+    for part in [
+        "outbound_src_ip: is missing",
+        "udp_port: 0: must be",
+        "segment_tcp: \"yes\": must be",
+        "3 errors",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(code(&glbctl(&[&"config", &"check", &"/nowhere.conf"])), 1);
+}

@@ -136,6 +136,38 @@ fn frames_go_back_without_padding_and_the_others_are_left_out() {
 }
 
 #[test]
+fn the_port_and_the_checksum_of_the_configuration() {
+    let config = r#"{"source_v4": "65.65.65.65", "udp_port": 19524, "udp_checksum": true}"#;
+    let lab = Lab::new("udp", TABLE, config);
+    let (out, _) = lab.encap(101, &[hex(SYN)]);
+    let packet = &out[0].1;
+    assert_eq!(packet[22..24], 19524u16.to_be_bytes());
+    // Over pseudo header, header, and the client's packet: the sum with a right checksum is 0xffff.
+    let mut summed = packet[12..].to_vec();
+    summed.extend([0, 17]);
+    summed.extend(&packet[24..26]);
+    let words = summed
+        .chunks(2)
+        .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let sum: u32 = words.sum();
+    assert_eq!((sum >> 16) + (sum & 0xffff), 0xffff);
+    assert_ne!(packet[26..28], [0, 0]);
+}
+
+#[test]
+fn a_source_that_only_a_route_knows_is_asked_for() {
+    let lab = Lab::new("source", TABLE, r#"{"source_v4": null}"#);
+    lab.write(101, &[hex(SYN)]);
+    let output = lab.run();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("no source: a director takes its route's"),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_gateway_and_alternative_fields_of_the_configuration() {
     let config = r#"{"outbound_src_ip": "65.65.65.65", "outbound_gateway_mac": "0a:00:00:00:00:99",
         "alt_hash_fields": {"src_addr": true, "src_port": true}}"#;

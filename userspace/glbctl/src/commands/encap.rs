@@ -10,9 +10,9 @@ use crate::output::{print, Failure};
 use crate::pcap::{Link, Reader, Writer};
 use crate::progress::Progress;
 use glb_config::atomic;
-use glb_config::director::Director;
 use glb_core::director::Verdict;
 use glb_core::ip::Family;
+use glb_core::settings::Settings;
 use serde_json::{json, Map, Value};
 use std::fs::File;
 use std::io::{self, Write};
@@ -33,8 +33,9 @@ struct Counts {
 }
 
 pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
-    let config = load::director(&args.config, json)?;
+    let config = load::director(&args.config, json)?.settings;
     let tables = load::tables(&args.table, json)?.tables;
+    source(&config, args)?;
     let words = classifier(tables.iter().map(|table| &table.binds[..]))?;
     let mut engine = Engine::new(&tables, &words, &config);
     let in_file = |error: io::Error| Failure::file(&args.input, &error);
@@ -84,6 +85,17 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
     print(json, &counts.to_json(), |out| counts.write(out))
 }
 
+/// Whether there is a source. A director without one takes the route's own, which nobody here knows.
+fn source(config: &Settings, args: &Encap) -> Result<(), Failure> {
+    if config.source_v4.is_some() || config.source_v6.is_some() {
+        return Ok(());
+    }
+    Err(Failure::Message(format!(
+        "{}: no source: a director takes its route's; name it here as source_v4 or source_v6",
+        args.config.display()
+    )))
+}
+
 /// A frame's link header (up to and with the ethertype, or nothing), its IP packet, and the packet's family.
 fn split(link: Link, frame: &[u8]) -> Option<(&[u8], &[u8], Family)> {
     if link == Link::Raw {
@@ -112,7 +124,7 @@ fn split(link: Link, frame: &[u8]) -> Option<(&[u8], &[u8], Family)> {
 }
 
 /// The link header of the packet that goes out: to the gateway, or to whom the packet came from.
-fn reply(link: &[u8], outer: Family, config: &Director) -> Vec<u8> {
+fn reply(link: &[u8], outer: Family, config: &Settings) -> Vec<u8> {
     let (Some((ours, rest)), Some(tags)) = (link.split_first_chunk::<6>(), link.get(ADDRESSES..))
     else {
         return Vec::new();
@@ -123,7 +135,7 @@ fn reply(link: &[u8], outer: Family, config: &Director) -> Vec<u8> {
         Family::V4 => ETHERTYPE_IPV4,
         Family::V6 => ETHERTYPE_IPV6,
     };
-    let to = config.outbound_gateway_mac.unwrap_or(sender);
+    let to = config.gateway_mac.unwrap_or(sender);
     [&to[..], ours, tags, &ethertype].concat()
 }
 

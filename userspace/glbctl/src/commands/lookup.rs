@@ -8,6 +8,7 @@ use crate::load;
 use crate::output::{print, warn, Failure};
 use glb_config::compiled::Compiled;
 use glb_config::opened::Opened;
+use glb_config::settings::field_names;
 use glb_config::{quoted, DeadRows};
 use glb_core::addr::Addr;
 use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
     let tables = load::opened(file, json)?;
     let (fields, alt) = match &args.config {
         Some(path) => {
-            let config = load::director(path, json)?;
+            let config = load::director(path, json)?.settings;
             (config.hash_fields, config.alt_hash_fields)
         }
         None => (HashFields::DEFAULT, None),
@@ -65,7 +66,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         .map(|fields| {
             let hash = packet_hash(&key, fields, &flow);
             Hashed {
-                fields: names(fields),
+                fields: field_names(fields),
                 hash: format!("{:016x}", hash.0),
                 row: hash.row(),
                 hops: table.row(hash.row()).to_vec(),
@@ -185,19 +186,6 @@ fn classify(tables: &Opened, args: &Lookup, file: &Path) -> Result<BindId, Failu
             let file = file.display();
             Failure::Message(format!("{file}: no bind matches {name} {addr} port {port}"))
         })
-}
-
-fn names(fields: HashFields) -> Vec<&'static str> {
-    let all = [
-        (HashFields::SRC_ADDR, "src_addr"),
-        (HashFields::DST_ADDR, "dst_addr"),
-        (HashFields::SRC_PORT, "src_port"),
-        (HashFields::DST_PORT, "dst_port"),
-    ];
-    all.into_iter()
-        .filter(|(field, _)| fields.contains(*field))
-        .map(|(_, name)| name)
-        .collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod backend;
 mod bind;
+mod config_check;
 mod encap;
 mod generate;
 mod lookup;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config(command) => running::config::run(&command, json),
         Command::Status => running::status::run(json),
         Command::Stats { watch } => running::stats::run(watch, json),
+        Command::Statsd(args) => running::statsd::run(&args),
         Command::Monitor { count } => running::monitor::run(count, json),
         Command::Backend(command) => backend::run(&command, json),
         Command::Bind(command) => bind::run(&command, json),

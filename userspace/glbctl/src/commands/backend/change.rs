@@ -13,12 +13,15 @@ use glb_config::tables::{self, state_name, Config, Rule, Table};
 use glb_config::{atomic, quoted};
 use glb_core::backend::State;
 use serde::Serialize;
+use serde_json::Value;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 #[derive(Serialize)]
 struct Report {
     file: String,
+    dry_run: bool,
     changes: Vec<Change>,
     warnings: Vec<String>,
 }
@@ -29,6 +32,18 @@ struct Change {
     backend: String,
     from: &'static str,
     to: &'static str,
+}
+
+/// Why a backend cannot be relied upon though its state is no reason, if so.
+pub(super) type Fault<'f> = &'f dyn Fn(&Other<'_>) -> Option<String>;
+
+/// A backend beside the one that is to change.
+pub(super) struct Other<'c> {
+    /// The table's name, or its place.
+    pub(super) table: String,
+    pub(super) addr: IpAddr,
+    /// What stands in the file.
+    pub(super) entry: &'c Value,
 }
 
 /// A backend of a table that is to change.
@@ -45,13 +60,19 @@ impl Place<'_> {
     }
 }
 
-pub(super) fn run(args: &StateChange, to: State, json: bool) -> Result<(), Failure> {
+pub(super) fn run(
+    args: &StateChange,
+    to: State,
+    json: bool,
+    fault: Fault<'_>,
+) -> Result<(), Failure> {
     let file = args.file.as_path();
     let text = fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
     let config = read(file, &text)?;
     let places = places(args, &config)?;
     let mut report = Report {
         file: file.display().to_string(),
+        dry_run: args.dry_run,
         changes: Vec::new(),
         warnings: Vec::new(),
     };
@@ -60,7 +81,7 @@ pub(super) fn run(args: &StateChange, to: State, json: bool) -> Result<(), Failu
         if place.from == to {
             continue;
         }
-        if let Some(reason) = danger(place, to) {
+        if let Some(reason) = danger(place, to, &config.tree, fault) {
             let reason = format!("table {}: {}: {reason}", place.label(), args.backend);
             if !args.force {
                 let file = file.display();
@@ -79,7 +100,9 @@ pub(super) fn run(args: &StateChange, to: State, json: bool) -> Result<(), Failu
     }
     if !report.changes.is_empty() {
         prove(file, &config, &new, &places, to)?;
-        write(file, &text, &new)?;
+        if !args.dry_run {
+            write(file, &text, &new)?;
+        }
     }
     if !json {
         for warning in &report.warnings {
@@ -97,6 +120,9 @@ pub(super) fn run(args: &StateChange, to: State, json: bool) -> Result<(), Failu
         }
         if report.changes.is_empty() {
             return writeln!(out, "{} is {} already", args.backend, state_name(to));
+        }
+        if args.dry_run {
+            return writeln!(out, "Nothing was changed: --dry-run");
         }
         writeln!(
             out,
@@ -142,7 +168,7 @@ fn places<'c>(args: &StateChange, config: &'c Config) -> Result<Vec<Place<'c>>, 
 }
 
 /// Why the step would break connections, if it would.
-fn danger(place: &Place<'_>, to: State) -> Option<String> {
+fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Option<String> {
     let before = match to {
         State::Draining => &[State::Active][..],
         State::Inactive => &[State::Draining],
@@ -167,15 +193,21 @@ fn danger(place: &Place<'_>, to: State) -> Option<String> {
         Rule::V2 => state != State::Active,
         Rule::V3 { .. } => matches!(state, State::Draining | State::Inactive),
     };
+    let entries = &tree["tables"][place.index]["backends"];
     let others = place.table.backends.iter().enumerate();
     let others: Vec<String> = others
-        .filter(|(index, one)| *index != place.backend && counts(one.backend.state))
-        .map(|(_, one)| {
-            format!(
-                "{} is {}",
-                ip(one.backend.addr),
-                state_name(one.backend.state)
-            )
+        .filter(|(index, _)| *index != place.backend)
+        .filter_map(|(index, one)| {
+            let addr = ip(one.backend.addr);
+            if counts(one.backend.state) {
+                return Some(format!("{addr} is {}", state_name(one.backend.state)));
+            }
+            let other = Other {
+                table: place.table.label(place.index),
+                addr,
+                entry: &entries[index],
+            };
+            fault(&other).map(|fault| format!("{addr} {fault}"))
         })
         .collect();
     (others.len() >= may).then(|| {

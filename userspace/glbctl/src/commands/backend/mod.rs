@@ -3,6 +3,8 @@
 //! `glbctl backend`: the way of a proxy out of service and back.
 
 mod change;
+mod drain;
+mod health;
 mod members;
 mod status;
 
@@ -16,10 +18,10 @@ use std::net::IpAddr;
 
 pub(crate) fn run(command: &BackendCommand, json: bool) -> Result<(), Failure> {
     match command {
-        BackendCommand::Drain(args) => change::run(args, State::Draining, json),
-        BackendCommand::Fill(args) => change::run(args, State::Filling, json),
-        BackendCommand::Activate(args) => change::run(args, State::Active, json),
-        BackendCommand::Deactivate(args) => change::run(args, State::Inactive, json),
+        BackendCommand::Drain(args) => drain::run(args, json),
+        BackendCommand::Fill(args) => change::run(args, State::Filling, json, &|_| None),
+        BackendCommand::Activate(args) => change::run(args, State::Active, json, &|_| None),
+        BackendCommand::Deactivate(args) => change::run(args, State::Inactive, json, &|_| None),
         BackendCommand::Add(args) => members::add(args, json),
         BackendCommand::Remove(args) => members::remove(args, json),
         BackendCommand::Status(args) => status::run(args, json),

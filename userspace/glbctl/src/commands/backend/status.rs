@@ -27,7 +27,7 @@ const ESTABLISHED: &str = "glb_redirect_accepted_established_packets_total";
 /// The health checker's word on a backend.
 const UP: &str = "glb_healthcheck_backend_up";
 /// The longest that a step of a request may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 struct Report {
@@ -228,7 +228,7 @@ fn ask(url: &Url, mut addrs: Vec<IpAddr>, interval: Duration) -> BTreeMap<IpAddr
     })
 }
 
-fn counter(url: &Url) -> Result<f64, String> {
+pub(super) fn counter(url: &Url) -> Result<f64, String> {
     let page = url.get(PATIENCE).map_err(|error| io_reason(&error))?;
     let mut found = samples(&page).filter(|(name, _)| name.split('{').next() == Some(ESTABLISHED));
     let missing = || format!("has no {ESTABLISHED}: is rust_glb_redirect loaded there?");

@@ -2,164 +2,95 @@
 
 //! `glbctl config show`, `set` and `load`.
 
-use super::{addr, director, director_or_load, field_names, mac, FIELDS};
-use crate::cli::{ConfigCommand, ConfigSet};
+use super::{director, director_or_load};
+use crate::cli::ConfigCommand;
+use crate::commands::config_check;
 use crate::load;
 use crate::output::{print, Failure};
-use glb_core::addr::Addr;
-use glb_core::hash::HashFields;
-use glb_netlink::{Config, ConfigChange};
-use serde::Serialize;
+use glb_config::settings::{json, text};
+use glb_config::{atomic, director as file};
+use glb_core::settings::{Setting, Settings};
+use serde::{Serialize, Serializer};
+use serde_json::Value as Json;
 use std::io::{self, Write};
 use std::path::Path;
 
 /// The settings as they are shown.
-#[derive(Serialize)]
-pub(crate) struct ConfigView {
-    source_v4: Option<String>,
-    source_v6: Option<String>,
-    gateway_mac: Option<String>,
-    hash_fields: Vec<&'static str>,
-    alt_hash_fields: Option<Vec<&'static str>>,
-    forward_icmp_ping_responses: bool,
-    udp_port: u16,
-    udp_checksum: bool,
-    segment_tcp: bool,
+pub(crate) struct ConfigView(pub(crate) Settings);
+
+impl Serialize for ConfigView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let settings = Setting::ALL.iter();
+        serializer.collect_map(settings.map(|setting| (setting.field, json(self.0.get(setting)))))
+    }
 }
 
 impl ConfigView {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            source_v4: config.source_v4.map(|bytes| addr(Addr::V4(bytes))),
-            source_v6: config.source_v6.map(|bytes| addr(Addr::V6(bytes))),
-            gateway_mac: config.gateway_mac.map(mac),
-            hash_fields: field_names(config.hash_fields),
-            alt_hash_fields: config.alt_hash_fields.map(field_names),
-            forward_icmp_ping_responses: config.forward_icmp_ping_responses,
-            udp_port: config.udp_port,
-            udp_checksum: config.udp_checksum,
-            segment_tcp: config.segment_tcp,
-        }
-    }
-
+    /// A line each, as `config set` takes it.
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let source = |source: &Option<String>| match source {
-            Some(source) => source.clone(),
-            None => "the route's".to_owned(),
-        };
-        let yes = |yes| if yes { "yes" } else { "no" };
-        writeln!(out, "source-v4   {}", source(&self.source_v4))?;
-        writeln!(out, "source-v6   {}", source(&self.source_v6))?;
-        let gateway = self.gateway_mac.as_deref().unwrap_or("by routes");
-        writeln!(out, "gateway     {gateway}")?;
-        writeln!(out, "hash        {}", self.hash_fields.join(", "))?;
-        if let Some(fields) = &self.alt_hash_fields {
-            writeln!(out, "alt hash    {}", fields.join(", "))?;
-        }
-        writeln!(out, "ping        {}", yes(self.forward_icmp_ping_responses))?;
-        let checksum = if self.udp_checksum { "with" } else { "without" };
-        writeln!(
-            out,
-            "udp         port {}, {checksum} checksum",
-            self.udp_port
-        )?;
-        let too_long = if self.segment_tcp {
-            "cut"
-        } else {
-            "their senders are told"
-        };
-        writeln!(out, "too long    TCP packets: {too_long}")
+        let longest = Setting::ALL
+            .iter()
+            .map(|setting| setting.option.len())
+            .max();
+        let width = longest.unwrap_or_default();
+        Setting::ALL.iter().try_for_each(|setting| {
+            let value = text(self.0.get(setting));
+            writeln!(out, "{:<width$}  {value}", setting.option)
+        })
     }
 }
 
-pub(crate) fn run(command: &ConfigCommand, json: bool) -> Result<(), Failure> {
+pub(crate) fn run(command: &ConfigCommand, as_json: bool) -> Result<(), Failure> {
     match command {
-        ConfigCommand::Show => show(json),
-        ConfigCommand::Set(args) => {
-            let change = change(args)?;
-            if change == ConfigChange::default() {
-                let message = "nothing to set: see glbctl config set --help";
-                return Err(Failure::Message(message.to_owned()));
-            }
-            director_or_load()?.set_config(&change)?;
-            if json {
-                return show(json);
+        ConfigCommand::Show { file: None } => show(as_json),
+        ConfigCommand::Show { file: Some(file) } => write_file(file),
+        ConfigCommand::Check { file } => config_check::run(file, as_json),
+        ConfigCommand::Set(set) => {
+            director_or_load()?.set_config(&set.changes)?;
+            if as_json {
+                return show(as_json);
             }
             Ok(())
         }
         ConfigCommand::Load { file } => {
-            director_or_load()?.set_config(&of_file(file, json)?)?;
-            if json {
-                return show(json);
+            // All of them: what the file does not name goes back to its default.
+            let settings = load::director(file, as_json)?.settings;
+            let all = Setting::ALL.iter();
+            let all: Vec<_> = all.map(|one| (one, settings.get(one))).collect();
+            director_or_load()?.set_config(&all)?;
+            if as_json {
+                return show(as_json);
             }
             Ok(())
         }
     }
 }
 
-fn show(json: bool) -> Result<(), Failure> {
-    let view = ConfigView::new(&director()?.config()?);
-    print(json, &view, |out| view.write(out))
+fn show(as_json: bool) -> Result<(), Failure> {
+    let view = ConfigView(director()?.config()?);
+    print(as_json, &view, |out| view.write(out))
 }
 
-/// What `director.conf` says, all of it: what it does not name goes back to its default.
-fn of_file(file: &Path, json: bool) -> Result<ConfigChange, Failure> {
-    let read = load::director(file, json)?;
-    let (source_v4, source_v6) = match read.outbound_src_ip {
-        Addr::V4(bytes) => (Some(bytes), None),
-        Addr::V6(bytes) => (None, Some(bytes)),
-    };
-    Ok(ConfigChange {
-        source_v4: Some(source_v4),
-        source_v6: Some(source_v6),
-        gateway_mac: Some(read.outbound_gateway_mac),
-        hash_fields: Some(read.hash_fields),
-        alt_hash_fields: Some(read.alt_hash_fields),
-        forward_icmp_ping_responses: Some(read.forward_icmp_ping_responses),
-        udp_port: None,
-        udp_checksum: None,
-        segment_tcp: None,
-    })
-}
-
-fn change(args: &ConfigSet) -> Result<ConfigChange, Failure> {
-    Ok(ConfigChange {
-        source_v4: args
-            .source_v4
-            .map(|source| source.0.map(|addr| addr.octets())),
-        source_v6: args
-            .source_v6
-            .map(|source| source.0.map(|addr| addr.octets())),
-        gateway_mac: args.gateway_mac.map(|gateway| gateway.0),
-        hash_fields: match &args.hash_fields {
-            None => None,
-            Some(names) => match fields(names)? {
-                Some(fields) => Some(fields),
-                None => {
-                    let message = "--hash-fields: at least one field must be hashed";
-                    return Err(Failure::Message(message.to_owned()));
-                }
-            },
-        },
-        alt_hash_fields: args.alt_hash_fields.as_deref().map(fields).transpose()?,
-        forward_icmp_ping_responses: args.forward_icmp_ping_responses,
-        udp_port: args.udp_port,
-        udp_checksum: args.udp_checksum,
-        segment_tcp: args.segment_tcp,
-    })
-}
-
-/// The fields that are named; nothing for `none`.
-fn fields(names: &[String]) -> Result<Option<HashFields>, Failure> {
-    let mut bits = 0;
-    for name in names.iter().filter(|name| *name != "none") {
-        let known = FIELDS.into_iter().find(|(_, field)| field == name);
-        let Some((field, _)) = known else {
-            let known = FIELDS.map(|(_, field)| field).join(", ");
-            let message = format!("no such hash field: {name} (there are {known})");
-            return Err(Failure::Message(message));
-        };
-        bits |= field.bits();
+/// Writes the running settings as a `director.conf`.
+fn write_file(path: &Path) -> Result<(), Failure> {
+    let settings = director()?.config()?;
+    if path == Path::new("-") {
+        return print(true, &file::write(&settings, &Json::Null), |_| Ok(()));
     }
-    Ok(HashFields::from_bits(bits))
+    let old = match std::fs::read_to_string(path) {
+        Ok(old) => serde_json::from_str(&old).map_err(|error| {
+            let path = path.display();
+            Failure::Message(format!(
+                "{path}: not JSON, and so not written over: {error}"
+            ))
+        })?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Json::Null,
+        Err(error) => return Err(Failure::file(path, &error)),
+    };
+    let new = file::write(&settings, &old);
+    let written = atomic::write(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, &new)?;
+        writeln!(out)
+    });
+    written.map_err(|error| Failure::file(path, &error))
 }

@@ -10,6 +10,7 @@ pub(crate) mod lookup;
 pub(crate) mod monitor;
 pub(crate) mod redirect;
 pub(crate) mod stats;
+pub(crate) mod statsd;
 pub(crate) mod status;
 pub(crate) mod tables;
 
@@ -17,7 +18,6 @@ use crate::output::Failure;
 use glb_config::tables::state_name;
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
-use glb_core::hash::HashFields;
 use glb_netlink::{BackendInfo, Error, Glb};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -46,10 +46,6 @@ fn addr(addr: Addr) -> String {
     }
 }
 
-fn mac(bytes: [u8; 6]) -> String {
-    bytes.map(|byte| format!("{byte:02x}")).join(":")
-}
-
 fn bind(bind: &Bind) -> String {
     let proto = match bind.proto {
         Proto::Tcp => "tcp",
@@ -65,20 +61,6 @@ fn bind(bind: &Bind) -> String {
         text += &format!(" ports {} to {}", bind.port_start, bind.port_end);
     }
     text
-}
-
-const FIELDS: [(HashFields, &str); 4] = [
-    (HashFields::SRC_ADDR, "src_addr"),
-    (HashFields::DST_ADDR, "dst_addr"),
-    (HashFields::SRC_PORT, "src_port"),
-    (HashFields::DST_PORT, "dst_port"),
-];
-
-fn field_names(fields: HashFields) -> Vec<&'static str> {
-    let enabled = FIELDS
-        .into_iter()
-        .filter(|(field, _)| fields.contains(*field));
-    enabled.map(|(_, name)| name).collect()
 }
 
 /// A backend as the kernel has it.

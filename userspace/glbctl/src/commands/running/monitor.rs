@@ -23,7 +23,7 @@ impl EventView {
         match event {
             Event::Tables { generation, tables } => Self::Tables { generation, tables },
             Event::Config(config) => Self::Config {
-                config: ConfigView::new(&config),
+                config: ConfigView(config),
             },
             Event::Attached(Device { ifindex, name }) => Self::Attached {
                 ifindex,

@@ -33,7 +33,7 @@ pub(crate) fn run(json: bool) -> Result<(), Failure> {
         loads_under_way: status.loads,
         bytes_set_aside: status.staged,
         devices: devices.into_iter().map(|device| device.name).collect(),
-        config: ConfigView::new(&glb.config()?),
+        config: ConfigView(glb.config()?),
     };
     print(json, &view, |out| {
         match view.generation {
@@ -56,6 +56,7 @@ pub(crate) fn run(json: bool) -> Result<(), Failure> {
             view.devices.join(" ")
         };
         writeln!(out, "devices     {devices}")?;
+        writeln!(out, "settings")?;
         view.config.write(out)
     })
 }

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The settings of a director: one line each, from which all that knows settings is made.
+//!
+//! The line says the number of the netlink attribute, the name in capitals and in small letters, that of
+//! `director.conf` where it is another, the type, the bounds of a number, the default, and what the setting is for.
+//! From it follow
+//!
+//! * the requests and answers of `userspace/glb-netlink`,
+//! * `glbctl config set`, `show`, `load` and `check`, and the reader of `director.conf`.
+//!
+//! The module's own `config.rs` and `netlink/config.rs` still name each setting by hand.
+//!
+//! `spec/glb.yaml`, `spec/director.schema.json` and `docs/director.md` are written by hand; a test of
+//! `userspace/glb-config` holds each of their lines against this table and says what should stand there.
+//!
+//! A new type is an arm in [`Form`] and [`Value`], and the compiler names the places that must know it.
+
+use crate::gue;
+use crate::hash::HashFields;
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The IPv4 address of a host, or none.
+    V4,
+    /// The IPv6 address of a host, or none.
+    V6,
+    /// The Ethernet address of a station, or none.
+    Mac,
+    /// At least one field of a packet.
+    Fields,
+    /// At least one field of a packet, or none.
+    OptionalFields,
+    /// Yes or no.
+    Flag,
+    /// A number from the first to the second.
+    Number(u16, u16),
+}
+
+/// What a setting is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// For [`Form::V4`].
+    V4(Option<[u8; 4]>),
+    /// For [`Form::V6`].
+    V6(Option<[u8; 16]>),
+    /// For [`Form::Mac`].
+    Mac(Option<[u8; 6]>),
+    /// For [`Form::Fields`], where it is never none, and for [`Form::OptionalFields`].
+    Fields(Option<HashFields>),
+    /// For [`Form::Flag`].
+    Flag(bool),
+    /// For [`Form::Number`].
+    Number(u16),
+}
+
+/// A type that holds a setting.
+trait Held: Copy {
+    fn value(self) -> Value;
+    fn from_value(value: Value) -> Option<Self>;
+}
+
+macro_rules! held {
+    ($($type:ty = $value:ident),*) => {
+        $(impl Held for $type {
+            #[inline]
+            fn value(self) -> Value {
+                Value::$value(self)
+            }
+            #[inline]
+            fn from_value(value: Value) -> Option<Self> {
+                match value {
+                    Value::$value(held) => Some(held),
+                    _ => None,
+                }
+            }
+        })*
+    };
+}
+
+held!(
+    Option<[u8; 4]> = V4,
+    Option<[u8; 16]> = V6,
+    Option<[u8; 6]> = Mac,
+    Option<HashFields> = Fields,
+    bool = Flag,
+    u16 = Number
+);
+
+impl Held for HashFields {
+    #[inline]
+    fn value(self) -> Value {
+        Value::Fields(Some(self))
+    }
+    #[inline]
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Fields(fields) => fields,
+            _ => None,
+        }
+    }
+}
+
+/// A line of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Number of its netlink attribute.
+    pub number: u16,
+    /// Its name in what `glbctl --json config show` prints.
+    pub field: &'static str,
+    /// Its name in `director.conf`: the same, unless deployed directors have another.
+    pub file: &'static str,
+    /// Its name in `spec/glb.yaml`, and as an option of `glbctl config set`.
+    pub option: &'static str,
+    /// What it may be.
+    pub form: Form,
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+/// Names with hyphens in the place of underscores.
+const fn hyphens<const N: usize>(name: &str) -> [u8; N] {
+    let mut bytes = [b'-'; N];
+    let (mut rest, mut at) = (name.as_bytes(), 0);
+    while let [byte, behind @ ..] = rest {
+        if *byte != b'_' {
+            bytes[at] = *byte;
+        }
+        at += 1;
+        rest = behind;
+    }
+    bytes
+}
+
+macro_rules! settings {
+    ($($number:literal $name:ident $field:ident $($file:literal)?: $type:ty as $form:expr, $default:expr, $doc:literal;)*) => {
+        /// The settings of a director.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Settings {
+            $(#[doc = $doc] pub $field: $type,)*
+        }
+
+        impl Settings {
+            /// As deployed directors run whose configuration says nothing.
+            pub const DEFAULT: Self = Self { $($field: $default,)* };
+
+            /// What a setting is.
+            #[must_use]
+            pub fn get(&self, setting: &Setting) -> Value {
+                match setting.number {
+                    $($number => Held::value(self.$field),)*
+                    // There are no others.
+                    _ => Value::Flag(false),
+                }
+            }
+
+            /// Changes a setting; an error says why it cannot be that.
+            pub fn set(&mut self, setting: &Setting, value: Value) -> Result<(), &'static str> {
+                setting.form.judge(value)?;
+                match setting.number {
+                    $($number => self.$field = Held::from_value(value).ok_or(OTHER_TYPE)?,)*
+                    _ => return Err(OTHER_TYPE),
+                }
+                Ok(())
+            }
+        }
+
+        impl Setting {
+            $(#[doc = $doc] pub const $name: Self = Self {
+                number: $number,
+                field: stringify!($field),
+                file: {
+                    let names: &[&'static str] = &[$($file,)? stringify!($field)];
+                    match names {
+                        [name, ..] => name,
+                        [] => "",
+                    }
+                },
+                option: {
+                    const NAME: [u8; stringify!($field).len()] = hyphens(stringify!($field));
+                    match core::str::from_utf8(&NAME) {
+                        Ok(name) => name,
+                        Err(_) => stringify!($field),
+                    }
+                },
+                form: $form,
+                doc: $doc,
+            };)*
+
+            /// Every setting, in the order of the attributes.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+settings! {
+    1 SOURCE_V4 source_v4: Option<[u8; 4]> as Form::V4, None,
+        "Source of outer IPv4 headers; without one the route's own.";
+    2 SOURCE_V6 source_v6: Option<[u8; 16]> as Form::V6, None,
+        "Source of outer IPv6 headers; without one the route's own.";
+    3 GATEWAY_MAC gateway_mac "outbound_gateway_mac": Option<[u8; 6]> as Form::Mac, None,
+        "Where all packets are sent on the link, past routes and neighbours; without one by routes.";
+    4 HASH_FIELDS hash_fields: HashFields as Form::Fields, HashFields::DEFAULT,
+        "What of a packet is hashed.";
+    5 ALT_HASH_FIELDS alt_hash_fields: Option<HashFields> as Form::OptionalFields, None,
+        "A second set of fields, whose hops are appended. With it rows may have 15 hops, 4 with IPv6 backends.";
+    6 FORWARD_ICMP_PING_RESPONSES forward_icmp_ping_responses: bool as Form::Flag, true,
+        "Whether echo requests to bound addresses go to a backend.";
+    7 UDP_PORT udp_port: u16 as Form::Number(1, u16::MAX), gue::PORT,
+        "Destination port of the outer UDP header.";
+    8 UDP_CHECKSUM udp_checksum: bool as Form::Flag, false,
+        "Whether the outer UDP header has a checksum. Deployed directors send 0, which receivers take.";
+    9 SEGMENT_TCP segment_tcp: bool as Form::Flag, false,
+        "Whether a TCP packet that does not fit the path is cut into shorter ones. Else its sender is told what fits.";
+}
+
+/// A value of another setting's type.
+const OTHER_TYPE: &str = "is of another type";
+
+impl Setting {
+    /// The setting with this attribute.
+    #[must_use]
+    pub fn by_number(number: u16) -> Option<&'static Self> {
+        Self::ALL.iter().find(|setting| setting.number == number)
+    }
+}
+
+impl Form {
+    /// Why a setting of this form cannot be that.
+    fn judge(self, value: Value) -> Result<(), &'static str> {
+        const NO_HOST: &str = "not the address of a host";
+        match (self, value) {
+            (Self::V4, Value::V4(Some([0 | 127 | 224..=255, ..]))) => Err(NO_HOST),
+            (Self::V6, Value::V6(Some([0xff, ..]))) => Err(NO_HOST),
+            (Self::Mac, Value::Mac(Some([first, ..]))) if first & 1 != 0 => {
+                Err("a multicast address is no gateway's")
+            }
+            (Self::Fields, Value::Fields(None)) => Err("at least one field must be hashed"),
+            (Self::Number(least, most), Value::Number(number))
+                if number < least || number > most =>
+            {
+                Err("not within its bounds")
+            }
+            (Self::V4, Value::V4(_))
+            | (Self::V6, Value::V6(_))
+            | (Self::Mac, Value::Mac(_))
+            | (Self::Fields | Self::OptionalFields, Value::Fields(_))
+            | (Self::Flag, Value::Flag(_))
+            | (Self::Number(..), Value::Number(_)) => Ok(()),
+            _ => Err(OTHER_TYPE),
+        }
+    }
+}
+
+/// The form of an attribute, and of what a director is sent.
+impl Form {
+    /// The value of a netlink attribute's payload, numbers in the byte order of the machine. An address of zeroes
+    /// is none, and so is a set of no fields.
+    #[must_use]
+    pub fn decode(self, payload: &[u8]) -> Option<Value> {
+        fn some<const N: usize>(payload: &[u8]) -> Option<Option<[u8; N]>> {
+            let bytes: [u8; N] = payload.try_into().ok()?;
+            Some(if bytes == [0; N] { None } else { Some(bytes) })
+        }
+        Some(match self {
+            Self::V4 => Value::V4(some(payload)?),
+            Self::V6 => Value::V6(some(payload)?),
+            Self::Mac => Value::Mac(some(payload)?),
+            Self::Fields | Self::OptionalFields => match payload {
+                [0] => Value::Fields(None),
+                [bits] => Value::Fields(Some(HashFields::from_bits(*bits)?)),
+                _ => return None,
+            },
+            Self::Flag => match payload {
+                [0] => Value::Flag(false),
+                [1] => Value::Flag(true),
+                _ => return None,
+            },
+            Self::Number(..) => Value::Number(u16::from_ne_bytes(payload.try_into().ok()?)),
+        })
+    }
+}
+
+impl Value {
+    /// Whether it is an address that is not set: such an attribute is left out of answers.
+    #[must_use]
+    pub const fn is_unset_address(self) -> bool {
+        matches!(self, Self::V4(None) | Self::V6(None) | Self::Mac(None))
+    }
+
+    /// Gives the payload of the netlink attribute, which [`Form::decode`] reads.
+    pub fn encode<T>(self, put: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Self::V4(addr) => put(&addr.unwrap_or([0; 4])),
+            Self::V6(addr) => put(&addr.unwrap_or([0; 16])),
+            Self::Mac(addr) => put(&addr.unwrap_or([0; 6])),
+            Self::Fields(fields) => put(&[fields.map_or(0, HashFields::bits)]),
+            Self::Flag(flag) => put(&[u8::from(flag)]),
+            Self::Number(number) => put(&number.to_ne_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A good value that is not the default.
+    fn other(setting: &Setting) -> Value {
+        match (setting.form, Settings::DEFAULT.get(setting)) {
+            (Form::V4, _) => Value::V4(Some([10, 0, 0, 1])),
+            (Form::V6, _) => Value::V6(Some([0xfd; 16])),
+            (Form::Mac, _) => Value::Mac(Some([2; 6])),
+            (Form::Fields | Form::OptionalFields, _) => Value::Fields(HashFields::from_bits(12)),
+            (Form::Flag, Value::Flag(flag)) => Value::Flag(!flag),
+            (Form::Number(least, _), _) => Value::Number(least),
+            (form, value) => panic!("{form:?} {value:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_count_from_one_and_names_agree() {
+        for (number, setting) in (1..).zip(Setting::ALL) {
+            assert_eq!(setting.number, number);
+            assert_eq!(setting.option, setting.field.replace('_', "-"));
+            assert_eq!(Setting::by_number(number), Some(setting));
+        }
+        assert_eq!(Setting::by_number(0), None);
+    }
+
+    #[test]
+    fn each_setting_is_set_alone_and_goes_over_netlink() {
+        for setting in Setting::ALL {
+            let mut settings = Settings::DEFAULT;
+            let default = settings.get(setting);
+            let value = other(setting);
+            assert_ne!(value, default);
+            settings.set(setting, value).unwrap();
+            for one in Setting::ALL {
+                let expected = match one == setting {
+                    true => value,
+                    false => Settings::DEFAULT.get(one),
+                };
+                assert_eq!(
+                    settings.get(one),
+                    expected,
+                    "{} {}",
+                    setting.field,
+                    one.field
+                );
+            }
+            for value in [value, default] {
+                assert_eq!(
+                    value.encode(|bytes| setting.form.decode(bytes)),
+                    Some(value)
+                );
+            }
+            assert_eq!(setting.form.decode(&[1; 3]), None);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_and_changes_nothing() {
+        let mut settings = Settings::DEFAULT;
+        for (setting, value) in [
+            (&Setting::SOURCE_V4, Value::V4(Some([0, 1, 2, 3]))),
+            (&Setting::SOURCE_V4, Value::V4(Some([127, 0, 0, 1]))),
+            (&Setting::SOURCE_V4, Value::V4(Some([224, 0, 0, 1]))),
+            (&Setting::SOURCE_V4, Value::V6(None)),
+            (&Setting::SOURCE_V6, Value::V6(Some([0xff; 16]))),
+            (&Setting::GATEWAY_MAC, Value::Mac(Some([1, 0, 0, 0, 0, 0]))),
+            (&Setting::HASH_FIELDS, Value::Fields(None)),
+            (&Setting::UDP_PORT, Value::Number(0)),
+            (&Setting::SEGMENT_TCP, Value::Number(1)),
+        ] {
+            assert!(
+                settings.set(setting, value).is_err(),
+                "{} {value:?}",
+                setting.field
+            );
+        }
+        assert_eq!(settings, Settings::DEFAULT);
+        assert_eq!(Form::Fields.decode(&[16]), None);
+        assert_eq!(Form::Flag.decode(&[2]), None);
+    }
+}
