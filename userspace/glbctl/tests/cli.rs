@@ -350,7 +350,7 @@ fn manual_pages_and_completions() {
     let dir = Dir::new("man");
     assert_eq!(code(&glbctl(&[&"man", &dir.0])), 0);
     let names = dir.names();
-    for page in ["glbctl.1", "glbctl-table-build.1", "glb-director-cli.1"] {
+    for page in ["glbctl.8", "glbctl-table-build.8", "glb-director-cli.8"] {
         assert!(Path::new(&dir.0).join(page).exists(), "{names:?}");
     }
     for shell in ["bash", "zsh", "fish"] {
