@@ -58,26 +58,28 @@ struct glb_domain {
 static struct glb_domain glb_domain_of(const struct net *net, const struct sk_buff *skb,
 				       struct glb_flow flow, bool is_v6)
 {
-	struct glb_domain domain = { .mark = skb->mark };
+	struct glb_domain domain = {
+		.mark = skb->mark,
+		.l3mdev = l3mdev_master_ifindex_rcu(skb->dev),
+	};
 
 	/* An answer to a packet has its mark if the namespace wants it so. */
-	if (unlikely(domain.mark && flow.proto != IPPROTO_UDP))
+	if (flow.proto != IPPROTO_UDP)
 		domain.mark = is_v6 ? IP6_REPLY_MARK(net, domain.mark) : IP4_REPLY_MARK(net, domain.mark);
-	if (unlikely(netif_is_l3_slave(skb->dev) || netif_is_l3_master(skb->dev)))
-		domain.l3mdev = l3mdev_master_ifindex_rcu(skb->dev);
 	return domain;
 }
 
 /* A cache has one route for all packets to a destination: for those without a mark or a routing domain. */
-static bool glb_is_common(struct glb_domain domain)
+static bool glb_skb_is_common(const struct sk_buff *skb)
 {
-	return likely(!domain.mark && !domain.l3mdev);
+	return likely(!skb->mark &&
+		      !(skb->dev->priv_flags & (IFF_L3MDEV_MASTER | IFF_L3MDEV_SLAVE)));
 }
 
 /* Whether the next packet of that kind may have this packet's route. */
-static bool glb_route_keeps(const struct net *net, struct glb_domain domain, bool is_v6)
+static bool glb_route_keeps(const struct net *net, const struct sk_buff *skb, bool is_v6)
 {
-	return glb_is_common(domain) && !glb_routes_need_ports(net, is_v6) &&
+	return glb_skb_is_common(skb) && !glb_routes_need_ports(net, is_v6) &&
 	       !glb_multipath_by_flow(net, is_v6);
 }
 
@@ -135,43 +137,46 @@ static struct dst_entry *glb_route6(struct net *net, struct glb_domain domain, s
 	return dst;
 }
 
-struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache,
-				    const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
-				    __be32 *saddr)
+struct dst_entry *glb_route4_kept(struct dst_cache *cache, const struct sk_buff *skb, __be32 *saddr)
 {
-	const struct glb_domain domain = glb_domain_of(net, skb, flow, false);
-	struct dst_entry *dst;
+	struct rtable *rt;
 
 	GLB_CHECK_BH_OFF();
 	GLB_CHECK_RCU();
-	if (glb_is_common(domain)) {
-		struct rtable *rt = dst_cache_get_ip4(cache, saddr);
+	if (!glb_skb_is_common(skb))
+		return NULL;
+	rt = dst_cache_get_ip4(cache, saddr);
+	return rt ? &rt->dst : NULL;
+}
 
-		if (likely(rt))
-			return &rt->dst;
-	}
-	dst = glb_route4(net, domain, flow, daddr, saddr);
-	if (dst && glb_route_keeps(net, domain, false))
+struct dst_entry *glb_route6_kept(struct dst_cache *cache, const struct sk_buff *skb,
+				  struct in6_addr *saddr)
+{
+	GLB_CHECK_BH_OFF();
+	GLB_CHECK_RCU();
+	return glb_skb_is_common(skb) ? dst_cache_get_ip6(cache, saddr) : NULL;
+}
+
+struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
+				  const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
+				  __be32 *saddr)
+{
+	const struct glb_domain domain = glb_domain_of(net, skb, flow, false);
+	struct dst_entry *dst = glb_route4(net, domain, flow, daddr, saddr);
+
+	if (dst && glb_route_keeps(net, skb, false))
 		dst_cache_set_ip4(cache, dst, *saddr);
 	return dst;
 }
 
-struct dst_entry *glb_route6_cached(struct net *net, struct dst_cache *cache,
-				    const struct sk_buff *skb, struct glb_flow flow,
-				    const struct in6_addr *daddr, struct in6_addr *saddr)
+struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
+				  const struct sk_buff *skb, struct glb_flow flow,
+				  const struct in6_addr *daddr, struct in6_addr *saddr)
 {
 	const struct glb_domain domain = glb_domain_of(net, skb, flow, true);
-	struct dst_entry *dst;
+	struct dst_entry *dst = glb_route6(net, domain, flow, daddr, saddr);
 
-	GLB_CHECK_BH_OFF();
-	GLB_CHECK_RCU();
-	if (glb_is_common(domain)) {
-		dst = dst_cache_get_ip6(cache, saddr);
-		if (likely(dst))
-			return dst;
-	}
-	dst = glb_route6(net, domain, flow, daddr, saddr);
-	if (dst && glb_route_keeps(net, domain, true))
+	if (dst && glb_route_keeps(net, skb, true))
 		dst_cache_set_ip6(cache, dst, saddr);
 	return dst;
 }
@@ -328,15 +333,6 @@ void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6)
 }
 
 /*
- * The layer that made the buffer left notes in skb->cb (GRO: counts and offsets, which IP takes for options, for fragments'
- * lengths and for flags). Whoever gets the buffer now finds none.
- */
-static void glb_forget_notes(struct sk_buff *skb)
-{
-	memset(skb->cb, 0, sizeof(skb->cb));
-}
-
-/*
  * Whether a packet of this route may go to the neighbour without the way out of the IP layer: no IPsec and no light-weight
  * tunnel (mpls, seg6, bpf, ...) wants it, and it is not for this machine, whose devices are loopback and, in a routing domain,
  * the domain's.
@@ -347,9 +343,13 @@ static bool glb_dst_is_plain(const struct dst_entry *dst, bool is_v6)
 		      !(dst->dev->flags & IFF_LOOPBACK) && !netif_is_l3_master(dst->dev));
 }
 
-/* The way out of the IP layer, with its hooks. */
+/*
+ * The way out of the IP layer, with its hooks. That layer takes skb->cb for its own; what is there is GRO's (counts and offsets,
+ * which it would take for options, for fragments' lengths and for flags). Devices and queues write theirs before they read it.
+ */
 static bool glb_local_out(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6)
 {
+	memset(skb->cb, 0, sizeof(skb->cb));
 	glb_skb_untrack(skb);
 	skb_dst_set(skb, dst_clone(dst));
 	return (is_v6 ? ip6_local_out(net, NULL, skb) : ip_local_out(net, NULL, skb)) >= 0;
@@ -379,7 +379,6 @@ bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst
 {
 	struct net_device *dev = dst->dev;
 
-	glb_forget_notes(skb);
 	if (!glb_dst_is_plain(dst, is_v6))
 		return glb_local_out(net, skb, dst, is_v6);
 	skb->dev = dev;

@@ -31,14 +31,17 @@ struct glb_flow {
 };
 
 /* Routes, remembered by CPU where the cache is set up; the caller releases what it gets. `skb` is the client's packet.
- * Bottom halves are off, RCU is held.
+ * Bottom halves are off, RCU is held. First what is kept, if it may be this packet's; then the look-up.
  */
-struct dst_entry *glb_route4_cached(struct net *net, struct dst_cache *cache,
-				    const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
-				    __be32 *saddr);
-struct dst_entry *glb_route6_cached(struct net *net, struct dst_cache *cache,
-				    const struct sk_buff *skb, struct glb_flow flow,
-				    const struct in6_addr *daddr, struct in6_addr *saddr);
+struct dst_entry *glb_route4_kept(struct dst_cache *cache, const struct sk_buff *skb, __be32 *saddr);
+struct dst_entry *glb_route6_kept(struct dst_cache *cache, const struct sk_buff *skb,
+				  struct in6_addr *saddr);
+struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
+				  const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
+				  __be32 *saddr);
+struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
+				  const struct sk_buff *skb, struct glb_flow flow,
+				  const struct in6_addr *daddr, struct in6_addr *saddr);
 int glb_route_cache_init(struct dst_cache *cache);
 void glb_route_cache_reset(struct dst_cache *cache);
 void glb_dst_release(struct dst_entry *dst);

@@ -132,10 +132,43 @@ pub enum Fit {
 }
 
 impl Path {
-    /// Finds the route of `flow` to `to`, which `cache` is for, for the client's packet `skb`. Without `source` the kernel
-    /// chooses one; if another one is wanted than before, the cache must have been reset.
+    /// The route to `to`, which `cache` is for, if it is remembered and may be taken by the client's packet `skb`. If another
+    /// source is wanted than before, the cache must have been reset.
     #[inline]
-    pub fn cached(
+    pub fn kept(cache: &RouteCache, skb: &Skb<'_>, to: Addr) -> Option<Self> {
+        match to {
+            Addr::V4(_) => {
+                let mut from = 0;
+                // SAFETY: In a hook of a device: bottom halves are off, RCU is held, and the buffer has a device. The cache
+                // is set up or all zero, and `from` is written where there is a route.
+                let dst =
+                    unsafe { bindings::glb_route4_kept(cache.0.get(), skb.as_ptr(), &mut from) };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V4(from.to_ne_bytes()),
+                })
+            }
+            Addr::V6(_) => {
+                let mut from = [0; 16];
+                // SAFETY: As above; an address is 16 bytes and needs no alignment on the architectures that the module is
+                // built for.
+                let dst = unsafe {
+                    let from = from.as_mut_ptr().cast();
+                    bindings::glb_route6_kept(cache.0.get(), skb.as_ptr(), from)
+                };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V6(from),
+                })
+            }
+        }
+    }
+
+    /// Looks the route of `flow` to `to` up, for the client's packet `skb`, and remembers it in `cache` where it may be the next
+    /// packet's. Without `source` the kernel chooses one.
+    #[cold]
+    #[inline(never)]
+    pub fn find(
         hook: &Hook<'_>,
         cache: &RouteCache,
         skb: &Skb<'_>,
@@ -149,11 +182,10 @@ impl Path {
                     Some(Addr::V4(from)) => u32::from_ne_bytes(from),
                     _ => 0,
                 };
-                // SAFETY: In a hook of a device: bottom halves are off, RCU is held, and the buffer has a device. The cache
-                // is set up or all zero, and `from` is read and written.
+                // SAFETY: As in `kept`; `from` is read and written.
                 let dst = unsafe {
                     let to = u32::from_ne_bytes(to);
-                    bindings::glb_route4_cached(net, cache.0.get(), skb, flow.raw(), to, &mut from)
+                    bindings::glb_route4_find(net, cache.0.get(), skb, flow.raw(), to, &mut from)
                 };
                 Some(Self {
                     dst: NonNull::new(dst)?,
@@ -165,11 +197,10 @@ impl Path {
                     Some(Addr::V6(from)) => from,
                     _ => [0; 16],
                 };
-                // SAFETY: As above; both addresses are 16 bytes and need no alignment on the
-                // architectures that the module is built for.
+                // SAFETY: As above.
                 let dst = unsafe {
                     let (to, from) = (to.as_ptr().cast(), from.as_mut_ptr().cast());
-                    bindings::glb_route6_cached(net, cache.0.get(), skb, flow.raw(), to, from)
+                    bindings::glb_route6_find(net, cache.0.get(), skb, flow.raw(), to, from)
                 };
                 Some(Self {
                     dst: NonNull::new(dst)?,
@@ -179,15 +210,15 @@ impl Path {
         }
     }
 
-    /// Finds the route of `flow` between these addresses, for an answer to the client's packet `skb`.
-    pub fn find(
+    /// Looks the route of `flow` between these addresses up, for an answer to the client's packet `skb`.
+    pub fn of_answer(
         hook: &Hook<'_>,
         skb: &Skb<'_>,
         flow: Flow,
         to: Addr,
         source: Addr,
     ) -> Option<Self> {
-        Self::cached(hook, &RouteCache::none(), skb, flow, (to, Some(source)))
+        Self::find(hook, &RouteCache::none(), skb, flow, (to, Some(source)))
     }
 
     /// The route itself, valid as long as the path.

@@ -17,7 +17,7 @@ use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LE
 use glb_core::ip::{Addrs, Family};
 use glb_core::view::View;
 use glb_kernel::cut::{piece, Own, Segments};
-use glb_kernel::encap::{prepare_own, send_own, Fit, Flow, Path, Prepared};
+use glb_kernel::encap::{prepare, prepare_own, send_own, Fit, Flow, Path, Prepared};
 use glb_kernel::hook::Outcome;
 use glb_kernel::skb::Skb;
 
@@ -32,14 +32,27 @@ pub(super) fn handle<'a>(way: Way<'_>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
     }
 }
 
-// One copy of what common packets have inline.
-#[inline(never)]
-fn whole<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
-    way.whole(skb)
-}
+/// Writes the header in front of a packet of `len` bytes, and sends it; whether it went. It is gone in any case.
 #[inline(never)]
 fn transmit(way: Way<'_>, prepared: Prepared<'_>, len: usize) -> bool {
-    way.transmit(prepared, len)
+    let sent = prepared.send(way.hook.net, way.path, way.mac(), |out| way.write(out, len));
+    way.count(sent, len);
+    sent == Some(true)
+}
+
+/// Sends what fits now.
+fn whole<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
+    let len = way.plan.packet.len;
+    let prepared = match prepare(skb, way.path, len, way.header) {
+        Ok(prepared) => prepared,
+        Err(skb) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
+    };
+    way.stats.count(if transmit(way, prepared, len) {
+        way.plan.verdict
+    } else {
+        Verdict::DroppedNoRoute
+    });
+    Outcome::Stolen
 }
 
 fn too_long<'a>(way: Way<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
@@ -188,7 +201,7 @@ impl Way<'_> {
         let view = View::new(skb.linear(), skb.len());
         let told = too_big(view, &addrs, self.room(), &mut answer)
             .and_then(|len| answer.get(..len))
-            .zip(Path::find(self.hook, skb, flow, client, bound))
+            .zip(Path::of_answer(self.hook, skb, flow, client, bound))
             .is_some_and(|(answer, path)| send_own(self.hook.net, skb, &path, family, answer));
         if told {
             self.stats.count_told();
