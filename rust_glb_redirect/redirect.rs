@@ -12,7 +12,6 @@ use glb_core::redirect::{
     AllowedHops, Common, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict,
 };
 use glb_core::view::View;
-use glb_kernel::decap::Device;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::route::{route, Unroutable};
 use glb_kernel::skb::Skb;
@@ -138,21 +137,10 @@ fn is_established_here(
     let Ok(flow) = flow.read(seen(hook, skb).view) else {
         return false;
     };
-    devices(state, hook, skb, inspected).any(|device| is_established(hook.net, &flow, device))
-}
-
-/// The devices that the payload may arrive on.
-fn devices<'s>(
-    state: &'s State,
-    hook: &Hook<'_>,
-    skb: &Skb<'_>,
-    inspected: &Inspected,
-) -> impl Iterator<Item = Device> + 's {
-    let inner = inspected.gue.inner;
-    let any = state.devices().of_tunnel(hook.family, inner).is_some();
-    let own = (!any).then(|| Device::of_packet(skb));
-    let tunnels = state.devices().all_of_tunnel(hook.family, inner);
-    tunnels.chain(own)
+    let devices = state.devices();
+    devices
+        .all_of_tunnel(hook.family, inspected.gue.inner)
+        .any(|device| is_established(hook.net, &flow, device))
 }
 
 /// Keeps the packet if it belongs here for another reason, and passes it on if not.
@@ -199,9 +187,10 @@ fn answers_cookie_here(
     inspected: &Inspected,
     flow: &FlowAt,
 ) -> bool {
-    // An iterator that does not borrow from the packet, as a look-up may move its bytes.
-    let mut devices = devices(state, hook, skb, inspected);
-    devices.any(|device| answers_cookie(hook.net, skb, flow, device))
+    let devices = state.devices();
+    devices
+        .all_of_tunnel(hook.family, inspected.gue.inner)
+        .any(|device| answers_cookie(hook.net, skb, flow, device))
 }
 
 /// Remembers whether a packet that is the first fragment of a datagram was passed on, for the later ones.

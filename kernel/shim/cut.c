@@ -24,15 +24,17 @@ bool glb_skb_has_frag_list(const struct sk_buff *skb)
 
 /*
  * The packets that an aggregate stands for, a list. Takes the aggregate, as the first of the list can be the aggregate's own
- * buffer; NULL if there is no memory, or it cannot be cut: then it stays with the caller, to be dropped.
+ * buffer; NULL and an error if there is no memory (-ENOMEM), or it cannot be cut: then it stays with the caller, to be dropped.
  */
-struct sk_buff *glb_segments(struct sk_buff *skb)
+struct sk_buff *glb_segments(struct sk_buff *skb, int *error)
 {
 	/* No device does anything of it: sums are final. */
 	struct sk_buff *list = __skb_gso_segment(skb, NETIF_F_SG, false);
 
-	if (IS_ERR_OR_NULL(list))
+	if (IS_ERR_OR_NULL(list)) {
+		*error = list ? PTR_ERR(list) : -EINVAL;
 		return NULL;
+	}
 	consume_skb(skb);
 	return list;
 }

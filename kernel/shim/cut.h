@@ -10,7 +10,7 @@ struct sk_buff;
 
 bool glb_skb_is_gso(const struct sk_buff *skb);
 bool glb_skb_has_frag_list(const struct sk_buff *skb);
-struct sk_buff *glb_segments(struct sk_buff *skb);
+struct sk_buff *glb_segments(struct sk_buff *skb, int *error);
 struct sk_buff *glb_segments_pop(struct sk_buff **list);
 void glb_segments_free(struct sk_buff *list);
 bool glb_skb_finish_checksum(struct sk_buff *skb);

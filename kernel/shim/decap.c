@@ -6,7 +6,6 @@
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
 #include <linux/rtnetlink.h>
-#include <linux/skbuff.h>
 #include <linux/string.h>
 #include <net/l3mdev.h>
 #include <net/rtnetlink.h>
@@ -51,27 +50,35 @@ static u64 glb_decap_device(const struct net_device *dev)
 	return master ? (u64)master << 32 | (u32)dev->ifindex : (u64)dev->ifindex << 32;
 }
 
-void glb_decap_devices(struct net *net, enum glb_decap kind, u64 *found, unsigned int max)
+/* Puts a device into the places of its kind. */
+static void glb_decap_place(const struct net_device *dev, u64 *places, unsigned int max)
 {
-	const struct net_device *dev;
-	unsigned int count = 0;
-	int has_remote;
+	unsigned int at;
 
-	rcu_read_lock();
-	/* Those for every sender first: packets are most likely theirs. */
-	for (has_remote = 0; has_remote < 2; has_remote++)
-		for_each_netdev_rcu(net, dev) {
-			if (count < max && dev->flags & IFF_UP &&
-			    glb_made_by(dev, glb_decap_makers[kind]) &&
-			    glb_has_remote(dev) == has_remote)
-				found[count++] = glb_decap_device(dev);
+	if (!glb_has_remote(dev) && !places[0]) {
+		places[0] = glb_decap_device(dev);
+		return;
+	}
+	for (at = 1; at < max; at++)
+		if (!places[at]) {
+			places[at] = glb_decap_device(dev);
+			return;
 		}
-	rcu_read_unlock();
-	while (count < max)
-		found[count++] = 0;
 }
 
-int glb_skb_ifindex(const struct sk_buff *skb)
+void glb_decap_devices(struct net *net, u64 *places, unsigned int max)
 {
-	return skb->dev ? skb->dev->ifindex : 0;
+	const struct net_device *dev;
+	unsigned int kind;
+
+	memset(places, 0, ARRAY_SIZE(glb_decap_makers) * max * sizeof(*places));
+	rcu_read_lock();
+	for_each_netdev_rcu(net, dev) {
+		if (!(dev->flags & IFF_UP))
+			continue;
+		for (kind = 0; kind < ARRAY_SIZE(glb_decap_makers); kind++)
+			if (glb_made_by(dev, glb_decap_makers[kind]))
+				glb_decap_place(dev, places + kind * max, max);
+	}
+	rcu_read_unlock();
 }

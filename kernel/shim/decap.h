@@ -7,7 +7,6 @@
 
 struct net;
 struct net_device;
-struct sk_buff;
 
 /* What a tunnel has outside and inside. */
 enum glb_decap {
@@ -18,12 +17,12 @@ enum glb_decap {
 
 bool glb_decap_concerns(const struct net_device *dev);
 
-/* Writes up to `max` devices of a kind, each `dif << 32 | sdif` as look-ups of sockets want it, and 0 into the places that
- * are left.
- */
-void glb_decap_devices(struct net *net, enum glb_decap kind, u64 *found, unsigned int max);
+/* How many kinds there are. */
+#define GLB_DECAP_KINDS 3
 
-/* The device that the packet came in on, 0 if there is none. */
-int glb_skb_ifindex(const struct sk_buff *skb);
+/* Writes the devices of all kinds, `max` places a kind, each `dif << 32 | sdif` as look-ups of sockets want it. The first
+ * place of a kind is for a device that takes packets from every sender; the others follow, and 0 stands behind the last one.
+ */
+void glb_decap_devices(struct net *net, u64 *places, unsigned int max);
 
 #endif /* _GLB_DECAP_H */

@@ -3,6 +3,7 @@
 #ifndef _GLB_PORTS_H
 #define _GLB_PORTS_H
 
+#include <net/fib_rules.h>
 #include <net/net_namespace.h>
 #include <net/xfrm.h>
 
@@ -16,15 +17,30 @@ static inline bool glb_has_ipsec(const struct net *net)
 #endif
 }
 
+#if defined(CONFIG_IP_MULTIPLE_TABLES) || defined(CONFIG_IPV6_MULTIPLE_TABLES)
+/* The kernel's own count (fib_rules_require_fldissect) leaves rules for `iif lo` out, which are about packets of this machine. */
+static inline bool glb_rules_have_ports(const struct fib_rules_ops *ops)
+{
+	const struct fib_rule *rule;
+
+	list_for_each_entry_rcu(rule, &ops->rules_list, list)
+		if (fib_rule_port_range_set(&rule->sport_range) || rule->sport_mask ||
+		    fib_rule_port_range_set(&rule->dport_range) || rule->dport_mask)
+			return true;
+	return false;
+}
+#endif
+
+/* Under RCU. */
 static inline bool glb_rules_want_ports(const struct net *net, bool is_v6)
 {
 #ifdef CONFIG_IP_MULTIPLE_TABLES
-	if (!is_v6 && net->ipv4.fib_rules_require_fldissect)
-		return true;
+	if (!is_v6)
+		return net->ipv4.fib_has_custom_rules && glb_rules_have_ports(net->ipv4.rules_ops);
 #endif
 #ifdef CONFIG_IPV6_MULTIPLE_TABLES
-	if (is_v6 && net->ipv6.fib6_rules_require_fldissect)
-		return true;
+	if (is_v6)
+		return net->ipv6.fib6_has_custom_rules && glb_rules_have_ports(net->ipv6.fib6_rules_ops);
 #endif
 	return false;
 }

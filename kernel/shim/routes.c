@@ -98,6 +98,9 @@ static u32 glb_key_of(struct glb_key *key, const struct sk_buff *skb, bool is_v6
 		key->daddr = ipv6_hdr(skb)->daddr;
 		key->saddr = ipv6_hdr(skb)->saddr;
 		key->flow = ip6_flowinfo(ipv6_hdr(skb));
+		/* A link-local address is one of the link that the packet came by. */
+		if (ipv6_addr_type(&key->daddr) & IPV6_ADDR_LINKLOCAL)
+			key->l3mdev = skb_dst(skb)->dev->ifindex;
 		return hash_32(ipv6_addr_hash(&key->daddr), GLB_ROUTES_BITS);
 	}
 	key->daddr.s6_addr32[0] = ip_hdr(skb)->daddr;

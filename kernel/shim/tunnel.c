@@ -83,6 +83,14 @@ static bool glb_route_keeps(const struct net *net, const struct sk_buff *skb, bo
 	       !glb_multipath_by_flow(net, is_v6);
 }
 
+/* No hop is many machines; and an error is told neither to many (RFC 1122, section 3.2.2) nor to this machine. */
+static unsigned int glb_not_for(struct glb_flow flow)
+{
+	const unsigned int many = RTCF_BROADCAST | RTCF_MULTICAST;
+
+	return flow.proto == IPPROTO_UDP ? many : many | RTCF_LOCAL;
+}
+
 /*
  * A tunnel packet's way is what the kernel's own output would look up: by addresses, protocol, ports, TOS, mark, the
  * namespace's root user, and the routing domain.
@@ -109,6 +117,10 @@ static struct dst_entry *glb_route4(struct net *net, struct glb_domain domain, s
 	rt = ip_route_output_key(net, &fl4);
 	if (IS_ERR(rt))
 		return NULL;
+	if (unlikely(rt->rt_flags & glb_not_for(flow))) {
+		ip_rt_put(rt);
+		return NULL;
+	}
 	*saddr = fl4.saddr;
 	return &rt->dst;
 }
@@ -176,8 +188,12 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 	const struct glb_domain domain = glb_domain_of(net, skb, flow, true);
 	struct dst_entry *dst = glb_route6(net, domain, flow, daddr, saddr);
 
-	if (dst && glb_route_keeps(net, skb, true))
+	if (dst && glb_route_keeps(net, skb, true)) {
 		dst_cache_set_ip6(cache, dst, saddr);
+		/* What came in between has a cookie of its own, which the old route would have got. */
+		if (unlikely(!glb_route_keeps(net, skb, true)))
+			dst_cache_reset(cache);
+	}
 	return dst;
 }
 
@@ -343,6 +359,12 @@ static bool glb_dst_is_plain(const struct dst_entry *dst, bool is_v6)
 		      !(dst->dev->flags & IFF_LOOPBACK) && !netif_is_l3_master(dst->dev));
 }
 
+/* A full queue drops a packet with a positive code. */
+static bool glb_was_sent(int code)
+{
+	return net_xmit_eval(code) == 0;
+}
+
 /*
  * The way out of the IP layer, with its hooks. That layer takes skb->cb for its own; what is there is GRO's (counts and offsets,
  * which it would take for options, for fragments' lengths and for flags). Devices and queues write theirs before they read it.
@@ -352,7 +374,7 @@ static bool glb_local_out(struct net *net, struct sk_buff *skb, struct dst_entry
 	memset(skb->cb, 0, sizeof(skb->cb));
 	glb_skb_untrack(skb);
 	skb_dst_set(skb, dst_clone(dst));
-	return (is_v6 ? ip6_local_out(net, NULL, skb) : ip_local_out(net, NULL, skb)) >= 0;
+	return glb_was_sent(is_v6 ? ip6_local_out(net, NULL, skb) : ip_local_out(net, NULL, skb));
 }
 
 /* To the neighbour, with its finished link header where it has one. */
@@ -370,7 +392,7 @@ static bool glb_neigh_xmit(struct sk_buff *skb, struct dst_entry *dst, bool is_v
 		kfree_skb(skb);
 		return false;
 	}
-	return neigh_output(neigh, skb, skip_cache) >= 0;
+	return glb_was_sent(neigh_output(neigh, skb, skip_cache));
 }
 
 /* Takes the packet, whatever it answers; the caller keeps the route. */
@@ -388,7 +410,7 @@ bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst
 			kfree_skb(skb);
 			return false;
 		}
-		return dev_queue_xmit(skb) >= 0;
+		return glb_was_sent(dev_queue_xmit(skb));
 	}
 	return glb_neigh_xmit(skb, dst, is_v6);
 }

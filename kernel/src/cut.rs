@@ -10,6 +10,7 @@ use crate::skb::Skb;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use glb_core::ip::Family;
+use kernel::prelude::*;
 
 /// A packet that was made here; it is freed where it is not sent.
 pub struct Own {
@@ -103,16 +104,31 @@ pub struct Segments {
     head: *mut bindings::sk_buff,
 }
 
+/// Why an aggregate was not taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// There was no memory.
+    NoMemory,
+    /// Its headers are not those of an aggregate of its kind.
+    Wrong,
+}
+
 impl Segments {
     /// Takes an aggregate apart into the packets that it was made of; their checksums are final. On failure it is given back,
     /// to be dropped.
-    pub fn of(aggregate: Skb<'_>) -> Result<Self, Skb<'_>> {
-        // SAFETY: The buffer is valid and handed over; where the list is null it is still ours.
-        let head = unsafe { bindings::glb_segments(aggregate.as_ptr()) };
-        if head.is_null() {
-            return Err(aggregate);
+    pub fn of(aggregate: Skb<'_>) -> Result<Self, (Skb<'_>, Whole)> {
+        let mut error = 0;
+        // SAFETY: The buffer is valid and handed over; where the list is null it is still ours, and the error is written.
+        let head = unsafe { bindings::glb_segments(aggregate.as_ptr(), &mut error) };
+        if !head.is_null() {
+            return Ok(Self { head });
         }
-        Ok(Self { head })
+        let why = if error == ENOMEM.to_errno() {
+            Whole::NoMemory
+        } else {
+            Whole::Wrong
+        };
+        Err((aggregate, why))
     }
 }
 

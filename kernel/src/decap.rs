@@ -6,13 +6,11 @@
 //! and change their routing domain (VRF) seldom, so packets read what was found when that happened last.
 //!
 //! Which of several takes a packet depends on its addresses, which is the tunnel module's affair. So a connection is looked
-//! for on each of them: nearly always there is one. Where there is none, something else decapsulates (a program of tc, say),
-//! and the connection is looked for as if it came in on the packet's own device, as the deployed module does: sockets that
-//! are bound to no device are found.
+//! for on each of them: nearly always there is one. Where none takes packets from every sender, something else may decapsulate
+//! (a program of tc, say), and sockets that are bound to no device count, as they do for the deployed module.
 
 use crate::bindings;
 use crate::net::Net;
-use crate::skb::Skb;
 use core::sync::atomic::{AtomicU64, Ordering};
 use glb_core::ip::Family;
 use kernel::ffi::c_int;
@@ -25,37 +23,27 @@ pub struct Device {
 }
 
 impl Device {
-    /// The device that a packet came in on, for sockets that are bound to no device, and for those bound to it.
-    pub fn of_packet(skb: &Skb<'_>) -> Self {
-        Self {
-            // SAFETY: The buffer is valid.
-            dif: unsafe { bindings::glb_skb_ifindex(skb.as_ptr()) },
-            sdif: 0,
-        }
-    }
+    /// None: only sockets that are bound to no device are found.
+    const NONE: Self = Self { dif: 0, sdif: 0 };
 }
 
-/// The kinds, in the order of [`Devices::found`].
-const KINDS: [bindings::glb_decap; 3] = [
-    bindings::glb_decap_GLB_DECAP_IPV4_IN_IPV4,
-    bindings::glb_decap_GLB_DECAP_IPV6_IN_IPV4,
-    bindings::glb_decap_GLB_DECAP_IN_IPV6,
-];
-
-/// Devices of a kind that are looked at, at most. The rest are those for single senders.
+/// Devices of a kind that are looked at, at most.
 const MAX: usize = 8;
+
+const KINDS: usize = bindings::GLB_DECAP_KINDS as usize;
 
 /// The devices of a namespace.
 pub struct Devices {
-    /// Of each `dif << 32 | sdif`; 0 behind the last one: an index is never 0.
-    found: [[AtomicU64; MAX]; 3],
+    /// Of each kind (`enum glb_decap`) its devices, of each device `dif << 32 | sdif`. The first place is for one that takes
+    /// packets from every sender, 0 if there is none; the others end with 0. An index is never 0.
+    found: [[AtomicU64; MAX]; KINDS],
 }
 
 impl Devices {
     /// Those that are there.
     pub fn new(net: &Net) -> Self {
         let devices = Self {
-            found: [const { [const { AtomicU64::new(0) }; MAX] }; 3],
+            found: [const { [const { AtomicU64::new(0) }; MAX] }; KINDS],
         };
         devices.refresh(net);
         devices
@@ -63,15 +51,14 @@ impl Devices {
 
     /// Looks for them again.
     pub fn refresh(&self, net: &Net) {
-        for (places, kind) in self.found.iter().zip(KINDS) {
-            let mut found = [0; MAX];
-            // SAFETY: The namespace is live, and there are `MAX` places.
-            unsafe {
-                bindings::glb_decap_devices(net.as_ptr(), kind, found.as_mut_ptr(), MAX as u32);
-            }
-            for (place, found) in places.iter().zip(found) {
-                place.store(found, Ordering::Relaxed);
-            }
+        let mut found = [[0; MAX]; KINDS];
+        // SAFETY: The namespace is live, and there are `MAX` places a kind, one behind the other.
+        unsafe {
+            bindings::glb_decap_devices(net.as_ptr(), found.as_mut_ptr().cast(), MAX as u32);
+        }
+        let places = self.found.iter().flatten();
+        for (place, found) in places.zip(found.into_iter().flatten()) {
+            place.store(found, Ordering::Relaxed);
         }
     }
 
@@ -92,9 +79,12 @@ impl Devices {
         device(first)
     }
 
-    /// Every device that may.
+    /// Every device that may. Where none takes packets from every sender, something else may decapsulate, and sockets that are
+    /// bound to no device count.
     pub fn all_of_tunnel(&self, outer: Family, inner: Family) -> impl Iterator<Item = Device> + '_ {
-        self.places(outer, inner).iter().map_while(device)
+        let [first, others @ ..] = self.places(outer, inner);
+        let first = device(first).unwrap_or(Device::NONE);
+        core::iter::once(first).chain(others.iter().map_while(device))
     }
 }
 

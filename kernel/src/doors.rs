@@ -57,8 +57,17 @@ impl<D: Door> Doors<D> {
         OpenDoors(self.open.lock())
     }
 
-    /// Closes all doors, and lets none be opened again. Returns when the last packet has left. Takes the RTNL lock.
+    /// Closes all doors, and lets none be opened again. Returns when the last packet has left. Takes the RTNL lock, but not for
+    /// nothing: namespaces come and go, and most have no door.
     pub(crate) fn shut(&self) {
+        {
+            let mut open = self.open.lock();
+            let open: &mut Option<KVec<D>> = &mut open;
+            if open.as_ref().is_none_or(KVec::is_empty) {
+                *open = None;
+                return;
+            }
+        }
         let _rtnl = Rtnl::lock();
         // Closed without the lock: a door may wait for packets a while.
         let doors = self.open.lock().take();

@@ -16,7 +16,7 @@ use glb_core::bind::Proto;
 use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LEN};
 use glb_core::ip::{Addrs, Family};
 use glb_core::view::View;
-use glb_kernel::cut::{piece, Own, Segments};
+use glb_kernel::cut::{piece, Own, Segments, Whole};
 use glb_kernel::encap::{prepare, prepare_own, send_own, Fit, Flow, Path, Prepared};
 use glb_kernel::hook::Outcome;
 use glb_kernel::skb::Skb;
@@ -92,7 +92,8 @@ fn too_long<'a>(way: Way<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
 fn apart<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
     let packets = match Segments::of(skb) {
         Ok(packets) => packets,
-        Err(skb) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
+        Err((skb, Whole::NoMemory)) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
+        Err((skb, Whole::Wrong)) => return refuse(way.stats, skb, Verdict::DroppedLro),
     };
     let mut verdict = way.plan.verdict;
     for packet in packets {

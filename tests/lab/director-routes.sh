@@ -133,7 +133,7 @@ END
 }
 rules() {
     local rule
-    for rule in "ipproto udp dport $GUE_PORT" "ipproto udp sport 32768-65534" "ipproto udp" "uidrange 0-0"; do
+    for rule in "ipproto udp dport $GUE_PORT" "ipproto udp sport 32768-65534" "iif lo sport 32768-65534" "ipproto udp" "uidrange 0-0"; do
         goes "straight to proxy1" proxy1
         # shellcheck disable=SC2086 # Several words.
         on director ip "$family" rule add pref 100 $rule table 77

@@ -29,11 +29,12 @@ verdicts! {
     DroppedFragment: Drop = "dropped_fragment_packets",
     /// The table has no usable row, or names a hop that there is none of.
     DroppedNoHop: Drop = "dropped_no_hop_packets",
-    /// There is no route to the first hop, or no neighbour answers.
+    /// There is no route to the first hop or no neighbour, or the device's queue is full.
     DroppedNoRoute: Drop = "dropped_no_route_packets",
     /// Too long for the path after encapsulation.
     DroppedTooBig: Drop = "dropped_too_big_packets",
-    /// Merged by a device for this machine alone (LRO), so that it cannot be sent on in packets as they were.
+    /// An aggregate that nobody can take apart: merged by a device for this machine alone (LRO), or with headers that contradict
+    /// its kind.
     DroppedLro: Drop = "dropped_lro_packets",
     /// No memory for the headers.
     DroppedNoMemory: Drop = "dropped_no_memory_packets",
