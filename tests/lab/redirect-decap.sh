@@ -8,6 +8,7 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 # shellcheck source=tests/lab/redirect.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/redirect.sh"
+export LAB_TEST_SECONDS=240
 
 # without_fallback: namespaces from now on have no tunl0, sit0 and ip6tnl0; with_fallback: they have them again.
 without_fallback() { run sysctl -qw net.core.fb_tunnels_only_for_init_net=2; }
