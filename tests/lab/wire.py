@@ -383,7 +383,7 @@ def take(host, match):
     return None
 
 
-def recv(host, match=is_gue, seconds=2.0):
+def recv(host, match=is_gue, seconds=30.0):
     found = []
 
     def look():
@@ -446,7 +446,7 @@ def listener(host, address, port, backlog=16, device=None):
     return made
 
 
-def accepted(listening, seconds=2.0):
+def accepted(listening, seconds=30.0):
     """The next connection of a listener."""
     found = []
 
@@ -463,7 +463,7 @@ def accepted(listening, seconds=2.0):
     return found[0]
 
 
-def connect(host, src, dst, port, sport=0, seconds=2.0):
+def connect(host, src, dst, port, sport=0, seconds=30.0):
     made = tcp_socket(host, src)
     made.bind((src, sport))
     try:
@@ -478,7 +478,7 @@ def connect(host, src, dst, port, sport=0, seconds=2.0):
     return made
 
 
-def says(sender, receiver, data=b"hello", seconds=2.0):
+def says(sender, receiver, data=b"hello", seconds=30.0):
     """What one end of a connection says comes out at the other end."""
     sender.send(data)
     got = bytearray()
