@@ -113,7 +113,7 @@ END
 }
 
 test_tunnel_device() {
-    about "Where the tunnel's device has another name, no connection is taken for one that is here; under its own name it is again."
+    about "A connection is here whatever the tunnel's device is called, and while it is down, for a socket that is bound to none."
     everywhere tunnel_device
 }
 tunnel_device() {
@@ -124,10 +124,20 @@ a = tcp_of(recv('client', from_vip('SA', p))); to1(of(tcp(p, 8500, 'A', seq=1001
     expect_counters proxy1 accepted_syn=+1 accepted_established=+1
     ip_on proxy1 <<<"link set $device name other"
     wire "x = by1(of(tcp(p, 8500, 'A', seq=1001, ack=a.seq + 1))); send('director', 'proxy1', x)"
-    check "$device is called otherwise: the packet goes on" wire "expect('proxy2', moved(x))"
-    ip_on proxy1 <<<"link set other name $device"
+    expect_counters proxy1 accepted_established=+1
+    ip_on proxy1 <<END
+link set other down
+END
     wire "send('director', 'proxy1', x)"
-    expect_counters proxy1 forwarded_to_alternate=+1 accepted_established=+1
+    expect_counters proxy1 accepted_established=+1
+    ip_on proxy1 <<END
+link set other name $device up
+addr replace $VIP4/32 dev tunl0
+addr replace $VIP6/128 dev sit0 nodad
+END
+    wire "x = by1(of(tcp(port(), 8500, 'A'))); send('director', 'proxy1', x)"
+    check "the packet of another connection goes on" wire "expect('proxy2', moved(x))"
+    expect_counters proxy1 forwarded_to_alternate=+1
     quietly_wire "reset()"
 }
 

@@ -47,7 +47,9 @@ fn steps(asked: &str) -> String {
 
 /// Hints first, then more headers than any table for them has.
 fn many_headers(_: &str) -> String {
-    let headers: String = (0..600).map(|n| format!("X-Header-{n}: {n}\r\n")).collect();
+    let headers = (0..600).fold(String::new(), |all, n| {
+        all + &format!("X-Header-{n}: {n}\r\n")
+    });
     format!("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\n{headers}\r\n")
 }
 
