@@ -2,36 +2,163 @@
 
 //! Writing a file so that at any time either the old or the new one is there, whole.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use rustix::fs::{fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr, Gid, Uid, XattrFlags};
+use std::ffi::{CString, OsString};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// A new file's mode, where the umask leaves that much. Tables have the keys of the hashes, by which load
+/// can be aimed at one proxy: they are not for all to read. A file that is there keeps its mode.
+const NEW_MODE: u32 = 0o640;
+
+/// Links that are followed, as many as the kernel follows.
+const MOST_LINKS: usize = 40;
+
 /// Writes to a temporary file beside `path`, brings it to the disk, and renames it. If anything fails, the
-/// temporary file is removed and what was at `path` stays.
+/// temporary file is removed and what was at `path` stays. Owner, group, mode, and attributes such as access
+/// control lists are those of the file that was there.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    write_as(path, NEW_MODE, fill)
+}
+
+/// As [`write`], of what has no secrets: a new file is for all to read, as far as the umask lets it.
+pub fn write_public(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    write_as(path, 0o666, fill)
+}
+
+/// Whether both paths lead to one file, by links of whatever kind. Who writes one destroys the other then.
+#[must_use]
+pub fn same_file(one: &Path, other: &Path) -> bool {
+    // What is no file (a terminal, a pipe) is not destroyed.
+    let place = |path| {
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+        found.map(|found| (found.dev(), found.ino()))
+    };
+    place(one).is_some_and(|one| Some(one) == place(other))
+}
+
+fn write_as(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     // Renaming over a link would replace the link; the operator means the file behind it.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if fs::metadata(&target).is_ok_and(|old| !old.is_file()) {
-        // A pipe or a device (/dev/stdout, say) cannot be replaced, only written to.
-        let mut out = io::BufWriter::new(OpenOptions::new().write(true).open(&target)?);
-        fill(&mut out)?;
-        return out.flush();
-    }
-    let (temporary, file) = create_beside(&target)?;
+    let (target, old) = match fs::metadata(path) {
+        Ok(old) if old.is_file() => (fs::canonicalize(path)?, Some(File::open(path))),
+        Ok(_) => {
+            // A pipe or a device (/dev/stdout, say) cannot be replaced, only written to.
+            let mut out = io::BufWriter::new(OpenOptions::new().write(true).open(path)?);
+            fill(&mut out)?;
+            return out.flush();
+        }
+        Err(_) => (end_of_links(path)?, None),
+    };
+    let (temporary, file) = create_beside(&target, if old.is_some() { 0o600 } else { mode })?;
     let guard = RemoveOnDrop(Some(&temporary));
+    if let Some(old) = old {
+        keep_attributes(&old?, &file)?;
+    }
     let mut out = io::BufWriter::new(file);
     fill(&mut out)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    if let Ok(old) = fs::metadata(&target) {
-        file.set_permissions(old.permissions())?;
-    }
     file.sync_all()?;
     drop(file);
     fs::rename(&temporary, &target)?;
     guard.keep();
     // The rename itself must survive a power cut, too.
     File::open(directory(&target))?.sync_all()
+}
+
+/// Where a link leads to that leads to nothing yet; the path itself if it is no link.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut at = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::symlink_metadata(&at) {
+            Ok(found) if found.is_symlink() => at = directory(&at).join(fs::read_link(&at)?),
+            _ => return Ok(at),
+        }
+    }
+    Err(io::Error::other("too many links, one to the other"))
+}
+
+/// Gives the new file what the old one has: owner, group, mode, and the attributes that are somebody's word
+/// and not the kernel's sum over the contents.
+fn keep_attributes(old: &File, new: &File) -> io::Result<()> {
+    let (before, now) = (old.metadata()?, new.metadata()?);
+    if (before.uid(), before.gid()) != (now.uid(), now.gid()) {
+        let owner = (Uid::from_raw(before.uid()), Gid::from_raw(before.gid()));
+        fchown(new, Some(owner.0), Some(owner.1)).map_err(|error| {
+            let (owner, group) = (before.uid(), before.gid());
+            let error = io::Error::from(error);
+            let reason = format!(
+                "its owner and group ({owner}:{group}) cannot be kept ({error}): do this as root or as that user"
+            );
+            io::Error::new(error.kind(), reason)
+        })?;
+    }
+    let names = attributes(old)?;
+    // The directory may have given the new file a list of its own.
+    for name in attributes(new)?
+        .iter()
+        .filter(|name| is_kept(name) && !names.contains(name))
+    {
+        // SELinux labels can be changed and not removed.
+        let _ = fremovexattr(new, name.as_c_str());
+    }
+    new.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
+    for name in names.iter().filter(|name| is_kept(name)) {
+        let value = attribute(old, name)?;
+        if attribute(new, name).ok().as_ref() == Some(&value) {
+            continue;
+        }
+        fsetxattr(new, name.as_c_str(), &value, XattrFlags::empty()).map_err(|error| {
+            let error = io::Error::from(error);
+            let name = name.to_string_lossy();
+            io::Error::new(
+                error.kind(),
+                format!("its attribute {name} cannot be kept ({error})"),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// Attributes that say what a file is allowed or meant to be. Those of IMA and EVM are sums over the old
+/// contents, and capabilities are for programs.
+fn is_kept(name: &CString) -> bool {
+    let other: [&[u8]; 3] = [b"security.ima", b"security.evm", b"security.capability"];
+    !other.contains(&name.as_bytes())
+}
+
+/// The names of a file's attributes; none where the file system has no such thing.
+fn attributes(file: &File) -> io::Result<Vec<CString>> {
+    let mut names = vec![0u8; 65_536];
+    let len = match flistxattr(file, &mut names) {
+        Ok(len) => len,
+        Err(rustix::io::Errno::NOTSUP) => 0,
+        Err(error) => return Err(error.into()),
+    };
+    let names = names
+        .get(..len)
+        .unwrap_or_default()
+        .split(|byte| *byte == 0);
+    let names = names.filter(|name| !name.is_empty());
+    names
+        .map(|name| CString::new(name).map_err(io::Error::other))
+        .collect()
+}
+
+fn attribute(file: &File, name: &CString) -> io::Result<Vec<u8>> {
+    // The kernel has none that is longer.
+    let mut value = vec![0u8; 65_536];
+    let len = fgetxattr(file, name.as_c_str(), &mut value)?;
+    value.truncate(len);
+    Ok(value)
 }
 
 fn directory(path: &Path) -> &Path {
@@ -42,7 +169,7 @@ fn directory(path: &Path) -> &Path {
 }
 
 /// A new file in the same directory, hence on the same file system.
-fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+fn create_beside(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
@@ -55,6 +182,7 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
         match OpenOptions::new()
             .write(true)
             .create_new(true)
+            .mode(mode)
             .open(&temporary)
         {
             Ok(file) => return Ok((temporary, file)),
@@ -134,6 +262,109 @@ mod tests {
         write(&dir.join("link"), |out| out.write_all(b"new")).unwrap();
         assert!(fs::symlink_metadata(dir.join("link")).unwrap().is_symlink());
         assert_eq!(fs::read(dir.join("file")).unwrap(), b"new");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_leads_to_nothing_yet_is_followed() {
+        let dir = scratch("dangling");
+        fs::create_dir(dir.join("run")).unwrap();
+        std::os::unix::fs::symlink("run/second", dir.join("first")).unwrap();
+        std::os::unix::fs::symlink("../file", dir.join("run/second")).unwrap();
+        for text in ["new", "newer"] {
+            write(&dir.join("first"), |out| out.write_all(text.as_bytes())).unwrap();
+            assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), text);
+        }
+        for link in ["first", "run/second"] {
+            assert!(fs::symlink_metadata(dir.join(link)).unwrap().is_symlink());
+        }
+        // Links that lead to each other, and one to a directory that is not there.
+        std::os::unix::fs::symlink("b", dir.join("a")).unwrap();
+        std::os::unix::fs::symlink("a", dir.join("b")).unwrap();
+        std::os::unix::fs::symlink("no/file", dir.join("c")).unwrap();
+        for bad in ["a", "c"] {
+            assert!(write(&dir.join(bad), |out| out.write_all(b"x")).is_err());
+            assert!(fs::symlink_metadata(dir.join(bad)).unwrap().is_symlink());
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_is_not_for_all_to_read_and_an_old_one_stays_as_it_is() {
+        let dir = scratch("mode");
+        let path = dir.join("a");
+        let mode = || fs::metadata(&path).unwrap().mode() & 0o7777;
+        write(&path, |out| out.write_all(b"new")).unwrap();
+        assert_eq!(mode() & 0o137, 0);
+        for kept in [0o600, 0o644, 0o640, 0o666] {
+            fs::set_permissions(&path, Permissions::from_mode(kept)).unwrap();
+            write(&path, |out| out.write_all(b"newer")).unwrap();
+            assert_eq!(mode(), kept);
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn owner_group_and_attributes_stay() {
+        let dir = scratch("owner");
+        let path = dir.join("a");
+        fs::write(&path, "old").unwrap();
+        let open = || File::open(&path).unwrap();
+        // "user::rw-,user:1235:r--,group::r--,mask::r--,other::---", as the kernel has it.
+        let entry = |tag: u16, bits: u16, id: u32| {
+            [
+                &tag.to_le_bytes()[..],
+                &bits.to_le_bytes(),
+                &id.to_le_bytes(),
+            ]
+            .concat()
+        };
+        let list = [
+            2u32.to_le_bytes().to_vec(),
+            entry(1, 6, u32::MAX),
+            entry(2, 4, 1235),
+            entry(4, 4, u32::MAX),
+            entry(16, 4, u32::MAX),
+            entry(32, 0, u32::MAX),
+        ]
+        .concat();
+        let acl = CString::new("system.posix_acl_access").unwrap();
+        let user = CString::new("user.note").unwrap();
+        let has_acl = fsetxattr(open(), acl.as_c_str(), &list, XattrFlags::empty()).is_ok();
+        let has_user = fsetxattr(open(), user.as_c_str(), b"ours", XattrFlags::empty()).is_ok();
+        let as_root = fchown(open(), Some(Uid::from_raw(1234)), Some(Gid::from_raw(1236))).is_ok();
+        write(&path, |out| out.write_all(b"new")).unwrap();
+        let found = open().metadata().unwrap();
+        if as_root {
+            assert_eq!((found.uid(), found.gid()), (1234, 1236));
+        }
+        if has_acl {
+            assert_eq!(attribute(&open(), &acl).unwrap(), list);
+            assert_eq!(found.mode() & 0o777, 0o640);
+        }
+        if has_user {
+            assert_eq!(attribute(&open(), &user).unwrap(), b"ours");
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn one_file_by_several_names() {
+        let dir = scratch("same");
+        let path = |name: &str| dir.join(name);
+        fs::write(path("a"), "a").unwrap();
+        fs::write(path("b"), "a").unwrap();
+        std::os::unix::fs::symlink("a", path("link")).unwrap();
+        fs::hard_link(path("a"), path("hard")).unwrap();
+        for same in ["a", "link", "hard", "./a"] {
+            assert!(same_file(&path("a"), &path(same)), "{same}");
+        }
+        for other in ["b", "none"] {
+            assert!(!same_file(&path("a"), &path(other)), "{other}");
+        }
+        let null = Path::new("/dev/null");
+        assert!(!same_file(null, null) && !same_file(&path("none"), &path("none")));
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -251,13 +251,15 @@ fn read_tables(file: &str, bytes: &[u8], progress: &mut dyn FnMut(usize)) -> Che
             issues: checked.issues,
         };
     };
+    let mut issues = checked.issues;
+    issues.extend(tables::unsaid_health(file, &config));
     match compile_all(&config, progress) {
         Ok(tables) => Checked {
             value: Some(CompiledFile {
                 format: Format::Json,
                 tables,
             }),
-            issues: checked.issues,
+            issues,
         },
         Err(reason) => failed(file, reason),
     }

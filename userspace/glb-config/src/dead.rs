@@ -66,9 +66,14 @@ impl DeadRows {
                 all_hops += u32::from(row.iter().all(bad));
             }
         }
+        (first_hop > 0).then(|| Self::counted(backends, first_hop, all_hops))
+    }
+
+    /// Dead rows that somebody has counted.
+    pub(crate) fn counted(backends: &[Backend], first_hop: u32, all_hops: u32) -> Self {
         let takes_new =
             |one: &Backend| one.healthy && matches!(one.state, State::Active | State::Filling);
-        (first_hop > 0).then(|| Self {
+        Self {
             first_hop,
             all_hops,
             remedy: if backends.iter().any(takes_new) {
@@ -76,7 +81,7 @@ impl DeadRows {
             } else {
                 Remedy::Repair
             },
-        })
+        }
     }
 
     /// The dead rows of a table with its rows.

@@ -7,6 +7,7 @@
 //! * [`healthcheck`] is about `healthcheck.conf` (spec 4)
 //! * [`DeadRows`] are those that lead to a backend that is known to be dead
 //! * [`edit`] changes single values of a file in place
+//! * [`shown`] is about what `glbctl table show --json` prints
 //! * [`build`] goes from a file's tables to rows and to the binary format
 //!
 //! Every file is read as a tree of JSON first and then checked field by field, so that all that is wrong
@@ -26,6 +27,7 @@ mod issue;
 pub mod opened;
 mod read;
 pub mod settings;
+pub mod shown;
 pub mod tables;
 
 pub use dead::{DeadRows, Remedy};

@@ -5,7 +5,7 @@
 
 use crate::compiled::{compile, io_reason, read_kind, Compiled, CompiledFile, Kind};
 use crate::issue::{quoted, Checked};
-use crate::tables::Config;
+use crate::tables::{unsaid_health, Config};
 use glb_core::bind::Bind;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -42,10 +42,13 @@ pub fn open_bytes(file: &str, bytes: &[u8]) -> Checked<Opened> {
         built: Cell::new(0),
     };
     match read_kind(file, bytes) {
-        Kind::Json(Checked { value, issues }) => Checked {
-            value: value.map(Contents::Json).map(opened),
-            issues,
-        },
+        Kind::Json(Checked { value, mut issues }) => {
+            issues.extend(value.iter().flat_map(|config| unsaid_health(file, config)));
+            Checked {
+                value: value.map(Contents::Json).map(opened),
+                issues,
+            }
+        }
         Kind::Binary(Checked { value, issues }) => Checked {
             value: value.map(Contents::Binary).map(opened),
             issues,

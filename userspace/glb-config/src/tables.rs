@@ -4,7 +4,7 @@
 //! (docs/rows-v3.md).
 
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
-use crate::issue::{quoted, Checked};
+use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
@@ -194,6 +194,46 @@ impl Across {
             }
         }
     }
+}
+
+/// What is to be said where rows are computed from a file that leaves `healthy` out: it counts as false, as
+/// with the deployed builder, so that the backend is put behind the others. Only the health checker's source
+/// needs no such field; the checker fills it in. `file` is what the issues call it.
+#[must_use]
+pub fn unsaid_health(file: &str, config: &Config) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    for (index, table) in config.tables.iter().enumerate() {
+        let trees = &config.tree["tables"][index]["backends"];
+        let unsaid = |place: usize| trees[place].get("healthy").is_none_or(Value::is_null);
+        let places = || table.backends.iter().enumerate();
+        let mut warn = |field: String, reason: &str| {
+            issues.push(Issue {
+                severity: Severity::Warning,
+                file: file.to_owned(),
+                table: Some(table.label(index)),
+                field,
+                value: None,
+                reason: reason.to_owned(),
+            });
+        };
+        if places().all(|(place, _)| unsaid(place)) {
+            let reason = "no backend has \"healthy\", so all count as down: right only in the source of \
+                          glb-healthcheck, which fills it in; to build or load this file itself, set it";
+            warn("backends".to_owned(), reason);
+            continue;
+        }
+        for (place, one) in places() {
+            // Draining and inactive ones get no new connections anyway.
+            let wants_rows = matches!(one.backend.state, State::Active | State::Filling);
+            if wants_rows && unsaid(place) {
+                let reason =
+                    "is missing and counts as false: the backend gets no new connections while \
+                              others are healthy; set it to true";
+                warn(format!("backends[{place}].healthy"), reason);
+            }
+        }
+    }
+    issues
 }
 
 const TABLE_FIELDS: [&str; 7] = [

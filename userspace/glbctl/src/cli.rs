@@ -2,8 +2,12 @@
 
 //! The command line: the one definition that help, completions and manual pages are made from.
 
+use crate::commands::complete;
 use crate::http::Url;
-use clap::{Arg, ArgGroup, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    Arg, ArgGroup, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+};
+use clap_complete::engine::ArgValueCompleter;
 use clap_complete::Shell;
 use glb_config::settings;
 use glb_core::addr::Addr;
@@ -15,7 +19,10 @@ use std::path::PathBuf;
 
 const EXIT_STATUS: &str = "\
 Exit status: 0 if all went well, 1 if something was wrong (a file, a packet, the system), 2 if the
-command line was not understood.";
+command line was not understood.
+
+A table file, or a capture, that is called - is standard input, or standard output. With --json a failure stands on
+standard output, in the place of the result: {\"error\": ..., \"issues\": [...]}.";
 
 /// Works with GLB directors: their forwarding tables, as files and in the running kernel.
 #[derive(Debug, Parser)]
@@ -40,11 +47,13 @@ pub(crate) enum Command {
     /// Look at the packets that come in on a device
     Attach {
         /// The device
+        #[arg(add = ArgValueCompleter::new(complete::device))]
         device: String,
     },
     /// Leave the packets of a device alone
     Detach {
         /// The device
+        #[arg(add = ArgValueCompleter::new(complete::attached))]
         device: String,
     },
     /// Show or change the settings of the running director
@@ -147,19 +156,55 @@ pub(crate) enum TableCommand {
         #[arg(long)]
         running: bool,
         /// Only this table, by name or by place (0, 1, ...)
-        #[arg(long)]
+        #[arg(long, add = ArgValueCompleter::new(complete::table))]
         table: Option<String>,
         /// Also print the rows
         #[arg(long)]
         rows: bool,
     },
-    /// Tell which rows move from one table file to another, and whether connections survive it
-    Diff {
-        /// The old table file, JSON or binary
-        old: PathBuf,
-        /// The new table file, JSON or binary
-        new: PathBuf,
-    },
+    /// Tell what a roll-out moves, and which connections it breaks, by backend and by VIP
+    Diff(TableDiff),
+}
+
+/// Compares two table files, or a file with what is loaded: rows, binds, backends, health checks, keys, and
+/// director.conf where it is named. The last line says whether any connection breaks.
+///
+/// Whom connections belong to is told by the old side: each row's first hop has those that begin now. A
+/// backend that drains or fails, and the one behind a backend that fills, may have some from before; that
+/// they have ended can only be said by whoever has looked: --settled.
+#[derive(Debug, Args)]
+#[command(
+    allow_missing_positional = true,
+    after_help = "Examples:
+  glbctl table diff forwarding_table.src.json new.json
+  glbctl table diff --running --exit-code new.json && cp new.json forwarding_table.src.json
+  glbctl table diff --settled old.json new.json     # what drained has no connection left
+  glbctl table diff old.json new.json --old-config director.conf --new-config director.conf.new
+
+Exit status: with --exit-code 3 where a connection would break."
+)]
+pub(crate) struct TableDiff {
+    /// The old table file, JSON or binary; - for standard input
+    #[arg(required_unless_present = "running", conflicts_with = "running", value_hint = ValueHint::FilePath)]
+    pub(crate) old: Option<PathBuf>,
+    /// The new table file, JSON or binary; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) new: PathBuf,
+    /// What is loaded in the running director in the place of the old file
+    #[arg(long)]
+    pub(crate) running: bool,
+    /// director.conf of the old side
+    #[arg(long, value_name = "FILE", requires = "new_config", conflicts_with = "running", value_hint = ValueHint::FilePath)]
+    pub(crate) old_config: Option<PathBuf>,
+    /// director.conf of the new side; without it the settings stay
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) new_config: Option<PathBuf>,
+    /// All connections from before the old side was loaded have ended, so that none of them can break
+    #[arg(long)]
+    pub(crate) settled: bool,
+    /// End with exit status 3 if a connection would break
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -205,9 +250,10 @@ pub(crate) enum BackendCommand {
 )]
 pub(crate) struct StateChange {
     /// The table, by name or by place (#0, #1, ...)
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present = "all", conflicts_with = "all", add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: Option<String>,
     /// The address of the backend
+    #[arg(add = ArgValueCompleter::new(complete::backend))]
     pub(crate) backend: IpAddr,
     /// In all tables that have the backend
     #[arg(long)]
@@ -244,6 +290,7 @@ pub(crate) struct Drain {
 #[derive(Debug, Args)]
 pub(crate) struct BackendAdd {
     /// The table, by name or by place (#0, #1, ...)
+    #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: String,
     /// The address of the backend
     pub(crate) backend: IpAddr,
@@ -257,7 +304,7 @@ pub(crate) struct BackendAdd {
     #[arg(long)]
     pub(crate) domain: Option<String>,
     /// The backend whose health checks it gets; needed where those of the table differ
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::backend))]
     pub(crate) like: Option<IpAddr>,
     /// The operator's table, JSON
     #[arg(long, value_name = "FILE", default_value = SOURCE)]
@@ -270,8 +317,10 @@ pub(crate) struct BackendAdd {
 #[derive(Debug, Args)]
 pub(crate) struct BackendRemove {
     /// The table, by name or by place (#0, #1, ...)
+    #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: String,
     /// The address of the backend
+    #[arg(add = ArgValueCompleter::new(complete::backend))]
     pub(crate) backend: IpAddr,
     /// The operator's table, JSON
     #[arg(long, value_name = "FILE", default_value = SOURCE)]
@@ -295,6 +344,7 @@ pub(crate) enum BindCommand {
   glbctl bind add dns 'udp:[fd00::/64]:53-54' --file tables.json")]
 pub(crate) struct BindChange {
     /// The table, by name or by place (#0, #1, ...)
+    #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: String,
     /// PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], an IPv6 address in brackets
     #[arg(value_parser = bind)]
@@ -364,6 +414,7 @@ pub(crate) const SOURCE: &str = "/etc/glb/forwarding_table.src.json";
 #[derive(Debug, Args)]
 pub(crate) struct BackendStatus {
     /// Only this table, by name or by place (#0, #1, ...)
+    #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: Option<String>,
     /// The table file, JSON
     #[arg(long, value_name = "FILE", default_value = SOURCE)]

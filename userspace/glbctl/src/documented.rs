@@ -5,6 +5,7 @@
 use crate::cli::{Cli, DirectorCli};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use std::collections::BTreeSet;
 
 #[path = "../../../tests/documents/commands.rs"]
 mod commands;
@@ -48,6 +49,55 @@ fn wrong<P: Parser + CommandFactory>(program: &str, least: usize) -> Vec<String>
 fn documented_commands_are_understood() {
     let wrong = wrong::<Cli>("glbctl", 20);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every command that prints a result has its form in the schema, and the schema has no other command.
+#[test]
+fn every_command_has_a_schema() {
+    fn leaves(command: &clap::Command, path: &str, all: &mut BTreeSet<String>) {
+        let mut subs = command.get_subcommands().peekable();
+        if subs.peek().is_none() {
+            all.insert(path.to_owned());
+        }
+        for sub in subs {
+            let path = format!("{path} {}", sub.get_name());
+            leaves(sub, path.trim_start(), all);
+        }
+    }
+    let mut commands = BTreeSet::new();
+    leaves(&Cli::command(), "", &mut commands);
+    // They print no result: a script, pages into a directory, and what goes to statsd without an end.
+    for silent in ["completions", "man", "statsd"] {
+        assert!(commands.remove(silent), "{silent}");
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/glbctl.schema.json");
+    let schema: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let parts = [
+        "failure",
+        "issue",
+        "hex128",
+        "hex64",
+        "state",
+        "backend",
+        "counters",
+        "danger",
+        "change",
+        "deadTable",
+        "deadRows",
+        "checkedTable",
+        "comparedTable",
+        "comparedBackend",
+        "comparedVip",
+    ];
+    let defined: BTreeSet<String> = schema["$defs"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|name| !parts.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    assert_eq!(commands, defined);
 }
 
 #[test]

@@ -1,49 +1,126 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading the files that commands are given.
+//! Reading the files that commands are given. `-` is standard input.
 
 use crate::output::{warn, Failure};
 use crate::progress::Progress;
-use glb_config::compiled::{self, CompiledFile};
+use glb_config::compiled::{self, CompiledFile, Format};
 use glb_config::director::{self, Director};
 use glb_config::opened::{self, Opened};
 use glb_config::tables::{self, Config};
-use glb_config::Checked;
+use glb_config::{Checked, DeadRows};
+use glb_core::table::v2;
+use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
+
+/// A table file: with its rows if it is binary, without them if it is JSON.
+pub(crate) enum Tables {
+    Built(CompiledFile),
+    Config(Config),
+}
 
 /// A table file of either kind, with its rows.
 pub(crate) fn tables(path: &Path, json: bool) -> Result<CompiledFile, Failure> {
-    let mut progress = Progress::new("tables built");
-    accept(
-        compiled::read_file(path, &mut |done| progress.done(done)),
-        json,
-    )
+    match either(path, json)? {
+        Tables::Built(file) => Ok(file),
+        Tables::Config(config) => {
+            warn(&tables::unsaid_health(&name(path), &config), json);
+            let tables = compile(path, &config)?;
+            for (index, table) in tables.iter().enumerate() {
+                let dead = DeadRows::of(table);
+                let issue = dead.map(|dead| dead.issue(&name(path), &table.label(index)));
+                warn(issue.as_slice(), json);
+            }
+            Ok(CompiledFile {
+                format: Format::Json,
+                tables,
+            })
+        }
+    }
+}
+
+/// Computes the rows of a file's tables.
+pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<compiled::Compiled>, Failure> {
+    let mut progress = Progress::new("tables built").of(config.tables.len());
+    compiled::compile_all(config, &mut |done| progress.done(done))
+        .map_err(|reason| Failure::Message(format!("{}: {reason}", name(path))))
+}
+
+/// A table file of either kind, as it is.
+pub(crate) fn either(path: &Path, json: bool) -> Result<Tables, Failure> {
+    let bytes = bytes(path)?;
+    if bytes.starts_with(&v2::MAGIC) {
+        let checked = compiled::read_bytes(&name(path), &bytes, &mut |_| {});
+        return accept(checked, json).map(Tables::Built);
+    }
+    let Ok(text) = String::from_utf8(bytes) else {
+        let reason = "neither JSON nor a binary table (its first bytes are not GLBD)";
+        return Err(Failure::Message(format!("{}: {reason}", name(path))));
+    };
+    accept(tables::read(&name(path), &text), json).map(Tables::Config)
 }
 
 /// A table file of either kind, whose rows are made only where they are asked for.
 pub(crate) fn opened(path: &Path, json: bool) -> Result<Opened, Failure> {
-    accept(opened::open(path), json)
+    accept(opened::open_bytes(&name(path), &bytes(path)?), json)
 }
 
 /// A table file of JSON, without its rows.
 pub(crate) fn config(path: &Path, json: bool) -> Result<Config, Failure> {
-    accept(
-        tables::read(&path.display().to_string(), &text(path)?),
-        json,
-    )
+    accept(tables::read(&name(path), &text(path)?), json)
 }
 
 /// `director.conf`.
 pub(crate) fn director(path: &Path, json: bool) -> Result<Director, Failure> {
-    accept(
-        director::read(&path.display().to_string(), &text(path)?),
-        json,
-    )
+    accept(director::read(&name(path), &text(path)?), json)
+}
+
+/// Whether a path stands for standard input or output.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == OsStr::new("-")
+}
+
+/// Refuses to read standard input twice: the second time there is nothing.
+pub(crate) fn only_one_standard_input(paths: &[&Path]) -> Result<(), Failure> {
+    if paths.iter().filter(|path| is_standard(path)).count() > 1 {
+        let message = "standard input (-) can be read once only: name a file for the other";
+        return Err(Failure::Message(message.to_owned()));
+    }
+    Ok(())
+}
+
+/// What messages call a file that is read.
+pub(crate) fn name(path: &Path) -> String {
+    if is_standard(path) {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// A file's contents.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = if is_standard(path) {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(path)
+    };
+    read.map_err(|error| failure(path, &error))
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| Failure::file(path, &error))
+    let error = |_| io::Error::new(io::ErrorKind::InvalidData, "is not UTF-8, so not JSON");
+    String::from_utf8(bytes(path)?)
+        .map_err(error)
+        .map_err(|error| failure(path, &error))
+}
+
+/// What went wrong with a file that is read.
+pub(crate) fn failure(path: &Path, error: &io::Error) -> Failure {
+    Failure::file(Path::new(&name(path)), error)
 }
 
 fn accept<T>(checked: Checked<T>, json: bool) -> Result<T, Failure> {

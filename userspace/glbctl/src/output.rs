@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// Why a command failed; the exit status is 1.
+/// Why a command failed; the exit status is 1 unless something else is said.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Files that cannot be used.
@@ -17,7 +17,12 @@ pub(crate) enum Failure {
     Message(String),
     /// All was said already.
     Silent,
+    /// A roll-out would break connections, and all was said; the exit status is [`NOT_SAFE`].
+    NotSafe,
 }
+
+/// Exit status of `table diff --exit-code` where connections would break.
+const NOT_SAFE: u8 = 3;
 
 impl Failure {
     /// A failure about a file.
@@ -26,33 +31,53 @@ impl Failure {
         Self::Message(format!("{}: {reason}", path.display()))
     }
 
-    /// Says it on standard error.
+    /// What is wrong with a file, in the form of a check.
+    pub(crate) fn issues(self, file: &str) -> Vec<Issue> {
+        let reason = match self {
+            Self::Issues(issues) => return issues,
+            Self::Message(message) => {
+                let reason = message.strip_prefix(file).unwrap_or(&message);
+                reason.trim_start_matches(": ").to_owned()
+            }
+            Self::Silent | Self::NotSafe => String::new(),
+        };
+        vec![Issue {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            table: None,
+            field: String::new(),
+            value: None,
+            reason,
+        }]
+    }
+
+    /// Says it: on standard error, or, to a program, on standard output in the place of the result.
     pub(crate) fn report(self, json: bool) -> ExitCode {
         #[derive(Serialize)]
         struct Report {
-            #[serde(skip_serializing_if = "Vec::is_empty")]
+            error: String,
             issues: Vec<Issue>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            error: Option<String>,
         }
         let (issues, error) = match self {
             Self::Issues(issues) => (issues, None),
             Self::Message(message) => (Vec::new(), Some(message)),
             Self::Silent => return ExitCode::FAILURE,
+            Self::NotSafe => return ExitCode::from(NOT_SAFE),
         };
-        let mut out = io::stderr().lock();
-        // Nothing is left to be done if standard error is closed.
+        // Nothing is left to be done if the output is closed.
         if json {
-            let report = Report { issues, error };
-            let _ = serde_json::to_writer(&mut out, &report);
+            let error = error.unwrap_or_else(|| in_one_line(&issues));
+            let mut out = io::stdout().lock();
+            let _ = serde_json::to_writer_pretty(&mut out, &Report { error, issues });
             let _ = writeln!(out);
-        } else {
-            for issue in issues {
-                let _ = writeln!(out, "{issue}");
-            }
-            if let Some(error) = error {
-                let _ = writeln!(out, "glbctl: {error}");
-            }
+            return ExitCode::FAILURE;
+        }
+        let mut out = io::stderr().lock();
+        for issue in issues {
+            let _ = writeln!(out, "{issue}");
+        }
+        if let Some(error) = error {
+            let _ = writeln!(out, "glbctl: {error}");
         }
         ExitCode::FAILURE
     }
@@ -97,6 +122,20 @@ impl DeadTable {
     }
 }
 
+/// The first error of all, and how many more there are.
+fn in_one_line(issues: &[Issue]) -> String {
+    let errors = || {
+        issues
+            .iter()
+            .filter(|issue| issue.severity == Severity::Error)
+    };
+    let first = errors().next().map(ToString::to_string).unwrap_or_default();
+    match errors().count() {
+        0 | 1 => first,
+        count => format!("{first} (and {} more)", count - 1),
+    }
+}
+
 /// Says the warnings on standard error, unless the output is for a program.
 pub(crate) fn warn(issues: &[Issue], json: bool) {
     let mut out = io::stderr().lock();
@@ -113,7 +152,43 @@ pub(crate) fn print<T: Serialize>(
     result: &T,
     text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failure> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    print_to(
+        &mut io::stdout().lock(),
+        "standard output",
+        json,
+        result,
+        text,
+    )
+}
+
+/// As [`print`]; on standard error where standard output has the data of the command.
+pub(crate) fn print_beside<T: Serialize>(
+    data: bool,
+    json: bool,
+    result: &T,
+    text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    if data {
+        print_to(
+            &mut io::stderr().lock(),
+            "standard error",
+            json,
+            result,
+            text,
+        )
+    } else {
+        print(json, result, text)
+    }
+}
+
+fn print_to<T: Serialize>(
+    out: &mut dyn Write,
+    name: &str,
+    json: bool,
+    result: &T,
+    text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), Failure> {
+    let mut out = io::BufWriter::new(out);
     let written = if json {
         serde_json::to_writer_pretty(&mut out, result)
             .map_err(io::Error::from)
@@ -125,7 +200,7 @@ pub(crate) fn print<T: Serialize>(
         Ok(()) => Ok(()),
         // The reader had enough (`glbctl ... | head`): that is no fault of ours.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::Message(format!("standard output: {error}"))),
+        Err(error) => Err(Failure::Message(format!("{name}: {error}"))),
     }
 }
 

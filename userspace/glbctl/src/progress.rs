@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) struct Progress {
     what: &'static str,
+    total: Option<usize>,
     started: Instant,
     shown: Option<Instant>,
     enabled: bool,
@@ -17,9 +18,18 @@ impl Progress {
     pub(crate) fn new(what: &'static str) -> Self {
         Self {
             what,
+            total: None,
             started: Instant::now(),
             shown: None,
             enabled: io::stderr().is_terminal(),
+        }
+    }
+
+    /// There will be so many.
+    pub(crate) fn of(self, total: usize) -> Self {
+        Self {
+            total: Some(total),
+            ..self
         }
     }
 
@@ -30,7 +40,10 @@ impl Progress {
         if self.enabled && last.elapsed() >= wait {
             self.shown = Some(Instant::now());
             let mut out = io::stderr().lock();
-            let _ = write!(out, "\r\x1b[K{count} {}", self.what);
+            let _ = match self.total {
+                Some(total) => write!(out, "\r\x1b[K{count} of {total} {}", self.what),
+                None => write!(out, "\r\x1b[K{count} {}", self.what),
+            };
             let _ = out.flush();
         }
     }

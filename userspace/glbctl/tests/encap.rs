@@ -160,7 +160,8 @@ fn a_source_that_only_a_route_knows_is_asked_for() {
     lab.write(101, &[hex(SYN)]);
     let output = lab.run();
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // With --json failures stand on standard output.
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         said.contains("no source: a director takes its route's"),
         "{said}"
@@ -232,7 +233,7 @@ fn a_damaged_capture_leaves_no_output() {
     fs::write(&path, file).unwrap();
     let output = lab.run();
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
     assert!(
         said.contains("in.pcap: the file ends within a frame"),
         "{said}"

@@ -5,10 +5,10 @@
 use super::lookup::classifier;
 use crate::cli::Encap;
 use crate::engine::Engine;
-use crate::load;
-use crate::output::{print, Failure};
+use crate::output::{print_beside, Failure};
 use crate::pcap::{Link, Reader, Writer};
 use crate::progress::Progress;
+use crate::{load, save};
 use glb_config::atomic;
 use glb_core::director::Verdict;
 use glb_core::ip::Family;
@@ -33,13 +33,20 @@ struct Counts {
 }
 
 pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
+    let read = [&*args.input, &args.table, &args.config];
+    load::only_one_standard_input(&read)?;
+    save::refuse_source(&read, &args.output)?;
     let config = load::director(&args.config, json)?.settings;
     let tables = load::tables(&args.table, json)?.tables;
     source(&config, args)?;
     let words = classifier(tables.iter().map(|table| &table.binds[..]))?;
     let mut engine = Engine::new(&tables, &words, &config);
-    let in_file = |error: io::Error| Failure::file(&args.input, &error);
-    let input = File::open(&args.input).map_err(in_file)?;
+    let in_file = |error: io::Error| load::failure(&args.input, &error);
+    let input: Box<dyn io::Read> = if load::is_standard(&args.input) {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(&args.input).map_err(in_file)?)
+    };
     let mut reader = Reader::new(input).map_err(in_file)?;
     // A damaged input and an output that cannot be written are told apart by where they are noticed.
     let mut bad_input = None;
@@ -48,7 +55,7 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
         verdicts: [0; Verdict::COUNT],
         bytes: 0,
     };
-    let written = atomic::write(&args.output, |out| {
+    let write = |out: &mut dyn Write| {
         let mut writer = Writer::like(out, &reader)?;
         let mut progress = Progress::new("packets");
         loop {
@@ -77,12 +84,18 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
             counts.verdicts[verdict.index()] += 1;
             progress.done(usize::try_from(counts.total).unwrap_or(usize::MAX));
         }
-    });
+    };
+    let standard = load::is_standard(&args.output);
+    let written = if standard {
+        save::standard_output(write)
+    } else {
+        atomic::write_public(&args.output, write)
+    };
     if let Some(error) = bad_input {
         return Err(in_file(error));
     }
-    written.map_err(|error| Failure::file(&args.output, &error))?;
-    print(json, &counts.to_json(), |out| counts.write(out))
+    written.map_err(|error| save::failure(&args.output, &error))?;
+    print_beside(standard, json, &counts.to_json(), |out| counts.write(out))
 }
 
 /// Whether there is a source. A director without one takes the route's own, which nobody here knows.

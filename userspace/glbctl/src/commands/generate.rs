@@ -5,13 +5,21 @@
 use crate::cli::{Cli, DirectorCli};
 use crate::output::{print, Failure};
 use clap::{Command, CommandFactory};
+use clap_complete::env::Shells;
 use clap_complete::Shell;
 use std::io;
 use std::path::Path;
 
 pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "glbctl", &mut script);
+    let name = shell.to_string();
+    let shells = Shells::builtins();
+    let completer = shells
+        .completer(&name)
+        .ok_or_else(|| Failure::Message(format!("{name}: there are no completions for it")))?;
+    completer
+        .write_registration("COMPLETE", "glbctl", "glbctl", "glbctl", &mut script)
+        .map_err(|error| Failure::Message(format!("{name}: {error}")))?;
     print(false, &(), |out| out.write_all(&script))
 }
 

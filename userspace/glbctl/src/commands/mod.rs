@@ -4,6 +4,7 @@
 
 mod backend;
 mod bind;
+pub(crate) mod complete;
 mod config_check;
 mod encap;
 mod generate;
@@ -41,7 +42,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             None => running::tables::show(table.as_deref(), rows, json),
         },
         Command::Table(TableCommand::New(args)) => table_new::run(&args, json),
-        Command::Table(TableCommand::Diff { old, new }) => table_diff::run(&old, &new, json),
+        Command::Table(TableCommand::Diff(args)) => table_diff::run(&args, json),
         Command::Lookup(args) => match &args.table {
             Some(table) => lookup::run(&args, table, json),
             None => running::lookup::run(&args, json),

@@ -3,11 +3,11 @@
 //! `glbctl table build`, and `glb-director-cli build-config`.
 
 use crate::cli::BinaryFormat;
-use crate::load;
-use crate::output::{print, warn, DeadTable, Failure};
+use crate::output::{print_beside, warn, DeadTable, Failure};
 use crate::progress::Progress;
+use crate::{load, save};
 use glb_config::build::{why_not_v2, write_built, Binary};
-use glb_config::tables::Rule;
+use glb_config::tables::{self, Rule};
 use glb_config::{atomic, DeadRows};
 use serde::Serialize;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(crate) fn run(
     json: bool,
 ) -> Result<(), Failure> {
     let built = build(src, dst, format, json)?;
-    print(json, &built, |out| {
+    print_beside(load::is_standard(dst), json, &built, |out| {
         writeln!(
             out,
             "{}: {} table{}, format version {}, {} bytes",
@@ -53,7 +53,9 @@ fn build(
     format: Option<BinaryFormat>,
     json: bool,
 ) -> Result<Built, Failure> {
+    save::refuse_source(&[src], dst)?;
     let config = load::config(src, json)?;
+    warn(&tables::unsaid_health(&load::name(src), &config), json);
     let all_v2 = config.tables.iter().all(|table| table.rule == Rule::V2);
     let format = match format {
         Some(BinaryFormat::V2) => Binary::V2,
@@ -61,14 +63,14 @@ fn build(
         None if all_v2 => Binary::V2,
         None => Binary::V3,
     };
-    let name = src.display().to_string();
+    let name = load::name(src);
     if format == Binary::V2 && !all_v2 {
         return Err(Failure::Issues(why_not_v2(&name, &config)));
     }
-    let mut progress = Progress::new("tables built");
+    let mut progress = Progress::new("tables built").of(config.tables.len());
     let (mut dead_rows, mut warnings) = (Vec::new(), Vec::new());
     let mut bytes = 0;
-    atomic::write(dst, |out| {
+    let write = |out: &mut dyn std::io::Write| {
         let mut counting = Counting { out, bytes: 0 };
         write_built(&config, format, &mut counting, &mut |index, table| {
             progress.done(index + 1);
@@ -78,8 +80,13 @@ fn build(
         })?;
         bytes = counting.bytes;
         Ok(())
-    })
-    .map_err(|error| Failure::file(dst, &error))?;
+    };
+    let written = if load::is_standard(dst) {
+        save::standard_output(write)
+    } else {
+        atomic::write(dst, write)
+    };
+    written.map_err(|error| save::failure(dst, &error))?;
     drop(progress);
     warn(&warnings, json);
     Ok(Built {

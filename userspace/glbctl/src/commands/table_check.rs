@@ -2,10 +2,13 @@
 
 //! `glbctl table check`: all that is wrong with files, and how even their rows are.
 
+use super::table_show::addr;
+use crate::load;
 use crate::output::{print, DeadRowsView, Failure};
 use crate::progress::Progress;
-use glb_config::compiled::{read_file, usable, Compiled};
-use glb_config::{quoted, DeadRows, Issue, Severity};
+use glb_config::compiled::{read_bytes, usable, Compiled};
+use glb_config::{quoted, shown, Checked, DeadRows, Issue, Severity};
+use glb_core::backend::{Backend, State};
 use glb_core::hash::ROWS;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -30,6 +33,8 @@ struct TableReport {
     backends: usize,
     usable: usize,
     balance: Option<Balance>,
+    /// Backends that are to have new connections, and are the first hop of no row.
+    without_rows: Vec<String>,
     /// Rows that lead to an unhealthy backend, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_rows: Option<DeadRowsView>,
@@ -47,6 +52,8 @@ struct Balance {
 }
 
 pub(crate) fn run(files: &[PathBuf], json: bool) -> Result<(), Failure> {
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    load::only_one_standard_input(&paths)?;
     let reports: Vec<FileReport> = files.iter().map(|file| check(file)).collect();
     print(json, &reports, |out| {
         reports
@@ -61,29 +68,69 @@ pub(crate) fn run(files: &[PathBuf], json: bool) -> Result<(), Failure> {
 }
 
 fn check(path: &Path) -> FileReport {
-    let mut progress = Progress::new("tables built");
-    let checked = read_file(path, &mut |done| progress.done(done));
-    let file = path.display().to_string();
-    let Some(contents) = checked.value else {
-        return FileReport {
-            file,
-            ok: false,
-            format: None,
-            issues: checked.issues,
-            tables: Vec::new(),
-        };
+    let file = load::name(path);
+    let checked = match load::bytes(path) {
+        Ok(bytes) => read(path, &bytes),
+        Err(failure) => Checked {
+            value: None,
+            issues: failure.issues(&file),
+        },
     };
-    let tables = contents.tables.iter().enumerate();
+    let (format, tables) = match checked.value {
+        Some((format, tables)) => (Some(format), tables),
+        None => (None, Vec::new()),
+    };
     FileReport {
         file,
-        ok: true,
-        format: Some(contents.format.name()),
+        ok: format.is_some(),
+        format,
         issues: checked.issues,
-        tables: tables.map(|(index, table)| report(table, index)).collect(),
+        tables,
     }
 }
 
-fn report(table: &Compiled, index: usize) -> TableReport {
+/// What a file is called, and its tables.
+type Contents = (&'static str, Vec<TableReport>);
+
+fn read(path: &Path, bytes: &[u8]) -> Checked<Contents> {
+    let file = load::name(path);
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    if shown::is_shown(text) {
+        let checked = shown::read(&file, text);
+        let reports = checked.value.map(|tables| {
+            let tables = tables.iter().enumerate();
+            tables
+                .map(|(index, one)| report(&one.table, index, one.loads.as_deref(), one.dead_rows))
+                .collect()
+        });
+        return Checked {
+            value: reports.map(|reports| ("JSON, of table show", reports)),
+            issues: checked.issues,
+        };
+    }
+    let mut progress = Progress::new("tables built");
+    let checked = read_bytes(&file, bytes, &mut |done| progress.done(done));
+    let contents = checked.value.map(|contents| {
+        let tables = contents.tables.iter().enumerate();
+        let reports = tables
+            .map(|(index, table)| report(table, index, Some(&table.loads()), DeadRows::of(table)));
+        (contents.format.name(), reports.collect())
+    });
+    Checked {
+        value: contents,
+        issues: checked.issues,
+    }
+}
+
+/// `loads` are the rows that each backend is the first hop of, where that is known.
+fn report(
+    table: &Compiled,
+    index: usize,
+    loads: Option<&[u32]>,
+    dead: Option<DeadRows>,
+) -> TableReport {
+    let wants = |one: &Backend| matches!(one.state, State::Active | State::Filling);
+    let without = table.backends.iter().zip(loads.unwrap_or_default());
     TableReport {
         table: table.label(index),
         version: table.version,
@@ -91,20 +138,23 @@ fn report(table: &Compiled, index: usize) -> TableReport {
         binds: table.binds.len(),
         backends: table.backends.len(),
         usable: table.backends.iter().filter(|b| usable(&b.backend)).count(),
-        balance: balance(table),
-        dead_rows: DeadRows::of(table).map(Into::into),
+        balance: loads.and_then(|loads| balance(table, loads)),
+        without_rows: without
+            .filter(|(one, load)| **load == 0 && wants(&one.backend))
+            .map(|(one, _)| addr(one.backend.addr))
+            .collect(),
+        dead_rows: dead.map(Into::into),
     }
 }
 
 /// Fair shares are by weight, among those that are the first hop of any row: a backend that drains or has
 /// failed has no share, and is not missed.
-fn balance(table: &Compiled) -> Option<Balance> {
-    let loads = table.loads();
+fn balance(table: &Compiled, loads: &[u32]) -> Option<Balance> {
     let loaded = || {
         table
             .backends
             .iter()
-            .zip(&loads)
+            .zip(loads)
             .filter(|(_, load)| **load > 0)
     };
     let weights: u64 = loaded().map(|(backend, _)| u64::from(backend.weight)).sum();
@@ -149,6 +199,15 @@ fn write_report(out: &mut dyn Write, report: &FileReport) -> io::Result<()> {
             )?;
         }
         writeln!(out)?;
+        if !table.without_rows.is_empty() {
+            writeln!(
+                out,
+                "{}: table {}: no new connections for {}",
+                report.file,
+                quoted(&table.table),
+                table.without_rows.join(", ")
+            )?;
+        }
     }
     writeln!(out, "{}: ok ({format})", report.file)
 }

@@ -5,6 +5,7 @@
 use super::bind;
 use super::source::{one_line, Source};
 use crate::cli::TableNew;
+use crate::load::is_standard;
 use crate::output::{hex, print, Failure};
 use glb_config::{atomic, tables};
 use serde::Serialize;
@@ -42,14 +43,15 @@ pub(crate) fn run(args: &TableNew, json: bool) -> Result<(), Failure> {
         lines("binds"),
         lines("backends")
     );
-    let name = match &args.file {
+    let file = args.file.as_deref().filter(|file| !is_standard(file));
+    let name = match file {
         Some(file) => file.display().to_string(),
         None => "the new table".to_owned(),
     };
     tables::read(&name, &text)
         .into_result()
         .map_err(Failure::Issues)?;
-    let Some(file) = &args.file else {
+    let Some(file) = file else {
         let tree = json!({"tables": [table]});
         return print(json, &tree, |out| write!(out, "{text}"));
     };

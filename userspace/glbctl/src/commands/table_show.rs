@@ -82,26 +82,29 @@ pub(crate) fn run(
     json: bool,
 ) -> Result<(), Failure> {
     let tables = load::tables(file, json)?.tables;
-    let views: Vec<TableView<'_>> = tables
-        .iter()
-        .enumerate()
-        .filter(|(index, table)| wanted.is_none_or(|wanted| is_called(table, *index, wanted)))
-        .map(|(index, table)| view(table, index, rows))
+    let chosen = match wanted {
+        None => (0..tables.len()).collect(),
+        Some(wanted) => vec![place(&tables, wanted).ok_or_else(|| {
+            let message = format!("{}: there is no table {wanted:?}", load::name(file));
+            Failure::Message(message)
+        })?],
+    };
+    let views: Vec<TableView<'_>> = chosen
+        .into_iter()
+        .map(|index| view(&tables[index], index, rows))
         .collect();
-    if let (Some(wanted), true) = (wanted, views.is_empty()) {
-        let message = format!("{}: there is no table {wanted:?}", file.display());
-        return Err(Failure::Message(message));
-    }
     print(json, &views, |out| {
         views.iter().try_for_each(|view| write_view(out, view))
     })
 }
 
-fn is_called(table: &Compiled, index: usize, wanted: &str) -> bool {
-    match &table.name {
-        Some(name) => name == wanted,
-        None => wanted.trim_start_matches('#').parse() == Ok(index),
-    }
+/// Where the table with this name is; if none has it, the place that it is a number of.
+fn place(tables: &[Compiled], wanted: &str) -> Option<usize> {
+    let named = |table: &Compiled| table.name.as_deref() == Some(wanted);
+    tables.iter().position(named).or_else(|| {
+        let place = wanted.strip_prefix('#').unwrap_or(wanted).parse().ok()?;
+        (place < tables.len()).then_some(place)
+    })
 }
 
 fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {

@@ -14,14 +14,12 @@ pub(crate) mod statsd;
 pub(crate) mod status;
 pub(crate) mod tables;
 
+use super::table_show::{addr, bind};
 use crate::output::Failure;
 use glb_config::tables::state_name;
-use glb_core::addr::Addr;
-use glb_core::bind::{Bind, Proto};
 use glb_netlink::{BackendInfo, Error, Glb};
 use serde::Serialize;
 use std::io::{self, Write};
-use std::net::IpAddr;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -37,30 +35,6 @@ fn director() -> Result<Glb, Failure> {
 /// The director of this namespace, to be set up: the kernel loads the module if need be.
 fn director_or_load() -> Result<Glb, Failure> {
     Ok(Glb::open()?)
-}
-
-fn addr(addr: Addr) -> String {
-    match addr {
-        Addr::V4(bytes) => IpAddr::from(bytes).to_string(),
-        Addr::V6(bytes) => IpAddr::from(bytes).to_string(),
-    }
-}
-
-fn bind(bind: &Bind) -> String {
-    let proto = match bind.proto {
-        Proto::Tcp => "tcp",
-        Proto::Udp => "udp",
-    };
-    let mut text = format!("{proto} {}", addr(bind.addr));
-    if bind.prefix_len != bind.addr.bits() {
-        text += &format!("/{}", bind.prefix_len);
-    }
-    if bind.port_start == bind.port_end {
-        text += &format!(" port {}", bind.port_start);
-    } else {
-        text += &format!(" ports {} to {}", bind.port_start, bind.port_end);
-    }
-    text
 }
 
 /// A backend as the kernel has it.

@@ -91,7 +91,7 @@ fn told(failure: Failure) -> String {
             issues.join("; ")
         }
         Failure::Message(message) => message,
-        Failure::Silent => "failed".to_owned(),
+        Failure::Silent | Failure::NotSafe => "failed".to_owned(),
     }
 }
 

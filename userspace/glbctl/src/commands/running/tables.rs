@@ -2,12 +2,19 @@
 
 //! `glbctl table load`, `glbctl table show --running`.
 
-use super::{bind, director, director_or_load, BackendView};
+use super::{bind as bind_text, director, director_or_load, BackendView};
 use crate::load;
 use crate::output::{print, DeadTable, Failure};
 use crate::progress::Progress;
+use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
-use glb_netlink::{Glb, Refusal, TableInfo};
+use glb_core::addr::Addr;
+use glb_core::backend::Backend;
+use glb_core::bind::Bind;
+use glb_core::hash::FlowKey;
+use glb_core::ip::Addrs;
+use glb_core::settings::Settings;
+use glb_netlink::{Glb, Packet, Refusal, TableInfo};
 use serde::Serialize;
 use std::path::Path;
 
@@ -104,7 +111,7 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
             index: table.index,
             binds: {
                 let binds = glb.binds(Some(table.index))?;
-                binds.iter().map(|one| bind(&one.bind)).collect()
+                binds.iter().map(|one| bind_text(&one.bind)).collect()
             },
             backends: (0..)
                 .zip(&table.backends)
@@ -145,6 +152,100 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
         }
         Ok(())
     })
+}
+
+/// All that the running director has, but for what it does not tell: keys and seeds, weights and domains.
+pub(crate) struct Running {
+    pub(crate) config: Settings,
+    /// Their keys are zeroes.
+    pub(crate) tables: Vec<Compiled>,
+    /// For each table a packet of it and its hash, which gives a key away that is known already. Nothing
+    /// where no bind leads to the table.
+    pub(crate) probes: Vec<Option<(FlowKey, u64)>>,
+}
+
+/// Reads all tables with their rows.
+pub(crate) fn all() -> Result<Running, Failure> {
+    let mut glb = director()?;
+    let generation = glb.status()?.generation;
+    let config = glb.config()?;
+    let mut tables = Vec::new();
+    for listed in glb.tables()? {
+        let table = glb.table(listed.index)?;
+        let binds = glb.binds(Some(table.index))?;
+        let backends = table.backends.iter().map(|info| CompiledBackend {
+            backend: Backend {
+                addr: info.addr,
+                state: info.state,
+                healthy: info.healthy,
+            },
+            weight: 1,
+            domain: None,
+        });
+        tables.push(Compiled {
+            name: Some(table.name).filter(|name| !name.is_empty()),
+            version: 2,
+            hash_key: [0; 16],
+            seed: None,
+            binds: binds.into_iter().map(|one| one.bind).collect(),
+            backends: backends.collect(),
+            hops: usize::from(table.hops),
+            rows: all_rows(&mut glb, table.index)?.concat(),
+        });
+    }
+    let mut probes = Vec::new();
+    for (index, table) in (0..).zip(&tables) {
+        let mut found = None;
+        for bind in &table.binds {
+            let (packet, flow) = packet_to(bind);
+            match glb.lookup(&packet) {
+                Ok(answer) if answer.table == index => {
+                    found = Some((flow, answer.hash.0));
+                    break;
+                }
+                // A narrower bind of another table takes this one.
+                _ => {}
+            }
+        }
+        probes.push(found);
+    }
+    if glb.status()?.generation != generation {
+        let message = "the tables were loaded anew while they were read: try again";
+        return Err(Failure::Message(message.to_owned()));
+    }
+    Ok(Running {
+        config,
+        tables,
+        probes,
+    })
+}
+
+/// A packet to a bind, for the kernel and for our own hash.
+fn packet_to(bind: &Bind) -> (Packet, FlowKey) {
+    let dst = bind.addr.masked(bind.prefix_len);
+    let (src, addrs) = match dst {
+        Addr::V4(dst) => {
+            let src = [192, 0, 2, 1];
+            (Addr::V4(src), Addrs::V4 { src, dst })
+        }
+        Addr::V6(dst) => {
+            let src = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+            (Addr::V6(src), Addrs::V6 { src, dst })
+        }
+    };
+    let packet = Packet {
+        src,
+        src_port: 40_000,
+        dst,
+        dst_port: bind.port_start,
+        proto: bind.proto.number(),
+    };
+    let flow = FlowKey {
+        addrs,
+        src_port: packet.src_port,
+        dst_port: packet.dst_port,
+    };
+    (packet, flow)
 }
 
 /// A table by its name, or by its place.

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `glbctl table show --json` prints, read back: tables as a director has them, without their seeds and
+//! health checks, and with rows only where they were asked for.
+
+use crate::compiled::{Compiled, CompiledBackend};
+use crate::dead::DeadRows;
+use crate::issue::{quoted, Checked};
+use crate::read::{Node, Object, Reader};
+use crate::tables::state_named;
+use glb_core::addr::Addr;
+use glb_core::backend::{Backend, MAX_BACKENDS};
+use glb_core::bind::{Bind, Proto};
+use glb_core::hash::ROWS;
+use glb_core::table::v2::MAX_BINDS;
+use serde_json::Value;
+
+/// A table that was shown.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The table. It has no rows if none were shown, and a key of zeroes if the kernel was asked.
+    pub table: Compiled,
+    /// How many rows each backend is the first hop of; nothing if that was not shown.
+    pub loads: Option<Vec<u32>>,
+    /// The rows that lead to an unhealthy backend, by the rows, or as they were counted.
+    pub dead_rows: Option<DeadRows>,
+}
+
+/// Whether a file's text is of this kind: an array, where a table file is an object.
+#[must_use]
+pub fn is_shown(text: &str) -> bool {
+    text.trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with('[')
+}
+
+/// Reads and checks the text; `file` is what issues call it.
+#[must_use]
+pub fn read(file: &str, text: &str) -> Checked<Vec<Shown>> {
+    Reader::whole(file, text, &[], |reader, tree| {
+        let nodes = reader.array(tree)?;
+        let tables: Vec<Option<Shown>> = nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| {
+                let name = node.value.get("table").and_then(Value::as_str);
+                let label = name.map_or_else(|| format!("#{index}"), ToOwned::to_owned);
+                reader.in_table(Some(label));
+                let path = String::new();
+                let table = read_table(
+                    reader,
+                    &Node {
+                        value: node.value,
+                        path,
+                    },
+                );
+                reader.in_table(None);
+                table
+            })
+            .collect();
+        tables.into_iter().collect()
+    })
+}
+
+const TABLE_FIELDS: [&str; 10] = [
+    "index",
+    "table",
+    "generation",
+    "version",
+    "hops",
+    "hash_key",
+    "binds",
+    "backends",
+    "dead_rows",
+    "rows",
+];
+
+fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
+    let object = reader.object(node, &TABLE_FIELDS)?;
+    let name = reader
+        .required(&object, "table")
+        .and_then(|node| reader.string(&node).map(ToOwned::to_owned));
+    let version = match object.get("version") {
+        Some(node) => reader.integer(&node, 2u8..=3),
+        None => Some(2),
+    };
+    let hops = reader
+        .required(&object, "hops")
+        .and_then(|node| reader.integer(&node, 2u8..=31));
+    let hash_key = match object.get("hash_key") {
+        Some(node) => reader.key(&node),
+        None => Some([0; 16]),
+    };
+    let binds = reader
+        .required(&object, "binds")
+        .and_then(|node| read_binds(reader, &node));
+    let backends = reader
+        .required(&object, "backends")
+        .and_then(|node| read_backends(reader, &node));
+    let (name, version, hops) = (name?, version?, usize::from(hops?));
+    let (hash_key, binds, (backends, loads)) = (hash_key?, binds?, backends?);
+    let rows = match object.get("rows") {
+        Some(node) => read_rows(reader, &node, hops, backends.len())?,
+        None => Vec::new(),
+    };
+    let counted = match object.get("dead_rows") {
+        Some(node) => Some(read_dead_rows(reader, &node, &backends)?),
+        None => None,
+    };
+    let table = Compiled {
+        // `#0` is the place of one without a name.
+        name: (quoted(&name) != name).then_some(name),
+        version,
+        hash_key,
+        seed: None,
+        binds,
+        backends,
+        hops,
+        rows,
+    };
+    let object_path = object.path_of("backends");
+    if let Some(loads) = &loads {
+        let sum: u64 = loads.iter().map(|load| u64::from(*load)).sum();
+        if sum != ROWS as u64 {
+            let reason = format!("their rows are {sum} in all, and must be {ROWS}");
+            reader.error_at(&object_path, reason);
+        } else if !table.rows.is_empty() && *loads != table.loads() {
+            reader.error_at(&object_path, "their rows are not those under \"rows\"");
+        }
+    }
+    let loads = loads.or_else(|| (!table.rows.is_empty()).then(|| table.loads()));
+    let dead_rows = if table.rows.is_empty() {
+        counted
+    } else {
+        DeadRows::of(&table)
+    };
+    // Whoever shows the rows of backends counts the dead ones from the same.
+    let unhealthy: Option<u32> = loads.as_ref().map(|loads| {
+        let bad = table.backends.iter().zip(loads);
+        let bad = bad.filter(|(one, _)| !one.backend.healthy);
+        bad.fold(0, |sum: u32, (_, load)| sum.saturating_add(*load))
+    });
+    if let (Some(counted), Some(sum)) = (counted, unhealthy) {
+        if counted.first_hop != sum {
+            let reason = format!("their first hops are {sum} by the rows of the backends");
+            reader.error_at(&object.path_of("dead_rows"), reason);
+        }
+    }
+    Some(Shown {
+        table,
+        loads,
+        dead_rows,
+    })
+}
+
+fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
+    let items = reader.array(node)?;
+    if items.len() > MAX_BINDS {
+        reader.error_at(&node.path, format!("at most {MAX_BINDS} binds"));
+    }
+    let read = |item: &Node<'_>| {
+        let text = reader.string(item)?;
+        let bind = bind(text);
+        if bind.is_none() {
+            let reason = "must be as in \"tcp 192.0.2.0/24 port 80-90\"";
+            reader.error(item, reason);
+        }
+        bind
+    };
+    let binds: Vec<_> = items.iter().map(read).collect();
+    binds.into_iter().collect()
+}
+
+/// A bind as people write it.
+fn bind(text: &str) -> Option<Bind> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let &[proto, prefix, "port", ports] = words.as_slice() else {
+        return None;
+    };
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse().ok()).flatten()
+    };
+    let (addr, len) = match prefix.split_once('/') {
+        Some((addr, len)) => (addr, Some(number(len)?)),
+        None => (prefix, None),
+    };
+    let addr: Addr = crate::read::core_addr(addr.parse().ok()?);
+    let (start, end) = ports.split_once('-').unwrap_or((ports, ports));
+    let (start, end) = (number(start)?, number(end)?);
+    let len = len.unwrap_or(u16::from(addr.bits()));
+    (start <= end && len <= u16::from(addr.bits())).then_some(Bind {
+        addr,
+        prefix_len: u8::try_from(len).ok()?,
+        proto: match proto {
+            "tcp" => Proto::Tcp,
+            "udp" => Proto::Udp,
+            _ => return None,
+        },
+        port_start: start,
+        port_end: end,
+    })
+}
+
+fn read_dead_rows(
+    reader: &mut Reader,
+    node: &Node<'_>,
+    backends: &[CompiledBackend],
+) -> Option<DeadRows> {
+    let object = reader.object(node, &["first_hop", "all_hops", "percent", "what_to_do"])?;
+    let mut count = |name| {
+        let node = reader.required(&object, name)?;
+        reader.integer(&node, 0u32..=ROWS as u32)
+    };
+    let (first_hop, all_hops) = (count("first_hop")?, count("all_hops")?);
+    let backends: Vec<Backend> = backends.iter().map(|one| one.backend).collect();
+    Some(DeadRows::counted(&backends, first_hop, all_hops))
+}
+
+const BACKEND_FIELDS: [&str; 7] = [
+    "index", "ip", "state", "healthy", "weight", "domain", "rows",
+];
+
+type Backends = (Vec<CompiledBackend>, Option<Vec<u32>>);
+
+fn read_backends(reader: &mut Reader, node: &Node<'_>) -> Option<Backends> {
+    let items = reader.array(node)?;
+    if !(1..=MAX_BACKENDS).contains(&items.len()) {
+        let reason = format!("must be 1 to {MAX_BACKENDS}");
+        reader.error_at(&node.path, reason);
+        return None;
+    }
+    let mut all = Vec::new();
+    let mut loads = Vec::new();
+    for item in &items {
+        let one = reader
+            .object(item, &BACKEND_FIELDS)
+            .and_then(|object| read_backend(reader, &object));
+        if let Some((_, load)) = &one {
+            loads.extend(*load);
+        }
+        all.push(one.map(|(backend, _)| backend));
+    }
+    let loads = (loads.len() == items.len()).then_some(loads);
+    Some((all.into_iter().collect::<Option<_>>()?, loads))
+}
+
+fn read_backend(
+    reader: &mut Reader,
+    object: &Object<'_>,
+) -> Option<(CompiledBackend, Option<u32>)> {
+    let addr = reader
+        .required(object, "ip")
+        .and_then(|node| reader.addr(&node));
+    let state = reader.required(object, "state").and_then(|node| {
+        let state = state_named(reader.string(&node)?);
+        if state.is_none() {
+            reader.error(&node, "is no state");
+        }
+        state
+    });
+    let healthy = reader
+        .required(object, "healthy")
+        .and_then(|node| reader.boolean(&node));
+    let weight = match object.get("weight") {
+        Some(node) => reader.integer(&node, 1u16..=glb_core::rows3::MAX_WEIGHT),
+        None => Some(1),
+    };
+    let domain = match object.get("domain") {
+        Some(node) => reader.string(&node).map(|text| Some(text.to_owned())),
+        None => Some(None),
+    };
+    let load = match object.get("rows") {
+        Some(node) => reader.integer(&node, 0u32..=ROWS as u32).map(Some),
+        None => Some(None),
+    };
+    let backend = Backend {
+        addr: addr?,
+        state: state?,
+        healthy: healthy?,
+    };
+    let backend = CompiledBackend {
+        backend,
+        weight: weight?,
+        domain: domain?,
+    };
+    Some((backend, load?))
+}
+
+fn read_rows(
+    reader: &mut Reader,
+    node: &Node<'_>,
+    hops: usize,
+    backends: usize,
+) -> Option<Vec<u8>> {
+    let items = node.value.as_array().filter(|items| items.len() == ROWS);
+    let Some(items) = items else {
+        reader.error_at(&node.path, format!("must be {ROWS} rows"));
+        return None;
+    };
+    let mut rows = Vec::with_capacity(ROWS * hops);
+    for (index, item) in items.iter().enumerate() {
+        let row = item.as_array().filter(|row| row.len() == hops);
+        let hop = |value: &Value| {
+            let index = value.as_u64().filter(|index| *index < backends as u64)?;
+            u8::try_from(index).ok()
+        };
+        let row: Option<Vec<u8>> = row.and_then(|row| row.iter().map(hop).collect());
+        let Some(row) = row else {
+            let reason = format!("must be {hops} indexes of backends");
+            reader.error_at(&format!("{}[{index}]", node.path), reason);
+            return None;
+        };
+        rows.extend(row);
+    }
+    Some(rows)
+}

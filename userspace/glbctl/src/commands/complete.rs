@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a shell may put for the word that is being typed: tables, backends, devices.
+//!
+//! The shell runs the tool itself with the whole command line (clap's dynamic completion), so that what is
+//! offered is what is there: in the files that the line names, or else in the operator's table. What cannot
+//! be read offers nothing; a completion is no place for errors.
+
+use super::table_show::addr;
+use crate::cli::SOURCE;
+use clap_complete::CompletionCandidate;
+use glb_config::{compiled, tables};
+use glb_netlink::Glb;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// A table: its name or place, and the addresses of its backends.
+struct Table {
+    label: String,
+    backends: Vec<String>,
+}
+
+/// Names of tables, of the files on the line or of the running director.
+pub(crate) fn table(current: &OsStr) -> Vec<CompletionCandidate> {
+    let tables = all(&words());
+    offer(current, tables.into_iter().map(|table| table.label))
+}
+
+/// Backends: of the table that the line names, or of all.
+pub(crate) fn backend(current: &OsStr) -> Vec<CompletionCandidate> {
+    let words = words();
+    let tables = all(&words);
+    let named = |table: &Table| words.iter().any(|word| **word == *table.label);
+    let any = tables.iter().any(named);
+    let chosen = tables.into_iter().filter(|table| !any || named(table));
+    let mut backends: Vec<String> = chosen.flat_map(|table| table.backends).collect();
+    backends.sort();
+    backends.dedup();
+    offer(current, backends.into_iter())
+}
+
+/// The devices of this machine.
+pub(crate) fn device(current: &OsStr) -> Vec<CompletionCandidate> {
+    let devices = std::fs::read_dir("/sys/class/net")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut names: Vec<String> = devices
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    offer(current, names.into_iter())
+}
+
+/// The devices that are attached; where the director cannot be asked, all.
+pub(crate) fn attached(current: &OsStr) -> Vec<CompletionCandidate> {
+    match Glb::open_loaded().and_then(|mut glb| glb.devices()) {
+        Ok(devices) => offer(current, devices.into_iter().map(|device| device.name)),
+        Err(_) => device(current),
+    }
+}
+
+fn offer(current: &OsStr, names: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
+    let current = current.to_string_lossy();
+    names
+        .filter(|name| name.starts_with(&*current))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
+/// The words of the line that is typed. The shell gives them behind `--`.
+fn words() -> Vec<OsString> {
+    let all: Vec<OsString> = std::env::args_os().collect();
+    let start = all.iter().position(|word| word == "--");
+    all.into_iter().skip(start.map_or(1, |at| at + 2)).collect()
+}
+
+fn all(words: &[OsString]) -> Vec<Table> {
+    if words.iter().any(|word| word == "--running") {
+        return running().unwrap_or_default();
+    }
+    let files = words
+        .iter()
+        .map(PathBuf::from)
+        .filter(|path| path.is_file());
+    let named: Vec<Table> = files.flat_map(|path| of_file(&path)).collect();
+    if named.is_empty() {
+        of_file(Path::new(SOURCE))
+    } else {
+        named
+    }
+}
+
+fn of_file(path: &Path) -> Vec<Table> {
+    let Ok(bytes) = std::fs::read(path) else {
+        return Vec::new();
+    };
+    if let Ok(text) = std::str::from_utf8(&bytes) {
+        let config = tables::read("", text).value;
+        let tables = config
+            .iter()
+            .flat_map(|config| config.tables.iter().enumerate());
+        let table = |(index, table): (usize, &tables::Table)| Table {
+            label: table.label(index),
+            backends: addresses(table.backends.iter().map(|one| one.backend.addr)),
+        };
+        return tables.map(table).collect();
+    }
+    let file = compiled::read_bytes("", &bytes, &mut |_| {}).value;
+    let tables = file.iter().flat_map(|file| file.tables.iter().enumerate());
+    let table = |(index, table): (usize, &compiled::Compiled)| Table {
+        label: table.label(index),
+        backends: addresses(table.backends.iter().map(|one| one.backend.addr)),
+    };
+    tables.map(table).collect()
+}
+
+fn addresses(addrs: impl Iterator<Item = glb_core::addr::Addr>) -> Vec<String> {
+    addrs.map(addr).collect()
+}
+
+fn running() -> Result<Vec<Table>, glb_netlink::Error> {
+    let mut glb = Glb::open_loaded()?;
+    let tables = glb.tables()?;
+    let table = |table: glb_netlink::TableInfo| Table {
+        label: if table.name.is_empty() {
+            format!("#{}", table.index)
+        } else {
+            table.name
+        },
+        backends: Vec::new(),
+    };
+    Ok(tables.into_iter().map(table).collect())
+}

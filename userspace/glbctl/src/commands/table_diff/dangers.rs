@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Why a roll-out breaks connections: each reason with the backend, or the VIP, and what to do.
+
+use super::rows::{Compared, OfBackend};
+use super::{Comparison, VipDiff};
+use crate::commands::table_show::addr;
+use glb_config::quoted;
+use glb_config::tables::state_name;
+use glb_core::addr::Addr;
+use glb_core::backend::{Backend, State};
+use glb_core::hash::HashFields;
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Danger {
+    pub(super) kind: Kind,
+    /// Only connections from before the old side was loaded break, if there still are any.
+    pub(super) older: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) table: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) backend: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vip: Option<String>,
+    /// How many of the table's or of the VIP's connections break; nothing where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) percent: Option<f64>,
+    /// All of it in a sentence.
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Kind {
+    /// A backend is no longer reached by its connections.
+    Backend,
+    /// Nothing takes the packets of a VIP any more.
+    Vip,
+    /// Packets are hashed with another key.
+    HashKey,
+    /// Other fields of packets are hashed.
+    HashFields,
+    /// Packets are sent to another UDP port.
+    UdpPort,
+}
+
+impl Comparison<'_> {
+    pub(super) fn dangers(&self, vips: &[VipDiff]) -> Vec<Danger> {
+        let mut dangers = self.of_settings();
+        for vip in vips.iter().filter(|vip| vip.new_table.is_none()) {
+            let table = vip.old_table.clone();
+            let had = quoted(table.as_deref().unwrap_or_default());
+            dangers.push(Danger {
+                kind: Kind::Vip,
+                older: false,
+                backend: None,
+                percent: Some(100.0),
+                reason: format!(
+                    "{}: no table has it any more (table {had} had): all its connections break",
+                    vip.vip
+                ),
+                vip: Some(vip.vip.clone()),
+                table,
+            });
+        }
+        let refielded = !self.keeps(self.old_hashing.fields);
+        for (before, after) in &self.linked {
+            let Some(compared) = self.pairs.get(&(*before, *after)) else {
+                continue;
+            };
+            let from = self.old.tables[*before].label(*before);
+            let table = self.new.tables[*after].label(*after);
+            let lost = Compared::share(compared.lost + compared.older) > 0.0;
+            if lost && !self.same_key(*before, *after) {
+                let percent = Compared::share(compared.lost) * 100.0;
+                dangers.push(Danger {
+                    kind: Kind::HashKey,
+                    older: false,
+                    backend: None,
+                    vip: None,
+                    percent: Some(percent),
+                    reason: format!(
+                        "table {}: hash_key is another one: connections change their rows, and {percent:.1} % \
+                         of them break; a key can only be changed where none are to be kept",
+                        quoted(&table)
+                    ),
+                    table: Some(table),
+                });
+            } else if !refielded {
+                for (ip, of) in &compared.backends {
+                    dangers.extend(of_backend(&from, &table, *ip, of));
+                }
+            }
+        }
+        dangers
+    }
+
+    /// Whether packets are still looked up by these fields.
+    fn keeps(&self, fields: HashFields) -> bool {
+        fields == self.new_hashing.fields || Some(fields) == self.new_hashing.alt
+    }
+
+    fn of_settings(&self) -> Vec<Danger> {
+        let mut dangers = Vec::new();
+        let mut danger = |kind, older, percent, reason: &str| {
+            dangers.push(Danger {
+                kind,
+                older,
+                table: None,
+                backend: None,
+                vip: None,
+                percent,
+                reason: reason.to_owned(),
+            });
+        };
+        if !self.keeps(self.old_hashing.fields) {
+            let linked = self.linked.iter().filter_map(|pair| self.pairs.get(pair));
+            let worst = linked.map(|pair| Compared::share(pair.lost));
+            let percent = worst.fold(0.0, f64::max) * 100.0;
+            let reason = format!(
+                "hash_fields are others: connections change their rows, and up to {percent:.1} % of them break; \
+                 name the former fields as alt_hash_fields until these have ended"
+            );
+            danger(Kind::HashFields, false, Some(percent), &reason);
+        }
+        if self.old_hashing.alt.is_some_and(|alt| !self.keeps(alt)) {
+            let reason = "alt_hash_fields are dropped: connections that began by them and still live break; \
+                          wait until those have ended";
+            danger(Kind::HashFields, true, None, reason);
+        }
+        if let (Some(old), Some(new)) = (&self.old.settings, &self.new.settings) {
+            if old.udp_port != new.udp_port {
+                let reason = format!(
+                    "udp_port: {} -> {}: all connections break unless each proxy already takes both ports",
+                    old.udp_port, new.udp_port
+                );
+                danger(Kind::UdpPort, false, Some(100.0), &reason);
+            }
+        }
+        dangers
+    }
+}
+
+fn of_backend(from: &str, table: &str, ip: Addr, of: &OfBackend) -> Vec<Danger> {
+    let mut dangers = Vec::new();
+    for (older, rows) in [(false, of.lost), (true, of.older)] {
+        let percent = Compared::share(rows) * 100.0;
+        if percent <= 0.0 {
+            continue;
+        }
+        let which = if older {
+            "connections from before that it still has"
+        } else {
+            "its connections"
+        };
+        let reason = format!(
+            "table {}: {}: {which} break in {percent:.2} % of the rows: {}",
+            quoted(table),
+            addr(ip),
+            why(from, table, of, older)
+        );
+        dangers.push(Danger {
+            kind: Kind::Backend,
+            older,
+            table: Some(table.to_owned()),
+            backend: Some(addr(ip)),
+            vip: None,
+            percent: Some(percent),
+            reason,
+        });
+    }
+    dangers
+}
+
+/// What became of the backend, and what is to be done.
+fn why(from: &str, table: &str, of: &OfBackend, older: bool) -> String {
+    if from != table && of.new.is_none() {
+        return format!(
+            "their packets leave table {} for {}, which does not have it",
+            quoted(from),
+            quoted(table)
+        );
+    }
+    let wait = if older {
+        "wait until it has none (glbctl backend status)"
+    } else {
+        "drain it first, and wait until it has none (glbctl backend drain, status)"
+    };
+    let state = |backend: &Backend| state_name(backend.state);
+    match (&of.old, &of.new) {
+        (Some(old), None) => format!("it is removed, and was {}; {wait}", state(old)),
+        (Some(old), Some(new)) if new.state == State::Inactive => {
+            format!("{} -> inactive; {wait}", state(old))
+        }
+        _ if of.behind_down => {
+            "it comes behind a hop that is down, which passes nothing on; go on when all are healthy".to_owned()
+        }
+        _ if older => "it is none of their rows' hops any more; wait until the last step's connections have \
+                       ended, one backend at a time"
+            .to_owned(),
+        _ => "it is none of their rows' hops any more: too much changes at once, or the seed; \
+              change one backend at a time, inactive -> filling -> active"
+            .to_owned(),
+    }
+}

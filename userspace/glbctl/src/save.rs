@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writing the files that commands are told to write. `-` is standard output.
+
+use crate::load::{self, is_standard};
+use crate::output::Failure;
+use glb_config::atomic;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Refuses to write a file that is read as well: it would be gone.
+pub(crate) fn refuse_source(sources: &[&Path], dst: &Path) -> Result<(), Failure> {
+    let same = |src: &&&Path| !is_standard(src) && !is_standard(dst) && atomic::same_file(src, dst);
+    match sources.iter().find(same) {
+        None => Ok(()),
+        Some(src) => Err(Failure::Message(format!(
+            "{}: is the same file as {}, which it would destroy: name another one to write",
+            dst.display(),
+            load::name(src)
+        ))),
+    }
+}
+
+/// Writes standard output, for what has no file.
+pub(crate) fn standard_output(
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    fill(&mut out)?;
+    out.flush()
+}
+
+/// What went wrong with a file that is written.
+pub(crate) fn failure(dst: &Path, error: &io::Error) -> Failure {
+    if is_standard(dst) {
+        Failure::file(Path::new("standard output"), error)
+    } else {
+        Failure::file(dst, error)
+    }
+}

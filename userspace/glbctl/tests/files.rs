@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What becomes of the files that commands read and write.
+
+mod common;
+
+use common::{director_cli, glbctl, glbctl_fed, table, Dir};
+use std::fs;
+use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
+
+const TWO: &[(u8, &str, bool)] = &[(1, "active", true), (2, "active", true)];
+
+#[test]
+fn a_source_is_not_destroyed_by_whatever_name() {
+    let dir = Dir::new("same");
+    let text = table(TWO).to_string();
+    let src = dir.file("t.json", &text);
+    symlink("t.json", dir.path("link")).unwrap();
+    symlink("link", dir.path("second")).unwrap();
+    fs::hard_link(&src, dir.path("hard")).unwrap();
+    for name in ["t.json", "link", "second", "hard", "../same"] {
+        let dst = match name {
+            "../same" => dir
+                .0
+                .join("..")
+                .join(dir.0.file_name().unwrap())
+                .join("t.json"),
+            name => dir.path(name),
+        };
+        for run in [
+            glbctl("table build", &[&src, &dst]),
+            glbctl("table build", &[&dst, &src]),
+            director_cli("build-config", &[&src, &dst]),
+        ] {
+            assert_eq!(run.code, 1, "{name}: {run:?}");
+            assert!(run.err.contains("is the same file as"), "{run:?}");
+        }
+        assert_eq!(fs::read_to_string(&src).unwrap(), text, "{name}");
+    }
+}
+
+#[test]
+fn encap_destroys_neither_capture_nor_table_nor_settings() {
+    let dir = Dir::new("same-encap");
+    let table = dir.file("t.json", &table(TWO).to_string());
+    let conf = dir.file("d.conf", r#"{"outbound_src_ip": "10.0.0.1"}"#);
+    let header = [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 101].map(u32::to_le_bytes);
+    let capture = dir.path("in.pcap");
+    fs::write(&capture, header.concat()).unwrap();
+    let words = format!(
+        "encap --table {} --config {}",
+        table.display(),
+        conf.display()
+    );
+    for name in ["in.pcap", "t.json", "d.conf"] {
+        fs::hard_link(dir.path(name), dir.path("hard")).unwrap();
+        for dst in [dir.path(name), dir.path("hard")] {
+            let before = fs::read(dir.path(name)).unwrap();
+            let run = glbctl(&words, &[&capture, &dst]);
+            assert_eq!(run.code, 1, "{name}: {run:?}");
+            assert!(run.err.contains("which it would destroy"), "{run:?}");
+            assert_eq!(fs::read(dir.path(name)).unwrap(), before);
+        }
+        fs::remove_file(dir.path("hard")).unwrap();
+    }
+    assert_eq!(glbctl(&words, &[&capture, &dir.path("out.pcap")]).code, 0);
+    // By pipes: the capture on standard output, the counters beside it.
+    let piped = glbctl_fed(&words, &["-".as_ref(), "-".as_ref()], &header.concat());
+    let written = fs::read(dir.path("out.pcap")).unwrap();
+    assert_eq!((piped.stdout, written.len()), (written.clone(), 24));
+    assert!(String::from_utf8(piped.stderr)
+        .unwrap()
+        .contains("total_packets"));
+}
+
+#[test]
+fn standard_input_and_output() {
+    let dir = Dir::new("standard");
+    let text = table(TWO).to_string();
+    let src = dir.file("t.json", &text);
+    let built = dir.path("t.bin");
+    assert_eq!(glbctl("table build", &[&src, &built]).code, 0);
+    let built = fs::read(built).unwrap();
+    for command in ["table build - -", "table build - /dev/stdout"] {
+        let run = glbctl_fed(command, &[], text.as_bytes());
+        assert!(run.status.success(), "{run:?}");
+        assert!(run.stdout.starts_with(&built), "{command}");
+    }
+    let both = glbctl_fed("table build - -", &[], text.as_bytes());
+    assert_eq!(both.stdout, built);
+    assert!(String::from_utf8(both.stderr)
+        .unwrap()
+        .contains("format version 2"));
+    for (words, input, said) in [
+        (
+            "table check -",
+            &text.clone().into_bytes(),
+            "standard input: ok (JSON)\n",
+        ),
+        (
+            "table check -",
+            &built,
+            "standard input: ok (binary, version 2)\n",
+        ),
+        ("table show -", &built, "table #0 (version 2, 2 hops)\n"),
+        (
+            "lookup --table - 10.11.12.13:1 9.9.9.9:80",
+            &text.clone().into_bytes(),
+            "table \"t\"\n",
+        ),
+    ] {
+        let run = glbctl_fed(words, &[], input);
+        assert!(run.status.success(), "{words}: {run:?}");
+        assert!(
+            String::from_utf8(run.stdout).unwrap().contains(said),
+            "{words}"
+        );
+    }
+    let run = glbctl_fed("table diff -", &[&src], &built);
+    assert!(run.status.success(), "{run:?}");
+    // What is wrong is told by a name that can be read, and nothing is read twice.
+    let run = glbctl_fed("table build - -", &[], b"{");
+    assert!(String::from_utf8(run.stderr)
+        .unwrap()
+        .starts_with("standard input: not JSON"));
+    for twice in ["table diff - -", "table check - -"] {
+        let run = glbctl_fed(twice, &[], text.as_bytes());
+        assert_eq!(run.status.code(), Some(1));
+        assert!(String::from_utf8(run.stderr)
+            .unwrap()
+            .contains("can be read once only"));
+    }
+}
+
+#[test]
+fn a_file_keeps_its_owner_and_mode_and_a_new_one_is_not_for_all() {
+    let dir = Dir::new("owner");
+    let src = dir.file("src.json", &table(TWO).to_string());
+    let as_root = std::os::unix::fs::chown(&src, Some(1234), Some(1235)).is_ok();
+    fs::set_permissions(&src, fs::Permissions::from_mode(0o604)).unwrap();
+    let run = glbctl(
+        "backend drain t 1.1.1.1 --force --checker none --metrics none --file",
+        &[&src],
+    );
+    let run = if run.code == 2 {
+        glbctl("backend drain t 1.1.1.1 --force --file", &[&src])
+    } else {
+        run
+    };
+    assert_eq!(run.code, 0, "{run:?}");
+    let found = fs::metadata(&src).unwrap();
+    assert_eq!(found.mode() & 0o777, 0o604);
+    if as_root {
+        assert_eq!((found.uid(), found.gid()), (1234, 1235));
+    }
+    let dst = dir.path("new.bin");
+    assert_eq!(glbctl("table build", &[&src, &dst]).code, 0);
+    assert_eq!(
+        fs::metadata(&dst).unwrap().mode() & 0o137,
+        0,
+        "keys are in it"
+    );
+}
+
+#[test]
+fn a_link_to_what_is_not_there_yet_is_followed() {
+    let dir = Dir::new("dangling");
+    let src = dir.file("t.json", &table(TWO).to_string());
+    fs::create_dir(dir.path("run")).unwrap();
+    let link = dir.path("checked.bin");
+    symlink("run/checked.bin", &link).unwrap();
+    for _ in 0..2 {
+        assert_eq!(director_cli("build-config", &[&src, &link]).code, 0);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(fs::metadata(dir.path("run/checked.bin")).unwrap().is_file());
+    }
+}
