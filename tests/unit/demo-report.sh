@@ -32,6 +32,6 @@ for words in broken "not opened" "nothing happens" "proxy2: nginx is killed" "th
     check "the picture names: $words" grep -qF ">$words<" "$work/connections.svg"
 done
 # The first curve's room begins at 192 of 800 (connections.gnuplot); a label begins at its lower end.
-below() { sed -n 's/.*translate([0-9.]*,\([0-9.]*\)) rotate(-40).*/\1/p' "$work/connections.svg" | awk '$1 > 192 { n++ } END { exit NR != 3 || n > 0 }'; }
+below() { sed -n 's/.*translate([0-9.]*,\([0-9.]*\)) rotate(-40[.0]*).*/\1/p' "$work/connections.svg" | awk '$1 > 192 { n++ } END { exit NR != 3 || n > 0 }'; }
 check "no event's name lies on a curve" below
 check "pictures for all" [ -s "$work/connections.png" ]
