@@ -23,7 +23,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     write_as(path, NEW_MODE, fill)
 }
 
-/// As [`write`], of what has no secrets: a new file is for all to read, as far as the umask lets it.
+/// As [`fn@write`], of what has no secrets: a new file is for all to read, as far as the umask lets it.
 pub fn write_public(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
