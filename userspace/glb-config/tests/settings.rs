@@ -108,9 +108,9 @@ fn the_schema_has_each_setting() {
 /// The lines of a setting in the netlink specification.
 fn attribute(setting: &Setting) -> String {
     let (form, none) = match setting.form {
-        Form::V4 => ("binary\n        display-hint: ipv4\n        checks: {exact-len: 4}".into(), " Zeroes or nothing: none."),
-        Form::V6 => ("binary\n        display-hint: ipv6\n        checks: {exact-len: 16}".into(), " Zeroes or nothing: none."),
-        Form::Mac => ("binary\n        display-hint: mac\n        checks: {exact-len: 6}".into(), " Zeroes or nothing: none."),
+        Form::V4 => ("binary\n        display-hint: ipv4\n        checks: {exact-len: 4}".into(), " Zeroes or nothing is none."),
+        Form::V6 => ("binary\n        display-hint: ipv6\n        checks: {exact-len: 16}".into(), " Zeroes or nothing is none."),
+        Form::Mac => ("binary\n        display-hint: mac\n        checks: {exact-len: 6}".into(), " Zeroes or nothing is none."),
         Form::Fields => ("u8\n        enum: hash-fields\n        enum-as-flags: true\n        checks: {min: 1, max: 15}".into(), ""),
         Form::OptionalFields => ("u8\n        enum: hash-fields\n        enum-as-flags: true\n        checks: {max: 15}".into(), " 0 is none."),
         Form::Flag => ("u8\n        checks: {max: 1}".into(), ""),

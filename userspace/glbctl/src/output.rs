@@ -161,7 +161,7 @@ pub(crate) fn print<T: Serialize>(
     )
 }
 
-/// As [`print`]; on standard error where standard output has the data of the command.
+/// As [`fn@print`]; on standard error where standard output has the data of the command.
 pub(crate) fn print_beside<T: Serialize>(
     data: bool,
     json: bool,
