@@ -136,13 +136,7 @@ fn a_bad_table_changes_nothing() {
 /// A restart while the operator's table is not there goes on with the one of the last run.
 #[test]
 fn a_restart_without_the_table() {
-    let place = Place::new("restart");
-    let webs = [Web::new(), Web::new()];
-    place.write(
-        "src.json",
-        &table(&fast(), &webs.each_ref().map(Web::backend)),
-    );
-    place.configure(&json!({}));
+    let (place, webs) = Place::with_webs::<2>("restart");
     let daemon = place.start();
     place.wait_published(&[true, true]);
     assert!(daemon.stop().success());

@@ -65,13 +65,7 @@ fn the_table_is_published_with_what_the_checks_found() {
 
 #[test]
 fn a_backend_goes_down_and_comes_back() {
-    let place = Place::new("flip");
-    let webs = [Web::new(), Web::new()];
-    place.write(
-        "src.json",
-        &table(&fast(), &webs.each_ref().map(Web::backend)),
-    );
-    place.configure(&json!({}));
+    let (place, webs) = Place::with_webs::<2>("flip");
     let daemon = place.start();
     place.wait_published(&[true, true]);
     webs[1].set_status(503);
@@ -123,13 +117,7 @@ fn names_and_status() {
 
 #[test]
 fn at_most_half_is_marked_down() {
-    let place = Place::new("hold");
-    let webs = [Web::new(), Web::new(), Web::new(), Web::new()];
-    place.write(
-        "src.json",
-        &table(&fast(), &webs.each_ref().map(Web::backend)),
-    );
-    place.configure(&json!({}));
+    let (place, webs) = Place::with_webs::<4>("hold");
     let daemon = place.start();
     place.wait_published(&[true; 4]);
     webs[3].set_status(500);

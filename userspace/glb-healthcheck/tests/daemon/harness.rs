@@ -2,6 +2,7 @@
 
 //! A directory, a daemon and what it says.
 
+use crate::backends::Web;
 use serde_json::{json, Value};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -64,6 +65,18 @@ impl Place {
             dir,
             listen: (address, free_port(address)).into(),
         }
+    }
+
+    /// A place that is set up for a table of this many web servers, which are checked fast.
+    pub(crate) fn with_webs<const N: usize>(name: &str) -> (Self, [Web; N]) {
+        let place = Self::new(name);
+        let webs = std::array::from_fn(|_| Web::new());
+        place.write(
+            "src.json",
+            &table(&fast(), &webs.each_ref().map(Web::backend)),
+        );
+        place.configure(&json!({}));
+        (place, webs)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -15,13 +15,7 @@ const ASKED_WITHIN: Duration = Duration::from_secs(5);
 /// Connections that say nothing keep nobody out: the page is answered at once, not when they have been cut off.
 #[test]
 fn silence_keeps_nobody_out() {
-    let place = Place::new("silent");
-    let webs = [Web::new(), Web::new()];
-    place.write(
-        "src.json",
-        &table(&fast(), &webs.each_ref().map(Web::backend)),
-    );
-    place.configure(&json!({}));
+    let (place, _webs) = Place::with_webs::<2>("silent");
     let daemon = place.start();
     daemon.wait_status("ok");
     let (mut silent, mut youngest) = (Vec::new(), Instant::now());

@@ -2,19 +2,11 @@
 
 //! What systemd is told, and what the unit file says.
 
-use crate::backends::Web;
-use crate::harness::{fast, table, wait, Daemon, Place};
-use serde_json::json;
+use crate::harness::{wait, Daemon, Place};
 
 #[test]
 fn ready_reloading_watchdog_stopping() {
-    let place = Place::new("notify");
-    let webs = [Web::new(), Web::new()];
-    place.write(
-        "src.json",
-        &table(&fast(), &webs.each_ref().map(Web::backend)),
-    );
-    place.configure(&json!({}));
+    let (place, webs) = Place::with_webs::<2>("notify");
     let mut daemon = Daemon::start(&place, |command| {
         command.env("WATCHDOG_USEC", "200000");
         command.env_remove("WATCHDOG_PID");
@@ -52,13 +44,7 @@ fn uptime() -> f64 {
 /// A watchdog that is meant for another process is not fed.
 #[test]
 fn another_ones_watchdog() {
-    let place = Place::new("watchdog");
-    let webs = [Web::new(), Web::new()];
-    place.write(
-        "src.json",
-        &table(&fast(), &webs.each_ref().map(Web::backend)),
-    );
-    place.configure(&json!({}));
+    let (place, webs) = Place::with_webs::<2>("watchdog");
     let mut daemon = Daemon::start(&place, |command| {
         command.env("WATCHDOG_USEC", "20000");
         command.env("WATCHDOG_PID", "1");
