@@ -123,12 +123,17 @@ END
     goes "plain again" proxy1
 }
 
+# by_proxy2 TABLE: the routes of this table lead to proxy2, in both families.
+by_proxy2() {
+    ip_on director <<END
+route replace default via 2.3.4.5 dev eth0 onlink table $1
+route replace default via fd01::1 dev eth0 onlink table $1
+END
+}
+
 test_rules() {
     about "A routing rule that names the tunnel's ports, protocol or mark, or the namespace's root, is followed."
-    ip_on director <<END
-route add default via 2.3.4.5 dev eth0 onlink table 77
-route add default via fd01::1 dev eth0 onlink table 77
-END
+    by_proxy2 77
     both rules
 }
 rules() {
@@ -151,10 +156,7 @@ rules() {
 
 test_mark() {
     about "A packet that has a mark when it comes in is routed by it, and those without are not."
-    ip_on director <<END
-route replace default via 2.3.4.5 dev eth0 onlink table 77
-route replace default via fd01::1 dev eth0 onlink table 77
-END
+    by_proxy2 77
     both mark
 }
 mark() {
@@ -174,9 +176,8 @@ link add vrf1 type vrf table 10
 link set vrf1 up
 link set eth0 master vrf1
 addr replace fd65::65/128 dev eth0 nodad
-route replace default via 2.3.4.5 dev eth0 onlink table 10
-route replace default via fd01::1 dev eth0 onlink table 10
 END
+    by_proxy2 10
     both domain
     ip_on director <<END
 link set eth0 nomaster
