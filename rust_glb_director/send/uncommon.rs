@@ -32,12 +32,16 @@ pub(super) fn handle<'a>(way: Way<'_>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
     }
 }
 
-/// Writes the header in front of a packet of `len` bytes, and sends it; whether it went. It is gone in any case.
+/// Writes the header in front of a packet of `len` bytes, and sends it. It is gone in any case; an error says that it did not go.
 #[inline(never)]
-fn transmit(way: Way<'_>, prepared: Prepared<'_>, len: usize) -> bool {
+fn transmit(way: Way<'_>, prepared: Prepared<'_>, len: usize) -> Result<(), Verdict> {
     let sent = prepared.send(way.hook.net, way.path, way.mac(), |out| way.write(out, len));
     way.count(sent, len);
-    sent == Some(true)
+    if sent == Some(true) {
+        Ok(())
+    } else {
+        Err(Verdict::DroppedNoRoute)
+    }
 }
 
 /// Sends what fits now.
@@ -47,11 +51,8 @@ fn whole<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
         Ok(prepared) => prepared,
         Err(skb) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
     };
-    way.stats.count(if transmit(way, prepared, len) {
-        way.plan.verdict
-    } else {
-        Verdict::DroppedNoRoute
-    });
+    let sent = transmit(way, prepared, len);
+    way.stats.count(sent.err().unwrap_or(way.plan.verdict));
     Outcome::Stolen
 }
 
@@ -95,14 +96,8 @@ fn apart<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
         Err((skb, Whole::NoMemory)) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
         Err((skb, Whole::Wrong)) => return refuse(way.stats, skb, Verdict::DroppedLro),
     };
-    let mut verdict = way.plan.verdict;
-    for packet in packets {
-        if let Err(why) = way.one(packet) {
-            verdict = why;
-            break;
-        }
-    }
-    way.stats.count(verdict);
+    let sent = packets.into_iter().try_for_each(|packet| way.one(packet));
+    way.stats.count(sent.err().unwrap_or(way.plan.verdict));
     Outcome::Stolen
 }
 
@@ -118,10 +113,9 @@ impl Way<'_> {
         match self.path.fits(&packet, self.header.len) {
             Fit::Whole => {}
             Fit::TooLong => {
-                let Some(ip_len) = self.tcp_to_segment(&packet, len) else {
-                    return self.pieces_or_tell(&packet, len);
-                };
-                if !packet.segment_tcp(ip_len, len, self.room(), self.header.inner) {
+                let ip_len = self.tcp_to_segment(&packet, len);
+                let (room, inner) = (self.room(), self.header.inner);
+                if !ip_len.is_some_and(|ip_len| packet.segment_tcp(ip_len, len, room, inner)) {
                     return self.pieces_or_tell(&packet, len);
                 }
                 self.stats.count_segmented();
@@ -131,11 +125,7 @@ impl Way<'_> {
         }
         let prepared =
             prepare_own(packet, self.path, len, self.header).ok_or(Verdict::DroppedNoMemory)?;
-        if transmit(self, prepared, len) {
-            Ok(())
-        } else {
-            Err(Verdict::DroppedNoRoute)
-        }
+        transmit(self, prepared, len)
     }
 
     /// Length of the IP header of a packet of `len` bytes that may be cut into shorter TCP packets.
@@ -173,9 +163,7 @@ impl Way<'_> {
             let len = head.wrapping_add(part.len);
             let prepared =
                 prepare_own(own, self.path, len, self.header).ok_or(Verdict::DroppedNoMemory)?;
-            if !transmit(self, prepared, len) {
-                return Err(Verdict::DroppedNoRoute);
-            }
+            transmit(self, prepared, len)?;
             self.stats.count_fragment();
             start = start.wrapping_add(part.len);
         }
