@@ -41,12 +41,12 @@ pub(crate) fn backend(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The devices of this machine.
 pub(crate) fn device(current: &OsStr) -> Vec<CompletionCandidate> {
-    let devices = std::fs::read_dir("/sys/class/net")
-        .into_iter()
+    // Of the kernel, not of /sys: not every root has that.
+    let interfaces = nix::net::if_::if_nameindex();
+    let mut names: Vec<String> = interfaces
+        .iter()
         .flatten()
-        .flatten();
-    let mut names: Vec<String> = devices
-        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter_map(|interface| interface.name().to_str().ok().map(str::to_owned))
         .collect();
     names.sort();
     offer(current, names.into_iter())
