@@ -17,6 +17,7 @@
 //! diff       two captures, byte for byte
 //! flows      packets of many flows to a capture
 //! judge      whether a director made of them what its tables say
+//! shapes     whether a director made of aggregates what it was to make of them
 //! ```
 
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ mod http_hold;
 mod malform;
 mod netlink;
 mod nfqueue;
+mod shapes;
 mod tunnel;
 
 use clap::{Parser, Subcommand};
@@ -60,6 +62,7 @@ enum Command {
     Diff(capture::Diff),
     Flows(flows::Flows),
     Judge(flows::Judge),
+    Shapes(shapes::Shapes),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Diff(arguments) => capture::diff(&arguments),
         Command::Flows(arguments) => flows::flows(&arguments),
         Command::Judge(arguments) => flows::judge(&arguments),
+        Command::Shapes(arguments) => shapes::shapes(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
