@@ -5,10 +5,6 @@
 # The demo's director where the lab's own, glb-packets, is not installed: the kernel's, as operators have it. Sourced after
 # lab/load.sh, in whose place it defines start_director and order. To put a proxy first is to drain the other one.
 
-# A load takes as long as glbctl does to start, which may be seconds on a busy machine; the download has to outlive it.
-# shellcheck disable=SC2034 # For second-chance.sh.
-WEB_RATE=150k
-
 # start_director -- PROXY PROXY
 start_director() {
     shift

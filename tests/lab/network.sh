@@ -30,6 +30,8 @@ declare -Ar NET_NUMBER=([router]=1 [director1]=6 [director2]=7 [proxy1]=10 [prox
 # is marked down while another drains or is inactive is a second one that is not active: connections break then, as they must
 # (docs/operations.md, rule 1). So it takes 15 s without an answer here.
 readonly CHECK_INTERVAL_MS=5000 CHECK_TIMEOUT_MS=4900 CHECK_TRIGGER=3 RELOAD_INTERVAL_MS=3000
+# A drain lasts as long as its connections, and says nothing meanwhile: a step of this network hangs later than others (lib.sh).
+[ "$LAB_HANG" -ge 600 ] || LAB_HANG=600
 # The bodies of answers: a page, and a download. nginx sends it in pieces of 4096 bytes, one each 4096 / DOWNLOAD_RATE seconds.
 DOWNLOAD_BYTES=${DOWNLOAD_BYTES:-24576} DOWNLOAD_RATE=${DOWNLOAD_RATE:-1024}
 
@@ -209,9 +211,9 @@ network() {
     net_user
     net_router
     for name in $PROXIES; do net_proxy "$name"; done
-    for name in $PROXIES; do eventually 20 nginx_listens "$name" || { say "nginx of $name does not listen"; return 1; }; done
+    for name in $PROXIES; do eventually nginx_listens "$name" || { say "nginx of $name does not listen"; return 1; }; done
     for name in $DIRECTORS; do net_director "$name"; done
-    eventually 60 paths_are "$NET_VIP4" 2 && eventually 60 paths_are "$NET_VIP6" 2 && return
+    eventually paths_are "$NET_VIP4" 2 && eventually paths_are "$NET_VIP6" 2 && return
     say "the router has no two routes to the VIPs"
     net_told
     return 1
@@ -243,7 +245,7 @@ set_state() {
     say "$1 is $2 from now on"
     for name in $DIRECTORS; do reload_director "$name"; done
     for name in $DIRECTORS; do
-        eventually 40 has_state "$name" "$1" "$2" || { say "$name does not load the table"; net_told; return 1; }
+        eventually has_state "$name" "$1" "$2" || { say "$name does not load the table"; net_told; return 1; }
     done
 }
 # reload_director HOST: the operator's table by $net_states, and SIGHUP, where the daemon runs.
@@ -271,13 +273,13 @@ marked() {
 }
 # generation HOST: how many loads there were.
 generation() { quietly_on "$1" glbctl --json status | jq .generation; }
-# reload_both SECONDS: each director loads its tables anew, one after the other.
+# reload_both: each director loads its tables anew, one after the other.
 reload_both() {
     local name before
     for name in $DIRECTORS; do
         before=$(generation "$name")
         reload_director "$name"
-        eventually "$1" newer "$name" "$before" || return
+        eventually newer "$name" "$before" || return
     done
 }
 newer() { [ "$(generation "$1")" -gt "$2" ]; }
@@ -285,12 +287,20 @@ newer() { [ "$(generation "$1")" -gt "$2" ]; }
 # stop_director HOST, start_director_again HOST: out of service in order, module's hook and all, and back.
 stop_director() {
     withdraws "$1"
-    eventually 20 paths_are "$NET_VIP4" 1 && eventually 20 paths_are "$NET_VIP6" 1 || { net_told; return 1; }
-    # What is under way still gets through; then it is gone from the network.
-    sleep 1
+    eventually paths_are "$NET_VIP4" 1 && eventually paths_are "$NET_VIP6" 1 || { net_told; return 1; }
+    # What is under way still gets through.
+    eventually stands_still "$1" || return
     on "$1" glbctl detach eth0
     kill -TERM "$(cat "$(net_dir "$1")/healthcheck.pid")"
 }
+# stands_still DIRECTOR: it forwarded nothing for a second.
+stands_still() {
+    local before
+    before=$(encapsulated_by "$1")
+    sleep 1 # what is under way takes less, or the next look sees it
+    [ -n "$before" ] && [ "$(encapsulated_by "$1")" = "$before" ]
+}
+encapsulated_by() { quietly_on "$1" glbctl --json stats | jq .encapsulated_packets; }
 start_director_again() {
     local dir
     dir=$(net_dir "$1")
@@ -298,7 +308,7 @@ start_director_again() {
     setsid ip netns exec "$1" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >>"$dir/healthcheck.log" 2>&1 &
     echo $! >"$dir/healthcheck.pid"
     announces "$1"
-    eventually 60 paths_are "$NET_VIP4" 2 && eventually 60 paths_are "$NET_VIP6" 2 || { net_told; return 1; }
+    eventually paths_are "$NET_VIP4" 2 && eventually paths_are "$NET_VIP6" 2 || { net_told; return 1; }
 }
 
 # through DIRECTOR COMMAND...: the users of 192.168.40.0/24 and fd00:40::/64 go through this director meanwhile.
@@ -321,7 +331,7 @@ answers_of() {
     for address in $USERS $USERS6; do
         vip=$NET_VIP4
         [[ $address != *:* ]] || vip=[$NET_VIP6]
-        printf '%s %s\n' "$address" "$(quietly_on user curl --silent --max-time 10 --interface "$address" "http://$vip/")"
+        printf '%s %s\n' "$address" "$(quietly_on user curl --silent --max-time "$LAB_HANG" --interface "$address" "http://$vip/")"
     done
 }
 # predicted_of DIRECTOR: what glbctl lookup says of each user.
@@ -356,9 +366,24 @@ held() {
     return "$status"
 }
 becomes_busy() {
-    eventually "$2" grep -q ^busy "$lab_work/$1.hold" && return
+    eventually grep -q ^busy "$lab_work/$1.hold" && return
     cat "$lab_work/$1.hold"
     return 1
+}
+# settled SECONDS: every holder has told, of a moment so much later than now, how it is. It notices what broke and tells in one loop,
+# so on a machine of any speed all that showed within these seconds is in its log then.
+settled() {
+    local until
+    # And a second: what a timer of that moment wakes may come behind the line of the same moment.
+    printf -v until '%d' $((${EPOCHREALTIME%[.,]*} + $1 + 2))
+    sleep "$1" # how long what happens is looked at, on a machine of any speed
+    eventually holders_told "$until"
+}
+holders_told() {
+    local name
+    for name in "${!holders[@]}"; do
+        tail -n 200 "$lab_work/$name.events" | awk -v until="$1" '$1 == "sample" && $2 >= until { told = 1 } END { exit !told }' || return
+    done
 }
 # connections_of PROXY: how many its server has, of the VIPs.
 connections_of() {
