@@ -13,7 +13,6 @@
 . "$(dirname "$(readlink -f "$0")")/memory.sh"
 # shellcheck source=tests/lab/checked.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/checked.sh"
-export LAB_TEST_SECONDS=300
 
 # fleet: the hosts; no proxy has a rule or an open door yet.
 fleet() {
@@ -36,7 +35,7 @@ open('$lab_work/flood.pcap', 'wb').write(struct.pack('<IHHiIII', 0xa1b2c3d4, 2, 
 passed_on_more() {
     local before
     before=$(counter proxy1 forwarded_to_alternate_packets)
-    eventually 60 more_than "$before"
+    eventually more_than "$before"
 }
 more_than() { [ "$(counter proxy1 forwarded_to_alternate_packets)" -gt "$1" ]; }
 
@@ -76,7 +75,7 @@ queue_first() {
     : >"$lab_work/queue"
     printf '[+] %s: glb-packets nfqueue 5 &\n' "$host"
     ip netns exec "$host" glb-packets nfqueue 5 >"$lab_work/queue" 2>&1 </dev/null &
-    check "a program takes the queue" eventually 30 grep -q bound "$lab_work/queue"
+    check "a program takes the queue" eventually grep -q bound "$lab_work/queue"
 }
 
 test_behind_nfqueue_by_door() {
@@ -102,7 +101,7 @@ behind_queue() {
     wire "l = listener('proxy1', VIP[i], 8500); p = port(); to1(of(tcp(p, 8500, 'S', seq=1000)))
         a = tcp_of(recv('client', from_vip('SA', p))); to1(of(tcp(p, 8500, 'A', seq=1001, ack=a.seq + 1)))
         s = accepted(l); to1(of(tcp(p, 8500, 'PA', seq=1001, ack=a.seq + 1, payload=b'hello')))"
-    check "a connection through the queue takes data" wire "pump(5, lambda: bool(select.select([s], [], [], 0)[0])); same(b'hello', s.recv(100))"
+    check "a connection through the queue takes data" wire "hears(s, b'hello')"
     expect_counters proxy1 accepted_syn=+1 accepted_established=+2
     local round
     for round in 1 2 3; do
@@ -122,7 +121,7 @@ test_flood_behind_nfqueue() {
     on proxy1 iptables -t mangle -I INPUT -p udp --dport "$GUE_PORT" -m statistic --mode nth --every 4 -j NFQUEUE --queue-num 5 --queue-bypass
     : >"$lab_work/queue"
     ip netns exec proxy1 glb-packets nfqueue 5 >"$lab_work/queue" 2>&1 </dev/null &
-    check "a program takes the queue" eventually 30 grep -q bound "$lab_work/queue"
+    check "a program takes the queue" eventually grep -q bound "$lab_work/queue"
     flood
     local round
     for round in 1 2 3 4 5; do

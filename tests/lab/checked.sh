@@ -17,5 +17,5 @@ checked_module() {
 
 # unload NAME: takes a module out, once namespaces that are on their way out have let it go.
 unload() {
-    [ ! -e "/sys/module/$1" ] || eventually 60 rmmod "$1"
+    [ ! -e "/sys/module/$1" ] || eventually rmmod "$1"
 }

@@ -45,7 +45,7 @@ test_namespaces() {
     check "nor has the guest itself" shows '.generation == 0 and .devices == []'
     quietly_on two glbctl monitor --json --count 1 >"$lab_work/event" &
     local listener=$!
-    sleep 1
+    check "a listener is there" eventually listens_to_events two
     run ip netns exec one glbctl table load "$lab_work/t.json"
     check "two does not hear of one's load" is "" "$(cat "$lab_work/event")"
     run ip netns exec two glbctl attach eth0
@@ -67,7 +67,7 @@ test_devices() {
     check "the new name is shown" shows '.devices == ["d1"]'
     glbctl monitor --json --count 1 >"$lab_work/event" &
     local listener=$!
-    sleep 1
+    check "a listener is there" eventually listens_to_events
     run ip link del d1
     wait "$listener"
     check "listeners hear that it went" is detached "$(jq -r .event "$lab_work/event")"

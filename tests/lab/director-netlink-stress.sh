@@ -9,7 +9,6 @@
 . "$(dirname "$(readlink -f "$0")")/memory.sh"
 # shellcheck source=tests/lab/netlink.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/netlink.sh"
-export LAB_TEST_SECONDS=240
 
 test_fuzz() {
     about "100,000 broken messages (a slower kernel gets fewer) from two threads: the director answers, and keeps what it has"

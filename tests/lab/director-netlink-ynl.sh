@@ -8,7 +8,6 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 # shellcheck source=tests/lab/netlink.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/netlink.sh"
-export LAB_TEST_SECONDS=120
 
 # ynl OPTION...: the tool; its answers are JSON.
 ynl() {

@@ -10,13 +10,13 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 # shellcheck source=tests/lab/director.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/director.sh"
-export LAB_TEST_SECONDS=120
 readonly OTHER4=1.1.1.2 OTHER6=fd91:79d3:d621::2
 
 setup() {
     host client 10.2.0.1 fd02::1
     proxy director 65.65.65.65 fd65::65
     proxy proxy1 10.1.0.1 fd01::1
+    unhurried client director proxy1
     local name number lines=''
     for number in {2..17}; do lines+="addr add 10.2.0.$number/32 dev eth0"$'\n'"addr add fd02::$number/128 dev eth0 nodad"$'\n'; done
     ip_on client <<<"$lines"
@@ -123,7 +123,7 @@ test_second_chance() {
         expect_counters $other forwarded_to_alternate=+1..2
         expect_counters $who accepted_established=+1..2
         check "and ends in order" wire "one.close()
-holds(pump(2, lambda: eof(two)))"
+holds(pump(lambda: eof(two)))"
         on director glbctl table load "$lab_work/both.json"
     done
     lab_context=

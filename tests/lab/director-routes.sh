@@ -77,7 +77,7 @@ send('client', 'director', x)"
     # IPv6 keeps both.
     on director ip "$family" route flush "$to/$length"
     goes "straight to proxy1 again" proxy1
-    check "nothing else came" wire "nothing('proxy1', seconds=0.2); nothing('proxy2')"
+    check "nothing else came" wire "nothing('proxy1'); nothing('proxy2')"
     counted "$(printf 'dropped_no_route_packets=+2 encapsulated_bytes=+%d encapsulated_packets=+4' $((4 * (family == -4 ? 80 : 112))))"
 }
 
@@ -109,7 +109,7 @@ END
         wire "send('client', 'director', x)"
         check "policy for ${ports:-udp}: in ESP, which hides nothing here" wire "p = recv('proxy1', lambda p: p[9 if p[0] >> 4 == 4 else 6] == 50)
 want = y(None)[outer(y(None)):]; at = outer(y(None)) + 8; same(want, p[at:at + len(want)])"
-        check "and not plain" wire "nothing('proxy1', seconds=0.2)"
+        check "and not plain" wire "nothing('proxy1')"
         ip_on director <<END
 xfrm policy delete src $own/$length dst $to/$length proto udp $ports dir out
 xfrm policy add src $own/$length dst $to/$length proto udp dport 9 dir out tmpl src $own dst $to proto esp mode transport
@@ -197,7 +197,7 @@ test_encapsulating_routes() {
     modprobe mpls_iptunnel 2>/dev/null || { skip "this kernel has no MPLS"; return; }
     capture proxy1 "$lab_work/mpls.pcap" mpls
     both labelled
-    captured
+    captured 0
     check "each packet had its label" is "4 4" \
         "$(tcpdump -nr "$lab_work/mpls.pcap" 2>/dev/null | grep -c 'MPLS (label 100,') $(tcpdump -nr "$lab_work/mpls.pcap" 2>/dev/null | grep -c "$GUE_PORT")"
 }
@@ -206,7 +206,7 @@ labelled() {
     on director ip "$family" route replace "$to/$length" encap mpls 100 via "$to" dev eth0 onlink
     wire "send('client', 'director', x)
 send('client', 'director', x)"
-    check "and none came without" wire "nothing('proxy1', seconds=0.5)"
+    check "and none came without" wire "nothing('proxy1')"
     on director ip "$family" route del "$to/$length" dev eth0
     goes "plain again" proxy1
 }

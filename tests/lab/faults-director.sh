@@ -12,7 +12,6 @@
 . "$(dirname "$(readlink -f "$0")")/netlink.sh"
 # shellcheck source=tests/lab/faults.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/faults.sh"
-export LAB_TEST_SECONDS=300
 
 readonly NOTHING_LEFT='glbctl --json status | jq -e ".loads_under_way == 0 and .bytes_set_aside == 0" >/dev/null'
 

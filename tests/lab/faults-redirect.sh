@@ -10,7 +10,7 @@
 . "$(dirname "$(readlink -f "$0")")/memory.sh"
 # shellcheck source=tests/lab/faults.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/faults.sh"
-export LAB_TEST_SECONDS=300 LAB_MODULES=rust_glb_redirect
+export LAB_MODULES=rust_glb_redirect
 
 test_rule() {
     about "Each allocation of a rule with GLBREDIRECT fails once, by both iptables: there is no rule, or the whole rule."

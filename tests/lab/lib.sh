@@ -10,7 +10,10 @@
 #                         subshell: variables for the tests are set outside. Without it each test makes its own
 #   test_NAME             one test: `about` says in one sentence what must hold, `check` and `expect_counters`
 #                         print a line each
-#   LAB_TEST_SECONDS=300  when a test hangs (setup has the same), 300 at least; on a slower kernel it is that much longer
+#
+# No test depends on how fast the machine is. What is awaited is a condition (`eventually`, and `recv` and its like of
+# wire.py), and what ends a wait is that nothing goes on any more: LAB_HANG seconds without anything new for a step, five
+# times as many for a test. A machine that is busy may take as long as it likes. `tests/run --busy 2` shows it.
 #
 # The network: a host is a network namespace with real programs, a switch joins them, and every address is
 # on the link.
@@ -28,11 +31,13 @@ set -u
 
 lab_dir=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 lab_file=lab/$(basename "${BASH_SOURCE[1]}" .sh)
-LAB_TEST_SECONDS=${LAB_TEST_SECONDS:-300}
-# How many times slower than stock the kernel is: every time limit is that much longer.
+# Seconds without any progress after which a step hangs.
+LAB_HANG=${LAB_HANG:-120}
+# How many times slower than stock the kernel is: loads are that much smaller, and LAB_HANG is that much longer.
 LAB_SLOWER=1
 # shellcheck disable=SC1091 # The guest's.
 [ ! -r /run/lab/kernel ] || . /run/lab/kernel
+readonly LAB_HANG=$((LAB_HANG * LAB_SLOWER))
 LAB_STORY=${LAB_STORY:-always}
 # Room for the tunnel around packets of 1500 bytes, as fabrics of fleets have.
 LAB_MTU=${LAB_MTU:-2000}
@@ -47,7 +52,13 @@ exec {lab_out}>&1
 # --- telling ----------------------------------------------------------------------------------------
 
 # say TEXT...: a line of the story.
-say() { printf '[+] %s\n' "$*"; }
+say() {
+    printf '[+] %s\n' "$*"
+    lab_alive
+}
+
+# lab_alive: the test goes on. Whoever does something new says so; lab_bounded ends what does nothing new.
+lab_alive() { printf '%s\n' "$EPOCHSECONDS" >"$lab_work/.alive"; }
 
 # run COMMAND...: tell it and do it.
 run() {
@@ -67,6 +78,7 @@ not_ok() {
 }
 lab_line() {
     printf '%s\n' "$*" >&"$lab_out"
+    lab_alive
     [ "$LAB_STORY" = always ] || printf '%s\n' "$*" >>"$lab_work/story"
 }
 
@@ -98,15 +110,27 @@ is() {
     return 1
 }
 
-# eventually SECONDS COMMAND...: for check: the command succeeds within that time, and within a minute at least, as other work
-# on the machine is no fault of ours; tried every 0.1 s.
+# eventually COMMAND...: for check: the command succeeds at last; it is tried again and again. Whatever it writes is how far
+# things are: given up is only a wait in which that has not changed for LAB_HANG seconds, nor for so many tries, which take
+# a slow machine longer.
 eventually() {
-    local until=$((${EPOCHREALTIME/[.,]/} + ($1 < 60 ? 60 : $1) * LAB_SLOWER * 1000000))
-    shift
-    until "$@"; do
-        [ "${EPOCHREALTIME/[.,]/}" -lt "$until" ] || return
-        sleep 0.1
+    local lab_depth=$((${lab_depth:-0} + 1)) since=$EPOCHSECONDS tries=0 before='' now said
+    said=$lab_work/.said-$BASHPID-$lab_depth
+    until "$@" >"$said" 2>&1; do
+        IFS= read -r -d '' now <"$said"
+        if [ "$now" != "$before" ]; then
+            before=$now since=$EPOCHSECONDS tries=0
+            lab_alive
+        fi
+        tries=$((tries + 1))
+        if [ $((EPOCHSECONDS - since)) -ge "$LAB_HANG" ] && [ "$tries" -ge $((LAB_HANG * 2)) ]; then
+            cat "$said"
+            say "nothing new for $LAB_HANG s"
+            return 1
+        fi
+        sleep 0.1 # between two tries
     done
+    [ ! -s "$said" ] || cat "$said"
 }
 
 # --- network ----------------------------------------------------------------------------------------
@@ -202,6 +226,15 @@ redirects() {
     done
 }
 
+# unhurried HOST...: no kernel there sends anything again, or probes, for lack of a quick answer; so packets can be counted, also
+# where a machine takes a second for what it else does at once. (Nothing is lost in the lab that a test does not lose.)
+unhurried() {
+    local name
+    for name; do
+        quietly_on "$name" sysctl -qw net.ipv4.tcp_rto_min_us=60000000 net.ipv4.tcp_early_retrans=0 || lab_step_failed "sysctl on $name"
+    done
+}
+
 # behind HOST PREFIX: every other host sends packets for PREFIX to HOST, those that are there and those to come.
 behind() {
     local name mac address4 address6 via=
@@ -240,12 +273,13 @@ snapshot() {
 }
 
 # expect_counters HOST [NAME=+N | NAME=+N..M]...: since the last call (or the snapshot) exactly these counters went up, by
-# exactly that much, and the verdicts add up to the total. Names go without `_packets`. What is awaited may take two
-# seconds to come. The total need not be named.
+# exactly that much, and the verdicts add up to the total. Names go without `_packets`. What is awaited may still have to
+# come; what is too much already is not waited for. The total need not be named.
 expect_counters() {
     local name=$1 before=$lab_network/counters-$1 after=$lab_network/after text
     [ -e "$before" ] || sed 's/: .*/: 0/' <(counters "$name") >"$before"
-    if eventually 2 lab_counters_match "$@"; then
+    eventually lab_counters_settled "$@"
+    if [ ! -s "$lab_work/why" ]; then
         ok "counters of $name: ${*:2}"
     else
         printf 'counters of %s that changed:\n' "$name"
@@ -264,17 +298,27 @@ lab_deltas() {
     done 3<"$1" 4<"$2"
 }
 
+# lab_counters_settled HOST [NAME=...]...: they are as wanted, or never will be.
+lab_counters_settled() {
+    lab_counters_match "$@" && return
+    # How far they are is what is new for `eventually`.
+    lab_deltas "$lab_network/counters-$1" "$lab_network/after"
+    [ -n "$lab_hopeless" ]
+}
+
+lab_hopeless=
 lab_counters_match() {
     local host=$1 word name old new low high sum=0 total=0 delta
     local -A want=()
     shift
     for word; do
-        [[ $word =~ ^([a-z_]+)=\+([0-9]+)(\.\.([0-9]+))?$ ]] || { echo "no counter: $word" >"$lab_work/why"; return 1; }
+        [[ $word =~ ^([a-z_]+)=\+([0-9]+)(\.\.([0-9]+))?$ ]] || { echo "no counter: $word" >"$lab_work/why"; lab_hopeless=yes; return 1; }
         name=${BASH_REMATCH[1]}
         [ "$name" = forwarded_bytes ] || name=${name%_packets}_packets
         want[$name]="${BASH_REMATCH[2]} ${BASH_REMATCH[4]:-${BASH_REMATCH[2]}}"
     done
     : >"$lab_work/why"
+    lab_hopeless=
     lab_counters_to "$lab_network/after" "$host"
     while read -r name old <&3 && read -r name new <&4; do
         name=${name%:}
@@ -290,9 +334,10 @@ lab_counters_match() {
         unset "want[$name]"
         if [ "$delta" -lt "$low" ] || [ "$delta" -gt "$high" ]; then
             echo "  $name: +$delta, not +$low${high:+..$high}" >>"$lab_work/why"
+            [ "$delta" -le "$high" ] || lab_hopeless=yes
         fi
     done 3<"$lab_network/counters-$host" 4<"$lab_network/after"
-    [ "${#want[@]}" = 0 ] || echo "  there is no counter ${!want[*]}" >>"$lab_work/why"
+    [ "${#want[@]}" = 0 ] || { echo "  there is no counter ${!want[*]}" >>"$lab_work/why"; lab_hopeless=yes; }
     [ "$total" = "$sum" ] || echo "  total +$total, verdicts +$sum" >>"$lab_work/why"
     [ ! -s "$lab_work/why" ]
 }
@@ -318,7 +363,7 @@ lab_wire_line() {
     local line
     lab_wire_start
     printf '%s\n' "$1" >&"$lab_wire_in"
-    while read -r -t $((30 * LAB_SLOWER)) -u "$lab_wire_out" line; do
+    while read -r -t $((LAB_HANG * 5)) -u "$lab_wire_out" line; do
         case $line in
             done) return 0 ;;
             failed) return 1 ;;
@@ -344,13 +389,26 @@ lab_wire_start() {
 
 # --- running ----------------------------------------------------------------------------------------
 
+# lab_watch GROUP: ends the processes of a test that does nothing new.
+lab_watch() {
+    local alive
+    while :; do
+        sleep 5 # between two looks
+        read -r alive <"$lab_work/.alive" || continue
+        [ $((EPOCHSECONDS - alive)) -lt $((LAB_HANG * 5)) ] || break
+    done
+    : >"$lab_work/late"
+    kill -KILL -- "-$1"
+}
+
 # lab_bounded FUNCTION: run it in a process group of its own, which is gone afterwards.
 lab_bounded() {
     local group status=0 watchdog
     set -m
     if [ "$LAB_STORY" = always ]; then (set +m; "$1") & else (set +m; "$1") >>"$lab_work/story" 2>&1 & fi
     group=$!
-    (sleep $((LAB_TEST_SECONDS * LAB_SLOWER)); : >"$lab_work/late"; kill -KILL -- "-$group") &
+    lab_alive
+    lab_watch "$group" &
     watchdog=$!
     set +m
     wait "$group" 2>/dev/null || status=$?
@@ -390,8 +448,6 @@ lab_main() {
     read -ra modules <<<"${LAB_MODULES:-rust_glb_redirect fou fou6 ipip sit ip6_tunnel tun}"
     modprobe -a "${modules[@]}" || exit 1
     : >"$lab_work/failures"
-    # A limit for a hang, whatever a file says: the machine may be busy.
-    [ "$LAB_TEST_SECONDS" -ge 300 ] || LAB_TEST_SECONDS=300
     for test in "${tests[@]}"; do
         [[ $lab_file/$test =~ $pattern ]] || continue
         ran=$((ran + 1))
@@ -407,7 +463,7 @@ lab_main() {
         [ ! -e "$lab_work/wire.pid" ] || wire 'reset()' >/dev/null
         [ "$status" != 0 ] || lab_bounded "test_$test" || status=$?
         if [ -e "$lab_work/late" ]; then
-            not_ok "no end after $((LAB_TEST_SECONDS * LAB_SLOWER)) s"
+            not_ok "nothing new for $((LAB_HANG * 5)) s"
         elif [ "$status" != 0 ]; then
             not_ok "ended with status $status"
         fi

@@ -9,7 +9,6 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 # shellcheck source=tests/lab/memory.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/memory.sh"
-export LAB_TEST_SECONDS=150
 
 # Hops in the first prefix have a route, those in the second have none; the rule allows half of each.
 readonly ROUTED4=10.66.0.0/16 ALLOW4=(10.66.0.0/21 198.51.100.0/25)
@@ -56,6 +55,14 @@ replay() {
         grep -E '^(Actual|Rated|.*Failed)' || true
 }
 
+# no_fragments: none waits for others.
+no_fragments() {
+    local waiting
+    waiting=$(quietly_on proxy cat /proc/net/sockstat /proc/net/sockstat6 | grep ^FRAG)
+    echo "$waiting"
+    ! grep -qv 'inuse 0 ' <<<"$waiting"
+}
+
 # storm SEED COUNT ARGUMENT...: warm up, send, compare counters and memory.
 storm() {
     local seed=$1 count=$2
@@ -65,12 +72,12 @@ storm() {
     # shellcheck disable=SC2086 # One word a counter.
     expect_counters proxy $fate
     malform "$seed" "$count" "${@:3}"
-    sleep 3
+    check "fragments have been given up" eventually no_fragments
     memory_mark
     replay "$seed"
     # shellcheck disable=SC2086 # One word a counter.
     expect_counters proxy $fate
-    sleep 3
+    check "fragments have been given up" eventually no_fragments
     check "no memory was left behind" memory_kept
     check "the kernel says nothing" kernel_is_quiet
 }

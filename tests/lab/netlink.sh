@@ -22,6 +22,17 @@ tables() {
 END
 }
 
+# listens_to_events [HOST]: a monitor is a member of a generic netlink group by now: what comes, it hears.
+listens_to_events() {
+    local line
+    [ $# = 0 ] || set -- quietly_on "$1"
+    while read -r _ line; do
+        # Protocol 16, any port, some groups.
+        [[ $line =~ ^16\ +[0-9]+\ +0*[1-9a-f] ]] && return
+    done < <("$@" cat /proc/net/netlink)
+    return 1
+}
+
 # shows FILTER: for check: jq's FILTER holds for `glbctl status`.
 shows() { glbctl --json status | jq -e "$1" >/dev/null || { glbctl --json status | jq -c .; return 1; }; }
 

@@ -77,11 +77,15 @@ test_stats() {
     check "JSON" is "$(counters proxy1)" "$(redirect stats --json | jq -r 'to_entries[] | "\(.key): \(.value)"')"
     redirect stats --watch 0.5 >"$lab_work/watched" &
     local watcher=$!
-    sleep 1.5
-    wire "send('director', 'proxy1', bytes.fromhex('$IN'))"
-    check "what changes is shown with its rate" eventually 5 grep -q '^forwarded_to_alternate_packets .*/s$' "$lab_work/watched"
+    check "what changes is shown with its rate" eventually shows_rate
     kill "$watcher"
     redirect off
+}
+
+# shows_rate: of packets that come while it watches.
+shows_rate() {
+    quietly_wire "send('director', 'proxy1', bytes.fromhex('$IN'))"
+    grep -q '^forwarded_to_alternate_packets .*/s$' "$lab_work/watched"
 }
 
 test_usage() {
@@ -117,7 +121,7 @@ nobody() { quietly_on proxy1 setpriv --reuid 65534 --clear-groups --inh-caps=-al
 test_no_module() {
     about "Without the module, looking says which one is missing; switching on has the kernel load it."
     # It cannot go while a rule uses it. Here is none, but a namespace of an earlier file may still be on its way out.
-    if ! eventually 15 rmmod rust_glb_redirect 2>/dev/null; then
+    if ! eventually rmmod rust_glb_redirect 2>/dev/null; then
         skip "a rule of a namespace that is on its way out still uses the module: tests/run --only redirect-door-glbctl"
         return 0
     fi

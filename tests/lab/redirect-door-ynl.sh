@@ -6,7 +6,6 @@
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
-export LAB_TEST_SECONDS=120
 
 setup() {
     host director 65.65.65.65 -

@@ -10,9 +10,6 @@
 # shellcheck source=tests/lab/chain.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/chain.sh"
 
-# Thirty-one proxies take their time to make.
-export LAB_TEST_SECONDS=150
-
 test_seven_of_ipv6() {
     about "Seven hops, the most that fit with an IPv6 underlay."
     chain 7

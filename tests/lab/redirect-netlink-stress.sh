@@ -7,7 +7,7 @@
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 # shellcheck source=tests/lab/memory.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/memory.sh"
-export LAB_TEST_SECONDS=240 LAB_MODULES=rust_glb_redirect
+export LAB_MODULES=rust_glb_redirect
 
 test_fuzz() {
     about "100,000 broken messages (a slower kernel gets fewer) from two threads: the redirect answers, takes settings afterwards, and keeps no memory."

@@ -5,8 +5,6 @@
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
-# Starting scapy takes some 10 s in the guest.
-export LAB_TEST_SECONDS=120
 
 setup() {
     host client 10.2.0.1 fd02::1

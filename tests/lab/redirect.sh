@@ -14,6 +14,7 @@ redirect_hosts() {
     redirect_clients
     proxy proxy1 10.1.0.1 fd01::1
     proxy proxy2 10.1.0.2 fd01::2
+    unhurried proxy1 proxy2
 }
 
 redirect_clients() {
@@ -21,6 +22,7 @@ redirect_clients() {
     behind client 10.11.0.0/16
     behind client fd11::/16
     host director 65.65.65.65 fd65::65
+    unhurried client
     ip_on client <<END
 route add $VIP4 via 65.65.65.65 dev eth0 onlink mtu 1500
 route add $VIP6 via fd65::65 dev eth0 onlink mtu 1500

@@ -20,19 +20,24 @@ Making packets (addresses are text, results are bytes):
 Doing:
 
     send(host, to, packet, ...)           from host's eth0 to the MAC address of host `to`
-    recv(host, match, seconds)            next captured packet (from IP on) for which match(packet) holds
+    recv(host, match)                     next captured packet (from IP on) for which match(packet) holds
     expect(host, packet, ...)             next captured GUE packets of the host are exactly these, in this order
-    nothing(host)                         no GUE packet was captured that was not looked at yet
+    nothing(host, match)                  no GUE packet was captured that was not looked at yet, nor is one under way
+    settle(host)                          whatever was under way to the host is there
+    pump(until)                           packets flow until something holds
     listener(host, address, port, ...)    a listening TCP socket on the host
     accepted(listening)                   the next connection of a listener
     connect(host, src, dst, port)         a TCP connection through the kernel of the host; returns the socket
     says(one, other, data)                what one end of a connection sends comes out at the other
+    hears(connection, data)               this comes out next
     eof(connection)                       whether the other end said its last
     udp_socket(host, address, port)
     director(host)                        what the host routes to its device glb0 goes to the proxies: see steer
     steer(hop, ...)                       ... to the first hop, the others in the list
 
 Captures see what arrives at a host, before iptables does.
+
+All of these wait for what must come, and give up only when it hangs (PATIENCE): no line depends on how fast the machine is.
 """
 
 import collections
@@ -54,6 +59,11 @@ TUNSETIFF = 0x400454CA
 PACKET_OUTGOING = 4
 SOL_PACKET, PACKET_RX_RING, PACKET_VERSION = 263, 5, 10
 TPACKET_V2, TP_STATUS_USER = 1, 1
+# So many rounds of 50 ms without a packet, and so long at least: a machine that does not get to its work does not get to
+# these rounds either.
+PATIENCE = 600
+# A frame of no protocol (an experimental EtherType) that shows that all before it have arrived.
+FENCE = b"\x88\xb5"
 
 
 # --- making packets ---------------------------------------------------------------------------------
@@ -305,6 +315,7 @@ class Host:
         self.socket.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack("IIII", size, 1, self.FRAME, self.FRAMES))
         self.ring = mmap.mmap(self.socket.fileno(), size)
         self.at = 0
+        self.fences = set()
         self.socket.bind(("eth0", ETH_P_ALL))
 
     def drain(self):
@@ -321,6 +332,8 @@ class Host:
             self.at = (self.at + 1) % self.FRAMES
             if kind != PACKET_OUTGOING and frame[12:14] in (b"\x08\0", b"\x86\xdd"):
                 self.packets.append(frame[14:])
+            elif kind != PACKET_OUTGOING and frame[12:14] == FENCE:
+                self.fences.add(frame[14:18])
 
 
 def look_for_hosts(path):
@@ -339,24 +352,56 @@ def look_for_hosts(path):
 kept = []  # sockets that a test made
 tuns = {}  # of directors: file -> raw sockets
 path_of_flows = []  # hops
+fences = itertools.count()
 
 
 class Failed(Exception):
     pass
 
 
-def pump(seconds=0.0, until=lambda: False):
-    """Let packets flow until something holds; says whether it did."""
-    end = time.monotonic() + seconds
+def pump(seconds=0.0, until=None):
+    """Let packets flow: those that are there (with a number all that are under way), or until something holds; says whether
+    it did. How many seconds that may take has no meaning: PATIENCE has."""
+    if callable(seconds):
+        until = seconds
+    elif seconds and not until:
+        for host in hosts:
+            settle(host)
+        return True
+    start, silent = time.monotonic(), 0
     while True:
-        if until():
+        if until and until():
             return True
-        left = end - time.monotonic()
         waiting = [host.socket for host in hosts.values()] + list(tuns)
-        ready = select.select(waiting, [], [], max(0, min(left, 0.05)))[0]
+        ready = select.select(waiting, [], [], 0.05 if until else 0)[0]
         step(ready)
-        if not ready and left <= 0:
+        if ready:
+            silent = 0
+            continue
+        silent += 1
+        if not until:
+            return True
+        if silent >= PATIENCE and time.monotonic() - start >= PATIENCE * 0.05:
             return until()
+
+
+def settle(host):
+    """Whatever was under way to the host when this was called has arrived. All processing of packets in the lab is in
+    queues that are served in turns, and this process has one processor; so a frame that has gone between two hosts so many
+    times has let each packet go through each queue on its way."""
+    pump()
+    if host not in hosts:
+        return
+    other = next(name for name in hosts if name != host)
+    for trip in range(8):
+        for source, target in ((other, host), (host, other)):
+            mark = struct.pack("!I", next(fences) & 0xFFFFFFFF)
+            frame = b"\xff" * 6 + hosts[source].mac + FENCE + mark + bytes(46)
+            hosts[source].socket.send(frame)
+            if not pump(until=lambda: mark in hosts[target].fences):
+                raise Failed("a frame from %s does not arrive at %s" % (source, target))
+    for each in hosts.values():
+        each.fences.clear()
 
 
 def step(ready):
@@ -383,7 +428,7 @@ def take(host, match):
     return None
 
 
-def recv(host, match=is_gue, seconds=30.0):
+def recv(host, match=is_gue, seconds=None):
     found = []
 
     def look():
@@ -392,8 +437,8 @@ def recv(host, match=is_gue, seconds=30.0):
             found.append(packet)
         return bool(found)
 
-    if not pump(seconds, look):
-        raise Failed("no such packet came to %s within %s s" % (host, seconds))
+    if not pump(until=look):
+        raise Failed("no such packet came to %s" % host)
     return found[0]
 
 
@@ -404,8 +449,8 @@ def expect(host, *packets):
             raise Failed("expected: %s\nthere is: %s" % (want.hex(), packet.hex()))
 
 
-def nothing(host, match=is_gue, seconds=0.0):
-    pump(seconds)
+def nothing(host, match=is_gue, seconds=None):
+    settle(host)
     packet = take(host, match)
     if packet:
         raise Failed("there is: %s" % packet.hex())
@@ -446,7 +491,7 @@ def listener(host, address, port, backlog=16, device=None):
     return made
 
 
-def accepted(listening, seconds=30.0):
+def accepted(listening):
     """The next connection of a listener."""
     found = []
 
@@ -457,20 +502,20 @@ def accepted(listening, seconds=30.0):
             pass
         return bool(found)
 
-    if not pump(seconds, look):
+    if not pump(until=look):
         raise Failed("nobody connected")
     found[0].setblocking(False)
     return found[0]
 
 
-def connect(host, src, dst, port, sport=0, seconds=30.0):
+def connect(host, src, dst, port, sport=0):
     made = tcp_socket(host, src)
     made.bind((src, sport))
     try:
         made.connect((dst, port))
     except BlockingIOError:
         pass
-    if not pump(seconds, lambda: bool(select.select([], [made], [], 0)[1])):
+    if not pump(until=lambda: bool(select.select([], [made], [], 0)[1])):
         raise Failed("no connection")
     error = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
@@ -478,9 +523,14 @@ def connect(host, src, dst, port, sport=0, seconds=30.0):
     return made
 
 
-def says(sender, receiver, data=b"hello", seconds=30.0):
+def says(sender, receiver, data=b"hello"):
     """What one end of a connection says comes out at the other end."""
     sender.send(data)
+    hears(receiver, data)
+
+
+def hears(receiver, data):
+    """This comes out of the connection next."""
     got = bytearray()
 
     def look():
@@ -490,7 +540,7 @@ def says(sender, receiver, data=b"hello", seconds=30.0):
             pass
         return len(got) >= len(data)
 
-    pump(seconds, look)
+    pump(until=look)
     same(data, bytes(got))
 
 
@@ -531,7 +581,7 @@ def udp_socket(host, address, port):
     with Inside(host):
         made = keep(socket.socket(family, socket.SOCK_DGRAM))
     made.bind((address, port))
-    made.settimeout(2)
+    made.settimeout(PATIENCE * 0.05)
     return made
 
 
@@ -592,6 +642,8 @@ def reset():
 
 
 def main():
+    # See settle().
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     names = globals()
     buffered = b""
     while True:

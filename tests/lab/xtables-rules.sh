@@ -5,7 +5,6 @@
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
-export LAB_TEST_SECONDS=200
 
 test_roundtrip() {
     about "Rules by every iptables, typed, listed, saved and restored; bad ones refused."

@@ -37,12 +37,13 @@ says() {
     printf '%s\n' "$output"
     grep -qF -- "$text" <<<"$output"
 }
-# eventually SECONDS COMMAND...: it succeeds within that time.
+# eventually COMMAND...: it succeeds at last; given up is what hangs: ten minutes, and as many tries as a machine makes in
+# them that is not busy.
 eventually() {
-    local until=$((SECONDS + $1))
-    shift
+    local since=$SECONDS tries=0
     until "$@"; do
-        [ "$SECONDS" -lt "$until" ] || return
-        sleep 0.5
+        tries=$((tries + 1))
+        [ $((SECONDS - since)) -lt 600 ] || [ "$tries" -lt 600 ] || return
+        sleep 0.5 # between two tries
     done
 }

@@ -44,12 +44,13 @@ END
 page() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())' "http://$PAGES/metrics"; }
 # families CONFIGURATION: the names of /metrics of a daemon that has it.
 families() {
-    local end=$((SECONDS + 300))
+    local tries=0
     "${CARGO_TARGET_DIR:-target}/release/glb-healthcheck" --config "$1" >"$work/log" 2>&1 &
     daemon=$!
     until page 2>/dev/null >"$work/page"; do
-        if [ "$SECONDS" -ge "$end" ]; then cat "$work/log"; break; fi
-        sleep 0.2
+        tries=$((tries + 1))
+        if [ "$tries" -ge 1500 ] || ! kill -0 "$daemon"; then cat "$work/log"; break; fi
+        sleep 0.2 # between two tries
     done
     sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$work/page" >>"$work/families"
     kill "$daemon"

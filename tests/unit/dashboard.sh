@@ -28,7 +28,7 @@ url = sys.argv[1]
 if sys.argv[2:]:
     url += "?" + urllib.parse.urlencode([tuple(pair.split("=", 1)) for pair in sys.argv[2:]])
 try:
-    print(urllib.request.urlopen(url, timeout=10).read().decode())
+    print(urllib.request.urlopen(url, timeout=600).read().decode())
 except urllib.error.HTTPError as error:
     print(error.read().decode())
 END
@@ -47,7 +47,7 @@ cat >"$work/src.json" <<END
   "backends": [{"ip": "127.19.52.10", "state": "active", "healthchecks": {"http": 8080}},
     {"ip": "127.19.52.11", "state": "draining", "healthchecks": {"http": 8080, "tcp": 8080}},
     {"ip": "127.19.52.12", "state": "active", "healthchecks": {"tcp": 8080}}]}],
- "healthchecks": {"interval_ms": 300, "timeout_ms": 200, "trigger": 2}}
+ "healthchecks": {"interval_ms": 300, "timeout_ms": 60000, "trigger": 2}}
 END
 cat >"$work/healthcheck.conf" <<END
 {"forwarding_table": {"src": "$work/src.json", "dst": "$work/dst.json"}, "reload_command": "true",
@@ -56,7 +56,7 @@ END
 "${CARGO_TARGET_DIR:-target}/release/glb-healthcheck" --config "$work/healthcheck.conf" >"$work/healthcheck.log" 2>&1 &
 started+=($!)
 cat >"$work/prometheus.yml" <<END
-global: {scrape_interval: 1s, scrape_timeout: 1s}
+global: {scrape_interval: 5s, scrape_timeout: 5s}
 scrape_configs:
   - job_name: glb
     static_configs: [{targets: ["$PAGES"]}]
@@ -65,15 +65,17 @@ prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/data"
     >"$work/prometheus.log" 2>&1 &
 started+=($!)
 
-# scraped: there are samples of ten seconds, so that rates can be told.
+# scraped: there are some samples, so that rates can be told.
 scraped() {
-    local end=$((SECONDS + 60))
-    until page query 'query=count_over_time(glb_healthcheck_uptime_seconds[5m]) >= 10' 2>/dev/null | grep -q '"instance"'; do
-        if [ "$SECONDS" -ge "$end" ]; then
+    local tries=0
+    until page query 'query=count_over_time(glb_healthcheck_uptime_seconds[5m]) >= 4' 2>/dev/null | grep -q '"instance"'; do
+        tries=$((tries + 1))
+        # They are there after twenty tries, unless the machine is busy; then tries take longer too.
+        if [ "$tries" -ge 300 ]; then
             tail -n 5 "$work/healthcheck.log" "$work/prometheus.log"
             return 1
         fi
-        sleep 1
+        sleep 1 # between two tries
     done
 }
 check "Prometheus scrapes a real glb-healthcheck at $HERE" scraped
@@ -99,13 +101,17 @@ for annotation in dashboard["annotations"]["list"]:
     print("may-be-empty", annotation["name"], filled(annotation["expr"]), sep="\t")
 END
 }
-# answered EXPRESSION [some]: Prometheus understands it, and, with `some`, has data.
+# answered EXPRESSION [some]: Prometheus understands it, and, with `some`, has data: again, where a scrape came too late.
 answered() {
-    local answer
-    answer=$(page query "query=$1")
-    printf '%s\n' "$answer"
-    [[ $answer == *'"status":"success"'* ]] || return
-    [ "${2:-}" != some ] || [[ $answer == *'"value":['* ]]
+    local answer tries
+    for tries in {1..60}; do
+        answer=$(page query "query=$1")
+        [[ $answer == *'"status":"success"'* ]] || break
+        if [ "${2:-}" != some ] || [[ $answer == *'"value":['* ]]; then return; fi
+        sleep 1 # between two tries
+    done
+    printf '%s\n(%s tries)\n' "$answer" "$tries"
+    return 1
 }
 # counters_are_known EXPRESSION: the kernel counters in it are documented, under the rule that makes metrics of them.
 counters_are_known() {

@@ -79,11 +79,14 @@ no_forbid() {
     done
 }
 
-# The tests in Rust and what is beside them.
+# Of the tests; tests/demo and tests/bench show and measure, which takes time.
 of_tests() {
     local file
     for file in "${files[@]}"; do
-        case $file in tests/busy | tests/tools/src/* | userspace/*/tests/*) printf '%s\n' "$file" ;; esac
+        case $file in
+            *.md | *.json | *.txt | tests/demo/* | tests/bench/* | tests/unit/sources.sh) ;;
+            tests/* | userspace/*/tests/*) printf '%s\n' "$file" ;;
+        esac
     done
 }
 
@@ -101,9 +104,18 @@ sleeps_without_reason() {
     done < <(of_tests)
 }
 
+# A wait ends when nothing goes on any more (tests/lab/lib.sh), not after so many seconds.
+waits_of_seconds() {
+    local file
+    while read -r file; do
+        grep -nE '\beventually [0-9]|SECONDS \+ [0-9$]|LAB_TEST_SECONDS|--max-time [0-9]\b' "$file" | sed "s|^|$file:|"
+    done < <(of_tests)
+}
+
 rule "every file has its SPDX line" "$(without_spdx)"
 rule "unsafe stands below kernel/ alone" "$(unsafe_outside)"
 rule "the core and the modules forbid unsafe" "$(no_forbid)"
 rule "unsafe below kernel/ says why it is safe" "$(unsafe_without_reason)"
 rule "kernel versions are checked in kernel/compat/ alone" "$(version_checks)"
-rule "a test that sleeps says why; it waits for what must come, not for seconds" "$(sleeps_without_reason)"
+rule "a test that sleeps says why; it waits for what must come, not for seconds: \`eventually\` of tests/lab/lib.sh" "$(sleeps_without_reason)"
+rule "no wait of a test ends after some seconds: tests/README.md" "$(waits_of_seconds)"

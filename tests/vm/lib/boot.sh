@@ -56,6 +56,22 @@ boot_begin() {
     boot_pid=$!
 }
 
+# silence_ends PID SECONDS FILE...: kills PID when none of the files has grown for so long.
+silence_ends() {
+    local pid=$1 most=$2 since=$SECONDS before='' now
+    shift 2
+    while kill -0 "$pid" 2>/dev/null; do
+        now=$(stat -c %s "$@" 2>/dev/null)
+        if [ "$now" != "$before" ]; then
+            before=$now since=$SECONDS
+        elif [ $((SECONDS - since)) -ge "$most" ]; then
+            kill -KILL "$pid"
+            return
+        fi
+        sleep 1 # between two looks
+    done
+}
+
 # boot_end: returns when QEMU is gone, by itself or because its time was up (boot_timed_out).
 boot_end() {
     local status=0
@@ -79,7 +95,7 @@ follow() {
         # Goes on where the last one stopped: the descriptor is the same.
         cat <&"$input" || return
         [ -z "$gone" ] || return 0
-        sleep 0.1
+        sleep 0.1 # between two looks
     done
 }
 

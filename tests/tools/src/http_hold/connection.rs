@@ -3,7 +3,10 @@
 //! One HTTP connection.
 
 use anyhow::{bail, ensure, Context, Result};
+use std::cell::Cell;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +17,10 @@ use tokio::time::timeout;
 /// Room for the head of a response, and for a piece of its body.
 const BUFFER: usize = 16 << 10;
 
+/// Bytes that come so many times after a mark show that the connection goes on: what was under way at the mark may be
+/// the first.
+const READS_TO_GO_ON: u32 = 2;
+
 /// What each connection asks for and must get.
 pub(super) struct Wanted {
     pub(super) server: SocketAddr,
@@ -21,6 +28,32 @@ pub(super) struct Wanted {
     pub(super) body: Vec<u8>,
     pub(super) pause: Duration,
     pub(super) stall: Duration,
+    /// How often any connection got bytes.
+    pub(super) reads: Cell<u64>,
+    /// So often it must have happened while a connection was silent, before that one counts as broken.
+    pub(super) turns: Option<u64>,
+    /// How many marks were set: since the last one each connection is asked whether it goes on.
+    pub(super) mark: Cell<u64>,
+}
+
+impl Wanted {
+    /// What the other end must do; nothing, when it stands still.
+    async fn patiently<T>(&self, doing: impl Future<Output = T>) -> Option<T> {
+        let mut doing = pin!(doing);
+        let first = self.reads.get();
+        let mut last = first;
+        loop {
+            if let Ok(done) = timeout(self.stall, &mut doing).await {
+                return Some(done);
+            }
+            let now = self.reads.get();
+            let turns_left = self.turns.is_some_and(|turns| now - first < turns);
+            if !turns_left || now == last {
+                return None;
+            }
+            last = now;
+        }
+    }
 }
 
 /// What one connection has for itself.
@@ -40,6 +73,16 @@ pub(super) struct Report {
     pub(super) server: Option<String>,
     /// Its own end, if there was a connection.
     pub(super) local: Option<SocketAddr>,
+    /// The last mark after which it went on.
+    pub(super) went_on: u64,
+}
+
+/// What a connection tells while it runs.
+pub(super) enum Progress<'a> {
+    /// The first response begins, from this server.
+    Busy(&'a str),
+    /// It went on after this mark.
+    WentOn(u64),
 }
 
 pub(super) struct Connection {
@@ -47,6 +90,9 @@ pub(super) struct Connection {
     own: Own,
     stopped: watch::Receiver<bool>,
     report: Report,
+    busy: bool,
+    /// A mark, and how often bytes came after it.
+    since: (u64, u32),
 }
 
 impl Connection {
@@ -61,14 +107,16 @@ impl Connection {
                 bytes: 0,
                 server: None,
                 local: None,
+                went_on: 0,
             },
+            busy: false,
+            since: (0, 0),
         }
     }
 
-    /// Runs until it is stopped, had its responses, or breaks. `busy` is called with the server when the first
-    /// response begins.
-    pub(super) async fn run(mut self, busy: impl FnOnce(&str)) -> Report {
-        self.report.result = self.requests(busy).await;
+    /// Runs until it is stopped, had its responses, or breaks.
+    pub(super) async fn run(mut self, mut tell: impl FnMut(Progress<'_>)) -> Report {
+        self.report.result = self.requests(&mut tell).await;
         self.report
     }
 
@@ -85,9 +133,10 @@ impl Connection {
         socket.connect(server).await
     }
 
-    async fn requests(&mut self, busy: impl FnOnce(&str)) -> Result<()> {
+    async fn requests(&mut self, tell: &mut impl FnMut(Progress<'_>)) -> Result<()> {
         let wanted = Rc::clone(&self.wanted);
-        let mut stream = timeout(wanted.stall, self.connect())
+        let mut stream = wanted
+            .patiently(self.connect())
             .await
             .context("no connection in time")?
             .context("connect")?;
@@ -97,10 +146,9 @@ impl Connection {
             wanted.path,
             wanted.server.ip()
         );
-        let mut busy = Some(busy);
         loop {
             stream.write_all(request.as_bytes()).await.context("send")?;
-            self.response(&mut stream, &mut busy).await?;
+            self.response(&mut stream, tell).await?;
             self.report.responses += 1;
             if Some(self.report.responses) == self.own.responses {
                 return Ok(());
@@ -118,19 +166,21 @@ impl Connection {
     async fn response(
         &mut self,
         stream: &mut TcpStream,
-        busy: &mut Option<impl FnOnce(&str)>,
+        tell: &mut impl FnMut(Progress<'_>),
     ) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
         let mut have = 0;
         let head = loop {
-            have += self.read(stream, &mut buffer[have..]).await?;
+            have += self.read(stream, &mut buffer[have..], tell).await?;
             if let Some(head) = self.head(&buffer[..have])? {
                 break head;
             }
             ensure!(have < BUFFER, "the head of the response has no end");
         };
-        if let Some(busy) = busy.take() {
-            busy(self.report.server.as_deref().unwrap_or_default());
+        if !std::mem::replace(&mut self.busy, true) {
+            tell(Progress::Busy(
+                self.report.server.as_deref().unwrap_or_default(),
+            ));
         }
         let wanted = Rc::clone(&self.wanted);
         let mut body = wanted.body.as_slice();
@@ -143,17 +193,34 @@ impl Connection {
                 return Ok(());
             }
             let room = body.len().min(BUFFER);
-            piece = 0..self.read(stream, &mut buffer[..room]).await?;
+            piece = 0..self.read(stream, &mut buffer[..room], tell).await?;
         }
     }
 
-    async fn read(&mut self, stream: &mut TcpStream, room: &mut [u8]) -> Result<usize> {
-        let len = timeout(self.wanted.stall, stream.read(room))
+    async fn read(
+        &mut self,
+        stream: &mut TcpStream,
+        room: &mut [u8],
+        tell: &mut impl FnMut(Progress<'_>),
+    ) -> Result<usize> {
+        let wanted = Rc::clone(&self.wanted);
+        let len = wanted
+            .patiently(stream.read(room))
             .await
             .context("stands still")?
             .context("receive")?;
         ensure!(len > 0, "closed by the server");
+        wanted.reads.set(wanted.reads.get() + 1);
         self.report.bytes += len as u64;
+        let mark = self.wanted.mark.get();
+        if self.since.0 != mark {
+            self.since = (mark, 0);
+        }
+        self.since.1 = self.since.1.saturating_add(1);
+        if mark > 0 && self.since.1 == READS_TO_GO_ON {
+            self.report.went_on = mark;
+            tell(Progress::WentOn(mark));
+        }
         Ok(len)
     }
 

@@ -7,14 +7,18 @@
 //! stood still, or was answered by another server is broken. A slow server makes it a download that is always in
 //! mid-flight; `--pause` makes it a connection that is mostly idle. With `--replace` their number stays the same: another
 //! comes in the place of each that ended or broke. `--log` tells when what happened.
+//!
+//! SIGUSR1 sets a mark: when each connection that is open has got bytes again, twice, there is a line `went on: N`. So a
+//! test that changed something need not know how long a connection may be silent.
 
 mod connection;
 mod log;
 mod tally;
 
 use anyhow::{ensure, Context, Result};
-use connection::{Connection, Own, Report, Wanted};
+use connection::{Connection, Own, Progress, Report, Wanted};
 use log::Log;
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -49,6 +53,10 @@ pub(crate) struct Arguments {
     /// Seconds without a byte after which a connection counts as broken.
     #[arg(long, value_name = "S", default_value_t = 20)]
     stall: u64,
+    /// A silent connection counts as broken only if the others have got bytes N times each meanwhile, or none any: a slow
+    /// machine breaks nothing.
+    #[arg(long, value_name = "N")]
+    turns: Option<u64>,
     /// Stop by itself after each connection had one response.
     #[arg(long)]
     once: bool,
@@ -96,6 +104,8 @@ fn address_after(first: IpAddr, step: u32) -> IpAddr {
 enum Event {
     /// The first response of a connection began, from this server. `new`: nothing was in its place before.
     Busy { server: String, new: bool },
+    /// It got bytes again after this mark.
+    WentOn(u64),
     /// It is over.
     Ended(Report),
 }
@@ -116,11 +126,16 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
         body,
         pause: Duration::from_millis(arguments.pause),
         stall: Duration::from_secs(arguments.stall),
+        reads: Cell::new(0),
+        turns: arguments
+            .turns
+            .map(|turns| turns.saturating_mul(arguments.connections as u64)),
+        mark: Cell::new(0),
     });
     let (stop, stopped) = watch::channel(arguments.once);
     let (events, mut inbox) = mpsc::unbounded_channel();
     let place = Place {
-        wanted,
+        wanted: Rc::clone(&wanted),
         events,
         opening: Arc::new(Semaphore::new(arguments.burst.max(1))),
         stopped,
@@ -138,7 +153,9 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut marked = signal(SignalKind::user_defined1())?;
     let (mut busy, mut tally) = (0, Tally::default());
+    let mut going = Going::default();
     loop {
         tokio::select! {
             event = inbox.recv() => match event {
@@ -150,7 +167,9 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
                         println!("busy: {busy}");
                     }
                 }
+                Some(Event::WentOn(mark)) => going.on(mark),
                 Some(Event::Ended(report)) => {
+                    going.ended(&report);
                     if let Some(log) = &mut log {
                         log.ended(&report)?;
                     }
@@ -161,6 +180,10 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
                 if let Some(log) = &mut log {
                     log.sample(&tally)?;
                 }
+            }
+            _ = marked.recv() => {
+                wanted.mark.set(wanted.mark.get() + 1);
+                going = Going::after(wanted.mark.get(), tally.open());
             }
             _ = terminate.recv() => { stop.send_replace(true); }
             _ = interrupt.recv() => { stop.send_replace(true); }
@@ -174,6 +197,48 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
         tally.connections()
     );
     Ok(())
+}
+
+/// Which connections go on after a mark.
+#[derive(Default)]
+struct Going {
+    mark: u64,
+    /// So many have not yet.
+    awaited: u64,
+    went_on: u64,
+}
+
+impl Going {
+    fn after(mark: u64, open: u64) -> Self {
+        Self {
+            mark,
+            awaited: open,
+            went_on: 0,
+        }
+    }
+
+    fn on(&mut self, mark: u64) {
+        if mark == self.mark {
+            self.went_on += 1;
+            self.less();
+        }
+    }
+
+    /// Of one that is over nobody waits to hear.
+    fn ended(&mut self, report: &Report) {
+        if report.server.is_some() && report.went_on != self.mark {
+            self.less();
+        }
+    }
+
+    fn less(&mut self) {
+        if self.awaited > 0 {
+            self.awaited -= 1;
+            if self.awaited == 0 {
+                println!("went on: {}", self.went_on);
+            }
+        }
+    }
 }
 
 /// What keeps one connection after the other.
@@ -198,15 +263,22 @@ impl Place {
             let wanted = Rc::clone(&self.wanted);
             let connection = Connection::new(wanted, own(generation), self.stopped.clone());
             let events = self.events.clone();
-            let busy = move |server: &str| {
-                drop(permit);
+            let mut permit = Some(permit);
+            let tell = move |progress: Progress<'_>| {
+                let event = match progress {
+                    Progress::Busy(server) => {
+                        drop(permit.take());
+                        Event::Busy {
+                            server: server.to_owned(),
+                            new,
+                        }
+                    }
+                    Progress::WentOn(mark) => Event::WentOn(mark),
+                };
                 // The receiver outlives all connections.
-                let _ = events.send(Event::Busy {
-                    server: server.to_owned(),
-                    new,
-                });
+                let _ = events.send(event);
             };
-            let report = connection.run(busy).await;
+            let report = connection.run(tell).await;
             new &= report.server.is_none();
             let broke = report.result.is_err();
             let _ = self.events.send(Event::Ended(report));

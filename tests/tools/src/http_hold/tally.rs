@@ -64,6 +64,11 @@ impl Tally {
             .map(|(name, server)| (name.as_str(), server.opened.saturating_sub(server.ended)))
     }
 
+    /// How many are open, of all servers.
+    pub(super) fn open(&self) -> u64 {
+        self.servers().map(|(_, open)| open).sum()
+    }
+
     pub(super) fn print(&self) {
         println!("connections: {}", self.connections);
         println!("broken: {}", self.broken);
