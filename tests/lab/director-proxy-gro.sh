@@ -29,20 +29,21 @@ setup() {
 # The buffer's private bytes: as GRO leaves them, garbage, nothing.
 readonly -a LEFT=(cb=gro cb=255 cb=0x05 cb=0)
 
-# everywhere FUNCTION: over both underlays, from both families of clients, with all that may be left in the buffer.
+# everywhere FUNCTION LEFT...: over both underlays, from both families of clients, with this left in the buffer.
 everywhere() {
-    local underlay family left
+    local step=$1 underlay family left
+    shift
     for underlay in v4 v6; do
         on director glbctl table load "$lab_work/$underlay.json"
         for family in 4 6; do
-            for left in "${LEFT[@]}"; do
+            for left; do
                 lab_context="IPv$family over IP$underlay, $left: "
                 addresses="src=10.2.0.1 dst=$VIP4"
                 [ $family = 4 ] || addresses="src=fd02::1 dst=$VIP6"
                 words="family=$family $addresses $left"
                 begin
                 snapshot director
-                "$1"
+                "$step"
             done
         done
     done
@@ -51,7 +52,7 @@ everywhere() {
 
 test_syn() {
     about "A SYN reaches this machine's own proxy."
-    everywhere syn
+    everywhere syn "${LEFT[@]}"
 }
 syn() {
     inject director in <<<"$words syn=1 len=0 gso=none csum=none"
@@ -61,7 +62,7 @@ syn() {
 
 test_data() {
     about "Packets and aggregates reach it, with what may not be fragmented and what may."
-    everywhere data
+    everywhere data cb=gro cb=255
 }
 data() {
     inject director in <<END
@@ -108,7 +109,7 @@ test_untracked() {
     # That connections are tracked at all must be seen.
     on director ping -c 1 -W 5 65.65.65.65
     check "this machine tracks connections" test "$(tracked icmp)" -gt 0
-    everywhere untracked
+    everywhere untracked cb=gro
     on director iptables -t raw -F
     on director ip6tables -t raw -F
     on director iptables -D INPUT -m conntrack --ctstate INVALID -j ACCEPT
