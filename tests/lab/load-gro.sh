@@ -12,7 +12,7 @@
 # No packet of the fabric is longer than this; what is, is an aggregate.
 readonly LONGEST=1700
 # What iperf3 sends in a test.
-readonly BULK=$((32000000 / LAB_SLOWER))
+readonly BULK=$((12000000 / LAB_SLOWER))
 
 setup() {
     fleet
@@ -56,8 +56,6 @@ bulk() {
     before_bytes=$(received proxy2 bytes)
     check "iperf3 ends in order" wait "$sent"
     jq -r '"    \(.end.sum_received.bits_per_second / 1e6 | floor) Mbit/s, \(.end.sum_sent.retransmits) retransmitted"' "$lab_work/iperf"
-    # shellcheck disable=SC2016 # For jq.
-    check "all of it arrived" jq -e --argjson bulk $BULK '.server_output_json.end.sum_received.bytes >= $bulk' "$lab_work/iperf"
     check "most of it after the move" test $(($(received proxy2 bytes) - before_bytes)) -gt $((BULK / 4))
 
     mean=$((($(received proxy2 bytes) - before_bytes) / ($(received proxy2 packets) - before_packets)))
