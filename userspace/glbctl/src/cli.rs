@@ -162,8 +162,52 @@ pub(crate) enum TableCommand {
         #[arg(long)]
         rows: bool,
     },
+    /// Write the source, JSON, that a binary file or the loaded tables were made from
+    Export(TableExport),
+    /// Load a table file, JSON or binary, and read back that the loaded tables are the file's
+    ///
+    /// As table load, all tables at once or none. Afterwards all is read from the running director and held
+    /// against the file: names, binds, backends, every row, and the key of the packet hash by what the director
+    /// makes of packets.
+    Restore {
+        /// The table file
+        file: PathBuf,
+        /// Have the director judge the tables, and leave the loaded ones as they are
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Tell what a roll-out moves, and which connections it breaks, by backend and by VIP
     Diff(TableDiff),
+}
+
+/// Writes the source, JSON, that a binary file or the loaded tables were made from.
+///
+/// What is written is read and built again first: it is an error if one row, bind or backend is another, and
+/// nothing is written then. Binary files of version 3 have all that rows are made from. Those of version 2 have
+/// no names and no seeds, and the running director tells neither keys nor weights nor domains: --keys takes these
+/// from a file that has them, such as an older copy of the operator's table. States, health and binds are those of
+/// what is exported. Health checks are in the --keys file alone.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  glbctl table export forwarding_table.bin --keys old.src.json -o forwarding_table.src.json
+  glbctl table export --running --keys /etc/glb/forwarding_table.src.json -o saved.json
+  glbctl table restore saved.json")]
+pub(crate) struct TableExport {
+    /// The binary file; - for standard input
+    #[arg(required_unless_present = "running", conflicts_with = "running", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// What is loaded in the running director in the place of a file
+    #[arg(long)]
+    pub(crate) running: bool,
+    /// A table file with the keys and all else that is missing: JSON, or binary of version 3
+    #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
+    pub(crate) keys: Option<PathBuf>,
+    /// The file to write; - for standard output
+    #[arg(short, long, value_name = "OUT", default_value = "-", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Tell whether it can be exported; write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Compares two table files, or a file with what is loaded: rows, binds, backends, health checks, keys, and

@@ -120,6 +120,13 @@ impl DeadTable {
         let table = table.label(index);
         Some(Self { table, rows })
     }
+
+    pub(crate) fn all(tables: &[Compiled]) -> Vec<Self> {
+        let tables = tables.iter().enumerate();
+        tables
+            .filter_map(|(index, table)| Self::of(index, table))
+            .collect()
+    }
 }
 
 /// The first error of all, and how many more there are.

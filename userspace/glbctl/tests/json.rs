@@ -52,11 +52,14 @@ fn what_commands_print_is_what_the_schema_says() {
     let none = dir.path("none");
     let edited = dir.file("edited.json", &four().to_string());
     let more = dir.path("more.json");
-    let cases: [(&str, &str, &[&Path]); 26] = [
+    let exported = dir.path("exported.json");
+    let cases: [(&str, &str, &[&Path]); 28] = [
         ("table build", "table build", &[&src, &bin]),
         ("table check", "table check", &[&src, &new, &bad, &none]),
         ("table show", "table show", &[&src]),
         ("table show", "table show --rows --table t", &[&bin]),
+        ("table export", "table export -o", &[&exported, &bin]),
+        ("table export", "table export --dry-run", &[&bin]),
         ("table diff", "table diff", &[&src, &new]),
         ("table diff", "table diff --exit-code", &[&new, &new]),
         ("table new", "table new a --bind tcp:9.9.9.8:80 --backend 1.1.1.1", &[]),

@@ -8,12 +8,16 @@ pub(crate) mod complete;
 mod config_check;
 mod encap;
 mod generate;
+mod key;
+mod layout;
 mod lookup;
 mod running;
+mod same;
 mod source;
 pub(crate) mod table_build;
 mod table_check;
 mod table_diff;
+mod table_export;
 mod table_new;
 mod table_show;
 
@@ -42,6 +46,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             None => running::tables::show(table.as_deref(), rows, json),
         },
         Command::Table(TableCommand::New(args)) => table_new::run(&args, json),
+        Command::Table(TableCommand::Export(args)) => table_export::run(&args, json),
+        Command::Table(TableCommand::Restore { file, dry_run }) => {
+            running::restore::run(&file, dry_run, json)
+        }
         Command::Table(TableCommand::Diff(args)) => table_diff::run(&args, json),
         Command::Lookup(args) => match &args.table {
             Some(table) => lookup::run(&args, table, json),

@@ -2,8 +2,8 @@
 
 //! `glbctl table new`: a table with fresh keys, to be printed or to be put into a file.
 
-use super::bind;
-use super::source::{one_line, Source};
+use super::source::Source;
+use super::{bind, layout};
 use crate::cli::TableNew;
 use crate::load::is_standard;
 use crate::output::{hex, print, Failure};
@@ -20,29 +20,8 @@ struct Report {
 
 pub(crate) fn run(args: &TableNew, json: bool) -> Result<(), Failure> {
     let table = table(args)?;
-    // A file of its own, one item a line.
-    let lines = |name: &str| {
-        let items = table[name]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let items: Vec<String> = items
-            .iter()
-            .map(|item| format!("        {}", one_line(item)))
-            .collect();
-        items.join(",\n")
-    };
-    let mut head = String::new();
-    for (name, value) in table.as_object().into_iter().flatten() {
-        if !value.is_array() {
-            head += &format!("{}: {}, ", Value::from(name.as_str()), one_line(value));
-        }
-    }
-    let text = format!(
-        "{{\n  \"tables\": [\n    {{{head}\n      \"binds\": [\n{}\n      ],\n      \"backends\": [\n{}\n      ]}}\n  ]\n}}\n",
-        lines("binds"),
-        lines("backends")
-    );
+    let tree = json!({"tables": [table]});
+    let text = layout::file(&tree);
     let file = args.file.as_deref().filter(|file| !is_standard(file));
     let name = match file {
         Some(file) => file.display().to_string(),
@@ -52,11 +31,10 @@ pub(crate) fn run(args: &TableNew, json: bool) -> Result<(), Failure> {
         .into_result()
         .map_err(Failure::Issues)?;
     let Some(file) = file else {
-        let tree = json!({"tables": [table]});
         return print(json, &tree, |out| write!(out, "{text}"));
     };
     let change = if file.exists() {
-        Source::open(file)?.push_table(&table)?;
+        Source::open(file)?.push_table(&tree["tables"][0])?;
         "added"
     } else {
         atomic::write(file, |out| out.write_all(text.as_bytes()))

@@ -9,6 +9,7 @@ pub(crate) mod devices;
 pub(crate) mod lookup;
 pub(crate) mod monitor;
 pub(crate) mod redirect;
+pub(crate) mod restore;
 pub(crate) mod stats;
 pub(crate) mod statsd;
 pub(crate) mod status;

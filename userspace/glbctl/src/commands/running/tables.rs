@@ -3,6 +3,7 @@
 //! `glbctl table load`, `glbctl table show --running`.
 
 use super::{bind as bind_text, director, director_or_load, BackendView};
+use crate::commands::key::Key;
 use crate::load;
 use crate::output::{print, DeadTable, Failure};
 use crate::progress::Progress;
@@ -29,6 +30,35 @@ struct Loaded {
 
 /// Loads the tables of a file.
 pub(crate) fn load(file: &Path, dry_run: bool, json: bool) -> Result<(), Failure> {
+    let (tables, generation) = put(file, dry_run, json)?;
+    let loaded = Loaded {
+        tables: tables.len(),
+        generation,
+        dead_rows: DeadTable::all(&tables),
+    };
+    print(json, &loaded, |out| {
+        let plural = if loaded.tables == 1 {
+            "table"
+        } else {
+            "tables"
+        };
+        match generation {
+            Some(load) => writeln!(out, "loaded {} {plural}, load {load}", loaded.tables),
+            None => writeln!(
+                out,
+                "the director takes {} {plural}; nothing was loaded",
+                loaded.tables
+            ),
+        }
+    })
+}
+
+/// Has the director take the tables of a file. Returns them, and the number of the load, if it was no dry run.
+pub(super) fn put(
+    file: &Path,
+    dry_run: bool,
+    json: bool,
+) -> Result<(Vec<Compiled>, Option<u32>), Failure> {
     // First, so that nobody waits for rows only to hear that there is no director.
     let mut glb = if dry_run {
         director()?
@@ -60,29 +90,7 @@ pub(crate) fn load(file: &Path, dry_run: bool, json: bool) -> Result<(), Failure
             _ => Failure::Message(format!("{file}: {error}")),
         }
     })?;
-    let loaded = Loaded {
-        tables: tables.len(),
-        generation,
-        dead_rows: (0..)
-            .zip(&tables)
-            .filter_map(|(index, table)| DeadTable::of(index, table))
-            .collect(),
-    };
-    print(json, &loaded, |out| {
-        let plural = if loaded.tables == 1 {
-            "table"
-        } else {
-            "tables"
-        };
-        match generation {
-            Some(load) => writeln!(out, "loaded {} {plural}, load {load}", loaded.tables),
-            None => writeln!(
-                out,
-                "the director takes {} {plural}; nothing was loaded",
-                loaded.tables
-            ),
-        }
-    })
+    Ok((tables, generation))
 }
 
 #[derive(Serialize)]
@@ -161,7 +169,24 @@ pub(crate) struct Running {
     pub(crate) tables: Vec<Compiled>,
     /// For each table a packet of it and its hash, which gives a key away that is known already. Nothing
     /// where no bind leads to the table.
-    pub(crate) probes: Vec<Option<(FlowKey, u64)>>,
+    probes: Vec<Option<(FlowKey, u64)>>,
+    /// The number of the load that they came with.
+    pub(crate) generation: u32,
+}
+
+impl Running {
+    /// What is known of the tables' keys.
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        let key = |probe: &Option<(FlowKey, u64)>| match *probe {
+            Some((flow, hash)) => Key::Probe {
+                flow,
+                fields: self.config.hash_fields,
+                hash,
+            },
+            None => Key::Unused,
+        };
+        self.probes.iter().map(key).collect()
+    }
 }
 
 /// Reads all tables with their rows.
@@ -217,6 +242,7 @@ pub(crate) fn all() -> Result<Running, Failure> {
         config,
         tables,
         probes,
+        generation,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use super::rows::Hashing;
 use crate::cli::TableDiff;
+use crate::commands::key::Key;
 use crate::commands::running;
 use crate::load::{self, Tables};
 use crate::output::Failure;
@@ -13,8 +14,6 @@ use glb_config::director::Director;
 use glb_config::quoted;
 use glb_config::tables::Config;
 use glb_core::addr::Addr;
-use glb_core::hash::{packet_hash, FlowKey, HashFields};
-use glb_core::siphash::SipKey;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -25,32 +24,6 @@ pub(super) struct Side {
     /// What is known of each table's key of the packet hash.
     pub(super) keys: Vec<Key>,
     pub(super) settings: Option<Settings>,
-}
-
-/// What is known of a key.
-pub(super) enum Key {
-    Known([u8; 16]),
-    /// The kernel tells no keys, but what it makes of a packet.
-    Probe {
-        flow: FlowKey,
-        fields: HashFields,
-        hash: u64,
-    },
-    /// Nothing leads to the table, so that nothing can be asked.
-    Unused,
-}
-
-impl Key {
-    /// Whether both are one key.
-    pub(super) fn is(&self, other: &[u8; 16]) -> bool {
-        match self {
-            Self::Known(key) => key == other,
-            Self::Probe { flow, fields, hash } => {
-                packet_hash(&SipKey::new(other), *fields, flow).0 == *hash
-            }
-            Self::Unused => true,
-        }
-    }
 }
 
 /// The settings that matter to a roll-out.
@@ -209,16 +182,8 @@ impl Side {
 fn running() -> Result<Side, Failure> {
     let running = running::tables::all()?;
     let config = running.config;
-    let keys = running.probes.into_iter().map(|probe| match probe {
-        Some((flow, hash)) => Key::Probe {
-            flow,
-            fields: config.hash_fields,
-            hash,
-        },
-        None => Key::Unused,
-    });
     Ok(Side {
-        keys: keys.collect(),
+        keys: running.keys(),
         tables: running.tables,
         config: None,
         settings: Some(Settings {
