@@ -14,6 +14,9 @@
 # shellcheck source=tests/lab/director.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/director.sh"
 
+# Of a capture that goes round while tables are loaded.
+readonly PACKETS=10000
+
 setup() {
     host client 10.2.0.1 fd02::1
     host director 65.65.65.65 fd65::65
@@ -59,7 +62,7 @@ test_swap_ipv6() {
 }
 
 swap() {
-    local loader before loads round times=5 packets=20000
+    local loader before loads round times=5 packets=$PACKETS
     echo "{\"outbound_src_ip\": \"$2\"}" >"$lab_work/conf"
     on director glbctl config load "$lab_work/conf"
     glb-packets flows --out "$lab_work/in.pcap" --packets $packets --flows 5000 --to "$VIP4:80,[$VIP6]:80" --dst-mac "$(mac director)"
@@ -100,10 +103,9 @@ swapper() {
     done
 }
 
-# bytes_sent FILE TIMES: bytes of its packets, without Ethernet headers: the file less its own headers.
+# bytes_sent FILE TIMES: bytes of its PACKETS, without Ethernet headers: the file less its own headers.
 bytes_sent() {
-    local count=20000
-    echo $((($(stat -c %s "$1") - 24 - count * (16 + 14)) * $2))
+    echo $((($(stat -c %s "$1") - 24 - PACKETS * (16 + 14)) * $2))
 }
 
 test_agree() {

@@ -66,7 +66,7 @@ seen() {
 }
 
 # A slower kernel gets fewer: it looks at each one longer.
-readonly COUNT=${COUNT:-$((60000 / LAB_SLOWER / LAB_SLOWER))}
+readonly COUNT=${COUNT:-$((30000 / LAB_SLOWER / LAB_SLOWER))}
 
 test_ipv4() {
     about "Malformed packets of clients with an IPv4 underlay."
