@@ -7,9 +7,9 @@ use crate::harness::{table, wait, Daemon, Place};
 use serde_json::{json, Value};
 use std::fs;
 
-/// Checks so seldom that a test is through long before the trigger is.
+/// A trigger so high that a test is through long before it, on a machine of any speed.
 fn slow() -> Value {
-    json!({"interval_ms": 30_000, "timeout_ms": 60_000, "trigger": 3})
+    json!({"interval_ms": 1000, "timeout_ms": 60_000, "trigger": 1000})
 }
 
 /// The number of results that there were of each backend's check.
@@ -54,13 +54,16 @@ fn health_is_taken_over_and_judged_anew_from_there() {
     };
     let first = checks(&daemon, 0);
     assert_eq!(first["healthy"], true);
-    assert_eq!(first["opposite_results"], 1);
+    assert!(first["opposite_results"].as_u64() >= Some(1), "{first}");
     assert_eq!(first["last_failure"], "status 500, expected 200");
-    assert_eq!(checks(&daemon, 1)["opposite_results"], 1);
+    let second = checks(&daemon, 1);
+    assert_eq!(second["healthy"], false);
+    assert!(second["opposite_results"].as_u64() >= Some(1), "{second}");
     assert!(daemon.stop().success());
     // From there on the trigger decides.
     let mut fast = slow();
     fast["interval_ms"] = 100.into();
+    fast["trigger"] = 3.into();
     place.write("src.json", &table(&fast, &backends));
     let _daemon = place.start();
     place.wait_published(&[false, true, true, true]);
