@@ -359,15 +359,8 @@ class Failed(Exception):
     pass
 
 
-def pump(seconds=0.0, until=None):
-    """Let packets flow: those that are there (with a number all that are under way), or until something holds; says whether
-    it did. How many seconds that may take has no meaning: PATIENCE has."""
-    if callable(seconds):
-        until = seconds
-    elif seconds and not until:
-        for host in hosts:
-            settle(host)
-        return True
+def pump(until=None):
+    """Let packets flow: those that are there, or until something holds, for as long as PATIENCE has; says whether it did."""
     start, silent = time.monotonic(), 0
     while True:
         if until and until():
@@ -428,7 +421,7 @@ def take(host, match):
     return None
 
 
-def recv(host, match=is_gue, seconds=None):
+def recv(host, match=is_gue):
     found = []
 
     def look():
@@ -449,7 +442,7 @@ def expect(host, *packets):
             raise Failed("expected: %s\nthere is: %s" % (want.hex(), packet.hex()))
 
 
-def nothing(host, match=is_gue, seconds=None):
+def nothing(host, match=is_gue):
     settle(host)
     packet = take(host, match)
     if packet:
