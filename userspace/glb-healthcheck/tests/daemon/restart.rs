@@ -8,7 +8,7 @@ use serde_json::{json, Value};
 use std::fs;
 
 /// A trigger so high that a test is through long before it, on a machine of any speed.
-fn slow() -> Value {
+fn patient() -> Value {
     json!({"interval_ms": 1000, "timeout_ms": 60_000, "trigger": 1000})
 }
 
@@ -26,7 +26,7 @@ fn health_is_taken_over_and_judged_anew_from_there() {
     let place = Place::new("takeover");
     let webs = [Web::new(), Web::new(), Web::new(), Web::new()];
     let backends = webs.each_ref().map(Web::backend);
-    place.write("src.json", &table(&slow(), &backends));
+    place.write("src.json", &table(&patient(), &backends));
     place.configure(&json!({}));
     webs[1].set_status(500);
     let daemon = place.start();
@@ -61,7 +61,7 @@ fn health_is_taken_over_and_judged_anew_from_there() {
     assert!(second["opposite_results"].as_u64() >= Some(1), "{second}");
     assert!(daemon.stop().success());
     // From there on the trigger decides.
-    let mut fast = slow();
+    let mut fast = patient();
     fast["interval_ms"] = 100.into();
     fast["trigger"] = 3.into();
     place.write("src.json", &table(&fast, &backends));
@@ -76,7 +76,7 @@ fn the_first_start_believes_the_first_result() {
     let webs = [Web::new(), Web::new()];
     place.write(
         "src.json",
-        &table(&slow(), &webs.each_ref().map(Web::backend)),
+        &table(&patient(), &webs.each_ref().map(Web::backend)),
     );
     place.configure(&json!({}));
     webs[1].set_status(500);
@@ -104,7 +104,7 @@ fn no_command_no_reload() {
     let webs = [Web::new(), Web::new()];
     place.write(
         "src.json",
-        &table(&slow(), &webs.each_ref().map(Web::backend)),
+        &table(&patient(), &webs.each_ref().map(Web::backend)),
     );
     place.configure(&json!({"reload_command": null}));
     let daemon = place.start();
