@@ -169,7 +169,7 @@ test_thousand_tables() {
     loader=$!
     replay "$lab_work/in.pcap"
     check "the load under traffic went well" wait "$loader"
-    captured
+    captured $packets
     check "every packet arrived" is $packets "$(tcpdump -nr "$lab_work/got.pcap" --count 2>/dev/null | grep -o '^[0-9]*')"
     counted "encapsulated_bytes=+$(($(stat -c %s "$lab_work/got.pcap") - 24 - packets * (16 + 14))) encapsulated_packets=+$packets"
 
