@@ -84,6 +84,18 @@ END
     check "activate" backend activate api 10.0.0.11
     reload
     check "it is back" eventually loaded active
+    check "what would be done is told" says_in 'Nothing was changed' backend drain api 10.0.0.11 --dry-run
+    check "and not done" grep -q '"10.0.0.11", "state": "active"' "$lab_network/src.json"
+    backend drain --wait --silence 1 api 10.0.0.11 >"$lab_work/wait" 2>&1 &
+    local waiting=$!
+    check "one that waits says for what" eventually grep -q 'until the health checker has it draining' "$lab_work/wait"
+    reload
+    check "nobody depends on it: it ends" wait "$waiting"
+    check "and says so" grep -q 'may be deactivated' "$lab_work/wait"
+    check "the kernel has it" loaded draining
+    check "activate" backend activate api 10.0.0.11
+    reload
+    check "it is back again" eventually loaded active
 }
 # grows HOST: it got packets of connections since the last look.
 seen_before=
@@ -91,6 +103,25 @@ grows() {
     local before=$seen_before
     seen_before=$(counter "$1" accepted_established_packets)
     [ -n "$before" ] && [ "$seen_before" -gt "$before" ]
+}
+
+# drain OPTION...: of proxy1, with the file and the checker of the test below.
+drain() { quietly_on director glbctl backend drain api 10.0.0.11 --file "$lab_work/src.json" --checker http://127.0.0.1:19521/health "$@"; }
+
+test_other_fails() {
+    about "A backend is not drained while the other one of its rows fails its checks."
+    jq '.tables[0].backends |= map(.state = "active" | .healthchecks = {tcp: 7})' "$lab_network/src.json" >"$lab_work/src.json"
+    cat >"$lab_work/checker.conf" <<END
+{ "forwarding_table": {"src": "$lab_work/src.json", "dst": "$lab_work/checked.json"}, "reload_command": "", "listen": "127.0.0.1:19521" }
+END
+    spawn proxy1 socat TCP-LISTEN:7,fork,reuseaddr EXEC:cat
+    spawn director glb-healthcheck --config "$lab_work/checker.conf" --log error
+    # Until it has found out, there is nothing to fear; so nothing is changed here.
+    check "the other one fails" eventually says 'fails its checks' drain --dry-run
+    check "it is refused" says '10.0.0.12 fails its checks' drain
+    check "the file is as it was" is active "$(jq -r '.tables[0].backends[0].state' "$lab_work/src.json")"
+    check "unless it is forced" drain --force
+    check "that is done" is draining "$(jq -r '.tables[0].backends[0].state' "$lab_work/src.json")"
 }
 
 test_unreachable() {
