@@ -27,12 +27,17 @@ modules: ## Build the kernel modules into BUILD (default build/host); CHECKS=1: 
 .PHONY: tools
 tools: ## Build glbctl and the iptables extension into BUILD/bin and BUILD/xtables
 	@tests/preconditions tools
-	$(CARGO) build --release --workspace --bins --lib
+	$(CARGO) build --release --workspace --exclude glb-spec --bins --lib
 	@mkdir -p $(BUILD)/bin $(BUILD)/xtables
 	@for tool in glbctl glb-healthcheck glb-packets; do \
 		if [ -x $(TARGET_DIR)/release/$$tool ]; then cp -u $(TARGET_DIR)/release/$$tool $(BUILD)/bin/ || exit 1; fi; done
 	@if [ -x $(BUILD)/bin/glbctl ]; then ln -sf glbctl $(BUILD)/bin/glb-director-cli; fi
 	@strip -o $(BUILD)/xtables/libxt_GLBREDIRECT.so $(TARGET_DIR)/release/libxt_glbredirect_plugin.so
+
+.PHONY: spec
+spec: ## Write what follows from core/src/settings.rs and spec/*.yaml: numbers and names, schemas, tables in docs/
+	@$(CARGO) run --quiet --package glb-spec
+	@docs/fields
 
 .PHONY: manuals
 manuals: tools ## Write manual pages and completions of the tools into BUILD/man and BUILD/completions

@@ -10,15 +10,16 @@ use glb_core::addr::Addr;
 use glb_core::backend::State as BackendState;
 use glb_core::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::gue::{MAX_HOPS_V4, MAX_HOPS_V6};
+use glb_core::netlink;
 use glb_core::siphash::SipKey;
 use glb_kernel::encap::RouteCache;
 use kernel::alloc::AllocError;
 use kernel::prelude::*;
 
 /// Most tables of a namespace.
-pub(crate) const MAX_TABLES: usize = 4096;
+pub(crate) const MAX_TABLES: usize = netlink::MAX_TABLES as usize;
 /// Most binds of all tables together.
-pub(crate) const MAX_BINDS: usize = 65_536;
+pub(crate) const MAX_BINDS: usize = netlink::MAX_BINDS as usize;
 
 /// Most hops of a row, so that a header can name them: the first is the outer destination, the others stand in the list.
 /// With a second set of hash fields (`two_rows`) it names the hops of two rows.

@@ -8,9 +8,11 @@
 use crate::door::{self, Settings};
 use crate::state::State;
 use glb_core::gue;
-use glb_core::redirect::netlink::{self, command, counter, prefix, redirect, stats};
+use glb_core::redirect::netlink::{self, command, counter, operation, prefix, redirect, stats};
 use glb_core::redirect::{AllowedHops, NotAllowed, MAX_ALLOWED};
-use glb_kernel::genl::{self, notify, policy, Access, Attr, Command, Message, Operation, Rule};
+use glb_kernel::genl::{
+    self, nest, nest_room, notify, Attr, Command, Message, Operation, Rule, Spec,
+};
 use glb_kernel::refuse;
 use kernel::prelude::*;
 
@@ -42,18 +44,10 @@ struct On;
 
 impl Command for On {
     type Family = Family;
-    const COMMAND: u8 = command::ON;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = &{
-        const PREFIX: &[Rule; 3] = &policy(&[
-            (prefix::ADDRESS, Rule::bytes(4, 16)),
-            (prefix::PREFIX_LEN, Rule::u8_in(0, 128)),
-        ]);
-        const RULES: [Rule; 4] = policy(&[
-            (redirect::PORT, Rule::u16_from(1)),
-            (redirect::ALLOW_HOP, Rule::nested(PREFIX)),
-        ]);
-        RULES
+    const SPEC: Spec = operation::ON;
+    const NESTS: &'static [(u16, Rule)] = &{
+        static PREFIX: [Rule; nest_room(&prefix::SET)] = nest(&prefix::SET);
+        [(redirect::ALLOW_HOP, Rule::nested(&PREFIX))]
     };
 
     fn run(state: &State, request: &Request<'_>) -> Result {
@@ -103,9 +97,7 @@ struct Off;
 
 impl Command for Off {
     type Family = Family;
-    const COMMAND: u8 = command::OFF;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+    const SPEC: Spec = operation::OFF;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         if !door::close(state, request.net(), request.registered()) {
@@ -123,9 +115,7 @@ struct Get;
 
 impl Command for Get {
     type Family = Family;
-    const COMMAND: u8 = command::GET;
-    const ACCESS: Access = Access::Everyone;
-    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+    const SPEC: Spec = operation::GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let settings = door::settings(state);
@@ -155,9 +145,7 @@ struct StatsGet;
 
 impl Command for StatsGet {
     type Family = Family;
-    const COMMAND: u8 = command::STATS_GET;
-    const ACCESS: Access = Access::Everyone;
-    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+    const SPEC: Spec = operation::STATS_GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         request.reply(STATS_LEN, |message| {

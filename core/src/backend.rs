@@ -3,44 +3,80 @@
 //! A backend of a table: its address, its state, its health.
 
 use crate::addr::Addr;
+use crate::netlink::backend_state;
 
 /// Most backends of a table; their indexes fit a byte.
 pub const MAX_BACKENDS: usize = 256;
 
-/// What the operator wants of a backend.
+/// What the operator wants of a backend. The numbers and names are those of `backend-state` in `spec/glb.yaml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum State {
     /// Comes in: takes new connections; those of the row's former owner are found at the second hop.
-    Filling,
+    Filling = backend_state::FILLING,
     /// Takes connections.
-    Active,
+    Active = backend_state::ACTIVE,
     /// Goes out: keeps the connections that it has, as the second hop.
-    Draining,
+    Draining = backend_state::DRAINING,
     /// In no row, but keeps its index in the list of backends.
-    Inactive,
+    Inactive = backend_state::INACTIVE,
 }
 
 impl State {
-    /// The code in a binary table. Draining and inactive share one: the rows tell them apart.
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; backend_state::NAMES.len()] =
+        [Self::Filling, Self::Active, Self::Draining, Self::Inactive];
+
+    /// Its number: in the netlink family, and in binary tables of version 3.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The state with this number.
+    #[inline]
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            backend_state::FILLING => Some(Self::Filling),
+            backend_state::ACTIVE => Some(Self::Active),
+            backend_state::DRAINING => Some(Self::Draining),
+            backend_state::INACTIVE => Some(Self::Inactive),
+            _ => None,
+        }
+    }
+
+    /// Its name, in the JSON files and for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let names = &backend_state::NAMES;
+        names.get(usize::from(self.number())).copied().unwrap_or("")
+    }
+
+    /// The state with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// The code in a binary table of version 2. Draining and inactive share one: the rows tell them apart.
     #[inline]
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
-            Self::Filling => 0,
-            Self::Active => 1,
-            Self::Draining | Self::Inactive => 2,
+            Self::Inactive => Self::Draining.number(),
+            other => other.number(),
         }
     }
 
-    /// The state with this code; code 2 is read as draining.
+    /// The state with this code; that of draining and inactive is read as draining.
     #[inline]
     #[must_use]
-    pub const fn from_code(code: u16) -> Option<Self> {
-        match code {
-            0 => Some(Self::Filling),
-            1 => Some(Self::Active),
-            2 => Some(Self::Draining),
-            _ => None,
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match Self::from_number(code) {
+            Some(Self::Inactive) => None,
+            other => other,
         }
     }
 }
@@ -54,4 +90,21 @@ pub struct Backend {
     pub state: State,
     /// What the health checks found.
     pub healthy: bool,
+}
+
+#[test]
+fn states_are_known_by_number_and_by_name() {
+    for (number, state) in (0..).zip(State::ALL) {
+        assert_eq!(state.number(), number);
+        assert_eq!(State::from_number(number), Some(state));
+        assert_eq!(State::from_name(state.name()), Some(state));
+        // Files have the names: they stay.
+        let name = std::format!("{state:?}").to_lowercase();
+        assert_eq!(state.name(), name);
+    }
+    assert_eq!(State::from_number(4), None);
+    assert_eq!(State::from_name("full"), None);
+    let codes = State::ALL.map(State::code);
+    assert_eq!(codes, [0, 1, 2, 2]);
+    assert_eq!([2, 3].map(State::from_code), [Some(State::Draining), None]);
 }

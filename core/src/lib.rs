@@ -22,6 +22,7 @@ pub mod bind;
 pub mod checksum;
 pub mod counter;
 pub mod director;
+pub mod family;
 pub mod fragments;
 pub mod gue;
 pub mod hash;

@@ -6,13 +6,11 @@
 //! `director.conf` where it is another, the type, the bounds of a number, the default, and what the setting is for.
 //! From it follow
 //!
-//! * the requests and answers of `userspace/glb-netlink`,
-//! * `glbctl config set`, `show`, `load` and `check`, and the reader of `director.conf`.
-//!
-//! The module's own `config.rs` and `netlink/config.rs` still name each setting by hand.
-//!
-//! `spec/glb.yaml`, `spec/director.schema.json` and `docs/director.md` are written by hand; a test of
-//! `userspace/glb-config` holds each of their lines against this table and says what should stand there.
+//! * [`Settings`], which the module publishes and the packet path reads,
+//! * the commands `config-set` and `config-get`, in the module and in `userspace/glb-netlink`,
+//! * `glbctl config set`, `show`, `load` and `check`, its manual, and the reader of `director.conf`,
+//! * by `make spec` the attributes in `spec/glb.yaml`, the JSON Schemas, and the tables in `docs/director.md` and
+//!   `docs/formats.md`.
 //!
 //! A new type is an arm in [`Form`] and [`Value`], and the compiler names the places that must know it.
 
@@ -135,7 +133,7 @@ const fn hyphens<const N: usize>(name: &str) -> [u8; N] {
 
 macro_rules! settings {
     ($($number:literal $name:ident $field:ident $($file:literal)?: $type:ty as $form:expr, $default:expr, $doc:literal;)*) => {
-        /// The settings of a director.
+        /// The settings of a director; immutable once published.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct Settings {
             $(#[doc = $doc] pub $field: $type,)*

@@ -7,15 +7,13 @@
 use super::{Family, Request};
 use crate::devices;
 use crate::state::State;
-use glb_core::netlink::{command, device as attr};
+use glb_core::netlink::{command, device as attr, operation};
 use glb_kernel::device;
-use glb_kernel::genl::{self, policy, Access, Command, Cursor, Dump, Message, Rule};
+use glb_kernel::genl::{self, Command, Cursor, Dump, Message, Spec};
 use glb_kernel::net::Net;
 use glb_kernel::netdev::Rtnl;
 use glb_kernel::refuse;
 use kernel::prelude::*;
-
-const POLICY: [Rule; 3] = policy(&[(attr::IFINDEX, Rule::U32), (attr::IFNAME, Rule::text(15))]);
 
 /// The index of the device that the request names.
 fn named(request: &Request<'_>) -> Result<i32> {
@@ -53,9 +51,7 @@ pub(super) struct Attach;
 
 impl Command for Attach {
     type Family = Family;
-    const COMMAND: u8 = command::ATTACH;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = &POLICY;
+    const SPEC: Spec = operation::ATTACH;
 
     fn run(_: &State, request: &Request<'_>) -> Result {
         let ifindex = named(request)?;
@@ -83,9 +79,7 @@ pub(super) struct Detach;
 
 impl Command for Detach {
     type Family = Family;
-    const COMMAND: u8 = command::DETACH;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = &POLICY;
+    const SPEC: Spec = operation::DETACH;
 
     fn run(_: &State, request: &Request<'_>) -> Result {
         let ifindex = named(request)?;
@@ -115,8 +109,7 @@ pub(super) struct DeviceGet;
 
 impl Dump for DeviceGet {
     type Family = Family;
-    const COMMAND: u8 = command::DEVICE_GET;
-    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+    const SPEC: Spec = operation::DEVICE_GET;
 
     fn generation(_: &State) -> u32 {
         0

@@ -8,12 +8,11 @@ mod lookup;
 mod row;
 mod status;
 
-use super::{Family, Request, MAX_NAME};
+use super::{Family, Request};
 use crate::state::State;
 use crate::tables::{Table, TableSet};
-use glb_core::backend::State as BackendState;
-use glb_core::netlink::{backend, bind, command, load, table as of_table};
-use glb_kernel::genl::{policy, Access, Command, Cursor, Dump, Message, Rule};
+use glb_core::netlink::{backend, bind, load, operation, table as of_table};
+use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
 use glb_kernel::rcu;
 use glb_kernel::refuse;
 use kernel::prelude::*;
@@ -24,15 +23,6 @@ pub(super) use status::{StatsGet, StatusGet};
 
 /// Room for 256 backends and a name.
 const TABLE_SIZE: usize = 16 * 1024;
-
-fn state_code(state: BackendState) -> u8 {
-    match state {
-        BackendState::Filling => 0,
-        BackendState::Active => 1,
-        BackendState::Draining => 2,
-        BackendState::Inactive => 3,
-    }
-}
 
 /// The table that a request names by index or by name.
 fn find<'s>(
@@ -75,18 +65,9 @@ fn put_table(message: &mut Message<'_>, index: u32, table: &Table) -> Result {
 /// `table-get`
 pub(super) struct TableGet;
 
-impl TableGet {
-    const RULES: [Rule; 3] = policy(&[
-        (of_table::INDEX, Rule::U32),
-        (of_table::NAME, Rule::text(MAX_NAME)),
-    ]);
-}
-
 impl Command for TableGet {
     type Family = Family;
-    const COMMAND: u8 = command::TABLE_GET;
-    const ACCESS: Access = Access::Everyone;
-    const POLICY: &'static [Rule] = &Self::RULES;
+    const SPEC: Spec = operation::TABLE_GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         request.reply(TABLE_SIZE, |message| {
@@ -99,7 +80,7 @@ impl Command for TableGet {
                     if let Some(next_hop) = set.and_then(|set| set.next_hop(one.next_hop)) {
                         message.addr(backend::ADDRESS, &next_hop.addr)?;
                     }
-                    message.u8(backend::STATE, state_code(one.state))?;
+                    message.u8(backend::STATE, one.state.number())?;
                     message.u8(backend::HEALTHY, u8::from(one.healthy))
                 })?;
             }
@@ -110,8 +91,7 @@ impl Command for TableGet {
 
 impl Dump for TableGet {
     type Family = Family;
-    const COMMAND: u8 = command::TABLE_GET;
-    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+    const SPEC: Spec = operation::TABLE_GET;
 
     fn generation(state: &State) -> u32 {
         state.generation()
@@ -139,11 +119,7 @@ pub(super) struct BindGet;
 
 impl Dump for BindGet {
     type Family = Family;
-    const COMMAND: u8 = command::BIND_GET;
-    const POLICY: &'static [Rule] = &{
-        const RULES: [Rule; 6] = policy(&[(load::TABLE, Rule::U32)]);
-        RULES
-    };
+    const SPEC: Spec = operation::BIND_GET;
 
     fn generation(state: &State) -> u32 {
         state.generation()

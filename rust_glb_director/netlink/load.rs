@@ -25,8 +25,8 @@ use super::{Family, Request};
 use crate::state::State;
 use crate::tables::{Table, MAX_BINDS, MAX_TABLES};
 use core::num::NonZeroUsize;
-use glb_core::netlink::{command, load as attr};
-use glb_kernel::genl::{policy, Access, Attr, Command, Rule, SocketGone};
+use glb_core::netlink::{load as attr, operation};
+use glb_kernel::genl::{Attr, Command, SocketGone, Spec};
 use glb_kernel::memory;
 use glb_kernel::refuse;
 use kernel::prelude::*;
@@ -92,16 +92,7 @@ pub(super) struct TableBegin;
 
 impl Command for TableBegin {
     type Family = Family;
-    const COMMAND: u8 = command::TABLE_BEGIN;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = &{
-        const RULES: [Rule; 5] = policy(&[
-            (attr::TABLES, Rule::U32),
-            (attr::BINDS, Rule::U32),
-            (attr::ROW_BYTES, Rule::UINT),
-        ]);
-        RULES
-    };
+    const SPEC: Spec = operation::TABLE_BEGIN;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let (tables, binds) = (
@@ -180,9 +171,7 @@ pub(super) struct TableAbort;
 
 impl Command for TableAbort {
     type Family = Family;
-    const COMMAND: u8 = command::TABLE_ABORT;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = commit::POLICY;
+    const SPEC: Spec = operation::TABLE_ABORT;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let number = request.require(attr::TRANSACTION)?;

@@ -59,6 +59,3 @@ impl genl::Family for Family {
         Operation::command::<inspect::StatusGet>(),
     ];
 }
-
-/// Longest name of a table.
-const MAX_NAME: u16 = 255;

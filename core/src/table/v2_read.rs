@@ -198,7 +198,10 @@ fn backend(record: &[u8; BACKEND_LEN]) -> Result<Backend, Bad> {
     let health = u16::from_le_bytes([h0, h1]);
     Ok(Backend {
         addr,
-        state: State::from_code(state).ok_or((Field::BackendState, u64::from(state)))?,
+        state: u8::try_from(state)
+            .ok()
+            .and_then(State::from_code)
+            .ok_or((Field::BackendState, u64::from(state)))?,
         healthy: match health {
             0 => false,
             1 => true,

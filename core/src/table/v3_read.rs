@@ -248,13 +248,7 @@ fn backend(record: &[u8; BACKEND_LEN]) -> Result<TableBackend, (Field, u64)> {
     if reserved != 0 {
         return Err((Field::Reserved, u64::from(reserved)));
     }
-    let state = match state {
-        0 => State::Filling,
-        1 => State::Active,
-        2 => State::Draining,
-        3 => State::Inactive,
-        other => return Err((Field::BackendState, u64::from(other))),
-    };
+    let state = State::from_number(state).ok_or((Field::BackendState, u64::from(state)))?;
     let healthy = match health {
         0 => false,
         1 => true,

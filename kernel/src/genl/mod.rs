@@ -14,8 +14,9 @@ mod request;
 mod socket;
 
 pub use attr::{Attr, Attrs};
+pub use glb_core::family::Operation as Spec;
 pub use message::Message;
-pub use policy::{policy, Rule};
+pub use policy::{nest, nest_room, Rule, Rules};
 pub use request::Request;
 pub use socket::{SocketGone, SocketWatch};
 
@@ -47,25 +48,16 @@ pub trait Family: Sized + 'static {
 /// What the module of a family keeps in a namespace.
 pub type StateOf<F> = <F as Family>::State;
 
-/// Who may send a command.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Whoever has CAP_NET_ADMIN in the user namespace that the network namespace belongs to.
-    Admin,
-    /// Everyone.
-    Everyone,
-}
-
 /// A command with one answer, or none but success.
 pub trait Command {
     /// The family.
     type Family: Family;
-    /// Its number.
-    const COMMAND: u8;
-    /// Who may send it.
-    const ACCESS: Access;
-    /// What it takes.
-    const POLICY: &'static [Rule];
+    /// Its number, and whether it needs CAP_NET_ADMIN in the user namespace that the network namespace belongs to.
+    const SPEC: Spec;
+    /// The rules of its attributes that hold attributes.
+    const NESTS: &'static [(u16, Rule)] = &[];
+    /// What it takes, which follows from these two.
+    const POLICY: &'static Rules = &policy::policy(Self::SPEC.set, Self::SPEC.takes, Self::NESTS);
     /// Carries it out.
     fn run(state: &StateOf<Self::Family>, request: &Request<'_, StateOf<Self::Family>>) -> Result;
 }
@@ -77,10 +69,10 @@ pub type Cursor = [usize; 2];
 pub trait Dump {
     /// The family.
     type Family: Family;
-    /// Its number.
-    const COMMAND: u8;
-    /// What it takes.
-    const POLICY: &'static [Rule];
+    /// Its number. Who may send it is not asked: everyone.
+    const SPEC: Spec;
+    /// What it takes, which follows from that.
+    const POLICY: &'static Rules = &policy::policy(Self::SPEC.set, Self::SPEC.takes_for_list, &[]);
     /// A number that changes whenever what is listed does, so that a reader can tell that the list it
     /// has got was changed in between.
     fn generation(state: &StateOf<Self::Family>) -> u32;
@@ -105,14 +97,15 @@ unsafe impl<F> Sync for Operation<F> {}
 impl<F: Family> Operation<F> {
     /// A command with one answer.
     pub const fn command<C: Command<Family = F>>() -> Self {
-        let access = match C::ACCESS {
-            Access::Admin => bindings::GENL_UNS_ADMIN_PERM,
-            Access::Everyone => 0,
+        let access = match C::SPEC.admin {
+            true => bindings::GENL_UNS_ADMIN_PERM,
+            false => 0,
         };
         Self::new(
-            C::COMMAND,
+            C::SPEC.number,
             access | bindings::GENL_CMD_CAP_DO,
             C::POLICY,
+            policy::room(C::SPEC.takes),
             bindings::genl_split_ops__bindgen_ty_1 {
                 __bindgen_anon_1: bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
                     pre_doit: None,
@@ -126,9 +119,10 @@ impl<F: Family> Operation<F> {
     /// A command that is answered by a list.
     pub const fn dump<D: Dump<Family = F>>() -> Self {
         Self::new(
-            D::COMMAND,
+            D::SPEC.number,
             bindings::GENL_CMD_CAP_DUMP,
             D::POLICY,
+            policy::room(D::SPEC.takes_for_list),
             bindings::genl_split_ops__bindgen_ty_1 {
                 __bindgen_anon_2: bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
                     start: None,
@@ -142,14 +136,15 @@ impl<F: Family> Operation<F> {
     const fn new(
         command: u8,
         flags: u32,
-        rules: &'static [Rule],
+        rules: &'static Rules,
+        room: usize,
         calls: bindings::genl_split_ops__bindgen_ty_1,
     ) -> Self {
         Self {
             ops: bindings::genl_split_ops {
                 __bindgen_anon_1: calls,
                 policy: Rule::as_ptr(rules),
-                maxattr: (rules.len() - 1) as u32,
+                maxattr: (room - 1) as u32,
                 cmd: command,
                 internal_flags: 0,
                 flags: flags as u8,
@@ -312,7 +307,7 @@ unsafe fn dump_some<D: Dump>(
                 (*info).snd_seq,
                 (*info).family,
                 bindings::NLM_F_MULTI as i32,
-                D::COMMAND,
+                D::SPEC.number,
             )
         };
         let mut next = cursor;

@@ -3,8 +3,12 @@
 //! What attributes a command takes. The kernel refuses all others before a handler runs, and says which.
 //!
 //! C header: `include/net/netlink.h`, `struct nla_policy`
+//!
+//! Policies are made by the compiler. What panics here is an error of its own; `#[inline]` keeps it out of the modules, which
+//! call none of it.
 
 use crate::bindings;
+use glb_core::family::{Form, Set};
 
 type Value = bindings::nla_policy__bindgen_ty_1;
 
@@ -18,35 +22,7 @@ unsafe impl Sync for Rule {}
 
 impl Rule {
     /// The attribute is refused.
-    pub const REFUSED: Self = Self::of(
-        bindings::NLA_REJECT,
-        bindings::nla_policy_validation_NLA_VALIDATE_NONE,
-        0,
-    );
-    /// A number of 8 bits.
-    pub const U8: Self = Self::of(
-        bindings::NLA_U8,
-        bindings::nla_policy_validation_NLA_VALIDATE_NONE,
-        0,
-    );
-    /// A number of 16 bits.
-    pub const U16: Self = Self::of(
-        bindings::NLA_U16,
-        bindings::nla_policy_validation_NLA_VALIDATE_NONE,
-        0,
-    );
-    /// A number of 32 bits.
-    pub const U32: Self = Self::of(
-        bindings::NLA_U32,
-        bindings::nla_policy_validation_NLA_VALIDATE_NONE,
-        0,
-    );
-    /// A number of 32 or 64 bits.
-    pub const UINT: Self = Self::of(
-        bindings::NLA_UINT,
-        bindings::nla_policy_validation_NLA_VALIDATE_NONE,
-        0,
-    );
+    pub const REFUSED: Self = Self::plain(bindings::NLA_REJECT, 0);
 
     const fn of(kind: u32, validation: u32, len: u16) -> Self {
         Self(bindings::nla_policy {
@@ -60,6 +36,10 @@ impl Rule {
         })
     }
 
+    const fn plain(kind: u32, len: u16) -> Self {
+        Self::of(kind, bindings::nla_policy_validation_NLA_VALIDATE_NONE, len)
+    }
+
     const fn range(kind: u32, min: i16, max: i16) -> Self {
         let mut rule = Self::of(kind, bindings::nla_policy_validation_NLA_VALIDATE_RANGE, 0);
         rule.0.__bindgen_anon_1 = Value {
@@ -68,74 +48,119 @@ impl Rule {
         rule
     }
 
-    /// A number of 8 bits within bounds.
-    pub const fn u8_in(min: u8, max: u8) -> Self {
-        Self::range(bindings::NLA_U8, min as i16, max as i16)
-    }
-
-    /// A number of 16 bits that is not below `min`.
-    pub const fn u16_from(min: i16) -> Self {
-        let mut rule = Self::of(
-            bindings::NLA_U16,
-            bindings::nla_policy_validation_NLA_VALIDATE_MIN,
-            0,
-        );
+    const fn at_least(kind: u32, min: i16) -> Self {
+        let mut rule = Self::of(kind, bindings::nla_policy_validation_NLA_VALIDATE_MIN, 0);
         rule.0.__bindgen_anon_1 = Value {
             __bindgen_anon_1: bindings::nla_policy__bindgen_ty_1__bindgen_ty_1 { min, max: 0 },
         };
         rule
     }
 
-    /// Bytes, so many.
-    pub const fn bytes(min: i16, max: i16) -> Self {
-        Self::range(bindings::NLA_BINARY, min, max)
-    }
-
-    /// Bytes, up to `max`.
-    pub const fn bytes_to(max: u16) -> Self {
-        Self::of(
-            bindings::NLA_BINARY,
-            bindings::nla_policy_validation_NLA_VALIDATE_NONE,
-            max,
-        )
-    }
-
-    /// A text with a zero at its end, which `max` does not count.
-    pub const fn text(max: u16) -> Self {
-        Self::of(
-            bindings::NLA_NUL_STRING,
-            bindings::nla_policy_validation_NLA_VALIDATE_NONE,
-            max,
-        )
+    /// The rule that is in the specification, as far as the kernel's bounds of 16 bits and a sign can say it: the handler
+    /// looks at the others, and says more of what is wrong.
+    #[inline]
+    const fn from_form(form: Form) -> Self {
+        const MOST: u16 = i16::MAX as u16;
+        match form {
+            Form::U8(0, u8::MAX) => Self::plain(bindings::NLA_U8, 0),
+            Form::U8(min, max) => Self::range(bindings::NLA_U8, min as i16, max as i16),
+            Form::U16(min, max @ 0..=MOST) => {
+                Self::range(bindings::NLA_U16, min as i16, max as i16)
+            }
+            Form::U16(min @ 1..=MOST, _) => Self::at_least(bindings::NLA_U16, min as i16),
+            Form::U16(..) => Self::plain(bindings::NLA_U16, 0),
+            Form::U32(..) => Self::plain(bindings::NLA_U32, 0),
+            Form::Uint => Self::plain(bindings::NLA_UINT, 0),
+            Form::Bytes(0, max) => Self::plain(bindings::NLA_BINARY, max),
+            Form::Bytes(min, max @ 0..=MOST) => {
+                Self::range(bindings::NLA_BINARY, min as i16, max as i16)
+            }
+            Form::Bytes(..) => panic!("the kernel's bounds of a length cannot say this"),
+            Form::Text(max) => Self::plain(bindings::NLA_NUL_STRING, max),
+            Form::Nest(_) => panic!("a nest in a nest"),
+        }
     }
 
     /// Attributes.
     pub const fn nested<const N: usize>(policy: &'static [Rule; N]) -> Self {
         // The cast is exact: attribute types have 14 bits.
-        let mut rule = Self::of(
-            bindings::NLA_NESTED,
-            bindings::nla_policy_validation_NLA_VALIDATE_NONE,
-            (N - 1) as u16,
-        );
+        let mut rule = Self::plain(bindings::NLA_NESTED, (N - 1) as u16);
         rule.0.__bindgen_anon_1 = Value {
             nested_policy: policy.as_ptr().cast(),
         };
         rule
     }
 
-    pub(super) const fn as_ptr(rules: &'static [Rule]) -> *const bindings::nla_policy {
+    pub(super) const fn as_ptr(rules: &'static Rules) -> *const bindings::nla_policy {
         rules.as_ptr().cast()
     }
 }
 
-/// A policy of `N - 1` attributes: their types and rules; those that are not named are refused.
+/// More than the attributes of any set.
+const MOST: usize = 16;
+
+/// A policy, by attribute types.
+pub type Rules = [Rule; MOST];
+
+/// One more than the highest of these types: the rules of their policy.
+#[inline]
+pub(super) const fn room(takes: &[u16]) -> usize {
+    let mut most = 0;
+    let mut rest = takes;
+    while let [kind, behind @ ..] = rest {
+        if *kind > most {
+            most = *kind;
+        }
+        rest = behind;
+    }
+    most as usize + 1
+}
+
+/// The policy of a request that takes these attributes of a set; all others are refused. `nests` are the rules of those that hold
+/// attributes.
 ///
-/// To be used in constants, where a type that is too high is an error of the compiler's.
-pub const fn policy<const N: usize>(rules: &[(u16, Rule)]) -> [Rule; N] {
+/// To be used in constants, where what does not go together is an error of the compiler's.
+#[inline]
+pub(super) const fn policy(set: &Set, takes: &[u16], nests: &[(u16, Rule)]) -> Rules {
+    let mut policy = [Rule::REFUSED; MOST];
+    let mut rest = takes;
+    while let [kind, behind @ ..] = rest {
+        let attribute = &set.attributes[*kind as usize - 1];
+        assert!(attribute.number == *kind);
+        policy[*kind as usize] = match attribute.form {
+            Form::Nest(_) => rule_of(*kind, nests),
+            form => Rule::from_form(form),
+        };
+        rest = behind;
+    }
+    policy
+}
+
+#[inline]
+const fn rule_of(kind: u16, nests: &[(u16, Rule)]) -> Rule {
+    let mut rest = nests;
+    while let [(nest, rule), behind @ ..] = rest {
+        if *nest == kind {
+            return *rule;
+        }
+        rest = behind;
+    }
+    panic!("NESTS lacks the rule of an attribute that holds attributes")
+}
+
+/// The rules of the policy of a whole set.
+#[inline]
+pub const fn nest_room(set: &Set) -> usize {
+    set.attributes.len() + 1
+}
+
+/// The policy of an attribute that holds all attributes of a set, none of which holds others. For statics, which
+/// [`Rule::nested`] leads to.
+pub const fn nest<const N: usize>(set: &Set) -> [Rule; N] {
     let mut policy = [Rule::REFUSED; N];
-    let mut rest = rules;
-    while let [(kind, rule), behind @ ..] = rest {
-        policy[*kind as usize] = *rule;
+    let mut rest = set.attributes;
+    while let [attribute, behind @ ..] = rest {
+        policy[attribute.number as usize] = Rule::from_form(attribute.form);
         rest = behind;
     }
     policy

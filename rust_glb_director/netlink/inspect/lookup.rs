@@ -12,8 +12,8 @@ use glb_core::addr::Addr;
 use glb_core::bind::Proto;
 use glb_core::hash::{packet_hash, FlowKey, HashFields, PacketHash};
 use glb_core::ip::{proto, Addrs};
-use glb_core::netlink::{command, lookup as attr};
-use glb_kernel::genl::{policy, Access, Attr, Command, Rule};
+use glb_core::netlink::{lookup as attr, operation};
+use glb_kernel::genl::{Attr, Command, Spec};
 use glb_kernel::rcu;
 use glb_kernel::refuse;
 use kernel::prelude::*;
@@ -23,18 +23,7 @@ pub(in crate::netlink) struct Lookup;
 
 impl Command for Lookup {
     type Family = Family;
-    const COMMAND: u8 = command::LOOKUP;
-    const ACCESS: Access = Access::Everyone;
-    const POLICY: &'static [Rule] = &{
-        const RULES: [Rule; 6] = policy(&[
-            (attr::DST, Rule::bytes(4, 16)),
-            (attr::PROTO, Rule::U8),
-            (attr::DST_PORT, Rule::U16),
-            (attr::SRC, Rule::bytes(4, 16)),
-            (attr::SRC_PORT, Rule::U16),
-        ]);
-        RULES
-    };
+    const SPEC: Spec = operation::LOOKUP;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let sent = request.require(attr::DST)?;

@@ -4,12 +4,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::{find, state_code};
-use crate::netlink::{Family, Request, MAX_NAME};
+use super::find;
+use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::{Table, TableSet};
-use glb_core::netlink::{command, hop, lookup as attr};
-use glb_kernel::genl::{policy, Access, Command, Message, Rule};
+use glb_core::netlink::{hop, lookup as attr, operation};
+use glb_kernel::genl::{Command, Message, Spec};
 use glb_kernel::rcu;
 use kernel::prelude::*;
 
@@ -32,7 +32,7 @@ pub(super) fn put_hops(
             if let Some(next_hop) = set.and_then(|set| set.next_hop(one.next_hop)) {
                 message.addr(hop::ADDRESS, &next_hop.addr)?;
             }
-            message.u8(hop::STATE, state_code(one.state))?;
+            message.u8(hop::STATE, one.state.number())?;
             message.u8(hop::HEALTHY, u8::from(one.healthy))
         })?;
     }
@@ -44,16 +44,7 @@ pub(in crate::netlink) struct RowGet;
 
 impl Command for RowGet {
     type Family = Family;
-    const COMMAND: u8 = command::ROW_GET;
-    const ACCESS: Access = Access::Everyone;
-    const POLICY: &'static [Rule] = &{
-        const RULES: [Rule; 11] = policy(&[
-            (attr::TABLE, Rule::U32),
-            (attr::NAME, Rule::text(MAX_NAME)),
-            (attr::ROW, Rule::U16),
-        ]);
-        RULES
-    };
+    const SPEC: Spec = operation::ROW_GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let row = request.require(attr::ROW)?.u16()?;

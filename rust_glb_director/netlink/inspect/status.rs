@@ -8,8 +8,8 @@ use super::TABLE_SIZE;
 use crate::devices::num_attached;
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use glb_core::netlink::{command, counter, stats, status};
-use glb_kernel::genl::{Access, Command, Rule};
+use glb_core::netlink::{counter, operation, stats, status};
+use glb_kernel::genl::{Command, Spec};
 use glb_kernel::rcu;
 use kernel::prelude::*;
 
@@ -18,9 +18,7 @@ pub(in crate::netlink) struct StatsGet;
 
 impl Command for StatsGet {
     type Family = Family;
-    const COMMAND: u8 = command::STATS_GET;
-    const ACCESS: Access = Access::Everyone;
-    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+    const SPEC: Spec = operation::STATS_GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         request.reply(TABLE_SIZE, |message| {
@@ -37,9 +35,7 @@ pub(in crate::netlink) struct StatusGet;
 
 impl Command for StatusGet {
     type Family = Family;
-    const COMMAND: u8 = command::STATUS_GET;
-    const ACCESS: Access = Access::Everyone;
-    const POLICY: &'static [Rule] = &[Rule::REFUSED];
+    const SPEC: Spec = operation::STATUS_GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let devices = num_attached(request.net(), request.registered());

@@ -9,19 +9,13 @@ use crate::netlink::staging::{gfp, Load};
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use glb_core::bind::{Bind, Proto};
-use glb_core::netlink::{bind, command};
-use glb_kernel::genl::{policy, Access, Attr, Command, Rule};
+use glb_core::netlink::{bind, operation};
+use glb_kernel::genl::{nest, nest_room, Attr, Command, Rule, Spec};
 use glb_kernel::refuse;
 use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
-pub(super) static BIND: [Rule; 6] = policy(&[
-    (bind::ADDRESS, Rule::bytes(4, 16)),
-    (bind::PREFIX_LEN, Rule::u8_in(0, 128)),
-    (bind::PROTO, Rule::U8),
-    (bind::PORT_START, Rule::U16),
-    (bind::PORT_END, Rule::U16),
-]);
+pub(super) static BIND: [Rule; nest_room(&bind::SET)] = nest(&bind::SET);
 
 /// The next bind of a load, if the load has not had all.
 pub(super) fn next<'a>(load: &mut Load, request: &Request<'a>, nest: &Attr<'a>) -> Result<Bind> {
@@ -92,16 +86,8 @@ pub(in crate::netlink) struct BindAdd;
 
 impl Command for BindAdd {
     type Family = Family;
-    const COMMAND: u8 = command::BIND_ADD;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = &{
-        const RULES: [Rule; 11] = policy(&[
-            (attr::TRANSACTION, Rule::U32),
-            (attr::TABLE, Rule::U32),
-            (attr::BIND, Rule::nested(&BIND)),
-        ]);
-        RULES
-    };
+    const SPEC: Spec = operation::BIND_ADD;
+    const NESTS: &'static [(u16, Rule)] = &[(attr::BIND, Rule::nested(&BIND))];
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         change(state, request, |load, request| {

@@ -9,25 +9,17 @@ use crate::netlink::staging::{Load, Unfinished};
 use crate::netlink::{Family, Request};
 use crate::state::{State, Unpublished};
 use glb_core::hash::ROWS;
-use glb_core::netlink::{command, table as of_table};
-use glb_kernel::genl::{policy, Access, Command, Rule};
+use glb_core::netlink::{command, operation, table as of_table};
+use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;
 use kernel::prelude::*;
-
-/// Of `table-commit` and `table-abort`.
-pub(super) const POLICY: &[Rule] = &{
-    const RULES: [Rule; 2] = policy(&[(attr::TRANSACTION, Rule::U32)]);
-    RULES
-};
 
 /// `table-commit`
 pub(in crate::netlink) struct TableCommit;
 
 impl Command for TableCommit {
     type Family = Family;
-    const COMMAND: u8 = command::TABLE_COMMIT;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = POLICY;
+    const SPEC: Spec = operation::TABLE_COMMIT;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let number = request.require(attr::TRANSACTION)?;

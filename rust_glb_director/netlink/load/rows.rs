@@ -9,31 +9,18 @@ use crate::netlink::staging::gfp;
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use glb_core::hash::ROWS;
-use glb_core::netlink::command;
-use glb_kernel::genl::{policy, Access, Command, Rule};
+use glb_core::netlink::operation;
+use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;
 use glb_kernel::vec::Append;
 use kernel::prelude::*;
-
-/// Most bytes of rows in a message; an attribute can have no more than 65,531.
-const MAX_ROWS: u16 = 65_531;
 
 /// `row-set`
 pub(in crate::netlink) struct RowSet;
 
 impl Command for RowSet {
     type Family = Family;
-    const COMMAND: u8 = command::ROW_SET;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = &{
-        const RULES: [Rule; 13] = policy(&[
-            (attr::TRANSACTION, Rule::U32),
-            (attr::TABLE, Rule::U32),
-            (attr::FIRST_ROW, Rule::U32),
-            (attr::ROWS, Rule::bytes_to(MAX_ROWS)),
-        ]);
-        RULES
-    };
+    const SPEC: Spec = operation::ROW_SET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         change(state, request, |load, request| {

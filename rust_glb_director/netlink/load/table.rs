@@ -6,44 +6,31 @@
 
 use super::{attr, bind, change};
 use crate::netlink::staging::{self, gfp, Load, Refusal};
-use crate::netlink::{Family, Request, MAX_NAME};
+use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::{max_hops, Backend};
 use glb_core::addr::Addr;
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::hash::ROWS;
-use glb_core::netlink::{backend, command};
-use glb_kernel::genl::{policy, Access, Command, Rule};
+use glb_core::netlink::{backend, operation};
+use glb_kernel::genl::{nest, nest_room, Command, Rule, Spec};
 use glb_kernel::rcu;
 use glb_kernel::refuse;
 use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
-static BACKEND: [Rule; 4] = policy(&[
-    (backend::ADDRESS, Rule::bytes(4, 16)),
-    (backend::STATE, Rule::u8_in(0, 3)),
-    (backend::HEALTHY, Rule::u8_in(0, 1)),
-]);
+static BACKEND: [Rule; nest_room(&backend::SET)] = nest(&backend::SET);
 
 /// `table-add`
 pub(in crate::netlink) struct TableAdd;
 
 impl Command for TableAdd {
     type Family = Family;
-    const COMMAND: u8 = command::TABLE_ADD;
-    const ACCESS: Access = Access::Admin;
-    const POLICY: &'static [Rule] = &{
-        const RULES: [Rule; 11] = policy(&[
-            (attr::TRANSACTION, Rule::U32),
-            (attr::TABLE, Rule::U32),
-            (attr::NAME, Rule::text(MAX_NAME)),
-            (attr::HASH_KEY, Rule::bytes(16, 16)),
-            (attr::HOPS, Rule::u8_in(2, 31)),
-            (attr::BACKEND, Rule::nested(&BACKEND)),
-            (attr::BIND, Rule::nested(&bind::BIND)),
-        ]);
-        RULES
-    };
+    const SPEC: Spec = operation::TABLE_ADD;
+    const NESTS: &'static [(u16, Rule)] = &[
+        (attr::BACKEND, Rule::nested(&BACKEND)),
+        (attr::BIND, Rule::nested(&bind::BIND)),
+    ];
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let two_rows = state.config(&rcu::Guard::new()).alt_hash_fields.is_some();
@@ -156,15 +143,9 @@ fn backends<'a>(load: &mut Load, request: &Request<'a>) -> Result<(KVec<Backend>
         backends.append(
             Backend {
                 next_hop,
-                state: match nested
-                    .get(backend::STATE)
-                    .map(|attr| attr.u8())
-                    .transpose()?
-                {
-                    Some(0) => BackendState::Filling,
-                    None | Some(1) => BackendState::Active,
-                    Some(2) => BackendState::Draining,
-                    Some(_) => BackendState::Inactive,
+                state: match nested.get(backend::STATE) {
+                    Some(attr) => BackendState::from_number(attr.u8()?).ok_or(EINVAL)?,
+                    None => BackendState::Active,
                 },
                 healthy: match nested.get(backend::HEALTHY) {
                     Some(attr) => attr.u8()? != 0,

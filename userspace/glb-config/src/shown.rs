@@ -7,7 +7,7 @@ use crate::compiled::{Compiled, CompiledBackend};
 use crate::dead::DeadRows;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
-use crate::tables::state_named;
+use crate::tables::{bad_state, state_named};
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, MAX_BACKENDS};
 use glb_core::bind::{Bind, Proto};
@@ -255,7 +255,7 @@ fn read_backend(
     let state = reader.required(object, "state").and_then(|node| {
         let state = state_named(reader.string(&node)?);
         if state.is_none() {
-            reader.error(&node, "is no state");
+            reader.error(&node, bad_state());
         }
         state
     });

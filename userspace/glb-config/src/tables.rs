@@ -496,8 +496,7 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
     let state = reader.required(&object, "state").and_then(|node| {
         let state = state_named(reader.string(&node)?);
         if state.is_none() {
-            let reason = "must be \"active\", \"filling\", \"draining\" or \"inactive\"";
-            reader.error(&node, reason);
+            reader.error(&node, bad_state());
         }
         state
     });
@@ -543,22 +542,20 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
 /// The state's name in the file.
 #[must_use]
 pub fn state_name(state: State) -> &'static str {
-    match state {
-        State::Active => "active",
-        State::Filling => "filling",
-        State::Draining => "draining",
-        State::Inactive => "inactive",
-    }
+    state.name()
 }
 
 /// The state with this name in the file.
 #[must_use]
 pub fn state_named(name: &str) -> Option<State> {
-    let all = [
-        State::Active,
-        State::Filling,
-        State::Draining,
-        State::Inactive,
-    ];
-    all.into_iter().find(|state| state_name(*state) == name)
+    State::from_name(name)
+}
+
+/// What is said of a state that is none.
+pub(crate) fn bad_state() -> String {
+    let names = State::ALL.map(|state| format!("\"{}\"", state.name()));
+    match names.split_last() {
+        Some((last, others)) => format!("must be {} or {last}", others.join(", ")),
+        None => String::new(),
+    }
 }

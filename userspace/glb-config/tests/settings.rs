@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whatever is written by hand about settings against their table, `core/src/settings.rs`: the netlink
-//! specification, the JSON Schema, the reader and the writer of `director.conf`, the documents. What fails says
-//! what should stand there.
+//! The reader and the writer of `director.conf` against the table of the settings, `core/src/settings.rs`. What else is
+//! written of settings is made from it (`make spec`).
 
 use glb_config::director::{read, write};
-use glb_config::settings::{expected, file_json, text, FIELDS};
+use glb_config::settings::{file_json, FIELDS};
 use glb_core::hash::HashFields;
 use glb_core::settings::{Form, Setting, Settings, Value};
 use serde_json::{json, Value as Json};
 use std::fs;
-
-fn file(path: &str) -> String {
-    fs::read_to_string(format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-}
 
 /// A good value that is not the default.
 fn other(setting: &Setting) -> Value {
@@ -71,84 +66,15 @@ fn deployed_directors_read_what_is_written() {
     assert_eq!(written["alt_hash_fields"]["dst_addr"], false);
 }
 
-/// The line of a setting in the schema.
-fn property(setting: &Setting) -> Json {
-    let form = match setting.form {
-        Form::V4 => json!({"type": "string", "format": "ipv4"}),
-        Form::V6 => json!({"type": "string", "format": "ipv6"}),
-        Form::Mac => {
-            json!({"type": "string", "pattern": "^([0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{1,2}(-[0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{1,4}([:.][0-9a-fA-F]{1,4}){2})$"})
-        }
-        Form::Fields | Form::OptionalFields => json!({"$ref": "#/$defs/fields"}),
-        Form::Flag => json!({"type": "boolean"}),
-        Form::Number(least, most) => {
-            json!({"type": "integer", "minimum": least, "maximum": most})
-        }
-    };
-    json!({
-        "description": setting.doc,
-        "oneOf": [{"type": "null"}, form],
-        "default": file_json(Settings::DEFAULT.get(setting)),
-    })
-}
-
+/// `make spec` writes the lines of the settings in the schema, but not those of the fields of a hash.
 #[test]
-fn the_schema_has_each_setting() {
-    let schema: Json = serde_json::from_str(&file("spec/director.schema.json")).unwrap();
-    for setting in Setting::ALL {
-        let expected = property(setting);
-        let found = &schema["properties"][setting.file];
-        assert_eq!(found, &expected, "{:?}: {expected}", setting.file);
-    }
+fn the_schema_has_each_hash_field() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../spec/director.schema.json"
+    );
+    let schema: Json = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let fields = schema["$defs"]["fields"]["properties"].as_object().unwrap();
     let fields: Vec<&String> = fields.keys().collect();
     assert_eq!(fields, FIELDS.map(|(_, name)| name));
-}
-
-/// The lines of a setting in the netlink specification.
-fn attribute(setting: &Setting) -> String {
-    let (form, none) = match setting.form {
-        Form::V4 => ("binary\n        display-hint: ipv4\n        checks: {exact-len: 4}".into(), " Zeroes or nothing is none."),
-        Form::V6 => ("binary\n        display-hint: ipv6\n        checks: {exact-len: 16}".into(), " Zeroes or nothing is none."),
-        Form::Mac => ("binary\n        display-hint: mac\n        checks: {exact-len: 6}".into(), " Zeroes or nothing is none."),
-        Form::Fields => ("u8\n        enum: hash-fields\n        enum-as-flags: true\n        checks: {min: 1, max: 15}".into(), ""),
-        Form::OptionalFields => ("u8\n        enum: hash-fields\n        enum-as-flags: true\n        checks: {max: 15}".into(), " 0 is none."),
-        Form::Flag => ("u8\n        checks: {max: 1}".into(), ""),
-        Form::Number(least, u16::MAX) => (format!("u16\n        checks: {{min: {least}}}"), ""),
-        Form::Number(least, most) => (format!("u16\n        checks: {{min: {least}, max: {most}}}"), ""),
-    };
-    let (name, doc) = (setting.option, setting.doc);
-    format!("      -\n        name: {name}\n        type: {form}\n        doc: {doc}{none}\n")
-}
-
-#[test]
-fn the_netlink_specification_has_each_setting_in_its_place() {
-    let spec = file("spec/glb.yaml");
-    let expected: String = Setting::ALL.iter().map(attribute).collect();
-    let expected = format!("    name: config\n    attributes:\n{expected}  -\n");
-    assert!(
-        spec.contains(&expected),
-        "spec/glb.yaml should have\n{expected}"
-    );
-    // Both commands take all of them.
-    let names = Setting::ALL.iter().map(|setting| setting.option);
-    let names: String = names
-        .map(|name| format!("            - {name}\n"))
-        .collect();
-    let names = format!("          attributes: &config\n{names}");
-    assert!(spec.contains(&names), "spec/glb.yaml should have\n{names}");
-}
-
-#[test]
-fn the_documents_have_each_setting() {
-    let page = file("docs/director.md");
-    for setting in Setting::ALL {
-        let (name, doc) = (setting.file, setting.doc);
-        let default = text(Settings::DEFAULT.get(setting));
-        let option = setting.option;
-        let what = expected(setting.form);
-        let what = what.split(" (there are").next().unwrap();
-        let line = format!("| `{name}` | `--{option}` | {what} | {default} | {doc} |\n");
-        assert!(page.contains(&line), "docs/director.md should have\n{line}");
-    }
 }

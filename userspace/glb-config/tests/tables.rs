@@ -135,7 +135,7 @@ fn each_fault_is_named_with_file_table_field_and_value() {
         (
             "\"filling\"",
             "\"full\"",
-            r#"backends[1].state: "full": must be "active", "filling", "draining" or "inactive""#,
+            r#"backends[1].state: "full": must be "filling", "active", "draining" or "inactive""#,
         ),
         (
             "\"healthy\": true, \"h",

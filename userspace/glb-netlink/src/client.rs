@@ -428,7 +428,7 @@ impl Loading<'_> {
         for one in spec.backends {
             request.nest(load::BACKEND, |nest| {
                 put_addr(nest, backend::ADDRESS, &one.addr);
-                nest.u8(backend::STATE, state_code(one.state));
+                nest.u8(backend::STATE, one.state.number());
                 nest.u8(backend::HEALTHY, u8::from(one.healthy));
             });
         }
@@ -503,15 +503,6 @@ fn put_bind(request: &mut Request, one: &Bind) {
     });
 }
 
-fn state_code(state: State) -> u8 {
-    match state {
-        State::Filling => 0,
-        State::Active => 1,
-        State::Draining => 2,
-        State::Inactive => 3,
-    }
-}
-
 pub(crate) fn addr(attr: Option<Attr<'_>>) -> Addr {
     let bytes = attr.map_or(&[][..], |attr| attr.payload);
     match (bytes.try_into(), bytes.try_into()) {
@@ -524,12 +515,8 @@ pub(crate) fn addr(attr: Option<Attr<'_>>) -> Addr {
 fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
     BackendInfo {
         addr: address,
-        state: match state {
-            0 => State::Filling,
-            1 => State::Active,
-            2 => State::Draining,
-            _ => State::Inactive,
-        },
+        // Of a newer module's states the tools say what they do of one that gets nothing.
+        state: State::from_number(state).unwrap_or(State::Inactive),
         healthy: healthy != 0,
     }
 }

@@ -6,7 +6,6 @@ use crate::compiled::Compiled;
 use crate::issue::quoted;
 use crate::tables::Table;
 use glb_core::addr::Addr;
-use glb_core::backend::State;
 use glb_core::hash::ROWS;
 use glb_core::rows3::{build, Member, Room, RowsError};
 use glb_core::siphash::SipKey;
@@ -166,12 +165,7 @@ fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
     out.extend(table.seed.unwrap_or_default());
     for backend in &table.backends {
         let domain = backend.domain.as_deref().and_then(|name| domains.get(name));
-        let state = match backend.backend.state {
-            State::Filling => 0,
-            State::Active => 1,
-            State::Draining => 2,
-            State::Inactive => 3,
-        };
+        let state = backend.backend.state.number();
         let (family, addr) = family_and_addr(backend.backend.addr);
         out.extend([family, state, u8::from(backend.backend.healthy), 0]);
         out.extend(backend.weight.to_le_bytes());

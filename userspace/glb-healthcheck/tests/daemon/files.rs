@@ -31,7 +31,7 @@ fn all_faults_of_both_files_are_said_before_anything_is_touched() {
         format!("{conf}: listen: \"nowhere\": must be an address and a port, as in 127.0.0.1:19520"),
         format!("{src}: table \"web\": seed: \"zzzzd861d661ae5ab06ed9326871a2f5\": must be 32 hexadecimal digits"),
         format!("{src}: table \"web\": backends[0].ip: \"1.2.3\": must be an IPv4 or IPv6 address"),
-        format!("{src}: table \"web\": backends[0].state: \"gone\": must be \"active\", \"filling\", \"draining\" or \"inactive\""),
+        format!("{src}: table \"web\": backends[0].state: \"gone\": must be \"filling\", \"active\", \"draining\" or \"inactive\""),
         format!("{src}: table \"web\": backends[0].healthchecks.http: 0: must be a whole number from 1 to 65535"),
     ];
     for arguments in [&["--check"][..], &[]] {

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Writes what follows from the settings of a director and from the specifications of the netlink families.
+//!
+//! ```text
+//! core/src/settings.rs ──> spec/glb.yaml (its attribute set config), spec/director.schema.json,
+//!                          spec/glbctl.schema.json, docs/director.md
+//! spec/glb.yaml ─────────> core/src/netlink.rs
+//! spec/glb_redirect.yaml > core/src/redirect/netlink.rs
+//! ```
+//!
+//! `make spec` writes the files, and then docs/formats.md from the schemas. With `--check` nothing is written: what is not
+//! up to date is named, and the exit status is 1.
+
+mod family;
+mod form;
+mod numbers;
+mod parts;
+mod rust;
+mod settings;
+
+use anyhow::{bail, Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The families: the specification, and the file of its numbers and names.
+const FAMILIES: [(&str, &str); 2] = [
+    ("spec/glb.yaml", "core/src/netlink.rs"),
+    ("spec/glb_redirect.yaml", "core/src/redirect/netlink.rs"),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let check = match arguments[..] {
+        [] => false,
+        ["--check"] => true,
+        _ => {
+            eprintln!("glb-spec: usage: glb-spec [--check]");
+            return ExitCode::from(2);
+        }
+    };
+    match run(check) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("glb-spec: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The checkout that this program was built from.
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Whether all is well; without `check` it then is.
+fn run(check: bool) -> Result<bool> {
+    let mut good = true;
+    for (path, text) in made()? {
+        if read(path)? == text {
+            continue;
+        }
+        if check {
+            println!(
+                "{path} is not what follows from core/src/settings.rs and spec/: run `make spec`"
+            );
+            good = false;
+        } else {
+            fs::write(top().join(path), text).with_context(|| path.to_owned())?;
+            println!("{path}");
+        }
+    }
+    Ok(good)
+}
+
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(top().join(path)).with_context(|| path.to_owned())
+}
+
+/// The files as they should be.
+fn made() -> Result<Vec<(&'static str, String)>> {
+    let mut files = Vec::new();
+    for (path, make) in settings::FILES {
+        files.push((path, make(&read(path)?).with_context(|| path.to_owned())?));
+    }
+    for (spec, path) in FAMILIES {
+        // The settings are in there already.
+        let text = match files.iter().find(|(file, _)| *file == spec) {
+            Some((_, text)) => text.clone(),
+            None => read(spec)?,
+        };
+        let family = family::read(&text).with_context(|| spec.to_owned())?;
+        let text = rust::file(spec, &family).with_context(|| spec.to_owned())?;
+        let text = formatted(&text).with_context(|| path.to_owned())?;
+        numbers::kept(&read(path)?, &text).with_context(|| spec.to_owned())?;
+        files.push((path, text));
+    }
+    Ok(files)
+}
+
+/// Rust as rustfmt writes it.
+fn formatted(text: &str) -> Result<String> {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut rustfmt = Command::new("rustfmt")
+        .args(["--edition", "2021", "--emit", "stdout"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("rustfmt")?;
+    if let Some(mut input) = rustfmt.stdin.take() {
+        input.write_all(text.as_bytes())?;
+    }
+    let output = rustfmt.wait_with_output()?;
+    if !output.status.success() {
+        bail!("rustfmt: {}", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
