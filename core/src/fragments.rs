@@ -7,6 +7,7 @@
 //! and a newer datagram in the same slot replaces the older one, which then counts as unknown. What
 //! that costs is a retransmission, never a wrong delivery of a whole datagram.
 
+use crate::hash::FlowKey;
 use crate::ip::{Addrs, Fragment};
 use crate::siphash::SipKey;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +52,18 @@ impl FragmentTable {
         let entry = slot?.load(Ordering::Relaxed);
         let age = now.wrapping_sub((entry >> 32) as u8);
         (entry & TAG == tag && age <= LIFETIME_TICKS).then_some(entry as u32)
+    }
+
+    /// Remembers the ports of a first fragment.
+    pub fn record_ports(&self, key: &FlowKey, fragment: Fragment, now: u8) {
+        let ports = u32::from(key.src_port) << 16 | u32::from(key.dst_port);
+        self.record(&key.addrs, fragment, ports, now);
+    }
+
+    /// The ports of the first fragment of this datagram, client's first, if they are remembered.
+    pub fn ports(&self, addrs: &Addrs, fragment: Fragment, now: u8) -> Option<(u16, u16)> {
+        let ports = self.outcome(addrs, fragment, now)?;
+        Some(((ports >> 16) as u16, ports as u16))
     }
 
     fn place(&self, addrs: &Addrs, fragment: Fragment) -> (Option<&AtomicU64>, u64) {

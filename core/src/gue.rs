@@ -33,6 +33,22 @@ pub const MAX_HOPS_V4: u8 = 30;
 /// Most hops that fit behind the first with an IPv6 underlay.
 pub const MAX_HOPS_V6: u8 = 7;
 
+/// Most hops of a row, so that a header can name them: the first is the outer destination, the others stand in the list.
+/// With a second set of hash fields (`two_rows`) a header names the hops of two rows.
+#[must_use]
+pub const fn max_hops(underlay: Family, two_rows: bool) -> u8 {
+    let others = match underlay {
+        Family::V4 => MAX_HOPS_V4,
+        Family::V6 => MAX_HOPS_V6,
+    };
+    let all = others.wrapping_add(1);
+    if two_rows {
+        all / 2
+    } else {
+        all
+    }
+}
+
 /// A next hop, network byte order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {

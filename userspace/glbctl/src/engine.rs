@@ -1,33 +1,83 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The director's steps over one packet, by compiled tables: inspect, classify, hash, row, encode.
+//! What a director makes of a packet, without a kernel: the core's decision on compiled tables, and the header.
 //!
-//! What the kernel module does on an skb, with the same functions of the core. It shows and tests what a
-//! director sends without one.
+//! What only a kernel has is not here: routes (the source is the one that the settings name), the path's MTU, neighbours.
 
-use glb_config::compiled::Compiled;
+use glb_config::compiled::{Compiled, CompiledBackend};
+use glb_config::quoted;
 use glb_core::addr::Addr;
-use glb_core::bind::{BindId, Classifier};
+use glb_core::bind::{Classifier, Proto};
 use glb_core::checksum::Sum;
 use glb_core::director::{
-    header_len, inspect, source_port, Candidate, Kind, Stop, Tunnel, Verdict, MAX_HEADER_LEN,
+    decide, header_len, inspect, source_port, Plan, Stop, Tunnel, Verdict, World, MAX_HEADER_LEN,
 };
-use glb_core::gue::{MAX_HOPS_V4, MAX_HOPS_V6};
-use glb_core::hash::{packet_hash, FlowKey, PacketHash};
-use glb_core::ip::{proto, Addrs, Family};
+use glb_core::fragments::{FragmentTable, TICK_MS};
+use glb_core::gue::max_hops;
+use glb_core::hash::FlowKey;
+use glb_core::ip::{proto, Addrs, Family, Fragment};
 use glb_core::settings::Settings;
 use glb_core::siphash::SipKey;
 use glb_core::view::View;
-use std::collections::HashMap;
 
-/// Tables and settings, and what first fragments left for the later ones.
-pub(crate) struct Engine<'a> {
-    tables: &'a [Compiled],
-    keys: Vec<SipKey>,
+/// A table as packets need it.
+pub(crate) struct Table<'a> {
+    compiled: &'a Compiled,
+    key: SipKey,
+}
+
+/// Tables, and what first fragments left for the later ones.
+pub(crate) struct Tables<'a> {
+    tables: Vec<Table<'a>>,
     classifier: Classifier<'a>,
-    config: &'a Settings,
-    /// Ports of first fragments, client's first, by addresses and number of the datagram.
-    fragments: HashMap<([u8; 32], u32), (u16, u16)>,
+    fragments: FragmentTable,
+    /// The time of the packet, in ticks of the fragment table.
+    now: u8,
+}
+
+impl<'a> World for Tables<'a> {
+    type Table = Table<'a>;
+    type Hop = CompiledBackend;
+
+    fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table<'a>> {
+        let bind = self.classifier.lookup(dst, proto, port)?;
+        self.tables.get(usize::from(bind.table))
+    }
+
+    fn by_addr(&self, dst: Addr) -> Option<&Table<'a>> {
+        let bind = self.classifier.lookup_addr(dst)?;
+        self.tables.get(usize::from(bind.table))
+    }
+
+    fn hash_key<'w>(&'w self, table: &'w Table<'a>) -> &'w SipKey {
+        &table.key
+    }
+
+    fn row<'w>(&'w self, table: &'w Table<'a>, row: u16) -> &'w [u8] {
+        table.compiled.row(row)
+    }
+
+    fn hop<'w>(&'w self, table: &'w Table<'a>, backend: u8) -> Option<&'w CompiledBackend> {
+        table.compiled.backends.get(usize::from(backend))
+    }
+
+    fn addr(hop: &CompiledBackend) -> Addr {
+        hop.backend.addr
+    }
+
+    fn remember(&self, key: &FlowKey, fragment: Fragment) {
+        self.fragments.record_ports(key, fragment, self.now);
+    }
+
+    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
+        self.fragments.ports(addrs, fragment, self.now)
+    }
+}
+
+/// A director of tables and settings.
+pub(crate) struct Engine<'a> {
+    tables: Tables<'a>,
+    settings: &'a Settings,
 }
 
 /// A packet to be sent: the header in front of the client's packet.
@@ -39,6 +89,143 @@ pub(crate) struct Sent {
     /// Family of the outer packet.
     pub(crate) outer: Family,
     pub(crate) verdict: Verdict,
+}
+
+impl<'a> Engine<'a> {
+    /// A director with these tables, whose binds are in `words`. As the module refuses to load what a header cannot name,
+    /// so does this.
+    pub(crate) fn new(
+        tables: &'a [Compiled],
+        words: &'a [u32],
+        settings: &'a Settings,
+    ) -> Result<Self, String> {
+        for (index, table) in tables.iter().enumerate() {
+            loadable(table, settings)
+                .map_err(|why| format!("table {}: {why}", quoted(&table.label(index))))?;
+        }
+        let tables = tables
+            .iter()
+            .map(|compiled| Table {
+                compiled,
+                key: SipKey::new(&compiled.hash_key),
+            })
+            .collect();
+        Ok(Self {
+            tables: Tables {
+                tables,
+                classifier: Classifier::new(words),
+                // Its key is no secret here: nobody sends packets to a capture.
+                fragments: FragmentTable::new(&[0; 16]),
+                now: 0,
+            },
+            settings,
+        })
+    }
+
+    /// What becomes of a packet that came at this time, from its IP header on.
+    pub(crate) fn packet(
+        &mut self,
+        milliseconds: u64,
+        packet: &[u8],
+        family: Family,
+    ) -> Result<Sent, Verdict> {
+        // The clock of the fragment table wraps.
+        self.tables.now = (milliseconds / u64::from(TICK_MS)) as u8;
+        let candidate = match inspect(View::whole(packet), family) {
+            Ok(candidate) => candidate,
+            Err(Stop::Pass(verdict)) => return Err(verdict),
+            // A capture that does not have the whole packet.
+            Err(Stop::NeedLinear(_)) => return Err(Verdict::PassedUnknownFormat),
+        };
+        let plan = decide(&self.tables, self.settings, candidate)?;
+        let mut sent = encode(&plan, self.settings, family)?;
+        if self.settings.udp_checksum {
+            sent.fill_checksum(packet);
+        }
+        Ok(sent)
+    }
+}
+
+/// Why a director with these settings does not load a table.
+fn loadable(table: &Compiled, settings: &Settings) -> Result<(), String> {
+    let is_v6 = |backend: &CompiledBackend| matches!(backend.backend.addr, Addr::V6(_));
+    let v6 = table.backends.iter().any(is_v6);
+    if v6 && !table.backends.iter().all(is_v6) {
+        return Err("backends of both families".to_owned());
+    }
+    let (underlay, with_v6) = match v6 {
+        true => (Family::V6, " with IPv6 backends"),
+        false => (Family::V4, ""),
+    };
+    let two_rows = settings.alt_hash_fields.is_some();
+    let most = max_hops(underlay, two_rows);
+    if table.hops > usize::from(most) {
+        let while_two = match two_rows {
+            true => " with alt_hash_fields",
+            false => "",
+        };
+        let hops = table.hops;
+        return Err(format!("{hops} hops: at most {most}{with_v6}{while_two}"));
+    }
+    Ok(())
+}
+
+/// The header of a packet's tunnel.
+fn encode(
+    plan: &Plan<'_, Tables<'_>>,
+    settings: &Settings,
+    inner: Family,
+) -> Result<Sent, Verdict> {
+    let (hops, packet) = (&plan.hops, &plan.packet);
+    let src_port = source_port(plan.hash, packet.hint);
+    let dst_port = settings.udp_port;
+    let inner_len = packet.len;
+    let mut header = [0; MAX_HEADER_LEN];
+    let written = match hops.first().backend.addr {
+        Addr::V4(dst) => {
+            let header_len = header_len(Family::V4, hops.others());
+            let src = settings.source_v4.ok_or(Verdict::DroppedNoRoute)?;
+            let tunnel = Tunnel {
+                src,
+                dst,
+                src_port,
+                dst_port,
+                inner,
+                inner_len,
+            };
+            header
+                .get_mut(..header_len)
+                .and_then(|out| tunnel.write(out, hops.others_v4()))
+                .map(|()| (Family::V4, header_len))
+        }
+        Addr::V6(dst) => {
+            let header_len = header_len(Family::V6, hops.others());
+            let src = settings.source_v6.ok_or(Verdict::DroppedNoRoute)?;
+            let tunnel = Tunnel {
+                src,
+                dst,
+                src_port,
+                dst_port,
+                inner,
+                inner_len,
+            };
+            header
+                .get_mut(..header_len)
+                .and_then(|out| tunnel.write(out, hops.others_v6()))
+                .map(|()| (Family::V6, header_len))
+        }
+    };
+    let (outer, header_len) = written.ok_or(Verdict::DroppedNoHop)?;
+    if header_len + inner_len > usize::from(u16::MAX) {
+        return Err(Verdict::DroppedTooBig);
+    }
+    Ok(Sent {
+        header,
+        header_len,
+        inner_len,
+        outer,
+        verdict: plan.verdict,
+    })
 }
 
 impl Sent {
@@ -68,187 +255,4 @@ impl Sent {
         };
         self.header[udp + 6..udp + 8].copy_from_slice(&check.to_be_bytes());
     }
-}
-
-impl<'a> Engine<'a> {
-    pub(crate) fn new(tables: &'a [Compiled], words: &'a [u32], config: &'a Settings) -> Self {
-        Self {
-            tables,
-            keys: tables.iter().map(|t| SipKey::new(&t.hash_key)).collect(),
-            classifier: Classifier::new(words),
-            config,
-            fragments: HashMap::new(),
-        }
-    }
-
-    /// What becomes of a packet, from its IP header on.
-    pub(crate) fn packet(&mut self, packet: &[u8], family: Family) -> Result<Sent, Verdict> {
-        let mut candidate = match inspect(View::whole(packet), family) {
-            Ok(candidate) => candidate,
-            Err(Stop::Pass(verdict)) => return Err(verdict),
-            // A capture that does not have the whole packet.
-            Err(Stop::NeedLinear(_)) => return Err(Verdict::PassedUnknownFormat),
-        };
-        let bind = self.classify(&mut candidate)?;
-        let mut sent = self.encode(&candidate, family, bind)?;
-        if self.config.udp_checksum {
-            sent.fill_checksum(packet);
-        }
-        Ok(sent)
-    }
-
-    /// The bind of a packet. A later fragment gets the ports of its first one.
-    fn classify(&mut self, candidate: &mut Candidate) -> Result<BindId, Verdict> {
-        const NO_BIND: Verdict = Verdict::PassedNoMatchingBind;
-        let dst = match candidate.key.addrs {
-            Addrs::V4 { dst, .. } => Addr::V4(dst),
-            Addrs::V6 { dst, .. } => Addr::V6(dst),
-        };
-        let datagram = candidate.fragment.map(|f| (addrs(&candidate.key), f.id));
-        match candidate.kind {
-            Kind::Flow(proto) => {
-                let port = candidate.key.dst_port;
-                let bind = self.classifier.lookup(dst, proto, port).ok_or(NO_BIND)?;
-                if let Some(datagram) = datagram {
-                    let ports = (candidate.key.src_port, port);
-                    self.fragments.insert(datagram, ports);
-                }
-                Ok(bind)
-            }
-            Kind::IcmpError(proto) => {
-                let port = candidate.key.dst_port;
-                self.classifier.lookup(dst, proto, port).ok_or(NO_BIND)
-            }
-            Kind::Echo => {
-                let bind = self.classifier.lookup_addr(dst).ok_or(NO_BIND)?;
-                if self.config.forward_icmp_ping_responses {
-                    Ok(bind)
-                } else {
-                    Err(Verdict::PassedEcho)
-                }
-            }
-            Kind::LaterFragment(proto) => {
-                let known = datagram.and_then(|datagram| self.fragments.get(&datagram));
-                if let Some(&(src_port, dst_port)) = known {
-                    (candidate.key.src_port, candidate.key.dst_port) = (src_port, dst_port);
-                    candidate.hint = src_port;
-                    return self.classifier.lookup(dst, proto, dst_port).ok_or(NO_BIND);
-                }
-                // Its first fragment has not been seen: addresses are all there is.
-                let bind = self.classifier.lookup_addr(dst).ok_or(NO_BIND)?;
-                if self.config.hash_fields.needs_ports() {
-                    Err(Verdict::DroppedFragment)
-                } else {
-                    Ok(bind)
-                }
-            }
-        }
-    }
-
-    fn encode(&self, candidate: &Candidate, inner: Family, bind: BindId) -> Result<Sent, Verdict> {
-        let at = usize::from(bind.table);
-        let (Some(table), Some(key)) = (self.tables.get(at), self.keys.get(at)) else {
-            return Err(Verdict::DroppedNoHop);
-        };
-        let hash = packet_hash(key, self.config.hash_fields, &candidate.key);
-        let mut hops = table.row(hash.row()).to_vec();
-        if let Some(fields) = self.config.alt_hash_fields {
-            let alt = packet_hash(key, fields, &candidate.key);
-            hops.extend(table.row(alt.row()));
-        }
-        let hops: Vec<Addr> = hops
-            .iter()
-            .map(|hop| table.backends[usize::from(*hop)].backend.addr)
-            .collect();
-        let (first, others) = hops.split_first().ok_or(Verdict::DroppedNoHop)?;
-        // Hops of another family than the first's cannot be named in its header.
-        let sent = match *first {
-            Addr::V4(dst) => {
-                let src = self.config.source_v4.ok_or(Verdict::DroppedNoRoute)?;
-                let others = others.iter().filter_map(|hop| match hop {
-                    Addr::V4(hop) => Some(*hop),
-                    Addr::V6(_) => None,
-                });
-                let others: Vec<_> = others.take(usize::from(MAX_HOPS_V4)).collect();
-                let tunnel = self.tunnel((src, dst), hash, candidate, inner);
-                write(Family::V4, others.len(), candidate, |out| {
-                    tunnel.write(out, others.iter().copied())
-                })
-            }
-            Addr::V6(dst) => {
-                let src = self.config.source_v6.ok_or(Verdict::DroppedNoRoute)?;
-                let others = others.iter().filter_map(|hop| match hop {
-                    Addr::V6(hop) => Some(*hop),
-                    Addr::V4(_) => None,
-                });
-                let others: Vec<_> = others.take(usize::from(MAX_HOPS_V6)).collect();
-                let tunnel = self.tunnel((src, dst), hash, candidate, inner);
-                write(Family::V6, others.len(), candidate, |out| {
-                    tunnel.write(out, others.iter().copied())
-                })
-            }
-        };
-        let sent = sent.ok_or(Verdict::DroppedNoHop)?;
-        if sent.header_len + sent.inner_len > usize::from(u16::MAX) {
-            return Err(Verdict::DroppedTooBig);
-        }
-        Ok(sent)
-    }
-
-    fn tunnel<A>(
-        &self,
-        (src, dst): (A, A),
-        hash: PacketHash,
-        candidate: &Candidate,
-        inner: Family,
-    ) -> Tunnel<A> {
-        Tunnel {
-            src,
-            dst,
-            src_port: source_port(hash, candidate.hint),
-            dst_port: self.config.udp_port,
-            inner,
-            inner_len: candidate.len,
-        }
-    }
-}
-
-fn write(
-    outer: Family,
-    hops: usize,
-    candidate: &Candidate,
-    fill: impl FnOnce(&mut [u8]) -> Option<()>,
-) -> Option<Sent> {
-    let mut header = [0; MAX_HEADER_LEN];
-    let header_len = header_len(outer, u8::try_from(hops).ok()?);
-    fill(header.get_mut(..header_len)?)?;
-    Some(Sent {
-        header,
-        header_len,
-        inner_len: candidate.len,
-        outer,
-        verdict: match candidate.kind {
-            Kind::Flow(_) => Verdict::Encapsulated,
-            Kind::IcmpError(_) => Verdict::EncapsulatedIcmpError,
-            Kind::Echo => Verdict::EncapsulatedEcho,
-            Kind::LaterFragment(_) => Verdict::EncapsulatedFragment,
-        },
-    })
-}
-
-/// Both addresses, as what the fragments of a datagram have in common beside its number.
-fn addrs(key: &FlowKey) -> [u8; 32] {
-    let mut both = [0; 32];
-    let (first, second) = both.split_at_mut(16);
-    match key.addrs {
-        Addrs::V4 { src, dst } => {
-            first[..4].copy_from_slice(&src);
-            second[..4].copy_from_slice(&dst);
-        }
-        Addrs::V6 { src, dst } => {
-            first.copy_from_slice(&src);
-            second.copy_from_slice(&dst);
-        }
-    }
-    both
 }

@@ -32,7 +32,16 @@ pub(crate) struct Frame {
     seconds: u32,
     /// Micro- or nanoseconds, as the file has them.
     fraction: u32,
+    /// How many of them are a millisecond.
+    per_millisecond: u32,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Frame {
+    /// When it was captured.
+    pub(crate) fn milliseconds(&self) -> u64 {
+        u64::from(self.seconds) * 1000 + u64::from(self.fraction / self.per_millisecond)
+    }
 }
 
 fn invalid(what: impl Into<String>) -> io::Error {
@@ -109,6 +118,7 @@ impl<R: Read> Reader<R> {
         Ok(Some(Frame {
             seconds: word(0),
             fraction: word(4),
+            per_millisecond: if self.nanoseconds { 1_000_000 } else { 1000 },
             bytes,
         }))
     }

@@ -40,7 +40,8 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
     let tables = load::tables(&args.table, json)?.tables;
     source(&config, args)?;
     let words = classifier(tables.iter().map(|table| &table.binds[..]))?;
-    let mut engine = Engine::new(&tables, &words, &config);
+    let mut engine = Engine::new(&tables, &words, &config)
+        .map_err(|why| Failure::Message(format!("{}: {why}", args.table.display())))?;
     let in_file = |error: io::Error| load::failure(&args.input, &error);
     let input: Box<dyn io::Read> = if load::is_standard(&args.input) {
         Box::new(io::stdin().lock())
@@ -68,7 +69,7 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
                 }
             };
             let verdict = match split(reader.link, &frame.bytes) {
-                Some((link, packet, family)) => match engine.packet(packet, family) {
+                Some((link, packet, family)) => match engine.packet(frame.milliseconds(), packet, family) {
                     Ok(sent) => {
                         let packet = &packet[..sent.inner_len];
                         let link = reply(link, sent.outer, &config);
@@ -119,21 +120,18 @@ fn split(link: Link, frame: &[u8]) -> Option<(&[u8], &[u8], Family)> {
         };
         return Some((&[], frame, family));
     }
-    let mut at = ADDRESSES;
-    loop {
-        let ethertype: [u8; 2] = *frame.get(at..)?.first_chunk()?;
-        let family = match ethertype {
-            ETHERTYPE_IPV4 => Family::V4,
-            ETHERTYPE_IPV6 => Family::V6,
-            ETHERTYPE_VLAN | ETHERTYPE_QINQ => {
-                at += 4;
-                continue;
-            }
-            _ => return None,
-        };
-        let (link, packet) = frame.split_at_checked(at + 2)?;
-        return Some((link, packet, family));
-    }
+    // One tag is the kernel's to take off; what has two is the outer VLAN device's.
+    let at = match *frame.get(ADDRESSES..)?.first_chunk()? {
+        ETHERTYPE_VLAN | ETHERTYPE_QINQ => ADDRESSES + 4,
+        _ => ADDRESSES,
+    };
+    let family = match *frame.get(at..)?.first_chunk()? {
+        ETHERTYPE_IPV4 => Family::V4,
+        ETHERTYPE_IPV6 => Family::V6,
+        _ => return None,
+    };
+    let (link, packet) = frame.split_at_checked(at + 2)?;
+    Some((link, packet, family))
 }
 
 /// The link header of the packet that goes out: to the gateway, or to whom the packet came from.

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The one decision about a packet: which table it belongs to, which row, which hops, and the verdict that it gets if it
+//! reaches the first of them.
+//!
+//! The module's ingress hook and its `lookup`, `glbctl encap` and `glbctl lookup` and the fuzz targets all ask [`decide`];
+//! what they differ in is the [`World`] that they decide on.
+
+use super::hops::Hops;
+use super::inspect::{Candidate, Kind};
+use super::Verdict;
+use crate::addr::Addr;
+use crate::bind::Proto;
+use crate::hash::{packet_hash, FlowKey, PacketHash};
+use crate::ip::{Addrs, Fragment};
+use crate::settings::Settings;
+use crate::siphash::SipKey;
+
+/// What a decision is made on: the loaded tables, and what is remembered of earlier packets.
+pub trait World {
+    /// A table.
+    type Table;
+    /// A backend, as packets are sent to it.
+    type Hop;
+
+    /// The table that packets to this address and port belong to.
+    fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Self::Table>;
+    /// The table that packets without ports to this address belong to.
+    fn by_addr(&self, dst: Addr) -> Option<&Self::Table>;
+
+    /// Key of the table's packet hash.
+    fn hash_key<'w>(&'w self, table: &'w Self::Table) -> &'w SipKey;
+    /// Indexes of the backends of a row, the primary first.
+    fn row<'w>(&'w self, table: &'w Self::Table, row: u16) -> &'w [u8];
+    /// A backend of the table, by its index.
+    fn hop<'w>(&'w self, table: &'w Self::Table, backend: u8) -> Option<&'w Self::Hop>;
+    /// The address of a backend.
+    fn addr(hop: &Self::Hop) -> Addr;
+
+    /// Remembers the ports of a first fragment.
+    fn remember(&self, key: &FlowKey, fragment: Fragment);
+    /// The ports of the first fragment of this datagram, client's first, if they are remembered.
+    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)>;
+}
+
+/// Where a packet goes.
+pub struct Plan<'w, W: World> {
+    /// The packet; a later fragment has the ports of its first one, if they are remembered.
+    pub packet: Candidate,
+    /// The table that it belongs to.
+    pub table: &'w W::Table,
+    /// What it is hashed to.
+    pub hash: PacketHash,
+    /// What it is hashed to by the second set of fields.
+    pub alt_hash: Option<PacketHash>,
+    /// Its hops.
+    pub hops: Hops<'w, W>,
+    /// The verdict if it gets to the first hop.
+    pub verdict: Verdict,
+}
+
+/// Decides where a packet goes.
+#[inline]
+pub fn decide<'w, W: World>(
+    world: &'w W,
+    settings: &Settings,
+    mut packet: Candidate,
+) -> Result<Plan<'w, W>, Verdict> {
+    let (table, verdict) = classify(world, settings, &mut packet)?;
+    let key = world.hash_key(table);
+    let hash = packet_hash(key, settings.hash_fields, &packet.key);
+    // A fleet that changes its hash fields names the hops of both.
+    let alt_hash = settings
+        .alt_hash_fields
+        .map(|fields| packet_hash(key, fields, &packet.key));
+    let hops = Hops::new(world, table, hash.row(), alt_hash.map(PacketHash::row))
+        .ok_or(Verdict::DroppedNoHop)?;
+    Ok(Plan {
+        packet,
+        table,
+        hash,
+        alt_hash,
+        hops,
+        verdict,
+    })
+}
+
+/// Finds the packet's table, and the verdict that it gets if it reaches a hop.
+#[inline]
+fn classify<'w, W: World>(
+    world: &'w W,
+    settings: &Settings,
+    packet: &mut Candidate,
+) -> Result<(&'w W::Table, Verdict), Verdict> {
+    let bound = match packet.key.addrs {
+        Addrs::V4 { dst, .. } => Addr::V4(dst),
+        Addrs::V6 { dst, .. } => Addr::V6(dst),
+    };
+    let by_port = |proto: Proto, key: &FlowKey| {
+        world
+            .by_port(bound, proto, key.dst_port)
+            .ok_or(Verdict::PassedNoMatchingBind)
+    };
+    let by_addr = || world.by_addr(bound).ok_or(Verdict::PassedNoMatchingBind);
+    match packet.kind {
+        Kind::Flow(proto) => {
+            let table = by_port(proto, &packet.key)?;
+            if let Some(fragment) = packet.fragment {
+                world.remember(&packet.key, fragment);
+            }
+            Ok((table, Verdict::Encapsulated))
+        }
+        Kind::IcmpError(proto) => {
+            Ok((by_port(proto, &packet.key)?, Verdict::EncapsulatedIcmpError))
+        }
+        Kind::Echo => {
+            let table = by_addr()?;
+            if settings.forward_icmp_ping_responses {
+                Ok((table, Verdict::EncapsulatedEcho))
+            } else {
+                Err(Verdict::PassedEcho)
+            }
+        }
+        Kind::LaterFragment(proto) => {
+            let known = packet
+                .fragment
+                .and_then(|fragment| world.remembered(&packet.key.addrs, fragment));
+            if let Some((src_port, dst_port)) = known {
+                // With the ports of the first fragment it takes the first fragment's way exactly.
+                (packet.key.src_port, packet.key.dst_port) = (src_port, dst_port);
+                packet.hint = src_port;
+                return Ok((by_port(proto, &packet.key)?, Verdict::EncapsulatedFragment));
+            }
+            let table = by_addr()?;
+            if settings.hash_fields.needs_ports() {
+                Err(Verdict::DroppedFragment)
+            } else {
+                Ok((table, Verdict::EncapsulatedFragment))
+            }
+        }
+    }
+}
