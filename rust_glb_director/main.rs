@@ -8,7 +8,8 @@
 //! ```text
 //! device -> ingress     what becomes of a packet, step by step
 //!           send        its way to the first hop: whole, in parts, or not
-//!           hops        the hops of one packet, as the header wants them
+//!           world       what the core's decision looks at
+//!           refuse      the end of a packet that is not sent
 //!           stats       counters, and ports of first fragments
 //!           tables      the loaded tables: which one a packet belongs to, its rows, its hops
 //!           config      what the operator has set
@@ -30,13 +31,14 @@ use state::State;
 
 mod config;
 mod devices;
-mod hops;
 mod ingress;
 mod netlink;
+mod refuse;
 mod send;
 mod state;
 mod stats;
 mod tables;
+mod world;
 
 module! {
     type: GlbDirector,

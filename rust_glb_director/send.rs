@@ -5,8 +5,9 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
-use crate::ingress::{refuse, Plan};
+use crate::refuse::refuse;
 use crate::stats::Stats;
+use crate::world::Plan;
 use glb_core::addr::Addr;
 use glb_core::director::{header_len, source_port, Tunnel, Verdict};
 use glb_core::ip::Family;
@@ -18,11 +19,11 @@ mod uncommon;
 
 /// A packet's way, and what it is known by on it.
 #[derive(Clone, Copy)]
-struct Way<'p> {
+struct Way<'p, 's> {
     stats: &'p Stats,
     hook: &'p Hook<'p>,
     config: &'p Config,
-    plan: &'p Plan<'p>,
+    plan: &'p Plan<'p, 's>,
     path: &'p Path,
     header: Header,
 }
@@ -34,7 +35,7 @@ pub(crate) fn send<'a>(
     hook: &Hook<'_>,
     config: &Config,
     skb: Skb<'a>,
-    plan: &Plan<'_>,
+    plan: &Plan<'_, '_>,
 ) -> Outcome<'a> {
     let first = plan.hops.first();
     let Some(path) =
@@ -67,7 +68,7 @@ pub(crate) fn send<'a>(
 
 /// The route to the first hop, where none is remembered that this packet may take.
 #[cold]
-fn look_up(hook: &Hook<'_>, config: &Config, skb: &Skb<'_>, plan: &Plan<'_>) -> Option<Path> {
+fn look_up(hook: &Hook<'_>, config: &Config, skb: &Skb<'_>, plan: &Plan<'_, '_>) -> Option<Path> {
     let first = plan.hops.first();
     let source = match first.addr {
         Addr::V4(_) => config.source_v4.map(Addr::V4),
@@ -77,7 +78,7 @@ fn look_up(hook: &Hook<'_>, config: &Config, skb: &Skb<'_>, plan: &Plan<'_>) -> 
     Path::find(hook, &first.route, skb, flow, (first.addr, source))
 }
 
-impl Way<'_> {
+impl Way<'_, '_> {
     /// Sends what fits. There is one caller, so that all of it is in line and in registers (docs/decisions/0008).
     #[inline(always)]
     fn whole<'a>(self, skb: Skb<'a>) -> Outcome<'a> {

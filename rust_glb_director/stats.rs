@@ -100,8 +100,7 @@ impl Stats {
 
     /// Remembers the ports of a first fragment.
     pub(crate) fn record_fragment(&self, key: &FlowKey, fragment: Fragment) {
-        let ports = u32::from(key.src_port) << 16 | u32::from(key.dst_port);
-        self.fragments.record(&key.addrs, fragment, ports, now());
+        self.fragments.record_ports(key, fragment, now());
     }
 
     /// The ports of the first fragment of this datagram, client's first, if they are remembered.
@@ -110,8 +109,7 @@ impl Stats {
         addrs: &Addrs,
         fragment: Fragment,
     ) -> Option<(u16, u16)> {
-        let ports = self.fragments.outcome(addrs, fragment, now())?;
-        Some(((ports >> 16) as u16, ports as u16))
+        self.fragments.ports(addrs, fragment, now())
     }
 }
 

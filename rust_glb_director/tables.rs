@@ -9,7 +9,8 @@
 use glb_core::addr::Addr;
 use glb_core::backend::State as BackendState;
 use glb_core::bind::{Bind, BindId, Classifier, Proto};
-use glb_core::gue::{MAX_HOPS_V4, MAX_HOPS_V6};
+use glb_core::gue::max_hops;
+use glb_core::ip::Family;
 use glb_core::netlink;
 use glb_core::siphash::SipKey;
 use glb_kernel::encap::RouteCache;
@@ -20,18 +21,6 @@ use kernel::prelude::*;
 pub(crate) const MAX_TABLES: usize = netlink::MAX_TABLES as usize;
 /// Most binds of all tables together.
 pub(crate) const MAX_BINDS: usize = netlink::MAX_BINDS as usize;
-
-/// Most hops of a row, so that a header can name them: the first is the outer destination, the others stand in the list.
-/// With a second set of hash fields (`two_rows`) it names the hops of two rows.
-pub(crate) const fn max_hops(v6: bool, two_rows: bool) -> u8 {
-    let others = if v6 { MAX_HOPS_V6 } else { MAX_HOPS_V4 };
-    let all = others.wrapping_add(1);
-    if two_rows {
-        all / 2
-    } else {
-        all
-    }
-}
 
 /// A table whose rows have more hops than [`max_hops`] allows for two rows.
 #[derive(Debug, Clone, Copy)]
@@ -98,8 +87,11 @@ impl TableSet {
         for (index, table) in (0..).zip(self.tables.iter()) {
             let first = table.backends.first();
             let hop = first.and_then(|backend| self.next_hop(backend.next_hop));
-            let v6 = hop.is_some_and(|hop| matches!(hop.addr, Addr::V6(_)));
-            let most = max_hops(v6, true);
+            let underlay = match hop.map(|hop| hop.addr) {
+                Some(Addr::V6(_)) => Family::V6,
+                Some(Addr::V4(_)) | None => Family::V4,
+            };
+            let most = max_hops(underlay, true);
             if table.hops > most {
                 return Some(TooManyHops {
                     table: index,

@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::Way;
-use crate::ingress::refuse;
+use crate::refuse::refuse;
 use glb_core::addr::Addr;
 use glb_core::bind::Proto;
 use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LEN};
@@ -24,7 +24,7 @@ use glb_kernel::skb::Skb;
 /// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'a>(way: Way<'_>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
+pub(super) fn handle<'a>(way: Way<'_, '_>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
     match fit {
         Fit::Never => refuse(way.stats, skb, Verdict::DroppedLro),
         Fit::Apart => apart(way, skb),
@@ -34,7 +34,7 @@ pub(super) fn handle<'a>(way: Way<'_>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
 
 /// Writes the header in front of a packet of `len` bytes, and sends it. It is gone in any case; an error says that it did not go.
 #[inline(never)]
-fn transmit(way: Way<'_>, prepared: Prepared<'_>, len: usize) -> Result<(), Verdict> {
+fn transmit(way: Way<'_, '_>, prepared: Prepared<'_>, len: usize) -> Result<(), Verdict> {
     let sent = prepared.send(way.hook.net, way.path, way.mac(), |out| way.write(out, len));
     way.count(sent, len);
     if sent == Some(true) {
@@ -45,7 +45,7 @@ fn transmit(way: Way<'_>, prepared: Prepared<'_>, len: usize) -> Result<(), Verd
 }
 
 /// Sends what fits now.
-fn whole<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
+fn whole<'a>(way: Way<'_, '_>, skb: Skb<'a>) -> Outcome<'a> {
     let len = way.plan.packet.len;
     let prepared = match prepare(skb, way.path, len, way.header) {
         Ok(prepared) => prepared,
@@ -56,7 +56,7 @@ fn whole<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
     Outcome::Stolen
 }
 
-fn too_long<'a>(way: Way<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+fn too_long<'a>(way: Way<'_, '_>, mut skb: Skb<'a>) -> Outcome<'a> {
     let len = way.plan.packet.len;
     if let Some(ip_len) = way.tcp_to_segment(&skb, len) {
         if skb.is_gso() && skb.has_frag_list() {
@@ -90,7 +90,7 @@ fn too_long<'a>(way: Way<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
 }
 
 /// Sends the packets of an aggregate one by one. The aggregate counts as one packet: the first that does not go ends it.
-fn apart<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
+fn apart<'a>(way: Way<'_, '_>, skb: Skb<'a>) -> Outcome<'a> {
     let packets = match Segments::of(skb) {
         Ok(packets) => packets,
         Err((skb, Whole::NoMemory)) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
@@ -101,7 +101,7 @@ fn apart<'a>(way: Way<'_>, skb: Skb<'a>) -> Outcome<'a> {
     Outcome::Stolen
 }
 
-impl Way<'_> {
+impl Way<'_, '_> {
     /// Bytes that are left for the client's packet.
     fn room(self) -> usize {
         (self.path.mtu() as usize).saturating_sub(self.header.len)

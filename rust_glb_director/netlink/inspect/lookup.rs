@@ -7,13 +7,14 @@
 use super::row::{put_hops, LOOKUP_SIZE};
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::tables::{Table, TableSet};
+use crate::world::Loaded;
 use glb_core::addr::Addr;
 use glb_core::bind::Proto;
-use glb_core::hash::{packet_hash, FlowKey, HashFields, PacketHash};
+use glb_core::director::{decide, Candidate, Kind, Verdict};
+use glb_core::hash::FlowKey;
 use glb_core::ip::{proto, Addrs};
 use glb_core::netlink::{lookup as attr, operation};
-use glb_kernel::genl::{Attr, Command, Spec};
+use glb_kernel::genl::{Command, Spec};
 use glb_kernel::rcu;
 use glb_kernel::refuse;
 use kernel::prelude::*;
@@ -45,70 +46,88 @@ impl Command for Lookup {
             Some(sent) => sent.u16(),
             None => Ok(0),
         };
-        let flow = FlowKey {
+        let key = FlowKey {
             addrs,
             src_port: port(attr::SRC_PORT)?,
             dst_port: port(attr::DST_PORT)?,
         };
-        let protocol = request.require(attr::PROTO)?;
+        let packet = Candidate {
+            kind: kind(request)?,
+            key,
+            hint: key.src_port,
+            len: 0,
+            fragment: None,
+        };
         request.reply(LOOKUP_SIZE, |message| {
             let rcu = rcu::Guard::new();
-            let set = state.tables(&rcu);
-            let table = classify(set, request, dst, &protocol, flow.dst_port)?;
-            let Some((set, table, index)) = table else {
-                return Err(refuse!(
-                    request,
-                    ENOENT,
-                    Some(&sent),
-                    "no table has a bind for this packet"
-                ));
+            let stats = state.stats();
+            let world = state.tables(&rcu).map(|tables| Loaded { tables, stats });
+            let plan = match &world {
+                Some(world) => decide(world, state.config(&rcu), packet).map(|plan| (world, plan)),
+                None => Err(Verdict::PassedNoMatchingBind),
             };
-            message.u32(attr::TABLE, index)?;
+            let (world, plan) = match plan {
+                Ok(plan) => plan,
+                Err(Verdict::PassedEcho) => {
+                    return Err(refuse!(
+                        request,
+                        ENOENT,
+                        None,
+                        "echo requests are left to this machine: forward-icmp-ping-responses is off"
+                    ))
+                }
+                Err(Verdict::DroppedNoHop) => {
+                    return Err(refuse!(
+                        request,
+                        ENOENT,
+                        None,
+                        "the packet's table has no usable row"
+                    ))
+                }
+                Err(_) => {
+                    return Err(refuse!(
+                        request,
+                        ENOENT,
+                        Some(&sent),
+                        "no table has a bind for this packet"
+                    ))
+                }
+            };
+            let (set, table) = (world.tables, plan.table);
+            let mut numbered = (0u32..=u32::MAX).zip(set.tables.iter());
+            if let Some((index, _)) = numbered.find(|(_, one)| core::ptr::eq(*one, table)) {
+                message.u32(attr::TABLE, index)?;
+            }
             message.text(attr::NAME, &table.name)?;
             message.u32(attr::GENERATION, table.generation)?;
-            let config = state.config(&rcu);
-            let hash =
-                |fields: HashFields| -> PacketHash { packet_hash(table.hash_key(), fields, &flow) };
-            let first = hash(config.hash_fields);
-            message.uint(attr::HASH, first.0)?;
-            message.u16(attr::ROW, first.row())?;
-            if let Some(fields) = config.alt_hash_fields {
-                let second = hash(fields);
+            message.uint(attr::HASH, plan.hash.0)?;
+            message.u16(attr::ROW, plan.hash.row())?;
+            if let Some(second) = plan.alt_hash {
                 message.uint(attr::ALT_HASH, second.0)?;
                 message.u16(attr::ALT_ROW, second.row())?;
-                put_hops(message, Some(set), table, first.row())?;
-                return put_hops(message, Some(set), table, second.row());
             }
-            put_hops(message, Some(set), table, first.row())
+            put_hops(message, Some(set), table, plan.hash.row())?;
+            match plan.alt_hash {
+                Some(second) => put_hops(message, Some(set), table, second.row()),
+                None => Ok(()),
+            }
         })
     }
 }
 
-/// The table of a packet, and its index.
-fn classify<'s, 'a>(
-    set: Option<&'s TableSet>,
-    request: &Request<'a>,
-    dst: Addr,
-    protocol: &Attr<'a>,
-    port: u16,
-) -> Result<Option<(&'s TableSet, &'s Table, u32)>> {
-    let Some(set) = set else { return Ok(None) };
-    let found = match protocol.u8()? {
-        proto::ICMP | proto::ICMPV6 => set.classify_addr(dst),
-        number => {
-            let proto = Proto::from_number(number).ok_or_else(|| {
-                refuse!(
-                    request,
-                    EINVAL,
-                    Some(protocol),
-                    "protocol {number}: must be TCP, UDP, ICMP or ICMPv6"
-                )
-            })?;
-            set.classify(dst, proto, port)
-        }
-    };
-    let Some(table) = found else { return Ok(None) };
-    let index = set.tables.iter().position(|one| core::ptr::eq(one, table));
-    // The cast is exact: the number of tables is bounded.
-    Ok(index.map(|index| (set, table, index as u32)))
+/// What kind of packet a request speaks of.
+fn kind(request: &Request<'_>) -> Result<Kind> {
+    let sent = request.require(attr::PROTO)?;
+    match sent.u8()? {
+        proto::ICMP | proto::ICMPV6 => Ok(Kind::Echo),
+        number => match Proto::from_number(number) {
+            Some(proto) => Ok(Kind::Flow(proto)),
+            None => Err(refuse!(
+                request,
+                EINVAL,
+                Some(&sent),
+                "protocol {number}: must be TCP, UDP, ICMP or ICMPv6"
+            )),
+        },
+    }
 }

@@ -8,10 +8,12 @@ use super::{attr, bind, change};
 use crate::netlink::staging::{self, gfp, Load, Refusal};
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::tables::{max_hops, Backend};
+use crate::tables::Backend;
 use glb_core::addr::Addr;
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
+use glb_core::gue::max_hops;
 use glb_core::hash::ROWS;
+use glb_core::ip::Family as IpFamily;
 use glb_core::netlink::{backend, operation};
 use glb_kernel::genl::{nest, nest_room, Command, Rule, Spec};
 use glb_kernel::rcu;
@@ -66,7 +68,8 @@ impl Command for TableAdd {
             let hops = request.require(attr::HOPS)?;
             let (backends, v6) = backends(load, request)?;
             let num_hops = hops.u8()?;
-            let most = max_hops(v6, two_rows);
+            let underlay = if v6 { IpFamily::V6 } else { IpFamily::V4 };
+            let most = max_hops(underlay, two_rows);
             if num_hops > most {
                 return Err(refuse!(
                     request,
