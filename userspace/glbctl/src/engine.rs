@@ -28,11 +28,32 @@ pub(crate) struct Table<'a> {
 
 /// Tables, and what first fragments left for the later ones.
 pub(crate) struct Tables<'a> {
-    tables: Vec<Table<'a>>,
+    /// By the indexes that the classifier has; those that nobody asks for may be missing.
+    tables: Vec<Option<Table<'a>>>,
     classifier: Classifier<'a>,
     fragments: FragmentTable,
     /// The time of the packet, in ticks of the fragment table.
     now: u8,
+}
+
+impl<'a> Tables<'a> {
+    /// These tables by their indexes, whose binds are in `words`.
+    pub(crate) fn new(
+        tables: impl IntoIterator<Item = Option<&'a Compiled>>,
+        words: &'a [u32],
+    ) -> Self {
+        let table = |compiled: &'a Compiled| Table {
+            compiled,
+            key: SipKey::new(&compiled.hash_key),
+        };
+        Self {
+            tables: tables.into_iter().map(|one| one.map(table)).collect(),
+            classifier: Classifier::new(words),
+            // Its key is no secret here: nobody sends packets to a capture.
+            fragments: FragmentTable::new(&[0; 16]),
+            now: 0,
+        }
+    }
 }
 
 impl<'a> World for Tables<'a> {
@@ -41,12 +62,12 @@ impl<'a> World for Tables<'a> {
 
     fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table<'a>> {
         let bind = self.classifier.lookup(dst, proto, port)?;
-        self.tables.get(usize::from(bind.table))
+        self.tables.get(usize::from(bind.table))?.as_ref()
     }
 
     fn by_addr(&self, dst: Addr) -> Option<&Table<'a>> {
         let bind = self.classifier.lookup_addr(dst)?;
-        self.tables.get(usize::from(bind.table))
+        self.tables.get(usize::from(bind.table))?.as_ref()
     }
 
     fn hash_key<'w>(&'w self, table: &'w Table<'a>) -> &'w SipKey {
@@ -103,21 +124,8 @@ impl<'a> Engine<'a> {
             loadable(table, settings)
                 .map_err(|why| format!("table {}: {why}", quoted(&table.label(index))))?;
         }
-        let tables = tables
-            .iter()
-            .map(|compiled| Table {
-                compiled,
-                key: SipKey::new(&compiled.hash_key),
-            })
-            .collect();
         Ok(Self {
-            tables: Tables {
-                tables,
-                classifier: Classifier::new(words),
-                // Its key is no secret here: nobody sends packets to a capture.
-                fragments: FragmentTable::new(&[0; 16]),
-                now: 0,
-            },
+            tables: Tables::new(tables.iter().map(Some), words),
             settings,
         })
     }

@@ -42,3 +42,9 @@ pub(crate) fn frame_as(dst: Mac, src: Mac, v6: bool, packet: &[u8]) -> Vec<u8> {
     let ethertype: [u8; 2] = if v6 { [0x86, 0xdd] } else { [0x08, 0x00] };
     [&dst.0, &src.0, &ethertype[..], packet].concat()
 }
+
+/// Puts a tag of this VLAN (IEEE 802.1Q) in front of what the frame names.
+pub(crate) fn tag(frame: &mut Vec<u8>, vlan: u16) {
+    let [high, low] = vlan.to_be_bytes();
+    frame.splice(12..12, [0x81, 0, high, low]);
+}

@@ -49,6 +49,9 @@ pub(crate) struct Arguments {
     /// The packets inside alone, as clients send them to a director. What becomes of them is not said.
     #[arg(long)]
     inner: bool,
+    /// With --inner: of ten frames two have a VLAN tag, and one has two.
+    #[arg(long, requires = "inner")]
+    vlan: bool,
     #[command(flatten)]
     world: World,
 }
@@ -114,12 +117,13 @@ fn clients(arguments: &Arguments, mut capture: pcap::Writer<impl Write>) -> Resu
         if inner.len() >= 20 && packets.chance.percent(90) {
             build::fill_checksum(&mut inner);
         }
-        capture.frame(&ethernet::frame_as(
-            arguments.dst_mac,
-            arguments.src_mac,
-            v6,
-            &inner,
-        ))?;
+        let mut frame = ethernet::frame_as(arguments.dst_mac, arguments.src_mac, v6, &inner);
+        if arguments.vlan {
+            for _ in 0..packets.chance.one_of(&[0, 0, 0, 0, 0, 0, 0, 1, 1, 2]) {
+                ethernet::tag(&mut frame, 5);
+            }
+        }
+        capture.frame(&frame)?;
         left -= 1;
     }
     capture.finish()?;

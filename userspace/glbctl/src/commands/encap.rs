@@ -69,16 +69,18 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
                 }
             };
             let verdict = match split(reader.link, &frame.bytes) {
-                Some((link, packet, family)) => match engine.packet(frame.milliseconds(), packet, family) {
-                    Ok(sent) => {
-                        let packet = &packet[..sent.inner_len];
-                        let link = reply(link, sent.outer, &config);
-                        writer.frame(&frame, &[&link, sent.header(), packet])?;
-                        counts.bytes += (sent.header().len() + packet.len()) as u64;
-                        sent.verdict
+                Some((link, packet, family)) => {
+                    match engine.packet(frame.milliseconds(), packet, family) {
+                        Ok(sent) => {
+                            let packet = &packet[..sent.inner_len];
+                            let link = reply(link, sent.outer, &config);
+                            writer.frame(&frame, &[&link, sent.header(), packet])?;
+                            counts.bytes += (sent.header().len() + packet.len()) as u64;
+                            sent.verdict
+                        }
+                        Err(verdict) => verdict,
                     }
-                    Err(verdict) => verdict,
-                },
+                }
                 None => Verdict::PassedUnknownFormat,
             };
             counts.total += 1;

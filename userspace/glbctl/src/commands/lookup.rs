@@ -3,7 +3,8 @@
 //! `glbctl lookup`: where a packet would go, by a table file. The steps are the director's own.
 
 use super::table_show::{bind, BackendView};
-use crate::cli::{Endpoint, Lookup, Protocol};
+use crate::cli::{Lookup, Protocol};
+use crate::engine::Tables;
 use crate::load;
 use crate::output::{print, warn, Failure};
 use glb_config::compiled::Compiled;
@@ -12,9 +13,10 @@ use glb_config::settings::field_names;
 use glb_config::{quoted, DeadRows};
 use glb_core::addr::Addr;
 use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
-use glb_core::hash::{packet_hash, FlowKey, HashFields};
+use glb_core::director::{decide, Candidate, Kind};
+use glb_core::hash::{FlowKey, HashFields, PacketHash};
 use glb_core::ip::Addrs;
-use glb_core::siphash::SipKey;
+use glb_core::settings::Settings;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -40,38 +42,46 @@ struct Hashed {
 
 pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure> {
     let tables = load::opened(file, json)?;
-    let (fields, alt) = match &args.config {
-        Some(path) => {
-            let config = load::director(path, json)?.settings;
-            (config.hash_fields, config.alt_hash_fields)
-        }
-        None => (HashFields::DEFAULT, None),
+    let settings = match &args.config {
+        Some(path) => load::director(path, json)?.settings,
+        None => Settings::DEFAULT,
     };
-    let flow = flow(args)?;
-    for fields in [Some(fields), alt].into_iter().flatten() {
+    let packet = packet(args)?;
+    for fields in [Some(settings.hash_fields), settings.alt_hash_fields]
+        .into_iter()
+        .flatten()
+    {
         if fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
         }
     }
-    let (id, table) = find(&tables, args, file)?;
+    let words = classifier(tables.binds())?;
+    let (id, table) = find(&tables, &words, args, file)?;
     if let Some(dead) = DeadRows::of(&table) {
         let label = table.label(id.table.into());
         warn(&[dead.issue(&file.display().to_string(), &label)], json);
     }
-    let key = SipKey::new(&table.hash_key);
-    let hashes: Vec<Hashed> = [Some(fields), alt]
+    let index = usize::from(id.table);
+    let world = Tables::new(
+        (0..=index).map(|at| (at == index).then_some(&*table)),
+        &words,
+    );
+    let plan = decide(&world, &settings, packet).map_err(|verdict| {
+        let (file, counter) = (file.display(), verdict.counter());
+        Failure::Message(format!("{file}: the packet would be one of {counter}"))
+    })?;
+    let hashed = |fields, hash: PacketHash| Hashed {
+        fields: field_names(fields),
+        hash: format!("{:016x}", hash.0),
+        row: hash.row(),
+        hops: table.row(hash.row()).to_vec(),
+    };
+    let alt = settings.alt_hash_fields.zip(plan.alt_hash);
+    let hashes: Vec<Hashed> = [Some((settings.hash_fields, plan.hash)), alt]
         .into_iter()
         .flatten()
-        .map(|fields| {
-            let hash = packet_hash(&key, fields, &flow);
-            Hashed {
-                fields: field_names(fields),
-                hash: format!("{:016x}", hash.0),
-                row: hash.row(),
-                hops: table.row(hash.row()).to_vec(),
-            }
-        })
+        .map(|(fields, hash)| hashed(fields, hash))
         .collect();
     let hops = hashes
         .iter()
@@ -103,7 +113,8 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
     })
 }
 
-fn flow(args: &Lookup) -> Result<FlowKey, Failure> {
+/// A packet as it is asked for.
+fn packet(args: &Lookup) -> Result<Candidate, Failure> {
     let addrs = match (args.client.addr, args.service.addr) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => Addrs::V4 {
             src: src.octets(),
@@ -118,11 +129,26 @@ fn flow(args: &Lookup) -> Result<FlowKey, Failure> {
             return Err(Failure::Message(message.to_owned()));
         }
     };
-    Ok(FlowKey {
-        addrs,
-        src_port: args.client.port.unwrap_or(0),
-        dst_port: service_port(args)?,
+    let src_port = args.client.port.unwrap_or(0);
+    Ok(Candidate {
+        kind: Kind::Flow(protocol(args).0),
+        key: FlowKey {
+            addrs,
+            src_port,
+            dst_port: service_port(args)?,
+        },
+        hint: src_port,
+        len: 0,
+        fragment: None,
     })
+}
+
+/// The transport protocol, and what it is called.
+fn protocol(args: &Lookup) -> (Proto, &'static str) {
+    match args.proto {
+        Protocol::Tcp => (Proto::Tcp, "tcp"),
+        Protocol::Udp => (Proto::Udp, "udp"),
+    }
 }
 
 fn service_port(args: &Lookup) -> Result<u16, Failure> {
@@ -156,10 +182,11 @@ pub(crate) fn classifier<'b>(
 /// The bind that a packet meets, and its table, which is the only one whose rows are made.
 fn find<'t>(
     tables: &'t Opened,
+    words: &[u32],
     args: &Lookup,
     file: &Path,
 ) -> Result<(BindId, Cow<'t, Compiled>), Failure> {
-    let id = classify(tables, args, file)?;
+    let id = classify(words, args, file)?;
     let table = tables.table(id.table.into()).map_err(|reason| {
         let file = file.display();
         Failure::Message(format!("{file}: {reason}"))
@@ -168,19 +195,15 @@ fn find<'t>(
     Ok((id, table.ok_or_else(missing)?))
 }
 
-fn classify(tables: &Opened, args: &Lookup, file: &Path) -> Result<BindId, Failure> {
-    let words = classifier(tables.binds())?;
+fn classify(words: &[u32], args: &Lookup, file: &Path) -> Result<BindId, Failure> {
     let port = service_port(args)?;
-    let Endpoint { addr, .. } = args.service;
-    let (proto, name) = match args.proto {
-        Protocol::Tcp => (Proto::Tcp, "tcp"),
-        Protocol::Udp => (Proto::Udp, "udp"),
-    };
+    let (proto, name) = protocol(args);
+    let addr = args.service.addr;
     let dst = match addr {
         IpAddr::V4(addr) => Addr::V4(addr.octets()),
         IpAddr::V6(addr) => Addr::V6(addr.octets()),
     };
-    Classifier::new(&words)
+    Classifier::new(words)
         .lookup(dst, proto, port)
         .ok_or_else(|| {
             let file = file.display();
@@ -220,7 +243,8 @@ mod tests {
         let Command::Lookup(args) = Cli::parse_from(command).command else {
             panic!("another command");
         };
-        let (id, table) = find(&opened, &args, Path::new("t")).unwrap();
+        let words = classifier(opened.binds()).unwrap();
+        let (id, table) = find(&opened, &words, &args, Path::new("t")).unwrap();
         assert_eq!(id.table, 37);
         assert_eq!(table.name.as_deref(), Some("t37"));
         assert_eq!(opened.built(), 1);
