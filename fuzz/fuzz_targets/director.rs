@@ -1,14 +1,97 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The director's reading of packets. However many of a packet's first bytes are linear, the outcome must
+//! The director's reading of packets, and its decision. However many of a packet's first bytes are linear, the outcome must
 //! be the same in the end, and more bytes must be asked for only where there are more.
 
 #![no_main]
 
-use glb_core::director::{inspect, Stop};
-use glb_core::ip::Family;
+use glb_core::addr::Addr;
+use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use glb_core::director::{decide, header_len, inspect, Stop, World, MAX_HEADER_LEN};
+use glb_core::fragments::FragmentTable;
+use glb_core::hash::{FlowKey, HashFields};
+use glb_core::ip::{Addrs, Family, Fragment};
+use glb_core::settings::Settings;
+use glb_core::siphash::SipKey;
 use glb_core::view::View;
 use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+/// One table, to which every address leads: three backends, two hops a row.
+struct Fleet {
+    words: Vec<u32>,
+    key: SipKey,
+    row: [u8; 2],
+    hops: [Addr; 3],
+    fragments: FragmentTable,
+}
+
+impl World for Fleet {
+    type Table = ();
+    type Hop = Addr;
+
+    fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&()> {
+        Classifier::new(&self.words)
+            .lookup(dst, proto, port)
+            .map(|_| &())
+    }
+    fn by_addr(&self, dst: Addr) -> Option<&()> {
+        Classifier::new(&self.words).lookup_addr(dst).map(|_| &())
+    }
+    fn hash_key<'w>(&'w self, (): &'w ()) -> &'w SipKey {
+        &self.key
+    }
+    fn row<'w>(&'w self, (): &'w (), _: u16) -> &'w [u8] {
+        &self.row
+    }
+    fn hop<'w>(&'w self, (): &'w (), backend: u8) -> Option<&'w Addr> {
+        self.hops.get(usize::from(backend))
+    }
+    fn addr(hop: &Addr) -> Addr {
+        *hop
+    }
+    fn remember(&self, key: &FlowKey, fragment: Fragment) {
+        self.fragments.record_ports(key, fragment, 0);
+    }
+    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
+        self.fragments.ports(addrs, fragment, 0)
+    }
+}
+
+static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
+    let bind = |addr, proto| Bind {
+        addr,
+        prefix_len: 0,
+        proto,
+        port_start: 0,
+        port_end: u16::MAX,
+    };
+    let mut entries = Vec::new();
+    for addr in [Addr::V4([0; 4]), Addr::V6([0; 16])] {
+        for proto in [Proto::Tcp, Proto::Udp] {
+            let id = BindId {
+                table: 0,
+                bind: entries.len() as u16,
+            };
+            let bind = bind(addr, proto);
+            entries.push(Entry { bind, id });
+        }
+    }
+    let mut words = vec![0; words_needed(&entries)];
+    let used = build(&mut entries, &mut words).expect("four binds");
+    words.truncate(used);
+    Fleet {
+        words,
+        key: SipKey::new(&[7; 16]),
+        row: [2, 0],
+        hops: [
+            Addr::V4([10, 0, 0, 1]),
+            Addr::V4([10, 0, 0, 2]),
+            Addr::V4([10, 0, 0, 3]),
+        ],
+        fragments: FragmentTable::new(&[9; 16]),
+    }
+});
 
 fuzz_target!(|data: &[u8]| {
     let [choice, linear, bytes @ ..] = data else {
@@ -32,7 +115,25 @@ fuzz_target!(|data: &[u8]| {
         }
     };
     assert_eq!(whole, pieced);
-    if let Ok(candidate) = whole {
-        assert!(candidate.len <= bytes.len());
-    }
+    let Ok(candidate) = whole else { return };
+    assert!(candidate.len <= bytes.len());
+    let settings = Settings {
+        hash_fields: HashFields::from_bits(choice >> 1 & 15).unwrap_or(HashFields::DEFAULT),
+        alt_hash_fields: (choice & 32 != 0).then_some(HashFields::DEFAULT),
+        forward_icmp_ping_responses: choice & 64 == 0,
+        ..Settings::DEFAULT
+    };
+    // Decided twice, as by the module and by glbctl, it is the same.
+    let decided = || {
+        decide(&*FLEET, &settings, candidate).map(|plan| {
+            assert_eq!(*plan.hops.first(), FLEET.hops[2]);
+            let others = plan.hops.others();
+            assert_eq!(plan.hops.others_v4().count(), usize::from(others));
+            assert_eq!(others, if plan.alt_hash.is_some() { 3 } else { 1 });
+            assert!(header_len(Family::V4, others) <= MAX_HEADER_LEN);
+            (plan.hash.0, plan.packet, plan.verdict)
+        })
+    };
+    assert_eq!(decided().err(), decided().err());
+    assert_eq!(decided().ok(), decided().ok());
 });
