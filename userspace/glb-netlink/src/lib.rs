@@ -6,11 +6,13 @@
 //! * [`Glb`] has a method for each command of the director, and [`Glb::load`] for a whole transaction
 //! * [`Events`] listens to the director's notifications
 //! * [`Redirect`] has a method for each command of the redirect
+//! * [`machine`] looks at what the kernel has around them: devices, addresses, routes, tunnel ports
 //! * [`wire`] and [`socket`] are messages and sockets as such
 
 mod client;
 mod error;
 mod events;
+pub mod machine;
 mod names;
 mod redirect;
 pub mod socket;

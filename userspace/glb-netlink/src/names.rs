@@ -35,6 +35,22 @@ pub static REDIRECT: Family = Family {
     operations: redirect::OPERATIONS,
 };
 
+/// The kernel's receiver of tunnels in UDP.
+pub(crate) static FOU: Family = Family {
+    name: "fou",
+    whose: "the tunnel's",
+    module: "fou",
+    operations: &[],
+};
+
+/// What the kernel knows of network cards.
+pub(crate) static ETHTOOL: Family = Family {
+    name: "ethtool",
+    whose: "the kernel's ethtool",
+    module: "ethtool",
+    operations: &[],
+};
+
 impl Family {
     fn operation(&self, number: u8) -> Option<&'static Operation> {
         self.operations.iter().find(|one| one.number == number)

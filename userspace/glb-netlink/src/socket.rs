@@ -8,7 +8,7 @@ use crate::wire::{
     messages, Attrs, Message, Request, NLMSG_DONE, NLMSG_ERROR, NLMSG_HEADER, NLM_F_ACK,
     NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR,
 };
-use netlink_sys::protocols::NETLINK_GENERIC;
+use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_ROUTE};
 use netlink_sys::SocketAddr;
 use std::io;
 
@@ -74,8 +74,17 @@ impl Socket {
         Ok(socket)
     }
 
+    /// Opens a socket to the kernel's devices, addresses and routes.
+    pub(crate) fn routes() -> Result<Self, Error> {
+        Self::of(NETLINK_ROUTE)
+    }
+
     fn unnamed() -> Result<Self, Error> {
-        let mut inner = netlink_sys::Socket::new(NETLINK_GENERIC)?;
+        Self::of(NETLINK_GENERIC)
+    }
+
+    fn of(protocol: isize) -> Result<Self, Error> {
+        let mut inner = netlink_sys::Socket::new(protocol)?;
         inner.bind_auto()?;
         inner.connect(&SocketAddr::new(0, 0))?;
         inner.set_ext_ack(true)?;
@@ -127,8 +136,32 @@ impl Socket {
 
     /// Sends a request; `each` is called with the attributes of each answer. Returns once the kernel has
     /// said that all is done.
-    pub fn ask(&mut self, request: Request, each: impl FnMut(Attrs<'_>)) -> Result<(), Error> {
-        self.exchange(request, NLM_F_ACK, each).map(|_| ())
+    pub fn ask(&mut self, request: Request, mut each: impl FnMut(Attrs<'_>)) -> Result<(), Error> {
+        let family = self.family;
+        self.exchange(family, request, NLM_F_ACK, |message| each(message.attrs()))
+            .map(|_| ())
+    }
+
+    /// As [`Self::ask`] and [`Self::list`], of a protocol whose messages have types of their own.
+    pub(crate) fn typed(
+        &mut self,
+        kind: u16,
+        request: &Request,
+        list: bool,
+        mut each: impl FnMut(bool, &Message<'_>),
+    ) -> Result<(), Error> {
+        let flags = if list { NLM_F_DUMP } else { NLM_F_ACK };
+        for _ in 0..DUMP_TRIES {
+            let mut first = true;
+            let interrupted = self.exchange(kind, request.clone(), flags, |message| {
+                each(first, message);
+                first = false;
+            })?;
+            if !interrupted {
+                return Ok(());
+            }
+        }
+        Err(Error::Answer("the list changes faster than it can be read"))
     }
 
     /// Sends a request that has one answer, which `read` makes something of.
@@ -149,17 +182,10 @@ impl Socket {
         request: &Request,
         mut each: impl FnMut(bool, Attrs<'_>),
     ) -> Result<(), Error> {
-        for _ in 0..DUMP_TRIES {
-            let mut first = true;
-            let interrupted = self.exchange(request.clone(), NLM_F_DUMP, |attrs| {
-                each(first, attrs);
-                first = false;
-            })?;
-            if !interrupted {
-                return Ok(());
-            }
-        }
-        Err(Error::Answer("the list changes faster than it can be read"))
+        let family = self.family;
+        self.typed(family, request, true, |first, message| {
+            each(first, message.attrs());
+        })
     }
 
     /// Sends bytes as they are, as a tester does; what the kernel answers is left for [`Self::drain`].
@@ -206,13 +232,14 @@ impl Socket {
     /// True if the answer is a list that was changed in between.
     fn exchange(
         &mut self,
+        kind: u16,
         mut request: Request,
         flags: u16,
-        mut each: impl FnMut(Attrs<'_>),
+        mut each: impl FnMut(&Message<'_>),
     ) -> Result<bool, Error> {
         request.add_flags(flags);
         self.sequence = self.sequence.wrapping_add(1);
-        let sent = request.finish(self.family, self.sequence);
+        let sent = request.finish(kind, self.sequence);
         let length = self.inner.send(&sent, 0)?;
         if length != sent.len() {
             return Err(Error::Answer("a request was sent in part"));
@@ -232,7 +259,7 @@ impl Socket {
                             code => Err(Error::Refused(refusal(self.names, &sent, code, &message))),
                         };
                     }
-                    _ => each(message.attrs()),
+                    _ => each(&message),
                 }
             }
             self.buffer = bytes;

@@ -40,9 +40,17 @@ impl Request {
     /// A request without attributes; family and number are filled in when it is sent.
     #[must_use]
     pub fn new(command: u8, version: u8, flags: u16) -> Self {
+        let mut request = Self::with_header(&[command, version, 0, 0]);
+        request.add_flags(flags);
+        request
+    }
+
+    /// A request of another protocol of netlink, whose own header is this.
+    #[must_use]
+    pub fn with_header(header: &[u8]) -> Self {
         let mut bytes = vec![0; NLMSG_HEADER];
-        bytes[6..8].copy_from_slice(&(NLM_F_REQUEST | flags).to_ne_bytes());
-        bytes.extend([command, version, 0, 0]);
+        bytes[6..8].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+        bytes.extend(header);
         Self { bytes }
     }
 
@@ -161,7 +169,13 @@ impl<'a> Message<'a> {
     /// The attributes, in a message of generic netlink.
     #[must_use]
     pub fn attrs(&self) -> Attrs<'a> {
-        Attrs(self.payload.get(GENL_HEADER..).unwrap_or_default())
+        self.attrs_behind(GENL_HEADER)
+    }
+
+    /// The attributes behind a header of so many bytes.
+    #[must_use]
+    pub fn attrs_behind(&self, header: usize) -> Attrs<'a> {
+        Attrs(self.payload.get(header..).unwrap_or_default())
     }
 }
 
