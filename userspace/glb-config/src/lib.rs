@@ -20,6 +20,7 @@ pub mod build;
 mod checks;
 pub mod compiled;
 mod dead;
+mod digest;
 pub mod director;
 pub mod edit;
 pub mod healthcheck;

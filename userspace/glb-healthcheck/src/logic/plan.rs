@@ -138,6 +138,8 @@ pub(crate) struct PlannedBackend {
 #[derive(Debug, Clone)]
 pub(crate) struct PlannedTable {
     pub(crate) name: String,
+    /// What the table is compared by with other directors'.
+    pub(crate) digest: u64,
     pub(crate) backends: Vec<PlannedBackend>,
 }
 
@@ -175,6 +177,7 @@ impl Plan {
             });
             PlannedTable {
                 name: table.name.clone().unwrap_or_else(|| format!("#{index}")),
+                digest: table.digest(),
                 backends: backends.collect(),
             }
         });

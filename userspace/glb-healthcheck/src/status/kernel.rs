@@ -2,6 +2,8 @@
 
 //! Counters of the kernel modules, of those that are loaded.
 
+use glb_config::settings;
+use glb_core::settings::{Setting, Settings};
 use glb_netlink::{Error, Glb};
 use std::fs;
 
@@ -26,13 +28,26 @@ pub(super) fn redirect() -> Vec<Counter> {
 /// A gauge of the director: name, help, value.
 pub(super) type Gauge = (&'static str, &'static str, u64);
 
-/// The director module's counters, and what it has; nothing where it is not loaded.
-pub(super) fn director() -> (Vec<Counter>, Vec<Gauge>) {
+/// The settings that decide where packets go, with their values.
+pub(super) fn shared(all: &Settings) -> Vec<(&'static str, String)> {
+    const SHARED: [&str; 3] = ["hash_fields", "alt_hash_fields", "udp_port"];
+    let shared = Setting::ALL
+        .iter()
+        .filter(|one| SHARED.contains(&one.field));
+    shared
+        .map(|one| (one.field, settings::text(all.get(one))))
+        .collect()
+}
+
+type Director = (Vec<Counter>, Vec<Gauge>, Option<Settings>);
+
+/// The director module's counters, what it has, and its settings; nothing where it is not loaded.
+pub(super) fn director() -> Director {
     // As above: a module that is not there, or that can not be asked, has no counters to show.
     ask_director().unwrap_or_default()
 }
 
-fn ask_director() -> Result<(Vec<Counter>, Vec<Gauge>), Error> {
+fn ask_director() -> Result<Director, Error> {
     let mut glb = Glb::open_loaded()?;
     let mut counters = Vec::new();
     for (name, value) in glb.stats()? {
@@ -66,7 +81,7 @@ fn ask_director() -> Result<(Vec<Counter>, Vec<Gauge>), Error> {
             status.memory,
         ),
     ];
-    Ok((counters, gauges))
+    Ok((counters, gauges, Some(glb.config()?)))
 }
 
 /// Counters from lines `name: value`. Lines of another form are left out: a module may be newer than this

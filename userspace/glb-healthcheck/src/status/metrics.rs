@@ -48,7 +48,17 @@ impl Facts<'_> {
             )
             .sample(&[], self.director.lost as f64);
         }
-        let (director, gauges) = kernel::director();
+        let (director, gauges, settings) = kernel::director();
+        if let Some(settings) = settings {
+            let help = "Settings that all directors of a fleet have the same.";
+            let labels = kernel::shared(&settings);
+            let labels: Vec<(&str, &str)> = labels
+                .iter()
+                .map(|(name, value)| (*name, &**value))
+                .collect();
+            text.family("glb_director_config_info", Type::Gauge, help)
+                .sample(&labels, 1.0);
+        }
         let of = [("GLBREDIRECT", kernel::redirect()), ("director", director)];
         for (module, counters) in of {
             for counter in counters {
@@ -130,6 +140,13 @@ impl Facts<'_> {
         for (table, _) in self.engine.tables() {
             let share = self.dead_rows(&table.name).map_or(0.0, DeadRows::share);
             family.sample(&[("table", &table.name)], share);
+        }
+        let help =
+            "The tables: where two directors have the same digest, they have the same table.";
+        let mut family = text.family("glb_healthcheck_table_info", Type::Gauge, help);
+        for (table, _) in self.engine.tables() {
+            let digest = format!("{:016x}", table.digest);
+            family.sample(&[("table", &table.name), ("digest", &digest)], 1.0);
         }
         let help = "Changes of what backends are marked as.";
         text.family("glb_healthcheck_backend_changes_total", Type::Counter, help)

@@ -46,6 +46,11 @@ fn metrics() {
     let marked: f64 = of("glb_healthcheck_backend_marked_up").iter().sum();
     let held: f64 = of("glb_healthcheck_backend_held_up").iter().sum();
     assert_eq!((marked, held), (2.0, 1.0));
+    // What the table is told apart by is made from the operator's file alone, whatever the health.
+    let config = glb_config::tables::read("src.json", &text).value.unwrap();
+    let digest = config.tables[0].digest();
+    let info = format!("{{table=\"{table}\",digest=\"{digest:016x}\"}}");
+    assert_eq!(value("glb_healthcheck_table_info", &info), 1.0);
     let state = format!(
         "{{table=\"{table}\",backend=\"{}\",state=\"draining\"}}",
         webs[2].ip()
