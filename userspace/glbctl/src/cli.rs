@@ -95,6 +95,8 @@ pub(crate) enum Command {
     /// namespace. Use one of the two: packets that meet both are counted twice.
     #[command(subcommand)]
     Redirect(RedirectCommand),
+    /// Tell what is wrong with this director, this proxy or a fleet, and what to do about it
+    Doctor(Doctor),
     /// Print a completion script for a shell
     #[command(after_help = "Example: glbctl completions bash > /etc/bash_completion.d/glbctl")]
     Completions {
@@ -208,6 +210,46 @@ pub(crate) struct TableExport {
     /// Tell whether it can be exported; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Looks at what documents tell operators to look at: VIPs, the tunnel's port and devices, iptables rules and their order,
+/// reverse path filters, MTUs, conntrack, modules, attached devices, the health checker.
+///
+/// Which of the two this machine is shows by what is set up in this network namespace; it may be both. Nothing is
+/// changed, no module is loaded, no packet sent but to the pages that are named.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  glbctl doctor
+  glbctl doctor --role proxy --table forwarding_table.src.json
+  glbctl doctor --fleet http://192.168.50.6:19520/metrics http://192.168.50.7:19520/metrics
+
+Exit status: 0 if no finding is an error, 1 if it could not look, 3 if a finding is an error.")]
+pub(crate) struct Doctor {
+    /// What this machine is to be; found out by what is set up unless given
+    #[arg(long)]
+    pub(crate) role: Option<Role>,
+    /// UDP port of the tunnel, on a proxy
+    #[arg(long, default_value_t = glb_core::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// An address that is served, in the place of those of a table
+    #[arg(long = "vip", value_name = "ADDRESS")]
+    pub(crate) vips: Vec<IpAddr>,
+    /// A table file, for the VIPs; the loaded tables on a director, else the operator's table if it is there
+    #[arg(long, value_name = "FILE", conflicts_with = "vips", value_hint = ValueHint::FilePath)]
+    pub(crate) table: Option<PathBuf>,
+    /// The health checker of a director, or "none"
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:19520/health", value_parser = url_or_none)]
+    pub(crate) checker: OrNone<Url>,
+    /// The metrics of each director of the fleet, to be compared
+    #[arg(long, value_name = "URL", num_args = 1.., value_parser = Url::new)]
+    pub(crate) fleet: Vec<Url>,
+}
+
+/// What a machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    Director,
+    Proxy,
 }
 
 /// Compares two table files, or a file with what is loaded: rows, binds, backends, health checks, keys, and

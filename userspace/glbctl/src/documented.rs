@@ -82,6 +82,7 @@ fn every_command_has_a_schema() {
         "backend",
         "counters",
         "danger",
+        "finding",
         "change",
         "deadTable",
         "deadRows",

@@ -2,6 +2,7 @@
 
 //! Getting a page by HTTP: just enough to ask programs of this project, and exporters, for their metrics.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -15,6 +16,12 @@ pub(crate) struct Url {
     /// Host and port, as in the text.
     authority: String,
     path: String,
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "http://{}{}", self.authority, self.path)
+    }
 }
 
 impl Url {

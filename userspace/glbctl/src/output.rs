@@ -17,11 +17,12 @@ pub(crate) enum Failure {
     Message(String),
     /// All was said already.
     Silent,
-    /// A roll-out would break connections, and all was said; the exit status is [`NOT_SAFE`].
+    /// A roll-out would break connections, or something is badly set up, and all was said; the exit status is
+    /// [`NOT_SAFE`].
     NotSafe,
 }
 
-/// Exit status of `table diff --exit-code` where connections would break.
+/// Exit status of `table diff --exit-code` where connections would break, and of `doctor` where a finding is an error.
 const NOT_SAFE: u8 = 3;
 
 impl Failure {

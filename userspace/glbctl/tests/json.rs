@@ -135,6 +135,20 @@ fn holds(name: &str, run: &Run) {
     assert_eq!(faults, [] as [String; 0], "{name}: {}", run.out);
 }
 
+/// Whatever this machine is: nobody answers on port 1, which is an error.
+#[test]
+fn doctor_prints_what_the_schema_says() {
+    for role in ["director", "proxy"] {
+        let fleet = "--fleet http://127.0.0.1:1/metrics";
+        let words = format!("--json doctor --checker none --role {role} {fleet}");
+        let run = glbctl(&words, &[]);
+        assert_eq!(run.code, 3, "{run:?}");
+        holds("doctor", &run);
+        assert_eq!(run.json()["sections"][0]["about"], role);
+        assert_eq!(run.json()["sections"][1]["about"], "fleet");
+    }
+}
+
 #[test]
 fn the_schema_can_be_missed() {
     let schema = schema::Schema::read("glbctl");

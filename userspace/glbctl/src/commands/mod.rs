@@ -6,6 +6,7 @@ mod backend;
 mod bind;
 pub(crate) mod complete;
 mod config_check;
+mod doctor;
 mod encap;
 mod generate;
 mod key;
@@ -65,6 +66,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backend(command) => backend::run(&command, json),
         Command::Bind(command) => bind::run(&command, json),
         Command::Redirect(command) => running::redirect::run(&command, json),
+        Command::Doctor(args) => doctor::run(&args, json),
         Command::Encap(args) => encap::run(&args, json),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { dir } => generate::man(&dir),
