@@ -19,7 +19,7 @@ pub struct Hops<'w, W: World> {
 
 impl<'w, W: World> Hops<'w, W> {
     /// The hops of `row`, and of a second row behind it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(
         world: &'w W,
         table: &'w W::Table,
