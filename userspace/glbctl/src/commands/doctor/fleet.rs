@@ -190,9 +190,16 @@ fn compare_tables(answers: &[Series<'_>], out: &mut Findings) {
     }
 }
 
+/// Which directors say of a backend that it is up, and which that it is down.
+#[derive(Default)]
+struct Said<'a> {
+    up: Vec<&'a str>,
+    down: Vec<&'a str>,
+}
+
 fn compare_health(answers: &[Series<'_>], out: &mut Findings) {
     const METRIC: &str = "glb_healthcheck_backend_marked_up";
-    let mut health: BTreeMap<(&str, &str), (Vec<&str>, Vec<&str>)> = BTreeMap::new();
+    let mut health: BTreeMap<(&str, &str), Said<'_>> = BTreeMap::new();
     for (url, series) in answers {
         for (name, value) in of(series, METRIC) {
             let (Some(table), Some(backend)) = (label(name, "table"), label(name, "backend"))
@@ -201,14 +208,14 @@ fn compare_health(answers: &[Series<'_>], out: &mut Findings) {
             };
             let both = health.entry((table, backend)).or_default();
             let side = if value == 0.0 {
-                &mut both.1
+                &mut both.down
             } else {
-                &mut both.0
+                &mut both.up
             };
-            side.push(url);
+            side.push(*url);
         }
     }
-    for ((table, backend), (up, down)) in health {
+    for ((table, backend), Said { up, down }) in health {
         if !up.is_empty() && !down.is_empty() {
             out.warning(
                 CHECK,
