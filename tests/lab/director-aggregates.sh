@@ -157,7 +157,7 @@ come_in() {
         on director glbctl config set --udp-checksum "$checksum"
         if [ "$device" = shared ]; then on director ethtool -K out tx on sg on; else on director ethtool -K out tx off sg off; fi >/dev/null
         lab_context="$what, over IP$underlay, outer checksum $outer, memory is $device: "
-        out_capture
+        capture director:out "$lab_work/got.pcap"
         begin
         inject director in "$lab_work/lines"
         captured 0
@@ -169,15 +169,6 @@ ${ways:-$all_ways}
 END
     lab_context=
 }
-
-# As `capture`, of the other device.
-out_capture() {
-    : >"$lab_work/tcpdump"
-    ip netns exec director tcpdump -i out -n -s 0 -B 65536 -U -w "$lab_work/got.pcap" "udp port $GUE_PORT" </dev/null >>"$lab_work/tcpdump" 2>&1 &
-    capturing=$!
-    eventually grep -q 'listening on' "$lab_work/tcpdump" || lab_step_failed "tcpdump"
-}
-so_far() { ip netns exec director cat /sys/class/net/out/statistics/tx_packets; }
 
 # exactly NAME=+N...: these counters, and no others but sums of bytes and messages that have a rate. segmented_tcp is one for
 # each aggregate that is cut as a whole, and one for each packet of an aggregate that is taken apart first: $segmented is the least.

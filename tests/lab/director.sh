@@ -44,15 +44,16 @@ counted() {
         $1 == "total_packets" { total = $2; next } /_packets / { sum += $2 } END { exit total != sum }' "$lab_work/now"
 }
 
-# capture HOST FILE [FILTER...]: what passes a host's eth0 is written to a file until `captured`, in a buffer that has room
-# for a burst. captured N: the capture ends; it must have everything, N packets at least.
+# capture HOST[:DEVICE] FILE [FILTER...]: what passes a host's device, eth0 unless said, is written to a file until
+# `captured`, in a buffer that has room for a burst. captured N: the capture ends; it must have everything, N packets at least.
 capture() {
-    local host=$1 file=$2
+    local host=${1%%:*} device=eth0 file=$2
+    [[ $1 != *:* ]] || device=${1#*:}
     shift 2
     : >"$lab_work/tcpdump"
-    printf '[+] %s: tcpdump -w %s %s &\n' "$host" "$file" "$*"
-    ip netns exec "$host" tcpdump -i eth0 -n -s 0 -B 65536 -U -w "$file" "${@:-udp port $GUE_PORT}" </dev/null >>"$lab_work/tcpdump" 2>&1 &
-    capturing=$! captured_host=$host
+    printf '[+] %s: tcpdump -i %s -w %s %s &\n' "$host" "$device" "$file" "$*"
+    ip netns exec "$host" tcpdump -i "$device" -n -s 0 -B 65536 -U -w "$file" "${@:-udp port $GUE_PORT}" </dev/null >>"$lab_work/tcpdump" 2>&1 &
+    capturing=$! captured_host=$host captured_device=$device
     eventually grep -q 'listening on' "$lab_work/tcpdump" || lab_step_failed "tcpdump on $host"
 }
 captured() {
@@ -62,7 +63,7 @@ captured() {
     wait "$capturing"
     check "the capture has every packet" grep -q '^0 packets dropped by kernel' "$lab_work/tcpdump"
 }
-# settled N: for half a second nothing came to the host, and tcpdump, which may have been kept waiting, has written all that
+# settled N: for half a second nothing passed the device, and tcpdump, which may have been kept waiting, has written all that
 # its socket got: it says so when it is asked.
 settled() {
     local before counts
@@ -76,7 +77,7 @@ settled() {
     say "tcpdump: ${counts[*]}"
     [ "${counts[0]}" = "${counts[3]}" ] && [ "${counts[0]}" -ge "$1" ]
 }
-so_far() { ip netns exec "$captured_host" cat /sys/class/net/eth0/statistics/rx_packets; }
+so_far() { ip netns exec "$captured_host" cat "/sys/class/net/$captured_device/statistics/"{rx,tx}_packets; }
 capturing=
 
 # --- real connections -------------------------------------------------------------------------------
