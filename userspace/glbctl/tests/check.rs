@@ -115,7 +115,11 @@ fn check_takes_what_show_prints() {
             json!("host"),
             "backends[0].ip: \"host\": must be an IPv4 or IPv6 address",
         ),
-        ("/0/backends/0/state", json!("gone"), "is no state"),
+        (
+            "/0/backends/0/state",
+            json!("gone"),
+            "must be \"filling\", \"active\", ",
+        ),
         ("/0/hops", json!(1), "must be a whole number from 2 to 31"),
         ("/0/backends", json!([]), "must be 1 to 256"),
     ] {
