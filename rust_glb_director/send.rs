@@ -9,8 +9,9 @@ use crate::refuse::refuse;
 use crate::stats::Stats;
 use crate::world::Plan;
 use glb_core::addr::Addr;
-use glb_core::director::{header_len, source_port, Tunnel, Verdict};
-use glb_core::ip::Family;
+use glb_core::director::{flow_label, source_port, Forward, Params, Shape, Verdict};
+use glb_core::ip::{tos, Family};
+use glb_core::view::View;
 use glb_kernel::encap::{prepare, Fit, Flow, Header, Path};
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::skb::Skb;
@@ -25,10 +26,16 @@ struct Way<'p, 's> {
     config: &'p Config,
     plan: &'p Plan<'p, 's>,
     path: &'p Path,
+    forward: Forward,
     header: Header,
+    /// TOS or traffic class of the client's packet.
+    tos: u8,
 }
 
-/// Tunnels the packet to its first hop.
+/// Sends the packet to its first hop, by the forward of its table.
+///
+/// Deployed fleets have GUE alone: its way is compiled for itself, where all that depends on the forward is known
+/// (docs/decisions/0008). The others share one.
 #[inline]
 pub(crate) fn send<'a>(
     stats: &Stats,
@@ -37,15 +44,58 @@ pub(crate) fn send<'a>(
     skb: Skb<'a>,
     plan: &Plan<'_, '_>,
 ) -> Outcome<'a> {
+    match plan.forward() {
+        Forward::Gue => send_by(Forward::Gue, (stats, config), hook, skb, plan),
+        #[allow(unreachable_patterns)] // Until there is another.
+        other => send_by_other(other, (stats, config), hook, skb, plan),
+    }
+}
+
+#[inline(never)]
+fn send_by_other<'a>(
+    forward: Forward,
+    own: (&Stats, &Config),
+    hook: &Hook<'_>,
+    skb: Skb<'a>,
+    plan: &Plan<'_, '_>,
+) -> Outcome<'a> {
+    send_by(forward, own, hook, skb, plan)
+}
+
+#[inline(always)]
+fn send_by<'a>(
+    forward: Forward,
+    (stats, config): (&Stats, &Config),
+    hook: &Hook<'_>,
+    skb: Skb<'a>,
+    plan: &Plan<'_, '_>,
+) -> Outcome<'a> {
     let first = plan.hops.first();
-    let Some(path) =
-        Path::kept(&first.route, &skb, first.addr).or_else(|| look_up(hook, config, &skb, plan))
-    else {
-        return refuse(stats, skb, Verdict::DroppedNoRoute);
-    };
     let outer = match first.addr {
         Addr::V4(_) => Family::V4,
         Addr::V6(_) => Family::V6,
+    };
+    let inner = hook.family;
+    let layout = forward.layout(&Shape {
+        outer,
+        inner,
+        others: plan.hops.others(),
+        udp_checksum: config.udp_checksum,
+    });
+    let tos = if layout.inherits {
+        // The first bytes have been read, so they are there.
+        tos(View::new(skb.linear(), skb.len()), inner).unwrap_or_default()
+    } else {
+        0
+    };
+    let flow = (layout.proto, dscp(tos));
+    let path = match flow {
+        (_, 0) => Path::kept(&first.route, &skb, first.addr),
+        // What is remembered is the route of packets without a DSCP.
+        _ => None,
+    };
+    let Some(path) = path.or_else(|| look_up(hook, config, &skb, plan, flow)) else {
+        return refuse(stats, skb, Verdict::DroppedNoRoute);
     };
     let way = Way {
         stats,
@@ -53,28 +103,42 @@ pub(crate) fn send<'a>(
         config,
         plan,
         path: &path,
+        forward,
         header: Header {
-            len: header_len(outer, plan.hops.others()),
+            layout,
             outer,
-            inner: hook.family,
-            checksum: config.udp_checksum,
+            inner,
         },
+        tos,
     };
-    match path.fits(&skb, way.header.len) {
+    match path.fits(&skb, layout.len) {
         Fit::Whole => way.whole(skb),
         fit => uncommon::handle(way, skb, fit),
     }
 }
 
+/// A TOS or traffic class without ECN (RFC 3168), which no route depends on.
+#[inline(always)]
+const fn dscp(tos: u8) -> u8 {
+    tos & !3
+}
+
 /// The route to the first hop, where none is remembered that this packet may take.
 #[cold]
-fn look_up(hook: &Hook<'_>, config: &Config, skb: &Skb<'_>, plan: &Plan<'_, '_>) -> Option<Path> {
+fn look_up(
+    hook: &Hook<'_>,
+    config: &Config,
+    skb: &Skb<'_>,
+    plan: &Plan<'_, '_>,
+    (proto, dscp): (u8, u8),
+) -> Option<Path> {
     let first = plan.hops.first();
     let source = match first.addr {
         Addr::V4(_) => config.source_v4.map(Addr::V4),
         Addr::V6(_) => config.source_v6.map(Addr::V6),
     };
-    let flow = Flow::udp(source_port(plan.hash, plan.packet.hint), config.udp_port);
+    let ports = (source_port(plan.hash, plan.packet.hint), config.udp_port);
+    let flow = Flow::tunnel(proto, ports, dscp);
     Path::find(hook, &first.route, skb, flow, (first.addr, source))
 }
 
@@ -109,35 +173,24 @@ impl Way<'_, '_> {
     #[inline(always)]
     fn count(self, sent: Option<bool>, len: usize) {
         if sent == Some(true) {
-            self.stats.count_bytes(self.header.len.wrapping_add(len));
+            self.stats.count_bytes(self.header.layout.len.wrapping_add(len));
         }
     }
 
     /// Writes the header in front of a packet of `len` bytes.
     #[inline(always)]
     fn write(self, out: &mut [u8], len: usize) -> Option<()> {
-        let (plan, config, inner) = (self.plan, self.config, self.hook.family);
-        let src_port = source_port(plan.hash, plan.packet.hint);
-        match (plan.hops.first().addr, self.path.source()) {
-            (Addr::V4(dst), Addr::V4(src)) => Tunnel {
-                src,
-                dst,
-                src_port,
-                dst_port: config.udp_port,
-                inner,
-                inner_len: len,
-            }
-            .write(out, plan.hops.others_v4()),
-            (Addr::V6(dst), Addr::V6(src)) => Tunnel {
-                src,
-                dst,
-                src_port,
-                dst_port: config.udp_port,
-                inner,
-                inner_len: len,
-            }
-            .write(out, plan.hops.others_v6()),
-            _ => None,
-        }
+        let (hash, hint) = (self.plan.hash, self.plan.packet.hint);
+        let params = Params {
+            src: self.path.source(),
+            dst: self.plan.hops.first().addr,
+            src_port: source_port(hash, hint),
+            dst_port: self.config.udp_port,
+            flow_label: flow_label(hash, hint),
+            tos: self.tos,
+            inner: self.header.inner,
+            inner_len: len,
+        };
+        self.forward.write(&params, &self.plan.hops, out)
     }
 }

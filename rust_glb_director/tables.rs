@@ -9,6 +9,7 @@
 use glb_core::addr::Addr;
 use glb_core::backend::State as BackendState;
 use glb_core::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::Forward;
 use glb_core::gue::max_hops;
 use glb_core::ip::Family;
 use glb_core::netlink;
@@ -162,6 +163,8 @@ pub(crate) struct Table {
     pub(crate) binds: KVVec<Bind>,
     /// Hops of a row: 2 to 31, with IPv6 backends to 8.
     pub(crate) hops: u8,
+    /// How its packets leave.
+    pub(crate) forward: Forward,
     /// `hops` indexes of backends for each row.
     pub(crate) rows: KVVec<u8>,
 }

@@ -8,7 +8,7 @@ use crate::stats::Stats;
 use crate::tables::{NextHop, Table, TableSet};
 use glb_core::addr::Addr;
 use glb_core::bind::Proto;
-use glb_core::director::{self, World};
+use glb_core::director::{self, Forward, World};
 use glb_core::hash::FlowKey;
 use glb_core::ip::{Addrs, Fragment};
 use glb_core::siphash::SipKey;
@@ -34,6 +34,11 @@ impl World for Loaded<'_> {
     #[inline]
     fn by_addr(&self, dst: Addr) -> Option<&Table> {
         self.tables.classify_addr(dst)
+    }
+
+    #[inline]
+    fn forward(table: &Table) -> Forward {
+        table.forward
     }
 
     #[inline]

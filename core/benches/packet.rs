@@ -6,7 +6,7 @@
 use divan::counter::ItemsCount;
 use glb_core::addr::Addr;
 use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
-use glb_core::director::{header_len, inspect, source_port, Kind, Tunnel};
+use glb_core::director::{header_len, inspect, source_port, Forward, Kind, Params};
 use glb_core::hash::{packet_hash, HashFields, ROWS};
 use glb_core::ip::{Addrs, Family};
 use glb_core::siphash::SipKey;
@@ -88,16 +88,19 @@ fn parse_classify_hash_row_encode<const N: u32>(bencher: divan::Bencher<'_, '_>)
         let [first, second] = *rows
             .get(usize::from(id.table))?
             .get(usize::from(hash.row()))?;
-        let tunnel = Tunnel {
-            src: [65; 4],
-            dst: *backends.get(usize::from(first))?,
+        let params = Params {
+            src: Addr::V4([65; 4]),
+            dst: Addr::V4(*backends.get(usize::from(first))?),
             src_port: source_port(hash, candidate.hint),
             dst_port: 19523,
+            flow_label: 0,
+            tos: 0,
             inner: Family::V4,
             inner_len: candidate.len,
         };
         let header = out.get_mut(..header_len(Family::V4, 1))?;
-        tunnel.write(header, [*backends.get(usize::from(second))?])?;
+        let others = [Addr::V4(*backends.get(usize::from(second))?)];
+        Forward::Gue.write(&params, &others[..], header)?;
         Some(header[19])
     };
     assert!(packets.iter().all(|packet| one(packet).is_some()));

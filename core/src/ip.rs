@@ -26,6 +26,8 @@ pub mod proto {
     pub const ROUTING: u8 = 43;
     /// IPv6 Fragment header.
     pub const FRAGMENT: u8 = 44;
+    /// Generic routing encapsulation.
+    pub const GRE: u8 = 47;
     /// Authentication header.
     pub const AH: u8 = 51;
     /// ICMP for IPv6.
@@ -50,6 +52,28 @@ pub enum Family {
     V4,
     /// IPv6.
     V6,
+}
+
+impl Family {
+    /// The protocol number of such a packet in another one.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V4 => proto::IPIP,
+            Self::V6 => proto::IPV6,
+        }
+    }
+}
+
+/// TOS or traffic class of the packet at the view's start: DSCP and ECN.
+#[inline]
+pub fn tos(view: View<'_>, family: Family) -> Result<u8, Short> {
+    let &[first, second] = view.array(0)?;
+    Ok(match family {
+        Family::V4 => second,
+        Family::V6 => first << 4 | second >> 4,
+    })
 }
 
 /// Source and destination of a packet, network byte order.

@@ -39,6 +39,13 @@ pub mod backend_state {
     pub const NAMES: [&str; 4] = ["filling", "active", "draining", "inactive"];
 }
 
+/// The numbers of `forward`.
+pub mod forward {
+    pub const GUE: u8 = 0;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 1] = ["gue"];
+}
+
 /// The numbers of `protocol`.
 pub mod protocol {
     pub const ICMP: u8 = 1;
@@ -110,6 +117,7 @@ pub mod operation {
             super::load::HOPS,
             super::load::BACKEND,
             super::load::BIND,
+            super::load::FORWARD,
         ],
         takes_for_list: &[],
     };
@@ -355,6 +363,7 @@ pub mod load {
     pub const FIRST_ROW: u16 = 11;
     pub const ROWS: u16 = 12;
     pub const GENERATION: u16 = 13;
+    pub const FORWARD: u16 = 14;
 
     pub const SET: super::Set = super::Set {
         name: "load",
@@ -372,6 +381,7 @@ pub mod load {
             super::Attribute::new(FIRST_ROW, "first-row", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65531)),
             super::Attribute::new(GENERATION, "generation", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 0)),
         ],
     };
 }
@@ -422,6 +432,7 @@ pub mod table {
     pub const NUM_BINDS: u16 = 6;
     pub const BACKEND: u16 = 7;
     pub const TABLES: u16 = 8;
+    pub const FORWARD: u16 = 9;
 
     pub const SET: super::Set = super::Set {
         name: "table",
@@ -434,6 +445,7 @@ pub mod table {
             super::Attribute::new(NUM_BINDS, "num-binds", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
             super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 0)),
         ],
     };
 }

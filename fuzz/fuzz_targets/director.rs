@@ -7,7 +7,7 @@
 
 use glb_core::addr::Addr;
 use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
-use glb_core::director::{decide, header_len, inspect, Stop, World, MAX_HEADER_LEN};
+use glb_core::director::{decide, header_len, inspect, Forward, Stop, World, MAX_HEADER_LEN};
 use glb_core::fragments::FragmentTable;
 use glb_core::hash::{FlowKey, HashFields};
 use glb_core::ip::{Addrs, Family, Fragment};
@@ -37,6 +37,9 @@ impl World for Fleet {
     }
     fn by_addr(&self, dst: Addr) -> Option<&()> {
         Classifier::new(&self.words).lookup_addr(dst).map(|_| &())
+    }
+    fn forward((): &()) -> Forward {
+        Forward::Gue
     }
     fn hash_key<'w>(&'w self, (): &'w ()) -> &'w SipKey {
         &self.key

@@ -55,6 +55,12 @@ struct glb_domain {
 	int l3mdev;
 };
 
+/* An ICMP error to the client, and no tunnel to a hop. */
+static bool glb_is_answer(struct glb_flow flow)
+{
+	return flow.proto == IPPROTO_ICMP || flow.proto == IPPROTO_ICMPV6;
+}
+
 static struct glb_domain glb_domain_of(const struct net *net, const struct sk_buff *skb,
 				       struct glb_flow flow, bool is_v6)
 {
@@ -64,7 +70,7 @@ static struct glb_domain glb_domain_of(const struct net *net, const struct sk_bu
 	};
 
 	/* An answer to a packet has its mark if the namespace wants it so. */
-	if (flow.proto != IPPROTO_UDP)
+	if (glb_is_answer(flow))
 		domain.mark = is_v6 ? IP6_REPLY_MARK(net, domain.mark) : IP4_REPLY_MARK(net, domain.mark);
 	return domain;
 }
@@ -77,9 +83,10 @@ static bool glb_skb_is_common(const struct sk_buff *skb)
 }
 
 /* Whether the next packet of that kind may have this packet's route. */
-static bool glb_route_keeps(const struct net *net, const struct sk_buff *skb, bool is_v6)
+static bool glb_route_keeps(const struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+			    bool is_v6)
 {
-	return glb_skb_is_common(skb) && !glb_routes_need_ports(net, is_v6) &&
+	return !flow.tos && glb_skb_is_common(skb) && !glb_routes_need_ports(net, is_v6) &&
 	       !glb_multipath_by_flow(net, is_v6);
 }
 
@@ -88,7 +95,7 @@ static unsigned int glb_not_for(struct glb_flow flow)
 {
 	const unsigned int many = RTCF_BROADCAST | RTCF_MULTICAST;
 
-	return flow.proto == IPPROTO_UDP ? many : many | RTCF_LOCAL;
+	return glb_is_answer(flow) ? many | RTCF_LOCAL : many;
 }
 
 /*
@@ -176,7 +183,7 @@ struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
 	const struct glb_domain domain = glb_domain_of(net, skb, flow, false);
 	struct dst_entry *dst = glb_route4(net, domain, flow, daddr, saddr);
 
-	if (dst && glb_route_keeps(net, skb, false))
+	if (dst && glb_route_keeps(net, skb, flow, false))
 		dst_cache_set_ip4(cache, dst, *saddr);
 	return dst;
 }
@@ -188,10 +195,10 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 	const struct glb_domain domain = glb_domain_of(net, skb, flow, true);
 	struct dst_entry *dst = glb_route6(net, domain, flow, daddr, saddr);
 
-	if (dst && glb_route_keeps(net, skb, true)) {
+	if (dst && glb_route_keeps(net, skb, flow, true)) {
 		dst_cache_set_ip6(cache, dst, saddr);
 		/* What came in between has a cookie of its own, which the old route would have got. */
-		if (unlikely(!glb_route_keeps(net, skb, true)))
+		if (unlikely(!glb_route_keeps(net, skb, flow, true)))
 			dst_cache_reset(cache);
 	}
 	return dst;
@@ -290,7 +297,7 @@ static int glb_make_room(struct sk_buff *skb, unsigned int room)
 }
 
 int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
-		       unsigned int header_len, bool inner_is_v6, bool checksum)
+		       unsigned int header_len, bool inner_is_v6, int gso_type)
 {
 	int error;
 
@@ -314,10 +321,13 @@ int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigne
 	/* Segments are cut behind the tunnel header, where the inner packet starts at its IP header. */
 	skb_reset_mac_header(skb);
 	skb_reset_mac_len(skb);
-	error = iptunnel_handle_offloads(skb, checksum ? SKB_GSO_UDP_TUNNEL_CSUM : SKB_GSO_UDP_TUNNEL);
+	error = iptunnel_handle_offloads(skb, gso_type);
 	if (error)
 		return error;
-	skb_set_inner_protocol(skb, inner_is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP));
+	if (unlikely(gso_type & (SKB_GSO_IPXIP4 | SKB_GSO_IPXIP6)))
+		skb_set_inner_ipproto(skb, inner_is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
+	else
+		skb_set_inner_protocol(skb, inner_is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP));
 	skb_scrub_packet(skb, false);
 	__vlan_hwaccel_clear_tag(skb);
 	skb_clear_tstamp(skb);

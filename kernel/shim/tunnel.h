@@ -60,9 +60,9 @@ enum glb_fit {
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added);
 unsigned int glb_dst_mtu(const struct dst_entry *dst);
 
-/* Encapsulation: prepare, push, with a UDP checksum or without, send. */
+/* Encapsulation: prepare, push, with a UDP checksum or without, send. `gso_type` is the tunnel's. */
 int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
-		       unsigned int header_len, bool inner_is_v6, bool checksum);
+		       unsigned int header_len, bool inner_is_v6, int gso_type);
 void *glb_tunnel_push(struct sk_buff *skb, unsigned int header_len, unsigned int ip_len, bool is_v6);
 void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6);
 bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,

@@ -16,6 +16,7 @@ use crate::skb::Skb;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use glb_core::addr::Addr;
+use glb_core::director::{Gso, Layout};
 use glb_core::ip::{proto, Family, IPV4_LEN, IPV6_LEN};
 use kernel::alloc::AllocError;
 use kernel::prelude::*;
@@ -81,14 +82,18 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// A UDP packet between these ports.
+    /// A packet of this protocol; between these ports, if it has ports.
     #[inline]
-    pub fn udp(src_port: u16, dst_port: u16) -> Self {
+    pub fn tunnel(proto: u8, (src_port, dst_port): (u16, u16), tos: u8) -> Self {
+        let (src_port, dst_port) = match proto {
+            proto::UDP => (src_port, dst_port),
+            _ => (0, 0),
+        };
         Self {
             src_port,
             dst_port,
-            proto: proto::UDP,
-            tos: 0,
+            proto,
+            tos,
         }
     }
 
@@ -287,14 +292,28 @@ pub fn send_own(net: &Net, about: &Skb<'_>, path: &Path, family: Family, packet:
 /// What comes in front of a client's packet.
 #[derive(Clone, Copy)]
 pub struct Header {
-    /// Its length, bytes.
-    pub len: usize,
+    /// Its length, and how segmentation finds what is behind it.
+    pub layout: Layout,
     /// Family of the outer IP header.
     pub outer: Family,
     /// Family of the client's packet.
     pub inner: Family,
-    /// Whether the outer UDP header has a checksum.
-    pub checksum: bool,
+}
+
+impl Header {
+    /// The kernel's word for the tunnel.
+    #[inline(always)]
+    fn gso_type(&self) -> i32 {
+        let kind = match (self.layout.gso, self.outer) {
+            (Gso::Udp { checksum: false }, _) => bindings::SKB_GSO_UDP_TUNNEL,
+            (Gso::Udp { checksum: true }, _) => bindings::SKB_GSO_UDP_TUNNEL_CSUM,
+            (Gso::Gre, _) => bindings::SKB_GSO_GRE,
+            (Gso::Ip, Family::V4) => bindings::SKB_GSO_IPXIP4,
+            (Gso::Ip, Family::V6) => bindings::SKB_GSO_IPXIP6,
+        };
+        // The cast is exact: a bit of 18 or so.
+        kind as i32
+    }
 }
 
 /// A packet with room for a header in front.
@@ -317,9 +336,9 @@ pub fn prepare<'a>(
             skb.as_ptr(),
             path.dst.as_ptr(),
             len as u32,
-            header.len as u32,
+            header.layout.len as u32,
             header.inner == Family::V6,
-            header.checksum,
+            header.gso_type(),
         )
     };
     if error != 0 {
@@ -356,10 +375,11 @@ impl Prepared<'_> {
         let (skb, header) = (self.skb.as_ptr(), self.header);
         let is_v6 = header.outer == Family::V6;
         let ip_len = if is_v6 { IPV6_LEN } else { IPV4_LEN };
-        // SAFETY: `prepare` made `header.len` bytes of private headroom, which the push turns into data.
+        let len = header.layout.len;
+        // SAFETY: `prepare` made `len` bytes of private headroom, which the push turns into data.
         let bytes = unsafe {
-            let start = bindings::glb_tunnel_push(skb, header.len as u32, ip_len as u32, is_v6);
-            core::slice::from_raw_parts_mut(start.cast::<u8>(), header.len)
+            let start = bindings::glb_tunnel_push(skb, len as u32, ip_len as u32, is_v6);
+            core::slice::from_raw_parts_mut(start.cast::<u8>(), len)
         };
         let written = write(bytes);
         if written.is_none() {
@@ -367,7 +387,7 @@ impl Prepared<'_> {
             unsafe { bindings::glb_skb_free(skb) };
             return None;
         }
-        if header.checksum {
+        if header.layout.gso == (Gso::Udp { checksum: true }) {
             // SAFETY: The header is written, its addresses among it.
             unsafe { bindings::glb_tunnel_checksum(skb, is_v6) };
         }

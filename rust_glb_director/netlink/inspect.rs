@@ -59,7 +59,8 @@ fn put_table(message: &mut Message<'_>, index: u32, table: &Table) -> Result {
     message.u8(of_table::HOPS, table.hops)?;
     // The casts are exact: both numbers are bounded.
     message.u32(of_table::NUM_BACKENDS, table.backends.len() as u32)?;
-    message.u32(of_table::NUM_BINDS, table.binds.len() as u32)
+    message.u32(of_table::NUM_BINDS, table.binds.len() as u32)?;
+    message.u8(of_table::FORWARD, table.forward.number())
 }
 
 /// `table-get`

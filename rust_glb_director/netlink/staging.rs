@@ -272,9 +272,8 @@ impl NextHops {
 pub(super) fn table(
     name: &[u8],
     hash_key: &[u8; 16],
-    hops: u8,
+    (hops, forward): (u8, Forward),
     backends: KVec<Backend>,
-    binds: KVVec<Bind>,
 ) -> Result<Table> {
     let mut own_name = KVec::with_capacity(name.len(), gfp())?;
     own_name.append_slice(name, gfp())?;
@@ -284,8 +283,9 @@ pub(super) fn table(
         generation: 0,
         hash_key: SipKey::new(hash_key),
         backends,
-        binds,
+        binds: KVVec::new(),
         hops,
+        forward,
         rows: KVVec::with_capacity(rows, gfp())?,
     })
 }

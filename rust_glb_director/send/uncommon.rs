@@ -104,13 +104,13 @@ fn apart<'a>(way: Way<'_, '_>, skb: Skb<'a>) -> Outcome<'a> {
 impl Way<'_, '_> {
     /// Bytes that are left for the client's packet.
     fn room(self) -> usize {
-        (self.path.mtu() as usize).saturating_sub(self.header.len)
+        (self.path.mtu() as usize).saturating_sub(self.header.layout.len)
     }
 
     /// Sends one packet of an aggregate.
     fn one(self, mut packet: Own) -> Result<(), Verdict> {
         let len = packet.len();
-        match self.path.fits(&packet, self.header.len) {
+        match self.path.fits(&packet, self.header.layout.len) {
             Fit::Whole => {}
             Fit::TooLong => {
                 let ip_len = self.tcp_to_segment(&packet, len);
@@ -155,7 +155,7 @@ impl Way<'_, '_> {
         let head = cut.header_len();
         let mut start = 0;
         while let Some(part) = cut.piece(start) {
-            let mut own = piece(packet, self.path, self.header.len, head, start, part.len)
+            let mut own = piece(packet, self.path, self.header.layout.len, head, start, part.len)
                 .ok_or(Verdict::DroppedNoMemory)?;
             own.head(head)
                 .and_then(|header| cut.write(header, &part))

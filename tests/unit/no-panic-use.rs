@@ -9,7 +9,7 @@
 use glb_core::addr::Addr;
 use glb_core::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
 use glb_core::checksum::UdpChecksum;
-use glb_core::director::{self, Tunnel};
+use glb_core::director::{self, Forward, Params, Shape};
 use glb_core::fragments::FragmentTable;
 use glb_core::gue::Hop;
 use glb_core::hash::{packet_hash, FlowKey, HashFields};
@@ -90,13 +90,13 @@ pub fn uses_director(bytes: &[u8], len: usize, family: Family) -> usize {
 }
 
 #[no_mangle]
-pub fn uses_tunnel_v4(tunnel: &Tunnel<[u8; 4]>, out: &mut [u8], hops: &[[u8; 4]]) -> bool {
-    tunnel.write(out, hops.iter().copied()).is_some()
+pub fn uses_forward(forward: Forward, params: &Params, out: &mut [u8], hops: &[Addr]) -> bool {
+    forward.write(params, hops, out).is_some()
 }
 
 #[no_mangle]
-pub fn uses_tunnel_v6(tunnel: &Tunnel<[u8; 16]>, out: &mut [u8], hops: &[[u8; 16]]) -> bool {
-    tunnel.write(out, hops.iter().copied()).is_some()
+pub fn uses_layout(forward: Forward, shape: &Shape) -> usize {
+    forward.layout(shape).len
 }
 
 #[no_mangle]

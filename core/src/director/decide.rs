@@ -6,6 +6,7 @@
 //! The module's ingress hook and its `lookup`, `glbctl encap` and `glbctl lookup` and the fuzz targets all ask [`decide`];
 //! what they differ in is the [`World`] that they decide on.
 
+use super::forward::Forward;
 use super::hops::Hops;
 use super::inspect::{Candidate, Kind};
 use super::Verdict;
@@ -28,6 +29,8 @@ pub trait World {
     /// The table that packets without ports to this address belong to.
     fn by_addr(&self, dst: Addr) -> Option<&Self::Table>;
 
+    /// How the table's packets leave.
+    fn forward(table: &Self::Table) -> Forward;
     /// Key of the table's packet hash.
     fn hash_key<'w>(&'w self, table: &'w Self::Table) -> &'w SipKey;
     /// Indexes of the backends of a row, the primary first.
@@ -57,6 +60,14 @@ pub struct Plan<'w, W: World> {
     pub hops: Hops<'w, W>,
     /// The verdict if it gets to the first hop.
     pub verdict: Verdict,
+}
+
+impl<W: World> Plan<'_, W> {
+    /// How the packet leaves.
+    #[inline]
+    pub fn forward(&self) -> Forward {
+        W::forward(self.table)
+    }
 }
 
 /// Decides where a packet goes. In line where it is asked, so that a plan stays in registers: 210 instructions a packet

@@ -51,28 +51,56 @@ impl<'w, W: World> Hops<'w, W> {
         (self.behind.len() as u8).wrapping_add(self.alt.len() as u8)
     }
 
-    /// The hops behind an IPv4 first one.
-    #[inline]
-    pub fn others_v4(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
-        self.addrs().filter_map(|addr| match addr {
-            Addr::V4(addr) => Some(addr),
-            Addr::V6(_) => None,
-        })
-    }
-
-    /// The hops behind an IPv6 first one.
-    #[inline]
-    pub fn others_v6(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
-        self.addrs().filter_map(|addr| match addr {
-            Addr::V6(addr) => Some(addr),
-            Addr::V4(_) => None,
-        })
-    }
-
     /// Addresses of the hops behind the first.
     #[inline]
     fn addrs(&self) -> impl Iterator<Item = Addr> + '_ {
         let backends = self.behind.iter().chain(self.alt);
         backends.filter_map(|&backend| Some(W::addr(self.world.hop(self.table, backend)?)))
+    }
+}
+
+/// The hops behind the first, as a header lists them.
+pub trait Others {
+    /// Those behind an IPv4 first one.
+    fn v4(&self) -> impl Iterator<Item = [u8; 4]> + '_;
+    /// Those behind an IPv6 first one.
+    fn v6(&self) -> impl Iterator<Item = [u8; 16]> + '_;
+}
+
+impl<W: World> Others for Hops<'_, W> {
+    #[inline]
+    fn v4(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
+        self.addrs().filter_map(v4)
+    }
+
+    #[inline]
+    fn v6(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
+        self.addrs().filter_map(v6)
+    }
+}
+
+impl Others for [Addr] {
+    fn v4(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
+        self.iter().copied().filter_map(v4)
+    }
+
+    fn v6(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
+        self.iter().copied().filter_map(v6)
+    }
+}
+
+#[inline]
+fn v4(addr: Addr) -> Option<[u8; 4]> {
+    match addr {
+        Addr::V4(addr) => Some(addr),
+        Addr::V6(_) => None,
+    }
+}
+
+#[inline]
+fn v6(addr: Addr) -> Option<[u8; 16]> {
+    match addr {
+        Addr::V6(addr) => Some(addr),
+        Addr::V4(_) => None,
     }
 }

@@ -7,13 +7,13 @@
 //! inspect      IP -> TCP, UDP, ICMP (-> embedded packet)      pure, this module
 //! decide       bind -> table, hash -> row, row -> hops         pure, on the tables of a World
 //! (cut         of an IPv4 packet that may be and does not fit  pure, this module)
-//! encode       outer IP, UDP, GUE with the hops                pure, this module
+//! forward      what stands in front of the packet              pure, this module
 //! send         route, neighbour, device                        the kernel
 //! ```
 
 mod cut;
 mod decide;
-mod encode;
+mod forward;
 mod hops;
 mod inspect;
 mod too_big;
@@ -22,8 +22,10 @@ mod verdict;
 
 pub use cut::{tcp_offset, Cut, Piece};
 pub use decide::{decide, Plan, World};
-pub use encode::{header_len, source_port, Tunnel, MAX_HEADER_LEN};
-pub use hops::Hops;
+pub use forward::{
+    flow_label, header_len, source_port, Forward, Gso, Layout, Params, Shape, MAX_HEADER_LEN,
+};
+pub use hops::{Hops, Others};
 pub use inspect::{inspect, Candidate, Kind, Stop};
 pub use too_big::{too_big, MAX_TOO_BIG_LEN};
 pub use verdict::Verdict;

@@ -3,6 +3,7 @@
 //! The specification's vector, and the rules of spec/3-director.md one by one.
 
 use super::*;
+use crate::addr::Addr;
 use crate::bind::Proto;
 use crate::hash::{packet_hash, FlowKey, HashFields, PacketHash};
 use crate::ip::{Addrs, Family};
@@ -35,18 +36,30 @@ fn vector_of_the_deployed_directors() {
     let key = SipKey::new(&hex("12345678901234561234567890123456").try_into().unwrap());
     let hash = packet_hash(&key, HashFields::DEFAULT, &seen.key);
     assert_eq!(hash, PacketHash(0x0089_72f1_657a_5cbd));
-    let tunnel = Tunnel {
-        src: [65; 4],
-        dst: [3, 4, 5, 6],
+    let params = Params {
         src_port: source_port(hash, seen.hint),
-        dst_port: 19523,
-        inner: Family::V4,
         inner_len: seen.len,
+        ..params(Addr::V4([65; 4]), Addr::V4([3, 4, 5, 6]))
     };
     let mut out = vec![0xaa; header_len(Family::V4, 1)];
-    tunnel.write(&mut out, [[2, 3, 4, 5]]).unwrap();
+    let others = [Addr::V4([2, 3, 4, 5])];
+    Forward::Gue.write(&params, &others[..], &mut out).unwrap();
     out.extend(&syn[..seen.len]);
     assert_eq!(out, hex(SYN_TUNNELLED));
+}
+
+/// Of an IPv4 packet of 40 bytes.
+fn params(src: Addr, dst: Addr) -> Params {
+    Params {
+        src,
+        dst,
+        src_port: 1,
+        dst_port: 19523,
+        flow_label: 0xa_bcde,
+        tos: 0x2e,
+        inner: Family::V4,
+        inner_len: 40,
+    }
 }
 
 #[test]
@@ -208,46 +221,38 @@ fn later_fragments_have_no_ports() {
 
 #[test]
 fn the_hops_must_fit() {
-    let tunnel = Tunnel {
-        src: [1; 4],
-        dst: [2; 4],
-        src_port: 1,
-        dst_port: 2,
-        inner: Family::V6,
-        inner_len: 40,
+    let write = |addr: Addr, others: usize, len: usize| {
+        let mut out = [0; 256];
+        let hops = vec![addr; others];
+        let written = Forward::Gue.write(&params(addr, addr), &hops[..], &mut out[..len]);
+        written.map(|()| out)
     };
-    let mut out = [0; 256];
+    let addr = Addr::V4([9; 4]);
     for n in 0..=30_u8 {
         let len = header_len(Family::V4, n);
         assert_eq!(len, 36 + 4 * usize::from(n));
-        assert!(tunnel
-            .write(&mut out[..len], vec![[9; 4]; n.into()])
-            .is_some());
-        assert!(tunnel
-            .write(&mut out[..len + 1], vec![[9; 4]; n.into()])
-            .is_none());
+        assert!(write(addr, n.into(), len).is_some());
+        assert!(write(addr, n.into(), len + 1).is_none());
     }
-    assert!(tunnel
-        .write(&mut out[..header_len(Family::V4, 31)], [[9; 4]; 31])
-        .is_none());
-    let tunnel = Tunnel {
-        src: [1; 16],
-        dst: [2; 16],
-        src_port: 1,
-        dst_port: 2,
-        inner: Family::V6,
-        inner_len: 40,
-    };
+    assert!(write(addr, 31, header_len(Family::V4, 31)).is_none());
+    let addr = Addr::V6([9; 16]);
     for n in 0..=7_u8 {
         let len = header_len(Family::V6, n);
-        assert!(tunnel
-            .write(&mut out[..len], vec![[9; 16]; n.into()])
-            .is_some());
+        let out = write(addr, n.into(), len).unwrap();
         let view = View::whole(&out[..len]);
         let seen = crate::gue::parse(view, 48, Family::V6).unwrap();
         assert_eq!(seen.inner_offset, len);
     }
-    assert!(tunnel
-        .write(&mut out[..header_len(Family::V6, 8)], [[9; 16]; 8])
-        .is_none());
+    assert!(write(addr, 8, header_len(Family::V6, 8)).is_none());
+}
+
+#[test]
+fn a_forward_has_a_number_and_a_name() {
+    for &forward in Forward::ALL {
+        assert_eq!(Forward::from_number(forward.number()), Some(forward));
+        assert_eq!(Forward::from_name(forward.name()), Some(forward));
+    }
+    assert_eq!(Forward::default(), Forward::Gue);
+    assert_eq!(Forward::from_number(255), None);
+    assert_eq!(Forward::from_name(""), None);
 }

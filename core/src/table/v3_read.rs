@@ -12,6 +12,7 @@ use super::v3::{
 use crate::addr::Addr;
 use crate::backend::{Backend, State, MAX_BACKENDS};
 use crate::bind::{Bind, Proto};
+use crate::director::Forward;
 use crate::hash::ROWS;
 use crate::rows3::{MAX_HOPS, MAX_WEIGHT};
 
@@ -26,6 +27,8 @@ pub struct File<'a> {
 pub struct Table<'a> {
     /// The rule that made its rows: 2 or 3.
     pub rule: u8,
+    /// How its packets leave.
+    pub forward: Forward,
     /// Hops of a row.
     pub hops: u8,
     /// Key of the packet hash.
@@ -157,13 +160,14 @@ fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
     let (numbers, keys) = header.split_first_chunk::<12>().ok_or_else(short)?;
     let (hash_key, keys) = keys.split_first_chunk::<16>().ok_or_else(short)?;
     let seed = keys.first_chunk::<16>().ok_or_else(short)?;
-    let &[rule, hops, backends0, backends1, binds0, binds1, domains0, domains1, name0, name1, r0, r1] =
+    let &[rule, hops, backends0, backends1, binds0, binds1, domains0, domains1, name0, name1, forward, reserved] =
         numbers;
     let size = |low, high| usize::from(u16::from_le_bytes([low, high]));
-    let reserved = u16::from_le_bytes([r0, r1]);
     if reserved != 0 {
         return Err((Field::Reserved, None, u64::from(reserved)));
     }
+    let forward =
+        Forward::from_number(forward).ok_or((Field::Forward, None, u64::from(forward)))?;
     // No product overflows: each is of 16 bits and a small constant.
     let take = |bytes, len| -> Result<(_, _), Bad> {
         let bytes: &[u8] = bytes;
@@ -178,6 +182,7 @@ fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
         .map_err(|error| (Field::Name, None, error.valid_up_to() as u64))?;
     let table = Table {
         rule,
+        forward,
         hops,
         hash_key,
         seed,

@@ -11,6 +11,7 @@ use crate::state::State;
 use crate::tables::Backend;
 use glb_core::addr::Addr;
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
+use glb_core::director::Forward;
 use glb_core::gue::max_hops;
 use glb_core::hash::ROWS;
 use glb_core::ip::Family as IpFamily;
@@ -66,6 +67,7 @@ impl Command for TableAdd {
             }
             let hash_key = request.require(attr::HASH_KEY)?.array::<16>()?;
             let hops = request.require(attr::HOPS)?;
+            let forward = forward(request)?;
             let (backends, v6) = backends(load, request)?;
             let num_hops = hops.u8()?;
             let underlay = if v6 { IpFamily::V6 } else { IpFamily::V4 };
@@ -94,8 +96,8 @@ impl Command for TableAdd {
                     "more rows than table-begin spoke of"
                 ));
             }
-            let mut table =
-                staging::table(name.text(), &hash_key, num_hops, backends, KVVec::new())?;
+            let leaves = (num_hops, forward);
+            let mut table = staging::table(name.text(), &hash_key, leaves, backends)?;
             for nest in request.attrs().all(attr::BIND) {
                 table
                     .binds
@@ -104,6 +106,22 @@ impl Command for TableAdd {
             Ok(load.tables.append(table, gfp())?)
         })
     }
+}
+
+/// How its packets leave.
+fn forward(request: &Request<'_>) -> Result<Forward> {
+    let Some(sent) = request.get(attr::FORWARD) else {
+        return Ok(Forward::default());
+    };
+    let number = sent.u8()?;
+    Forward::from_number(number).ok_or_else(|| {
+        refuse!(
+            request,
+            EOPNOTSUPP,
+            Some(&sent),
+            "this module knows no forward {number}"
+        )
+    })
 }
 
 /// The backends of a new table, and whether they are IPv6.

@@ -5,6 +5,8 @@
 //! ```text
 //! core/src/settings.rs ──> spec/glb.yaml (its attribute set config), spec/director.schema.json,
 //!                          spec/glbctl.schema.json, docs/director.md
+//! core/src/director/forward > spec/glb.yaml (its enum forward), spec/forwarding_table.schema.json,
+//!                          spec/glbctl.schema.json
 //! spec/glb.yaml ─────────> core/src/netlink.rs
 //! spec/glb_redirect.yaml > core/src/redirect/netlink.rs
 //! ```
@@ -14,6 +16,7 @@
 
 mod family;
 mod form;
+mod forwards;
 mod numbers;
 mod parts;
 mod rust;
@@ -28,6 +31,21 @@ use std::process::ExitCode;
 const FAMILIES: [(&str, &str); 2] = [
     ("spec/glb.yaml", "core/src/netlink.rs"),
     ("spec/glb_redirect.yaml", "core/src/redirect/netlink.rs"),
+];
+
+type Make = fn(&str) -> Result<String>;
+
+/// The files of which parts are made, and what makes each from what it was.
+const MADE: [(&str, Make); 5] = [
+    ("spec/glb.yaml", |old| {
+        forwards::specification(&settings::specification(old)?)
+    }),
+    ("spec/director.schema.json", settings::schema_of_the_file),
+    ("spec/glbctl.schema.json", |old| {
+        forwards::schema(&settings::schema_of_what_is_shown(old)?)
+    }),
+    ("spec/forwarding_table.schema.json", forwards::schema),
+    ("docs/director.md", settings::document),
 ];
 
 fn main() -> ExitCode {
@@ -64,9 +82,7 @@ fn run(check: bool) -> Result<bool> {
             continue;
         }
         if check {
-            println!(
-                "{path} is not what follows from core/src/settings.rs and spec/: run `make spec`"
-            );
+            println!("{path} is not what follows from core/src and spec/: run `make spec`");
             good = false;
         } else {
             fs::write(top().join(path), text).with_context(|| path.to_owned())?;
@@ -83,7 +99,7 @@ fn read(path: &str) -> Result<String> {
 /// The files as they should be.
 fn made() -> Result<Vec<(&'static str, String)>> {
     let mut files = Vec::new();
-    for (path, make) in settings::FILES {
+    for (path, make) in MADE {
         files.push((path, make(&read(path)?).with_context(|| path.to_owned())?));
     }
     for (spec, path) in FAMILIES {

@@ -9,21 +9,11 @@ use glb_config::settings::{expected, file_json, may_be_none, text, FIELDS};
 use glb_core::settings::{Form, Setting, Settings};
 use serde_json::{json, Value as Json};
 
-type Make = fn(&str) -> Result<String>;
-
-/// The files, and what makes each from what it was.
-pub(crate) const FILES: [(&str, Make); 4] = [
-    ("spec/glb.yaml", specification),
-    ("spec/director.schema.json", schema_of_the_file),
-    ("spec/glbctl.schema.json", schema_of_what_is_shown),
-    ("docs/director.md", document),
-];
-
 fn each(make: impl Fn(&Setting) -> String) -> String {
     Setting::ALL.iter().map(make).collect()
 }
 
-fn specification(old: &str) -> Result<String> {
+pub(crate) fn specification(old: &str) -> Result<String> {
     let attributes = each(attribute);
     let begin = "    name: config\n    # Made from core/src/settings.rs.\n    attributes:\n";
     let new = between(old, begin, "  -\n    name: device\n", &attributes)?;
@@ -60,7 +50,7 @@ fn attribute(setting: &Setting) -> String {
     format!("      -\n        name: {name}\n        type: {form}\n        doc: {doc}{none}\n")
 }
 
-fn schema_of_the_file(old: &str) -> Result<String> {
+pub(crate) fn schema_of_the_file(old: &str) -> Result<String> {
     let properties = each(|setting| {
         let form = match setting.form {
             Form::V4 => json!({"type": "string", "format": "ipv4"}),
@@ -92,7 +82,7 @@ fn schema_of_the_file(old: &str) -> Result<String> {
 /// A MAC address as the reader of `director.conf` takes it.
 const MAC: &str = "^([0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{1,2}(-[0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{1,4}([:.][0-9a-fA-F]{1,4}){2})$";
 
-fn schema_of_what_is_shown(old: &str) -> Result<String> {
+pub(crate) fn schema_of_what_is_shown(old: &str) -> Result<String> {
     let names: Vec<String> = Setting::ALL
         .iter()
         .map(|setting| format!("        {}", json!(setting.field)))
@@ -136,7 +126,7 @@ fn split<'t>(text: &'t str, at: &str) -> Result<(&'t str, &'t str)> {
     Ok(text.split_at(place))
 }
 
-fn document(old: &str) -> Result<String> {
+pub(crate) fn document(old: &str) -> Result<String> {
     let lines = each(|setting| {
         let (name, option, doc) = (setting.file, setting.option, setting.doc);
         let default = text(Settings::DEFAULT.get(setting));

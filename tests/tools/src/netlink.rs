@@ -10,6 +10,7 @@ use anyhow::{bail, Context, Result};
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::bind::{Bind, Proto};
+use glb_core::director::Forward;
 use glb_core::hash::ROWS;
 use glb_core::netlink::{backend, bind, command, load, FAMILY, VERSION};
 use glb_core::redirect::netlink as door;
@@ -430,6 +431,7 @@ pub(crate) fn fill(arguments: &Fill) -> Result<()> {
             name,
             hash_key: [7; 16],
             hops: arguments.hops,
+            forward: Forward::default(),
             backends: &backends,
             binds,
             rows: &rows,

@@ -4,7 +4,8 @@
 //! encoder, as the director's module uses it.
 
 use anyhow::{bail, Context, Result};
-use glb_core::director::{header_len, Tunnel};
+use glb_core::addr::Addr;
+use glb_core::director::{Forward, Params, Shape};
 use glb_core::ip::Family;
 use std::fmt;
 use std::fs;
@@ -71,11 +72,42 @@ impl Hops {
         packet: &[u8],
         out: &mut Vec<u8>,
     ) -> Option<()> {
-        match (source, self) {
-            (Source::V4(src), Self::V4(hops)) => put(out, src, hops, ports, inner, packet),
-            (Source::V6(src), Self::V6(hops)) => put(out, src, hops, ports, inner, packet),
-            _ => None,
-        }
+        let (src, hops): (_, Vec<Addr>) = match (source, self) {
+            (Source::V4(src), Self::V4(hops)) => {
+                (Addr::V4(src), hops.iter().copied().map(Addr::V4).collect())
+            }
+            (Source::V6(src), Self::V6(hops)) => {
+                (Addr::V6(src), hops.iter().copied().map(Addr::V6).collect())
+            }
+            _ => return None,
+        };
+        let (&dst, others) = hops.split_first()?;
+        let (src_port, dst_port) = ports;
+        let params = Params {
+            src,
+            dst,
+            src_port,
+            dst_port,
+            flow_label: 0,
+            tos: 0,
+            inner,
+            inner_len: packet.len(),
+        };
+        let outer = match src {
+            Addr::V4(_) => Family::V4,
+            Addr::V6(_) => Family::V6,
+        };
+        let layout = Forward::Gue.layout(&Shape {
+            outer,
+            inner,
+            others: u8::try_from(others.len()).ok()?,
+            udp_checksum: false,
+        });
+        out.clear();
+        out.resize(layout.len, 0);
+        Forward::Gue.write(&params, others, out)?;
+        out.extend_from_slice(packet);
+        Some(())
     }
 
     /// The first choice.
@@ -85,53 +117,6 @@ impl Hops {
             Self::V6(hops) => IpAddr::from(hops[0]),
         }
     }
-}
-
-/// An address of an outer header.
-trait Address: Copy {
-    const FAMILY: Family;
-
-    fn write(tunnel: &Tunnel<Self>, out: &mut [u8], hops: &[Self]) -> Option<()>;
-}
-
-impl Address for [u8; 4] {
-    const FAMILY: Family = Family::V4;
-
-    fn write(tunnel: &Tunnel<Self>, out: &mut [u8], hops: &[Self]) -> Option<()> {
-        tunnel.write(out, hops.iter().copied())
-    }
-}
-
-impl Address for [u8; 16] {
-    const FAMILY: Family = Family::V6;
-
-    fn write(tunnel: &Tunnel<Self>, out: &mut [u8], hops: &[Self]) -> Option<()> {
-        tunnel.write(out, hops.iter().copied())
-    }
-}
-
-fn put<A: Address>(
-    out: &mut Vec<u8>,
-    src: A,
-    hops: &[A],
-    (src_port, dst_port): (u16, u16),
-    inner: Family,
-    packet: &[u8],
-) -> Option<()> {
-    let (&dst, rest) = hops.split_first()?;
-    let tunnel = Tunnel {
-        src,
-        dst,
-        src_port,
-        dst_port,
-        inner,
-        inner_len: packet.len(),
-    };
-    out.clear();
-    out.resize(header_len(A::FAMILY, u8::try_from(rest.len()).ok()?), 0);
-    A::write(&tunnel, out, rest)?;
-    out.extend_from_slice(packet);
-    Some(())
 }
 
 impl fmt::Display for Hops {

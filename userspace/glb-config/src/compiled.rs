@@ -11,6 +11,7 @@ use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::tables::{self, Config, Rule, Table};
 use glb_core::backend::{Backend, State};
 use glb_core::bind::Bind;
+use glb_core::director::Forward;
 use glb_core::hash::ROWS;
 use glb_core::table::{v2, v3};
 use std::path::Path;
@@ -66,6 +67,8 @@ pub struct Compiled {
     pub binds: Vec<Bind>,
     /// Where it leads to.
     pub backends: Vec<CompiledBackend>,
+    /// How its packets leave.
+    pub forward: Forward,
     /// Hops of a row.
     pub hops: usize,
     /// 65,536 rows of `hops` indexes of backends, one behind the other.
@@ -150,6 +153,7 @@ pub(crate) fn without_rows(table: &Table) -> Compiled {
     Compiled {
         name: table.name.clone(),
         version,
+        forward: table.forward,
         hash_key: table.hash_key,
         seed: Some(table.seed),
         binds: table.binds.clone(),
@@ -299,6 +303,7 @@ fn read_v2(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
     let tables = checked.tables().map(|table| Compiled {
         name: None,
         version: 2,
+        forward: Forward::default(),
         hash_key: table.hash_key(),
         seed: None,
         binds: table.binds().collect(),
@@ -335,6 +340,7 @@ fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
         Compiled {
             name: Some(table.name.to_owned()).filter(|name| !name.is_empty()),
             version: table.rule,
+            forward: table.forward,
             hash_key: *table.hash_key,
             seed: Some(*table.seed),
             binds: table.binds().collect(),

@@ -18,6 +18,7 @@ impl Table {
             Rule::V2 => [2, 2],
             Rule::V3 { hops } => [3, hops],
         });
+        sum.update(&[self.forward.number()]);
         sum.update(&self.hash_key);
         sum.update(&self.seed);
         sum.update(&(self.binds.len() as u64).to_le_bytes());

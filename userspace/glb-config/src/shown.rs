@@ -7,7 +7,7 @@ use crate::compiled::{Compiled, CompiledBackend};
 use crate::dead::DeadRows;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
-use crate::tables::{bad_state, state_named};
+use crate::tables::{bad_state, read_forward, state_named, Rule};
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, MAX_BACKENDS};
 use glb_core::bind::{Bind, Proto};
@@ -62,12 +62,13 @@ pub fn read(file: &str, text: &str) -> Checked<Vec<Shown>> {
     })
 }
 
-const TABLE_FIELDS: [&str; 10] = [
+const TABLE_FIELDS: [&str; 11] = [
     "index",
     "table",
     "generation",
     "version",
     "hops",
+    "forward",
     "hash_key",
     "binds",
     "backends",
@@ -87,6 +88,11 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
     let hops = reader
         .required(&object, "hops")
         .and_then(|node| reader.integer(&node, 2u8..=31));
+    // What is shown of it is what the file has.
+    let forward = match &version {
+        Some(2) => read_forward(reader, &object, Some(Rule::V2)),
+        _ => read_forward(reader, &object, None),
+    };
     let hash_key = match object.get("hash_key") {
         Some(node) => reader.key(&node),
         None => Some([0; 16]),
@@ -97,7 +103,7 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
     let backends = reader
         .required(&object, "backends")
         .and_then(|node| read_backends(reader, &node));
-    let (name, version, hops) = (name?, version?, usize::from(hops?));
+    let (name, version, hops, forward) = (name?, version?, usize::from(hops?), forward?);
     let (hash_key, binds, (backends, loads)) = (hash_key?, binds?, backends?);
     let rows = match object.get("rows") {
         Some(node) => read_rows(reader, &node, hops, backends.len())?,
@@ -111,6 +117,7 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
         // `#0` is the place of one without a name.
         name: (quoted(&name) != name).then_some(name),
         version,
+        forward,
         hash_key,
         seed: None,
         binds,

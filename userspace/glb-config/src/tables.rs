@@ -9,6 +9,7 @@ use crate::read::{Node, Object, Reader};
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::bind::{Bind, Proto};
+use glb_core::director::Forward;
 use glb_core::rows3::MAX_WEIGHT;
 use glb_core::table::v2::MAX_BINDS;
 use serde_json::Value;
@@ -34,6 +35,8 @@ pub struct Table {
     pub name: Option<String>,
     /// How its rows are made.
     pub rule: Rule,
+    /// How its packets leave.
+    pub forward: Forward,
     /// Key of the packet hash.
     pub hash_key: [u8; 16],
     /// Key of the row hash.
@@ -93,6 +96,7 @@ pub fn read(file: &str, text: &str) -> Checked<Config> {
     let names = [
         &ROOT_FIELDS[..],
         &TABLE_FIELDS,
+        &FORWARD_FIELDS,
         &BIND_FIELDS,
         &BACKEND_FIELDS,
         &CHECK_FIELDS,
@@ -236,9 +240,10 @@ pub fn unsaid_health(file: &str, config: &Config) -> Vec<Issue> {
     issues
 }
 
-const TABLE_FIELDS: [&str; 7] = [
-    "name", "version", "hops", "hash_key", "seed", "binds", "backends",
+const TABLE_FIELDS: [&str; 8] = [
+    "name", "version", "hops", "forward", "hash_key", "seed", "binds", "backends",
 ];
+const FORWARD_FIELDS: [&str; 1] = ["kind"];
 
 fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let node = Node {
@@ -257,6 +262,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         }
     };
     let rule = read_rule(reader, &object);
+    let forward = read_forward(reader, &object, rule);
     let mut key = |field| {
         reader
             .required(&object, field)
@@ -278,6 +284,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     Some(Table {
         name: name?,
         rule: rule?,
+        forward: forward?,
         hash_key: hash_key?,
         seed: seed?,
         binds: binds?,
@@ -310,6 +317,31 @@ fn read_rule(reader: &mut Reader, object: &Object<'_>) -> Option<Rule> {
         None => DEFAULT_HOPS,
     };
     Some(Rule::V3 { hops })
+}
+
+/// `forward` of a table.
+pub(crate) fn read_forward(
+    reader: &mut Reader,
+    object: &Object<'_>,
+    rule: Option<Rule>,
+) -> Option<Forward> {
+    let Some(node) = object.get("forward") else {
+        return Some(Forward::default());
+    };
+    let fields = reader.object(&node, &FORWARD_FIELDS)?;
+    let kind = reader.required(&fields, "kind")?;
+    let name = reader.string(&kind)?;
+    let Some(forward) = Forward::from_name(name) else {
+        let names = Forward::ALL.iter().map(|forward| forward.name());
+        reader.error(&kind, must_be(names));
+        return None;
+    };
+    // Files of version 2 have no place for another one.
+    if rule == Some(Rule::V2) && forward != Forward::default() {
+        reader.error(&kind, "needs \"version\": 3");
+        return None;
+    }
+    Some(forward)
 }
 
 fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
@@ -553,8 +585,17 @@ pub fn state_named(name: &str) -> Option<State> {
 
 /// What is said of a state that is none.
 pub(crate) fn bad_state() -> String {
-    let names = State::ALL.map(|state| format!("\"{}\"", state.name()));
+    must_be(State::ALL.map(State::name))
+}
+
+/// What is said of a name that is none of these.
+fn must_be(names: impl IntoIterator<Item = &'static str>) -> String {
+    let names: Vec<String> = names
+        .into_iter()
+        .map(|name| format!("\"{name}\""))
+        .collect();
     match names.split_last() {
+        Some((last, [])) => format!("must be {last}"),
         Some((last, others)) => format!("must be {} or {last}", others.join(", ")),
         None => String::new(),
     }

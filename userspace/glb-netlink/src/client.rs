@@ -10,6 +10,7 @@ use glb_config::compiled::Compiled;
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::bind::{Bind, Proto};
+use glb_core::director::Forward;
 use glb_core::hash::ROWS;
 use glb_core::netlink::{
     backend, bind, command, counter, device, hop, load, lookup, stats, status, table, VERSION,
@@ -35,6 +36,8 @@ pub struct TableSpec<'a> {
     pub hash_key: [u8; 16],
     /// Hops of a row, 2 to 31.
     pub hops: u8,
+    /// How its packets leave.
+    pub forward: Forward,
     /// Where it leads to.
     pub backends: &'a [Backend],
     /// What leads to it.
@@ -54,6 +57,8 @@ pub struct TableInfo {
     pub generation: u32,
     /// Hops of a row.
     pub hops: u8,
+    /// How its packets leave.
+    pub forward: Forward,
     /// Number of backends.
     pub num_backends: u32,
     /// Number of binds.
@@ -394,6 +399,7 @@ fn with_specs<T>(tables: &[Compiled], send: impl FnOnce(&[TableSpec<'_>]) -> T) 
             hash_key: table.hash_key,
             // No file has more; the director would refuse it.
             hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
+            forward: table.forward,
             backends,
             binds: &table.binds,
             rows: &table.rows,
@@ -425,6 +431,10 @@ impl Loading<'_> {
         request
             .bytes(load::HASH_KEY, &spec.hash_key)
             .u8(load::HOPS, spec.hops);
+        // A module that has no other knows no attribute for it.
+        if spec.forward != Forward::default() {
+            request.u8(load::FORWARD, spec.forward.number());
+        }
         for one in spec.backends {
             request.nest(load::BACKEND, |nest| {
                 put_addr(nest, backend::ADDRESS, &one.addr);
@@ -527,6 +537,8 @@ fn table_info(attrs: Attrs<'_>) -> TableInfo {
         name: attrs.text(table::NAME),
         generation: attrs.u32(table::GENERATION),
         hops: attrs.u8(table::HOPS),
+        // A module that does not say has no other; of a newer one's the tools know nothing.
+        forward: Forward::from_number(attrs.u8(table::FORWARD)).unwrap_or_default(),
         num_backends: attrs.u32(table::NUM_BACKENDS),
         num_binds: attrs.u32(table::NUM_BINDS),
         backends: attrs

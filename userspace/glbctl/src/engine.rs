@@ -10,12 +10,13 @@ use glb_core::addr::Addr;
 use glb_core::bind::{Classifier, Proto};
 use glb_core::checksum::Sum;
 use glb_core::director::{
-    decide, header_len, inspect, source_port, Plan, Stop, Tunnel, Verdict, World, MAX_HEADER_LEN,
+    decide, flow_label, inspect, source_port, Forward, Gso, Layout, Params, Plan, Shape, Stop,
+    Verdict, World, MAX_HEADER_LEN,
 };
 use glb_core::fragments::{FragmentTable, TICK_MS};
 use glb_core::gue::max_hops;
 use glb_core::hash::FlowKey;
-use glb_core::ip::{proto, Addrs, Family, Fragment};
+use glb_core::ip::{proto, tos, Addrs, Family, Fragment};
 use glb_core::settings::Settings;
 use glb_core::siphash::SipKey;
 use glb_core::view::View;
@@ -70,6 +71,10 @@ impl<'a> World for Tables<'a> {
         self.tables.get(usize::from(bind.table))?.as_ref()
     }
 
+    fn forward(table: &Table<'a>) -> Forward {
+        table.compiled.forward
+    }
+
     fn hash_key<'w>(&'w self, table: &'w Table<'a>) -> &'w SipKey {
         &table.key
     }
@@ -104,7 +109,7 @@ pub(crate) struct Engine<'a> {
 /// A packet to be sent: the header in front of the client's packet.
 pub(crate) struct Sent {
     header: [u8; MAX_HEADER_LEN],
-    header_len: usize,
+    layout: Layout,
     /// Length of the client's packet, without padding of the frame.
     pub(crate) inner_len: usize,
     /// Family of the outer packet.
@@ -146,8 +151,8 @@ impl<'a> Engine<'a> {
             Err(Stop::NeedLinear(_)) => return Err(Verdict::PassedUnknownFormat),
         };
         let plan = decide(&self.tables, self.settings, candidate)?;
-        let mut sent = encode(&plan, self.settings, family)?;
-        if self.settings.udp_checksum {
+        let mut sent = encode(&plan, self.settings, family, packet)?;
+        if sent.layout.gso == (Gso::Udp { checksum: true }) {
             sent.fill_checksum(packet);
         }
         Ok(sent)
@@ -183,53 +188,43 @@ fn encode(
     plan: &Plan<'_, Tables<'_>>,
     settings: &Settings,
     inner: Family,
+    packet: &[u8],
 ) -> Result<Sent, Verdict> {
-    let (hops, packet) = (&plan.hops, &plan.packet);
-    let src_port = source_port(plan.hash, packet.hint);
-    let dst_port = settings.udp_port;
-    let inner_len = packet.len;
-    let mut header = [0; MAX_HEADER_LEN];
-    let written = match hops.first().backend.addr {
-        Addr::V4(dst) => {
-            let header_len = header_len(Family::V4, hops.others());
-            let src = settings.source_v4.ok_or(Verdict::DroppedNoRoute)?;
-            let tunnel = Tunnel {
-                src,
-                dst,
-                src_port,
-                dst_port,
-                inner,
-                inner_len,
-            };
-            header
-                .get_mut(..header_len)
-                .and_then(|out| tunnel.write(out, hops.others_v4()))
-                .map(|()| (Family::V4, header_len))
-        }
-        Addr::V6(dst) => {
-            let header_len = header_len(Family::V6, hops.others());
-            let src = settings.source_v6.ok_or(Verdict::DroppedNoRoute)?;
-            let tunnel = Tunnel {
-                src,
-                dst,
-                src_port,
-                dst_port,
-                inner,
-                inner_len,
-            };
-            header
-                .get_mut(..header_len)
-                .and_then(|out| tunnel.write(out, hops.others_v6()))
-                .map(|()| (Family::V6, header_len))
-        }
+    let dst = plan.hops.first().backend.addr;
+    let (outer, src) = match dst {
+        Addr::V4(_) => (Family::V4, settings.source_v4.map(Addr::V4)),
+        Addr::V6(_) => (Family::V6, settings.source_v6.map(Addr::V6)),
     };
-    let (outer, header_len) = written.ok_or(Verdict::DroppedNoHop)?;
-    if header_len + inner_len > usize::from(u16::MAX) {
+    let forward = Tables::forward(plan.table);
+    let layout = forward.layout(&Shape {
+        outer,
+        inner,
+        others: plan.hops.others(),
+        udp_checksum: settings.udp_checksum,
+    });
+    let inner_len = plan.packet.len;
+    let params = Params {
+        src: src.ok_or(Verdict::DroppedNoRoute)?,
+        dst,
+        src_port: source_port(plan.hash, plan.packet.hint),
+        dst_port: settings.udp_port,
+        flow_label: flow_label(plan.hash, plan.packet.hint),
+        // A packet that was read has its first bytes.
+        tos: tos(View::whole(packet), inner).unwrap_or_default(),
+        inner,
+        inner_len,
+    };
+    let mut header = [0; MAX_HEADER_LEN];
+    header
+        .get_mut(..layout.len)
+        .and_then(|out| forward.write(&params, &plan.hops, out))
+        .ok_or(Verdict::DroppedNoHop)?;
+    if layout.len + inner_len > usize::from(u16::MAX) {
         return Err(Verdict::DroppedTooBig);
     }
     Ok(Sent {
         header,
-        header_len,
+        layout,
         inner_len,
         outer,
         verdict: plan.verdict,
@@ -238,7 +233,7 @@ fn encode(
 
 impl Sent {
     pub(crate) fn header(&self) -> &[u8] {
-        &self.header[..self.header_len]
+        &self.header[..self.layout.len]
     }
 
     /// Fills in the checksum of the outer UDP header (RFC 768, RFC 8200), over the client's packet too.
@@ -251,7 +246,7 @@ impl Sent {
         let mut summed = self.header[addresses].to_vec();
         summed.extend([0, proto::UDP]);
         summed.extend(&self.header[udp + 4..udp + 6]);
-        summed.extend(&self.header[udp..self.header_len]);
+        summed.extend(&self.header[udp..self.layout.len]);
         summed.extend(&packet[..self.inner_len]);
         if summed.len() % 2 == 1 {
             summed.push(0);

@@ -3,8 +3,9 @@
 //! The judge is judged: frames that are right pass, and each thing that can be wrong with them is seen.
 
 use super::*;
+use glb_core::addr::Addr;
 use glb_core::checksum::Sum;
-use glb_core::director::Tunnel;
+use glb_core::director::{Forward, Params};
 use glb_core::ip::Family;
 
 const LINE: &str = "src=10.2.0.1 dst=1.1.1.1 sport=2000 seq=4294967000 id=7 len=2500 size=1000";
@@ -47,15 +48,19 @@ fn seal(packet: &mut [u8]) {
 
 fn frame(inner: &[u8]) -> Vec<u8> {
     let mut out = vec![0; TUNNEL_LEN];
-    let tunnel = Tunnel {
-        src: [65; 4],
-        dst: [10, 1, 0, 1],
+    let params = Params {
+        src: Addr::V4([65; 4]),
+        dst: Addr::V4([10, 1, 0, 1]),
         src_port: 0x8001,
         dst_port: glb_core::gue::PORT,
+        flow_label: 0,
+        tos: 0,
         inner: Family::V4,
         inner_len: inner.len(),
     };
-    tunnel.write(&mut out, []).expect("it fits");
+    let others: [Addr; 0] = [];
+    let written = Forward::Gue.write(&params, &others[..], &mut out);
+    written.expect("it fits");
     let mut frame = vec![2; 12];
     frame.extend([8, 0]);
     frame.extend(out);

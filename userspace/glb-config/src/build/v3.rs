@@ -157,10 +157,10 @@ fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
         table.binds.len(),
         names.len(),
         name.len(),
-        0,
     ] {
         out.extend(u16::try_from(count).ok()?.to_le_bytes());
     }
+    out.extend([table.forward.number(), 0]);
     out.extend(table.hash_key);
     out.extend(table.seed.unwrap_or_default());
     for backend in &table.backends {

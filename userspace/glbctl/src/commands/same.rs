@@ -19,6 +19,10 @@ pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Optio
     if !key.is(&other.hash_key) {
         return Some("its hash_key is another".to_owned());
     }
+    if there.forward != other.forward {
+        let (left, right) = (there.forward.name(), other.forward.name());
+        return Some(format!("its packets leave by {left}, not by {right}"));
+    }
     let binds = |table: &Compiled| -> Vec<Bind> { table.binds.iter().map(masked).collect() };
     let (left, right) = (binds(there), binds(other));
     if let Some(what) = first_other(&left, &right, bind_text) {

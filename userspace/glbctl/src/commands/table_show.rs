@@ -9,6 +9,7 @@ use glb_config::tables::state_name;
 use glb_config::{quoted, DeadRows};
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
+use glb_core::director::Forward;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -60,11 +61,26 @@ impl BackendView {
     }
 }
 
+/// How a table's packets leave, as its file says it.
+#[derive(Serialize)]
+pub(crate) struct ForwardView {
+    pub(crate) kind: &'static str,
+}
+
+impl ForwardView {
+    pub(crate) fn new(forward: Forward) -> Self {
+        Self {
+            kind: forward.name(),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct TableView<'a> {
     table: String,
     version: u8,
     hops: usize,
+    forward: ForwardView,
     hash_key: String,
     binds: Vec<String>,
     backends: Vec<BackendView>,
@@ -114,6 +130,7 @@ fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
         table: table.label(index),
         version: table.version,
         hops: table.hops,
+        forward: ForwardView::new(table.forward),
         hash_key: hex(&table.hash_key),
         binds: table.binds.iter().map(bind).collect(),
         backends: backends
@@ -127,10 +144,11 @@ fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
 fn write_view(out: &mut dyn Write, view: &TableView<'_>) -> io::Result<()> {
     writeln!(
         out,
-        "table {} (version {}, {} hops)",
+        "table {} (version {}, {} hops, {})",
         quoted(&view.table),
         view.version,
-        view.hops
+        view.hops,
+        view.forward.kind
     )?;
     writeln!(out, "  hash key {}", view.hash_key)?;
     for bind in &view.binds {

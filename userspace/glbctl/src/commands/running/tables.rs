@@ -4,6 +4,7 @@
 
 use super::{bind as bind_text, director, director_or_load, BackendView};
 use crate::commands::key::Key;
+use crate::commands::table_show::ForwardView;
 use crate::load;
 use crate::output::{print, DeadTable, Failure};
 use crate::progress::Progress;
@@ -99,6 +100,7 @@ struct TableView {
     table: String,
     generation: u32,
     hops: u8,
+    forward: ForwardView,
     binds: Vec<String>,
     backends: Vec<BackendView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +130,7 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
             rows: rows.then(|| all_rows(&mut glb, table.index)).transpose()?,
             generation: table.generation,
             hops: table.hops,
+            forward: ForwardView::new(table.forward),
             table: label(&table),
         };
         views.push(view);
@@ -142,10 +145,11 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
             }
             writeln!(
                 out,
-                "table {}: load {}, {} hops a row",
+                "table {}: load {}, {} hops a row, {}",
                 quoted(&view.table),
                 view.generation,
-                view.hops
+                view.hops,
+                view.forward.kind
             )?;
             writeln!(out, "binds")?;
             for one in &view.binds {
@@ -210,6 +214,7 @@ pub(crate) fn all() -> Result<Running, Failure> {
         tables.push(Compiled {
             name: Some(table.name).filter(|name| !name.is_empty()),
             version: 2,
+            forward: table.forward,
             hash_key: [0; 16],
             seed: None,
             binds: binds.into_iter().map(|one| one.bind).collect(),

@@ -97,6 +97,8 @@ pub(super) fn of_table(
     }
     let hops = |table: &Compiled| Some(table.hops.to_string());
     changes.note(None, "hops", hops(old_table), hops(new_table));
+    let forward = |table: &Compiled| Some(table.forward.name().to_owned());
+    changes.note(None, "forward", forward(old_table), forward(new_table));
     let binds = |table: &Compiled| table.binds.iter().map(bind).collect::<BTreeSet<String>>();
     let (before, after) = (binds(old_table), binds(new_table));
     for gone in before.difference(&after) {

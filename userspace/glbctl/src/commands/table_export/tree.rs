@@ -10,7 +10,8 @@ use crate::output::hex;
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::tables::{state_name, Rule};
 use glb_core::backend::State;
-use serde_json::{Map, Value};
+use glb_core::director::Forward;
+use serde_json::{json, Map, Value};
 
 /// The table that is there, with what it lacks, and what no director knows (health checks), from the source.
 pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> Value {
@@ -37,6 +38,11 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
             tree.insert("version".to_owned(), 3.into());
             tree.insert("hops".to_owned(), hops.into());
         }
+    }
+    if there.forward == Forward::default() {
+        tree.shift_remove("forward");
+    } else {
+        tree.insert("forward".to_owned(), json!({"kind": there.forward.name()}));
     }
     let own = match key {
         Key::Known(key) => Some(*key),

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a packet leaves a director: what stands in front of it, and what the kernel must know to send it.
+//!
+//! A forward is a file beside this one and a line in `forwards!` below. The file has two functions: `layout`, which says how
+//! long the headers are and how the kernel segments what is behind them, and `write`, which fills them. The enum, its
+//! numbers (netlink, binary tables) and its names (JSON, glbctl) follow from the line.
+
+mod gue;
+mod outer;
+
+use super::hops::Others;
+use crate::addr::Addr;
+use crate::hash::PacketHash;
+use crate::ip::Family;
+
+pub use gue::{header_len, source_port, MAX_HEADER_LEN};
+
+/// What the headers in front of a packet depend on, but for addresses.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Family of the outer IP header.
+    pub outer: Family,
+    /// Family of the client's packet.
+    pub inner: Family,
+    /// How many hops are behind the first.
+    pub others: u8,
+    /// Whether the operator wants a checksum in an outer UDP header.
+    pub udp_checksum: bool,
+}
+
+/// What the kernel must know of the headers in front of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// Their length, bytes.
+    pub len: usize,
+    /// The outer IP header's protocol.
+    pub proto: u8,
+    /// How segmentation finds what is behind them.
+    pub gso: Gso,
+    /// Whether the outer header has the client's DSCP and ECN.
+    pub inherits: bool,
+}
+
+/// How segmentation finds the inner packet: the `SKB_GSO_*` of `include/linux/skbuff.h` without the family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gso {
+    /// Behind a UDP header without a checksum, or with one.
+    Udp {
+        /// Whether the header has a checksum.
+        checksum: bool,
+    },
+    /// Behind a GRE header.
+    Gre,
+    /// Behind the outer IP header.
+    Ip,
+}
+
+/// What the headers in front of one packet say.
+#[derive(Debug, Clone, Copy)]
+pub struct Params {
+    /// Outer source.
+    pub src: Addr,
+    /// Outer destination: the first hop.
+    pub dst: Addr,
+    /// UDP source port: routers and network cards spread flows by it.
+    pub src_port: u16,
+    /// UDP destination port.
+    pub dst_port: u16,
+    /// Flow label of an outer IPv6 header where there is no UDP header (RFC 6438).
+    pub flow_label: u32,
+    /// TOS or traffic class of the client's packet: DSCP and ECN.
+    pub tos: u8,
+    /// Family of the client's packet.
+    pub inner: Family,
+    /// Length of the client's packet.
+    pub inner_len: usize,
+}
+
+/// Declares the forwards, each with its file, its number and its name.
+macro_rules! forwards {
+    ($($(#[$doc:meta])* $name:ident($room:ident) = $number:literal, $word:literal;)*) => {
+        /// How a table's packets leave.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[repr(u8)]
+        pub enum Forward {
+            #[default]
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Forward {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The one of this number.
+            #[must_use]
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// Its name in the JSON files.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// What the kernel must know to send it.
+            #[inline(always)]
+            #[must_use]
+            pub fn layout(self, shape: &Shape) -> Layout {
+                match self {
+                    $(Self::$name => $room::layout(shape),)*
+                }
+            }
+
+            /// Writes the headers; `out` must have exactly the layout's length.
+            #[inline(always)]
+            pub fn write<O: Others + ?Sized>(
+                self,
+                params: &Params,
+                others: &O,
+                out: &mut [u8],
+            ) -> Option<()> {
+                match self {
+                    $(Self::$name => $room::write(params, others, out),)*
+                }
+            }
+        }
+    };
+}
+
+forwards! {
+    /// Generic UDP encapsulation with GLB's list of hops: a proxy that does not know the connection passes the packet on.
+    Gue(gue) = 0, "gue";
+}
+
+/// The outer flow label: it spreads flows as the source port does ([`source_port`]), from other bits of the hash.
+#[inline]
+pub const fn flow_label(hash: PacketHash, hint: u16) -> u32 {
+    // The cast keeps the low bits.
+    ((hash.0 >> 16) as u32 ^ hint as u32) & 0xf_ffff
+}
+
+impl Forward {
+    /// Its number: in the netlink family, and in binary tables of version 3.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|one| one.name() == name)
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The outer IP header (RFC 791, RFC 8200), which every forward that tunnels begins with.
+
+use super::Params;
+use crate::addr::Addr;
+use crate::checksum;
+use crate::ip::{Family, IPV4_LEN, IPV6_LEN};
+
+const TTL: u8 = 64;
+
+/// Its length, bytes.
+#[inline]
+pub(super) const fn len(outer: Family) -> usize {
+    match outer {
+        Family::V4 => IPV4_LEN,
+        Family::V6 => IPV6_LEN,
+    }
+}
+
+/// What routers go by, beside addresses and protocol.
+#[derive(Clone, Copy)]
+pub(super) struct Marks {
+    /// DSCP and ECN.
+    pub(super) tos: u8,
+    /// Of 20 bits; IPv6 only.
+    pub(super) flow_label: u32,
+}
+
+/// Writes the header at the start of `out`, in front of the rest of it and the client's packet. Answers that rest.
+#[inline(always)]
+pub(super) fn write<'o>(params: &Params, proto: u8, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
+    // The client's DSCP goes on in the network of the fleet, and its ECN field as in normal mode (RFC 6040, section 4.1).
+    // There are no ports, so the label says which packets are of one flow (RFC 6438).
+    let marks = Marks {
+        tos: params.tos,
+        flow_label: params.flow_label,
+    };
+    match (params.src, params.dst) {
+        (Addr::V4(src), Addr::V4(dst)) => v4(params, marks, proto, (src, dst), out),
+        (Addr::V6(src), Addr::V6(dst)) => v6(params, marks, proto, (&src, &dst), out),
+        _ => None,
+    }
+}
+
+/// The same where it is known that both addresses are IPv4.
+#[inline(always)]
+pub(super) fn v4<'o>(
+    params: &Params,
+    marks: Marks,
+    proto: u8,
+    (src, dst): ([u8; 4], [u8; 4]),
+    out: &'o mut [u8],
+) -> Option<&'o mut [u8]> {
+    let total = out.len().wrapping_add(params.inner_len);
+    // A GSO packet of more than 64 KiB is cut into packets with lengths of their own.
+    let [len_hi, len_lo] = u16::try_from(total).unwrap_or(0).to_be_bytes();
+    let (ip, rest) = out.split_first_chunk_mut::<IPV4_LEN>()?;
+    let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (src, dst);
+    let tos = marks.tos;
+    // Do not fragment.
+    const FLAGS: u8 = 0x40;
+    *ip = [
+        0x45, tos, len_hi, len_lo, 0, 0, FLAGS, 0, TTL, proto, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3,
+    ];
+    let check = checksum::of_header(ip);
+    let [_, _, _, _, _, _, _, _, _, _, hi, lo, ..] = ip;
+    [*hi, *lo] = check;
+    Some(rest)
+}
+
+/// The same where it is known that both addresses are IPv6.
+#[inline(always)]
+pub(super) fn v6<'o>(
+    params: &Params,
+    marks: Marks,
+    proto: u8,
+    (src, dst): (&[u8; 16], &[u8; 16]),
+    out: &'o mut [u8],
+) -> Option<&'o mut [u8]> {
+    let (ip, rest) = out.split_first_chunk_mut::<IPV6_LEN>()?;
+    let payload = rest.len().wrapping_add(params.inner_len);
+    let [len_hi, len_lo] = u16::try_from(payload).unwrap_or(0).to_be_bytes();
+    let [_, l1, l2, l3] = marks.flow_label.to_be_bytes();
+    let (tos_hi, tos_lo) = (marks.tos >> 4, marks.tos << 4);
+    let (fixed, addrs) = ip.split_first_chunk_mut::<8>()?;
+    *fixed = [
+        0x60 | tos_hi,
+        tos_lo | (l1 & 0x0f),
+        l2,
+        l3,
+        len_hi,
+        len_lo,
+        proto,
+        TTL,
+    ];
+    let (place, rest_of_addrs) = addrs.split_first_chunk_mut::<16>()?;
+    *place = *src;
+    *rest_of_addrs.first_chunk_mut()? = *dst;
+    Some(rest)
+}
