@@ -46,7 +46,6 @@ pub(crate) fn send<'a>(
 ) -> Outcome<'a> {
     match plan.forward() {
         Forward::Gue => send_by(Forward::Gue, (stats, config), hook, skb, plan),
-        #[allow(unreachable_patterns)] // Until there is another.
         other => send_by_other(other, (stats, config), hook, skb, plan),
     }
 }

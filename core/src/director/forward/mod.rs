@@ -6,6 +6,9 @@
 //! long the headers are and how the kernel segments what is behind them, and `write`, which fills them. The enum, its
 //! numbers (netlink, binary tables) and its names (JSON, glbctl) follow from the line.
 
+#[cfg(test)]
+mod golden;
+mod gre;
 mod gue;
 mod outer;
 
@@ -137,6 +140,8 @@ macro_rules! forwards {
 forwards! {
     /// Generic UDP encapsulation with GLB's list of hops: a proxy that does not know the connection passes the packet on.
     Gue(gue) = 0, "gue";
+    /// Generic routing encapsulation, without a list of hops.
+    Gre(gre) = 1, "gre";
 }
 
 /// The outer flow label: it spreads flows as the source port does ([`source_port`]), from other bits of the hash.
