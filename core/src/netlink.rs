@@ -43,8 +43,9 @@ pub mod backend_state {
 pub mod forward {
     pub const GUE: u8 = 0;
     pub const GRE: u8 = 1;
+    pub const IPIP: u8 = 2;
     /// Names, by their numbers.
-    pub const NAMES: [&str; 2] = ["gue", "gre"];
+    pub const NAMES: [&str; 3] = ["gue", "gre", "ipip"];
 }
 
 /// The numbers of `protocol`.
@@ -382,7 +383,7 @@ pub mod load {
             super::Attribute::new(FIRST_ROW, "first-row", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65531)),
             super::Attribute::new(GENERATION, "generation", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 1)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
         ],
     };
 }
@@ -446,7 +447,7 @@ pub mod table {
             super::Attribute::new(NUM_BINDS, "num-binds", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
             super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 1)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
         ],
     };
 }

@@ -10,6 +10,7 @@
 mod golden;
 mod gre;
 mod gue;
+mod ipip;
 mod outer;
 
 use super::hops::Others;
@@ -142,6 +143,8 @@ forwards! {
     Gue(gue) = 0, "gue";
     /// Generic routing encapsulation, without a list of hops.
     Gre(gre) = 1, "gre";
+    /// IP in IP, without a list of hops.
+    Ipip(ipip) = 2, "ipip";
 }
 
 /// The outer flow label: it spreads flows as the source port does ([`source_port`]), from other bits of the hash.
