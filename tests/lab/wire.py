@@ -134,7 +134,7 @@ def raw(proto, payload=b""):
     return Transport(proto, payload, None)
 
 
-def ip(src, dst, transport, ttl=64, ident=0, df=True, options=b"", fragment=None, extensions=()):
+def ip(src, dst, transport, ttl=64, ident=0, df=True, options=b"", fragment=None, extensions=(), tos=0):
     """A packet. `fragment` is (offset in bytes, more, first byte of the payload, its end): that part of it.
     `extensions` (IPv6) is a list of (protocol number, bytes); the first of the bytes is filled in."""
     src, dst = packed(src), packed(dst)
@@ -146,7 +146,7 @@ def ip(src, dst, transport, ttl=64, ident=0, df=True, options=b"", fragment=None
     if len(src) == 4:
         bits = (0x2000 if more else 0) | (0x4000 if df and not fragment else 0) | offset // 8
         words = 5 + len(options) // 4
-        head = struct.pack("!BBHHHBBH", 0x40 | words, 0, words * 4 + len(data), ident, bits, ttl, proto, 0)
+        head = struct.pack("!BBHHHBBH", 0x40 | words, tos, words * 4 + len(data), ident, bits, ttl, proto, 0)
         head += src + dst + options
         return head[:10] + struct.pack("!H", ones_sum(head)) + head[12:] + data
     extensions = list(extensions)
@@ -156,7 +156,7 @@ def ip(src, dst, transport, ttl=64, ident=0, df=True, options=b"", fragment=None
     for kind, body in reversed(extensions):
         chain = bytes([following]) + body[1:] + chain
         following = kind
-    head = struct.pack("!IHBB", 6 << 28, len(chain) + len(data), following, ttl) + src + dst
+    head = struct.pack("!IHBB", 6 << 28 | tos << 20, len(chain) + len(data), following, ttl) + src + dst
     return head + chain + data
 
 
