@@ -6,7 +6,8 @@
 
 use crate::tables::{Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::addr::Addr;
-use glb_core::bind::{self, Bind, BindId, BuildError, Entry};
+use glb_core::bind::{self, BindId, BuildError, Entry};
+use glb_core::director::Forward;
 use glb_core::hash::ROWS;
 use glb_core::siphash::SipKey;
 use glb_kernel::random;

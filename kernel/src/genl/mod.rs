@@ -17,7 +17,7 @@ pub use attr::{Attr, Attrs};
 pub use glb_core::family::Operation as Spec;
 pub use message::Message;
 pub use policy::{nest, nest_room, Rule, Rules};
-pub use request::Request;
+pub use request::{not_supported, Request};
 pub use socket::{SocketGone, SocketWatch};
 
 use crate::bindings;

@@ -20,6 +20,16 @@ macro_rules! refuse {
     };
 }
 
+/// EOPNOTSUPP, for what another version of the module may know. The kernel crate has no name for it.
+pub fn not_supported() -> Error {
+    // The cast is exact: the number is 95, or another small one on some architectures.
+    match to_result(-(kernel::bindings::EOPNOTSUPP as i32)) {
+        Err(error) => error,
+        // The number is negative.
+        Ok(()) => EINVAL,
+    }
+}
+
 /// A request that a handler is called for, of a family whose state is `S`.
 pub struct Request<'a, S> {
     /// INVARIANT: valid for `'a`, and used by nobody else.

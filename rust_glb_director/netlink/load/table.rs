@@ -16,7 +16,7 @@ use glb_core::gue::max_hops;
 use glb_core::hash::ROWS;
 use glb_core::ip::Family as IpFamily;
 use glb_core::netlink::{backend, operation};
-use glb_kernel::genl::{nest, nest_room, Command, Rule, Spec};
+use glb_kernel::genl::{nest, not_supported, nest_room, Command, Rule, Spec};
 use glb_kernel::rcu;
 use glb_kernel::refuse;
 use glb_kernel::vec::Append;
@@ -117,7 +117,7 @@ fn forward(request: &Request<'_>) -> Result<Forward> {
     Forward::from_number(number).ok_or_else(|| {
         refuse!(
             request,
-            EOPNOTSUPP,
+            not_supported(),
             Some(&sent),
             "this module knows no forward {number}"
         )
