@@ -88,6 +88,15 @@ impl Compiled {
         self.rows.chunks_exact(self.hops)
     }
 
+    /// The hops of a row that its packets can reach.
+    #[must_use]
+    pub fn reached<'r>(&self, row: &'r [u8]) -> &'r [u8] {
+        match self.forward.lists_hops() {
+            true => row,
+            false => row.get(..1).unwrap_or_default(),
+        }
+    }
+
     /// How many rows each backend is the first hop of.
     #[must_use]
     pub fn loads(&self) -> Vec<u32> {

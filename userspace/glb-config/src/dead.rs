@@ -90,7 +90,12 @@ impl DeadRows {
         if table.backends.iter().all(|one| one.backend.healthy) {
             return None;
         }
-        Self::of_rows(&table.core_backends(), table.hops, &table.rows)
+        let mut dead = Self::of_rows(&table.core_backends(), table.hops, &table.rows)?;
+        if !table.forward.lists_hops() {
+            // No other hop is ever asked.
+            dead.all_hops = dead.first_hop;
+        }
+        Some(dead)
     }
 
     /// The dead rows of a table without its rows. They are built only where a backend that may be in them is

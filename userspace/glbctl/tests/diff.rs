@@ -434,3 +434,35 @@ fn binary_files_and_longer_rows() {
         [] as [&str; 0]
     );
 }
+
+/// Nobody behind the first hop is named there, so nobody can hold the connections of the row's former first hop.
+#[test]
+fn without_a_list_of_hops_every_change_of_a_first_hop_breaks_connections() {
+    let diff = Diff::new("forward");
+    for kind in ["gue", "gre", "ipip"] {
+        let by = |mut tree: Value| {
+            tree["tables"][0]["version"] = json!(3);
+            tree["tables"][0]["forward"] = json!({"kind": kind});
+            tree
+        };
+        let (old, new) = (by(third("active", true)), by(third("draining", true)));
+        let said = diff.dangers("", &old, &new);
+        let expected: &[&str] = match kind {
+            "gue" => &[],
+            _ => &["backend 1.1.1.3"],
+        };
+        assert_eq!(said, expected, "{kind}");
+    }
+    // The first hops stay; who waits behind them does not matter to those that are named nowhere.
+    let mut other = third("active", true);
+    other["tables"][0]["version"] = json!(3);
+    let gue = other.clone();
+    other["tables"][0]["forward"] = json!({"kind": "gre"});
+    let found = diff.json("", &gue, &other);
+    let change = &found["changes"][0];
+    assert_eq!(
+        (&change["field"], &change["old"], &change["new"]),
+        (&json!("forward"), &json!("gue"), &json!("gre")),
+        "{found}"
+    );
+}

@@ -405,3 +405,34 @@ fn a_drain_looks_at_the_others_health_first() {
     );
     assert_ne!(fs::read(&good).unwrap(), before);
 }
+
+#[test]
+fn a_drain_breaks_connections_where_no_second_hop_is_named() {
+    let dir = Dir::new("drain-forward");
+    let table = r#"{"tables": [{"name": "t", "version": 3, "forward": {"kind": "gre"},
+        "hash_key": "12345678901234561234567890123456", "seed": "34567890123456783456789012345678", "binds": [], "backends": [
+        {"ip": "10.0.0.1", "state": "active", "healthy": true},
+        {"ip": "10.0.0.2", "state": "active", "healthy": true}]}]}"#;
+    let file = dir.file("t.json", table);
+    let run = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_glbctl"));
+        command.args(words).arg("--file").arg(&file);
+        command.output().unwrap()
+    };
+    let none = ["--checker", "none", "--metrics", "none"];
+    let drain = [&["backend", "drain", "t", "10.0.0.1"][..], &none].concat();
+    let output = run(&drain);
+    assert_eq!(code(&output), 1);
+    let said = err(&output);
+    assert!(said.contains("packets by gre name no second hop"), "{said}");
+    let output = run(&["backend", "add", "t", "10.0.0.3"]);
+    assert_eq!(code(&output), 1);
+    let said = err(&output);
+    assert!(said.contains("packets by gre name no second hop"), "{said}");
+    assert_eq!(fs::read(&file).unwrap(), table.as_bytes());
+    assert_eq!(
+        code(&run(&["backend", "add", "t", "10.0.0.3", "--inactive"])),
+        0
+    );
+    assert_eq!(code(&run(&[&drain[..], &["--force"]].concat())), 0);
+}

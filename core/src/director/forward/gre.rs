@@ -16,6 +16,8 @@ use crate::ip::{proto, Family};
 
 const GRE_LEN: usize = 4;
 
+pub(super) const LISTS_HOPS: bool = false;
+
 #[inline(always)]
 pub(super) fn layout(shape: &Shape) -> Layout {
     Layout {

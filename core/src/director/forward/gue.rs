@@ -40,6 +40,8 @@ pub const fn source_port(hash: PacketHash, hint: u16) -> u16 {
     0x8000 | ((hash.0 as u16 ^ hint) & 0x7fff)
 }
 
+pub(super) const LISTS_HOPS: bool = true;
+
 #[inline(always)]
 pub(super) fn layout(shape: &Shape) -> Layout {
     Layout {

@@ -8,6 +8,8 @@
 use super::{outer, Gso, Layout, Params, Shape};
 use crate::director::hops::Others;
 
+pub(super) const LISTS_HOPS: bool = false;
+
 #[inline(always)]
 pub(super) fn layout(shape: &Shape) -> Layout {
     Layout {
@@ -37,9 +39,11 @@ mod tests {
         assert_eq!(packet(Ipip, V4, Family::V4), four);
         let six = "452e003c000040004029afdf4141414103040506";
         assert_eq!(packet(Ipip, V4, Family::V6), six);
-        let four = "62eabcde00280440fd000000000000000000000000000001fd000000000000000000000000000002";
+        let four =
+            "62eabcde00280440fd000000000000000000000000000001fd000000000000000000000000000002";
         assert_eq!(packet(Ipip, V6, Family::V4), four);
-        let six = "62eabcde00282940fd000000000000000000000000000001fd000000000000000000000000000002";
+        let six =
+            "62eabcde00282940fd000000000000000000000000000001fd000000000000000000000000000002";
         assert_eq!(packet(Ipip, V6, Family::V6), six);
         assert_eq!(packet(Ipip, (V6.0, V4.1), Family::V4), "");
     }

@@ -3,7 +3,8 @@
 //! How a packet leaves a director: what stands in front of it, and what the kernel must know to send it.
 //!
 //! A forward is a file beside this one and a line in `forwards!` below. The file has two functions: `layout`, which says how
-//! long the headers are and how the kernel segments what is behind them, and `write`, which fills them. The enum, its
+//! long the headers are and how the kernel segments what is behind them, and `write`, which fills them; and it says whether
+//! the headers list the hops behind the first. The enum, its
 //! numbers (netlink, binary tables) and its names (JSON, glbctl) follow from the line.
 
 #[cfg(test)]
@@ -110,6 +111,15 @@ macro_rules! forwards {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => $word,)*
+                }
+            }
+
+            /// Whether a packet names the hops behind the first, which is the second chance of its connection. Without
+            /// it a connection breaks when its row gets another first hop.
+            #[must_use]
+            pub const fn lists_hops(self) -> bool {
+                match self {
+                    $(Self::$name => $room::LISTS_HOPS,)*
                 }
             }
 

@@ -184,6 +184,13 @@ fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Optio
     if place.from != State::Active {
         return None;
     }
+    let forward = place.table.forward;
+    if !forward.lists_hops() {
+        let name = forward.name();
+        return Some(format!(
+            "packets by {name} name no second hop: its connections break"
+        ));
+    }
     let (hops, may) = match place.table.rule {
         Rule::V2 => (2, 1),
         Rule::V3 { hops } => (hops, usize::from(hops) - 1),

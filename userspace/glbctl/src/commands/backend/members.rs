@@ -96,7 +96,17 @@ pub(super) fn add(args: &BackendAdd, json: bool) -> Result<(), Failure> {
 
 /// Rows of two hops take one change at a time (docs/rows-v3.md).
 fn danger(table: &Table, state: State) -> Option<String> {
-    if state == State::Inactive || table.rule != Rule::V2 {
+    if state == State::Inactive {
+        return None;
+    }
+    let forward = table.forward;
+    if !forward.lists_hops() {
+        let name = forward.name();
+        return Some(format!(
+            "packets by {name} name no second hop: connections of the rows that it takes break"
+        ));
+    }
+    if table.rule != Rule::V2 {
         return None;
     }
     let mut others = table.backends.iter().map(|one| &one.backend);

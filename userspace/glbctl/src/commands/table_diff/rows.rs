@@ -111,6 +111,7 @@ pub(super) fn compare(
         }
     }
     for (old_row, new_row) in old.rows().zip(new.rows()) {
+        let old_row = old.reached(old_row);
         let old_hops = || old_row.iter().filter_map(|at| backend(old, *at));
         let (Some(before), Some(after)) = (
             old_hops().next(),
@@ -207,6 +208,7 @@ impl<'t> Reach<'t> {
         for row in table.rows() {
             let mut seen: Vec<Addr> = Vec::with_capacity(row.len());
             let mut up = true;
+            let row = table.reached(row);
             for hop in row.iter().filter_map(|at| backend(table, *at)) {
                 if up && !seen.contains(&hop.addr) {
                     seen.push(hop.addr);
@@ -226,6 +228,7 @@ impl<'t> Reach<'t> {
     }
 
     fn by_row(&self, row: &[u8], addr: Addr) -> bool {
+        let row = self.table.reached(row);
         let mut hops = row.iter().filter_map(|at| backend(self.table, *at));
         hops.find(|hop| hop.addr == addr || !hop.healthy)
             .is_some_and(|hop| hop.addr == addr)
@@ -245,6 +248,7 @@ impl<'t> Reach<'t> {
     }
 
     fn is_behind_down(&self, row: &[u8], addr: Addr) -> bool {
+        let row = self.table.reached(row);
         let hops = || row.iter().filter_map(|at| backend(self.table, *at));
         self.follow == Follow::First && hops().any(|hop| hop.addr == addr)
     }
