@@ -281,7 +281,7 @@ fn second_chance(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
             out.error(
                 CHECK,
                 format!("{program} has no GLBREDIRECT rule and glbctl redirect is off: packets of other proxies' connections are not passed on"),
-                format!("{program} -A INPUT -p udp --dport {port} -j GLBREDIRECT --allow-hops PREFIX (docs/proxy.md), or glbctl redirect on"),
+                format!("{program} -A INPUT -p udp --dport {port} -j GLBREDIRECT --allow-hops PREFIX (docs/proxy.md), or glbctl redirect on --port {port} --allow-hops PREFIX"),
             );
         }
         rules::judge(program, &set, port, redirect.door.is_some(), used, out);
