@@ -45,7 +45,7 @@ table() {
   {"name": "tcp", "hash_key": "$KEY", "seed": "$SEED",
    "binds": [{"ip": "$VIP4", "proto": "tcp", "port_start": 1, "port_end": 40000}, {"ip": "$VIP6", "proto": "tcp", "port_start": 1, "port_end": 40000}],
    "backends": [$backends]},
-  {"name": "udp", "hash_key": "0123456789abcdef0123456789abcdef", "seed": "$SEED", "version": 3, "hops": 3,
+  {"name": "udp", "hash_key": "0123456789abcdef0123456789abcdef", "seed": "00112233445566778899aabbccddeeff", "version": 3, "hops": 3,
    "binds": [{"ip": "$VIP4", "proto": "udp", "port_start": 1, "port_end": 50000}, {"ip": "$VIP6", "proto": "udp", "port_start": 1, "port_end": 50000}],
    "backends": [$backends]}]}
 END
@@ -56,13 +56,13 @@ agrees() {
     local table=$1 seed=$2 tries
     shift 2
     lab_context="$table, seed $seed, $*: "
-    on director glbctl table load "$lab_work/$table.json"
+    on director glbctl table load "$lab_work/$table.json" || lab_step_failed "table load"
     on director glbctl config set "$@"
     rm -f "$lab_work/director.conf"
     on director glbctl config show --file "$lab_work/director.conf"
     glb-packets malform --inner --vlan --seed "$seed" --count "$COUNT" --director 65.65.65.65 --proxy 10.1.0.1 --reachable 10.0.0.0/8 \
         --dst-mac "$(mac director)" --out "$lab_work/in.pcap" || lab_step_failed "glb-packets malform"
-    on director glbctl --json encap "$lab_work/in.pcap" "$lab_work/want.pcap" --table "$lab_work/$table.json" \
+    quietly_on director glbctl --json encap "$lab_work/in.pcap" "$lab_work/want.pcap" --table "$lab_work/$table.json" \
         --config "$lab_work/director.conf" >"$lab_work/encap.json"
     # The module remembers a first fragment for a second; where this machine stood still for as long between two packets, the
     # later fragment has another verdict. That, and no other difference, is a reason to try again.
