@@ -8,7 +8,7 @@
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
-export LAB_MODULES='rust_glb_director rust_glb_redirect'
+export LAB_MODULES='rust_glb_director rust_glb_redirect fou fou6 ipip sit ip6_tunnel'
 
 setup() {
     host director 10.0.0.1 -
