@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The headers in front of the client's packet: outer IP, UDP, GUE and the hops (spec 1, "GUE packet").
+//! The headers in front of the client's packet: outer IP, UDP, GUE and the hops
+//! (github/glb-director, docs/development/gue-header.md).
 
 use crate::checksum;
 use crate::gue;
