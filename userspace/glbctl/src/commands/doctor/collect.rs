@@ -259,7 +259,8 @@ fn director(
         checker: match &args.checker {
             OrNone(None) => None,
             OrNone(Some(url)) => Some(
-                url.get(LIMIT)
+                // It says 503 until it has published, and why on the page.
+                url.get_of(LIMIT, &["200", "503"])
                     .map_err(|error| glb_config::compiled::io_reason(&error))
                     .and_then(|page| checker(&page)),
             ),

@@ -4,7 +4,7 @@
 
 use super::facts::{Checker, Director, Facts, Module, Redirect, Rules, Table, UdpSocket, Vip};
 use super::finding::Findings;
-use super::{director, proxy, roles};
+use super::{all_pages, director, proxy, roles};
 use crate::cli::Role;
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
@@ -621,4 +621,31 @@ fn what_is_not_known_is_told() {
         of_director(&facts),
         ["routes: note: the way to fd00::1 is not known: Operation not supported"]
     );
+}
+
+#[test]
+fn a_fleet_is_asked_at_the_same_time() {
+    use std::io::{Read, Write};
+    use std::sync::{Arc, Barrier};
+    // Each answers when both were asked.
+    let both = Arc::new(Barrier::new(2));
+    let urls: Vec<_> = (0..2)
+        .map(|number| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+            let addr = listener.local_addr().expect("an address");
+            let both = Arc::clone(&both);
+            std::thread::spawn(move || {
+                let mut stream = listener.accept().expect("a connection").0;
+                let mut request = [0; 1024];
+                let _len = stream.read(&mut request).expect("a request");
+                both.wait();
+                let page = format!("HTTP/1.0 200 OK\r\n\r\nx {number}\n");
+                stream.write_all(page.as_bytes()).expect("sent");
+            });
+            crate::http::Url::new(&format!("http://{addr}/metrics")).expect("a URL")
+        })
+        .collect();
+    for (number, page) in all_pages(&urls).into_iter().enumerate() {
+        assert_eq!(page.series.expect("a page")["x"], number as f64);
+    }
 }
