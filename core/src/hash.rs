@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The packet hash (spec 1, "Packet hash"): which row of its table a packet belongs to.
+//! The packet hash: which row of its table a packet belongs to.
 //!
 //! The enabled fields of {source address, destination address, source port, destination port} are put one
 //! behind the other as they stand in the packet, and hashed with the table's key. All directors of a fleet
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    /// The vectors of spec 1 are digests: bytes in the order in which they come out of the hash.
+    /// The vectors are digests: bytes in the order in which they come out of the hash.
     fn digest(hash: PacketHash) -> u64 {
         hash.0
     }

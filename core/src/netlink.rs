@@ -186,7 +186,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[super::load::TABLE],
     };
-    /// The hops of a row of a table, which is named by index or by name.
+    /// The hops of a row of a table, which is named by index or by name; or all rows of one, many a message.
     pub const ROW_GET: Operation = Operation {
         number: command::ROW_GET,
         name: "row-get",
@@ -197,7 +197,7 @@ pub mod operation {
             super::lookup::NAME,
             super::lookup::ROW,
         ],
-        takes_for_list: &[],
+        takes_for_list: &[super::lookup::TABLE],
     };
     /// Where a packet would go.
     pub const LOOKUP: Operation = Operation {
@@ -467,6 +467,7 @@ pub mod lookup {
     pub const ALT_HASH: u16 = 11;
     pub const ALT_ROW: u16 = 12;
     pub const HOP: u16 = 13;
+    pub const ROWS: u16 = 14;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -484,6 +485,7 @@ pub mod lookup {
             super::Attribute::new(ALT_HASH, "alt-hash", super::Form::Uint),
             super::Attribute::new(ALT_ROW, "alt-row", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(HOP, "hop", super::Form::Nest(&super::hop::SET)),
+            super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65535)),
         ],
     };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rows of a version 2 table by rendezvous hashing (spec 1, "Rendezvous rows").
+//! The rows of a version 2 table by rendezvous hashing (github/glb-director,
+//! docs/development/glb-hashing.md).
 //!
 //! Each row puts the backends in an order of its own, by a hash of the row and the backend's address; the
 //! first is the primary, the second the secondary. A backend that leaves changes only its own rows, and

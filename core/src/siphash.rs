@@ -2,8 +2,8 @@
 
 //! SipHash-2-4 with a 128-bit key and a 64-bit result (Aumasson and Bernstein, 2012).
 //!
-//! GLB hashes packets and table rows with it (spec 1, "Rendezvous rows", "Packet hash"). The "digest" of
-//! the specification is the result's 8 bytes in little-endian order: `hash.to_le_bytes()`.
+//! GLB hashes packets and table rows with it (github/glb-director, docs/development/glb-hashing.md). A
+//! "digest" is the result's 8 bytes in little-endian order: `hash.to_le_bytes()`.
 //!
 //! The state is public to the crate step by step (`absorb`, `finish`), since building a table hashes the
 //! same first word with 256 different second ones, and should pay for the first word once.

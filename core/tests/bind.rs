@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The classifier against a model that looks at every bind (spec 3: longest prefix, then narrowest range
+//! The classifier against a model that looks at every bind (longest prefix, then narrowest range
 //! of ports, then table order).
 
 use glb_core::addr::Addr;

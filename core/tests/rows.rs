@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Version 2 rows against a model that sorts all backends of each row, with the standard library's
-//! SipHash-2-4 (spec 1, "Rendezvous rows").
+//! SipHash-2-4 (github/glb-director, docs/development/glb-hashing.md).
 
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};

@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 
 /// One table, to which every address leads: three backends, two hops a row.
 struct Fleet {
-    words: Vec<u32>,
+    words: &'static [u32],
     key: SipKey,
     row: [u8; 2],
     hops: [Addr; 3],
@@ -31,12 +31,12 @@ impl World for Fleet {
     type Hop = Addr;
 
     fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&()> {
-        Classifier::new(&self.words)
+        Classifier::new(self.words)
             .lookup(dst, proto, port)
             .map(|_| &())
     }
     fn by_addr(&self, dst: Addr) -> Option<&()> {
-        Classifier::new(&self.words).lookup_addr(dst).map(|_| &())
+        Classifier::new(self.words).lookup_addr(dst).map(|_| &())
     }
     fn forward((): &()) -> Forward {
         Forward::Gue
@@ -61,7 +61,8 @@ impl World for Fleet {
     }
 }
 
-static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
+/// The classifier's words: a bind for every address and port of both families and protocols.
+static WORDS: LazyLock<Vec<u32>> = LazyLock::new(|| {
     let bind = |addr, proto| Bind {
         addr,
         prefix_len: 0,
@@ -83,8 +84,13 @@ static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
     let mut words = vec![0; words_needed(&entries)];
     let used = build(&mut entries, &mut words).expect("four binds");
     words.truncate(used);
+    words
+});
+
+/// What is remembered of fragments is of this input alone: an outcome must not hang on inputs before it.
+fn fleet() -> Fleet {
     Fleet {
-        words,
+        words: &WORDS,
         key: SipKey::new(&[7; 16]),
         row: [2, 0],
         hops: [
@@ -94,7 +100,7 @@ static FLEET: LazyLock<Fleet> = LazyLock::new(|| {
         ],
         fragments: FragmentTable::new(&[9; 16]),
     }
-});
+}
 
 fuzz_target!(|data: &[u8]| {
     let [choice, linear, bytes @ ..] = data else {
@@ -126,17 +132,12 @@ fuzz_target!(|data: &[u8]| {
         forward_icmp_ping_responses: choice & 64 == 0,
         ..Settings::DEFAULT
     };
-    // Decided twice, as by the module and by glbctl, it is the same.
-    let decided = || {
-        decide(&*FLEET, &settings, candidate).map(|plan| {
-            assert_eq!(*plan.hops.first(), FLEET.hops[2]);
-            let others = plan.hops.others();
-            assert_eq!(plan.hops.others_v4().count(), usize::from(others));
-            assert_eq!(others, if plan.alt_hash.is_some() { 3 } else { 1 });
-            assert!(header_len(Family::V4, others) <= MAX_HEADER_LEN);
-            (plan.hash.0, plan.packet, plan.verdict)
-        })
-    };
-    assert_eq!(decided().err(), decided().err());
-    assert_eq!(decided().ok(), decided().ok());
+    let fleet = fleet();
+    if let Ok(plan) = decide(&fleet, &settings, candidate) {
+        assert_eq!(*plan.hops.first(), fleet.hops[2]);
+        let others = plan.hops.others();
+        assert_eq!(plan.hops.others_v4().count(), usize::from(others));
+        assert_eq!(others, if plan.alt_hash.is_some() { 3 } else { 1 });
+        assert!(header_len(Family::V4, others) <= MAX_HEADER_LEN);
+    }
 });

@@ -22,12 +22,13 @@ fuzz_target!(|data: &[u8]| {
         writer
             .frame(&frame, &[&frame.bytes])
             .expect("memory takes all");
-        frames.push(frame.bytes);
+        frames.push((frame.milliseconds(), frame.bytes));
     }
     writer.finish().expect("memory takes all");
     let mut reader = Reader::new(&copy[..]).expect("our own file");
-    for frame in frames {
-        assert_eq!(reader.frame().unwrap().unwrap().bytes, frame);
+    for (milliseconds, bytes) in frames {
+        let frame = reader.frame().unwrap().unwrap();
+        assert_eq!((frame.milliseconds(), frame.bytes), (milliseconds, bytes));
     }
     assert!(reader.frame().unwrap().is_none());
 });

@@ -49,6 +49,7 @@ impl genl::Family for Family {
         Operation::dump::<inspect::TableGet>(),
         Operation::dump::<inspect::BindGet>(),
         Operation::command::<inspect::RowGet>(),
+        Operation::dump::<inspect::RowGet>(),
         Operation::command::<inspect::Lookup>(),
         Operation::command::<config::ConfigSet>(),
         Operation::command::<config::ConfigGet>(),

@@ -4,7 +4,7 @@
 # What the scenarios of the kernel's director share. Source it after lib.sh.
 # shellcheck disable=SC2154 # lab_work comes from lib.sh.
 
-# Of spec/1: with this key 10.11.12.13 has row 0x5cbd, fd91:79d3:d621::1234 row 0x198d.
+# Vectors of the packet hash: with this key 10.11.12.13 has row 0x5cbd, fd91:79d3:d621::1234 row 0x198d.
 readonly KEY=12345678901234561234567890123456
 # shellcheck disable=SC2034 # For scenarios.
 readonly SEED=49a3d861d661ae5ab06ed9326871a2f5

@@ -8,7 +8,7 @@
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
-export LAB_MODULES='rust_glb_director rust_glb_redirect'
+export LAB_MODULES='rust_glb_director rust_glb_redirect fou fou6 ipip sit ip6_tunnel'
 
 setup() {
     host director 10.0.0.1 -
@@ -42,7 +42,12 @@ END
 doctor() {
     case $1 in
         proxy1) quietly_on "$1" glbctl --json doctor --table "$lab_network/t1.json" "${@:2}" ;;
-        *) quietly_on "$1" glbctl --json doctor --checker none "${@:2}" ;;
+        *)
+            # It may be named once.
+            local none=(--checker none)
+            [[ " $* " != *' --checker '* ]] || none=()
+            quietly_on "$1" glbctl --json doctor "${none[@]}" "${@:2}"
+            ;;
     esac >"$lab_work/said"
 }
 
@@ -154,11 +159,49 @@ test_rules() {
     on proxy1 iptables -t raw -A PREROUTING -p udp --dport "$GUE_PORT" -j CT --notrack
     check "mended by no tracking, it goes" well proxy1
     on proxy1 iptables -D INPUT 1
+    # What accepts some, or of connections that are known, does not accept the rest.
+    on proxy1 iptables -P INPUT DROP
+    on proxy1 iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+    check "known connections alone are accepted" finds proxy1 rules error "by the policy of INPUT"
+    on proxy1 iptables -D INPUT 3
+    on proxy1 iptables -A INPUT -i eth0 -p udp --dport "$GUE_PORT" -j ACCEPT
+    check "some are accepted" finds proxy1 rules warning "may not be accepted"
+    on proxy1 iptables -D INPUT 3
+    mended proxy1 iptables -A INPUT -p udp --dport "$GUE_PORT" -j ACCEPT
+    on proxy1 iptables -P INPUT ACCEPT
+    on proxy1 iptables -D INPUT 3
+    # A list of who may send, as a chain.
+    on proxy1 iptables -D INPUT 1
+    on proxy1 iptables -N fence
+    on proxy1 iptables -I INPUT 1 -p udp --dport "$GUE_PORT" -j fence
+    on proxy1 iptables -A fence -s 10.0.0.0/24 -j RETURN
+    check "a list that leaves nobody out" finds proxy1 rules warning "from whom"
+    mended proxy1 iptables -A fence -j DROP
+    on proxy1 iptables -D INPUT 1
+    on proxy1 iptables -F fence
+    # A rule for some does not vouch for one for all.
+    on proxy1 iptables -I INPUT 1 -s 10.0.0.0/24 -p udp --dport "$GUE_PORT" -j GLBREDIRECT --allow-hops 10.0.0.0/24
+    on proxy1 iptables -R INPUT 2 -p udp --dport "$GUE_PORT" -j GLBREDIRECT
+    check "an open rule behind one for some" finds proxy1 rules error "passes packets on to any address"
     on proxy1 iptables -F INPUT
+    on proxy1 iptables -A INPUT -p udp --dport "$GUE_PORT" ! -s 10.0.0.0/24 -j DROP
+    # Where no tunnel packet comes.
+    on proxy1 iptables -A fence -p udp --dport "$GUE_PORT" -j GLBREDIRECT --allow-hops 10.0.0.0/24
+    check "a rule in a chain that nobody jumps to" finds proxy1 rules error "comes to chain fence"
+    mended proxy1 iptables -A INPUT -j fence
+    on proxy1 iptables -F fence
+    on proxy1 iptables -F INPUT
+    on proxy1 iptables -X fence
+    on proxy1 iptables -A FORWARD -p udp --dport "$GUE_PORT" -j GLBREDIRECT --allow-hops 10.0.0.0/24
+    check "a rule in FORWARD alone" finds proxy1 rules error "comes to chain FORWARD"
+    on proxy1 iptables -F FORWARD
     check "no rule at all" finds proxy1 rules error "no GLBREDIRECT rule"
     on proxy1 glbctl redirect on
     check "the hook without a limit" finds proxy1 rules error "glbctl redirect passes packets on to any address"
     mended proxy1 glbctl redirect on --allow-hops 10.0.0.0/24
+    on proxy1 iptables -P INPUT DROP
+    check "the hook is behind the rules" finds proxy1 rules error "are dropped by the policy of INPUT"
+    mended proxy1 iptables -P INPUT ACCEPT
 }
 
 # checker HOST N: glb-healthcheck there, with table N.
@@ -169,6 +212,16 @@ checker() {
     eventually published "$(address "$1")" || lab_step_failed "glb-healthcheck on $1"
 }
 published() { quietly_on director curl -s --max-time 5 "http://$1:19520/metrics" | grep -qx 'glb_healthcheck_published 1'; }
+
+test_checker() {
+    about "What the health checker of a director says, by its /health."
+    local ask=(--checker http://10.0.0.1:19520/health)
+    check "one that does not answer is told" finds director checker warning "does not answer" "${ask[@]}"
+    checker director 1
+    # The table names no check, so that its proxies are as the file has them.
+    check "one that has nothing to say is well" eventually well director "${ask[@]}"
+    check "it was asked" jq -e '[.sections[].findings[] | select(.check == "checker" and .severity == "ok")] | length == 1' "$lab_work/said"
+}
 
 test_fleet() {
     about "Directors with different tables or settings are told apart by their metrics."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The vectors of spec/1-glb-format.md and spec/2-redirect.md, through the module, byte for byte.
+# A known packet of the GLB format, before and after the redirect, through the module, byte for byte.
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The look-up: longest prefix, then narrowest range of ports, then table order (spec 3).
+//! The look-up: longest prefix, then narrowest range of ports, then table order.
 //!
 //! The prefix is found by binary search over the prefix lengths in use, each step one probe of a hash
 //! table (Waldvogel and others, 1997): one probe where all binds are /32, at most six for IPv4 and eight

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Binds: which packets belong to which table (spec 3).
+//! Binds: which packets belong to which table.
 //!
 //! [`Bind`] is one line of a table's `binds`; [`Classifier`] answers for all binds of all tables at once.
 

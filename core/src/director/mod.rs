@@ -31,4 +31,6 @@ pub use too_big::{too_big, MAX_TOO_BIG_LEN};
 pub use verdict::Verdict;
 
 #[cfg(test)]
+mod decide_tests;
+#[cfg(test)]
 mod tests;

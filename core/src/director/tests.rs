@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The specification's vector, and the rules of spec/3-director.md one by one.
+//! A known packet, and the director's rules (docs/counters.md, "Director") one by one.
 
 use super::*;
 use crate::addr::Addr;
@@ -12,7 +12,7 @@ use crate::view::View;
 use std::vec;
 use std::vec::Vec;
 
-/// An IPv4 SYN from 10.11.12.13:45678 to 1.1.1.1:80 (spec/1).
+/// An IPv4 SYN from 10.11.12.13:45678 to 1.1.1.1:80.
 const SYN: &str =
     "4500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050022000c50a0000";
 const SYN_TUNNELLED: &str = "45000050000040004011b0114141414103040506eed34c43003c00000204000000000001020304054500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050022000c50a0000";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The specification's vectors, and the rules of spec/2-redirect.md one by one.
+//! Known packets, and the rules of docs/proxy.md, "What decides", one by one.
 
 use super::*;
 use crate::checksum::UdpChecksum;
@@ -10,7 +10,7 @@ use crate::view::View;
 use std::vec;
 use std::vec::Vec;
 
-/// An unknown ACK arriving at 3.4.5.6 with the next hop 2.3.4.5 (spec/2, IP layer on).
+/// An unknown ACK arriving at 3.4.5.6 with the next hop 2.3.4.5, from the IP header on.
 const ACK_IN: &str = "45000050000040004011b0114141414103040506eed34c43003c00000204000000000001020304054500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050102000c4fc0000";
 const ACK_OUT: &str = "450000500000400040112c8c0304050602030405eed34c43003c00000204000000000101020304054500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050102000c4fc0000";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Forwarding tables as files (spec 1, "Forwarding table").
+//! Forwarding tables as files (docs/formats.md).
 
 mod error;
 mod v2_read;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading the binary format, version 2 (spec 1, "Forwarding table, binary version 2").
+//! Reading the binary format, version 2 (docs/formats.md).
 //!
 //! [`File::check`] looks at every count, code and row index before anything else can be read, since the
 //! file may come from anywhere; what it returns borrows the bytes. Slots behind the counts are not looked

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writing the binary format, version 2 (spec 1, "Forwarding table, binary version 2"), into bytes that
-//! the caller provides.
+//! Writing the binary format, version 2 (docs/formats.md), into bytes that the caller provides.
 
 use super::v2::{
     BACKENDS_AT, BACKEND_LEN, BINDS_AT, BIND_LEN, FAMILY_V4, FAMILY_V6, HASH_KEY_AT, HEADER_LEN,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `row-get`: the hops of a row.
+//! `row-get`: the hops of a row, or the rows of a table.
 
 #![forbid(unsafe_code)]
 
@@ -8,8 +8,9 @@ use super::find;
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::{Table, TableSet};
+use glb_core::hash::ROWS;
 use glb_core::netlink::{hop, lookup as attr, operation};
-use glb_kernel::genl::{Command, Message, Spec};
+use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
 use glb_kernel::rcu;
 use kernel::prelude::*;
 
@@ -58,5 +59,41 @@ impl Command for RowGet {
             message.u16(attr::ROW, row)?;
             put_hops(message, set, table, row)
         })
+    }
+}
+
+/// Bytes of rows in a message of a list: several messages fit a buffer of netlink's least size.
+const ROWS_A_MESSAGE: usize = 2048;
+
+impl Dump for RowGet {
+    type Family = Family;
+    const SPEC: Spec = operation::ROW_GET;
+
+    fn generation(state: &State) -> u32 {
+        state.generation()
+    }
+
+    fn next(
+        state: &State,
+        request: &Request<'_>,
+        [row, _]: &mut Cursor,
+        message: &mut Message<'_>,
+    ) -> Result<bool> {
+        let rcu = rcu::Guard::new();
+        request.require(attr::TABLE)?;
+        let (_, table) = find(state.tables(&rcu), request, attr::TABLE, attr::NAME)?;
+        if *row >= ROWS {
+            return Ok(false);
+        }
+        let hops = usize::from(table.hops);
+        let count = ROWS_A_MESSAGE.checked_div(hops).unwrap_or(1).max(1);
+        let count = count.min(ROWS.wrapping_sub(*row));
+        let rows = table.rows.get(row.wrapping_mul(hops)..);
+        let rows = rows.and_then(|rows| rows.get(..count.wrapping_mul(hops)));
+        // The cast is exact: rows are 65,536.
+        message.u16(attr::ROW, *row as u16)?;
+        message.bytes(attr::ROWS, rows.ok_or(EINVAL)?)?;
+        *row = row.wrapping_add(count);
+        Ok(true)
     }
 }

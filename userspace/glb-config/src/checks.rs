@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `healthchecks` of `forwarding_table.json`: what is asked of a backend, and how often (spec 4).
+//! The `healthchecks` of `forwarding_table.json`: what is asked of a backend, and how often
+//! (docs/healthcheck.md).
 
 use crate::read::{Node, Object, Reader};
 use std::ops::RangeInclusive;

@@ -2,61 +2,75 @@
 
 //! A number that stands for a table, so that directors can be compared without their keys being told.
 
-use crate::tables::{Rule, Table};
+use crate::tables::{Rule, Table, TableBackend};
 use glb_core::addr::Addr;
 use glb_core::backend::State;
-use glb_core::table::v3::Checksum;
+use glb_core::bind::Bind;
+use glb_core::siphash::SipKey;
+
+/// What the hash is used for here, so that it is none that the packets' hash gives.
+const TAG: &[u8] = b"glb table digest 2";
 
 impl Table {
     /// The same for tables that send each packet to the same backends while these are all healthy, and do so after
     /// any change of health too; another one, but for chance, for all others. Names, health checks and health do
-    /// not count. It is no secret: its 64 bits say little of 32 bytes of keys.
+    /// not count, nor does the order of binds and of backends: all lead to one table, and rows depend on the set of
+    /// backends alone (core/tests/rows3.rs; of one address that stands there twice the order counts).
+    ///
+    /// It is a hash with the table's own secret key: who does not have the key learns nothing of it or of the seed, and
+    /// cannot try out seeds.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let mut sum = Checksum::default();
-        sum.update(&match self.rule {
+        let mut text = TAG.to_vec();
+        text.extend(match self.rule {
             Rule::V2 => [2, 2],
             Rule::V3 { hops } => [3, hops],
         });
-        sum.update(&[self.forward.number()]);
-        sum.update(&self.hash_key);
-        sum.update(&self.seed);
-        sum.update(&(self.binds.len() as u64).to_le_bytes());
-        for bind in &self.binds {
-            put_addr(&mut sum, bind.addr.masked(bind.prefix_len));
-            sum.update(&[bind.prefix_len, bind.proto.number()]);
-            sum.update(&bind.port_start.to_le_bytes());
-            sum.update(&bind.port_end.to_le_bytes());
-        }
-        for one in &self.backends {
-            put_addr(&mut sum, one.backend.addr);
-            sum.update(&[match one.backend.state {
-                State::Filling => 0,
-                State::Active => 1,
-                State::Draining => 2,
-                State::Inactive => 3,
-            }]);
-            sum.update(&one.weight.to_le_bytes());
-            let domain = one.domain.as_deref();
-            // None, and an empty one, are two things.
-            let len = domain.map_or(0, |domain| domain.len() as u64 + 1);
-            sum.update(&len.to_le_bytes());
-            sum.update(domain.unwrap_or_default().as_bytes());
-        }
-        sum.finish()
+        text.push(self.forward.number());
+        text.extend(self.seed);
+        put_len(&mut text, self.binds.len());
+        let mut binds: Vec<Vec<u8>> = self.binds.iter().map(bind).collect();
+        binds.sort_unstable();
+        text.extend(binds.concat());
+        let mut backends: Vec<&TableBackend> = self.backends.iter().collect();
+        backends.sort_by_key(|one| one.backend.addr);
+        text.extend(backends.into_iter().flat_map(backend));
+        SipKey::new(&self.hash_key).hash(&text)
     }
 }
 
-fn put_addr(sum: &mut Checksum, addr: Addr) {
+fn bind(bind: &Bind) -> Vec<u8> {
+    let mut text = addr(bind.addr.masked(bind.prefix_len));
+    text.extend([bind.prefix_len, bind.proto.number()]);
+    text.extend(bind.port_start.to_le_bytes());
+    text.extend(bind.port_end.to_le_bytes());
+    text
+}
+
+fn backend(one: &TableBackend) -> Vec<u8> {
+    let mut text = addr(one.backend.addr);
+    text.push(match one.backend.state {
+        State::Filling => 0,
+        State::Active => 1,
+        State::Draining => 2,
+        State::Inactive => 3,
+    });
+    text.extend(one.weight.to_le_bytes());
+    let domain = one.domain.as_deref();
+    // None, and an empty one, are two things.
+    put_len(&mut text, domain.map_or(0, |domain| domain.len() + 1));
+    text.extend(domain.unwrap_or_default().as_bytes());
+    text
+}
+
+fn put_len(text: &mut Vec<u8>, len: usize) {
+    text.extend((len as u64).to_le_bytes());
+}
+
+fn addr(addr: Addr) -> Vec<u8> {
     match addr {
-        Addr::V4(bytes) => {
-            sum.update(&[4]);
-            sum.update(&bytes);
-        }
-        Addr::V6(bytes) => {
-            sum.update(&[6]);
-            sum.update(&bytes);
-        }
+        Addr::V4(bytes) => [&[4][..], &bytes].concat(),
+        Addr::V6(bytes) => [&[6][..], &bytes].concat(),
     }
 }
 
@@ -80,10 +94,11 @@ mod tests {
     fn what_matters_to_packets_matters() {
         let same = digest(|_| {});
         type Change = fn(&mut Value);
-        let others: [Change; 9] = [
+        let others: [Change; 10] = [
             |t| t["hash_key"] = json!("22345678901234561234567890123456"),
             |t| t["seed"] = json!("59a3d861d661ae5ab06ed9326871a2f5"),
             |t| t["hops"] = json!(2),
+            |t| t["forward"] = json!({"kind": "gre"}),
             |t| t["binds"][0]["port"] = json!(81),
             |t| t["binds"][0]["ip"] = json!("9.9.9.0/25"),
             |t| t["backends"][0]["state"] = json!("draining"),
@@ -106,5 +121,39 @@ mod tests {
         for change in equal {
             assert_eq!(digest(change), same);
         }
+    }
+
+    #[test]
+    fn order_does_not_matter() {
+        let with = |change: fn(&mut Vec<Value>)| {
+            digest(|table| {
+                table["binds"] = json!([{"ip": "9.9.9.0/24", "proto": "tcp", "port": 80},
+                                        {"ip": "9.9.9.9", "proto": "udp", "port": 53}]);
+                for list in ["binds", "backends"] {
+                    if let Some(items) = table[list].as_array_mut() {
+                        change(items);
+                    }
+                }
+            })
+        };
+        assert_eq!(with(|_| {}), with(|items| items.reverse()));
+        assert_ne!(with(|_| {}), with(|items| items.truncate(1)));
+    }
+
+    /// SipHash is a pseudo-random function of its key: without it a digest tells nothing of what was hashed.
+    #[test]
+    fn it_is_a_hash_with_the_tables_key() {
+        use glb_core::siphash::SipKey;
+        let mut text = b"glb table digest 2".to_vec();
+        text.extend([3, 3]);
+        text.extend(0x49a3_d861_d661_ae5a_b06e_d932_6871_a2f5_u128.to_be_bytes());
+        text.extend(1_u64.to_le_bytes());
+        text.extend([4, 9, 9, 9, 0, 24, 6, 80, 0, 80, 0]);
+        for last in [1, 2] {
+            text.extend([4, 1, 1, 1, last, 1, 1, 0]);
+            text.extend([0; 8]);
+        }
+        let key = SipKey::new(&0x1234_5678_9012_3456_1234_5678_9012_3456_u128.to_be_bytes());
+        assert_eq!(digest(|_| {}), key.hash(&text));
     }
 }

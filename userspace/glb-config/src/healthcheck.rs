@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `healthcheck.conf` (spec 4).
+//! `healthcheck.conf` (docs/healthcheck.md).
 
 use crate::issue::Checked;
 use crate::read::{Node, Object, Reader};

@@ -2,9 +2,9 @@
 
 //! The configuration files of GLB.
 //!
-//! * [`tables`] is about `forwarding_table.json` (spec 1, "Forwarding table, JSON")
+//! * [`tables`] is about `forwarding_table.json` (docs/formats.md)
 //! * [`director`] is about `director.conf`, [`settings`] about what may stand there
-//! * [`healthcheck`] is about `healthcheck.conf` (spec 4)
+//! * [`healthcheck`] is about `healthcheck.conf` (docs/healthcheck.md)
 //! * [`DeadRows`] are those that lead to a backend that is known to be dead
 //! * [`edit`] changes single values of a file in place
 //! * [`shown`] is about what `glbctl table show --json` prints

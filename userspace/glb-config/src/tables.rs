@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `forwarding_table.json` (spec 1, "Forwarding table, JSON"), and the fields of version 3 tables
-//! (docs/rows-v3.md).
+//! `forwarding_table.json` (docs/formats.md), and the fields of version 3 tables (docs/rows-v3.md).
 
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
@@ -532,7 +531,7 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
         }
         state
     });
-    // Deployed builders take a missing `healthy` for false (spec 1).
+    // Deployed builders take a missing `healthy` for false (docs/formats.md).
     let healthy = object
         .get("healthy")
         .map_or(Some(false), |node| reader.boolean(&node));

@@ -48,7 +48,7 @@ fn all_settings_of_a_director() {
     );
 }
 
-/// What issue 11 found: settings of `config set` alone, lost at the next boot.
+/// Settings that once only `config set` could change, so that they were lost at the next boot.
 #[test]
 fn both_sources_and_what_only_glbctl_could_set() {
     let text = r#"{"outbound_src_ip": "192.168.50.6", "statsd_port": 28125, "segment_tcp": true,

@@ -300,6 +300,18 @@ impl Glb {
         })
     }
 
+    /// All rows of a table: 65,536 times its hops, indexes of backends.
+    pub fn rows(&mut self, table: u32) -> Result<Vec<u8>, Error> {
+        let mut request = request(command::ROW_GET);
+        request.u32(lookup::TABLE, table);
+        let parts = self.all(&request, |attrs| {
+            attrs
+                .get(lookup::ROWS)
+                .map_or_else(Vec::new, |rows| rows.payload.to_vec())
+        })?;
+        Ok(parts.concat())
+    }
+
     /// Where a packet would go.
     pub fn lookup(&mut self, packet: &Packet) -> Result<LookupInfo, Error> {
         let mut request = request(command::LOOKUP);

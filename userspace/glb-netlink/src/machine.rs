@@ -4,7 +4,7 @@
 //! network cards. Nothing here changes anything or loads a module.
 
 use crate::client::{addr, put_addr};
-use crate::error::{Error, Refusal};
+use crate::error::Error;
 use crate::names::{ETHTOOL, FOU};
 use crate::socket::Socket;
 use crate::wire::{Attrs, Message, Request};
@@ -43,6 +43,10 @@ const RTA_OIF: u16 = 4;
 const RTA_METRICS: u16 = 8;
 const RTAX_MTU: u16 = 2;
 const RTN_LOCAL: u8 = 2;
+
+/// What the kernel says where there is no way: unreachable (two of them), prohibited, blackhole, of no family that it has (97;
+/// 95 where IPv6 was left out at boot).
+const NO_WAY: [i32; 6] = [101, 113, 13, 22, 97, 95];
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -162,11 +166,7 @@ impl Machine {
             });
         match asked {
             Ok(()) => Ok(found),
-            // Unreachable, prohibited, blackhole, of no family that the kernel has.
-            Err(Error::Refused(Refusal {
-                errno: 101 | 113 | 13 | 22 | 97,
-                ..
-            })) => Ok(None),
+            Err(Error::Refused(refusal)) if NO_WAY.contains(&refusal.errno) => Ok(None),
             Err(error) => Err(named(error, "a route")),
         }
     }
@@ -296,6 +296,15 @@ fn route(message: &Message<'_>) -> Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_without_ipv6_has_no_way() {
+        for errno in [95, 97, 101, 113] {
+            assert!(NO_WAY.contains(&errno), "{errno}");
+        }
+        // That one may not ask is another matter.
+        assert!(!NO_WAY.contains(&1));
+    }
 
     /// The kernel that runs the test has a loopback device, whatever else.
     #[test]

@@ -18,11 +18,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 if all went well, 1 if something was wrong (a file, a packet, the system), 2 if the
-command line was not understood.
+Exit status: 0 on success, 1 on an error (in a file, a packet or the system), 2 on a wrong command line.
 
-A table file, or a capture, that is called - is standard input, or standard output. With --json a failure stands on
-standard output, in the place of the result: {\"error\": ..., \"issues\": [...]}.";
+The name - for a table file or a capture means standard input or standard output. With --json, an error is printed on
+standard output instead of the result: {\"error\": ..., \"issues\": [...]}.";
 
 /// Works with GLB directors: their forwarding tables, as files and in the running kernel.
 #[derive(Debug, Parser)]
@@ -40,17 +39,17 @@ pub(crate) enum Command {
     /// Build, check, show and compare forwarding tables
     #[command(subcommand)]
     Table(TableCommand),
-    /// Tell where a packet would go: hash, row, hops
+    /// Show where a packet would go: hash, row, hops
     Lookup(Lookup),
     /// Encapsulate the packets of a capture as a director would
     Encap(Encap),
-    /// Look at the packets that come in on a device
+    /// Process the packets that arrive on a device
     Attach {
         /// The device
         #[arg(add = ArgValueCompleter::new(complete::device))]
         device: String,
     },
-    /// Leave the packets of a device alone
+    /// Stop processing the packets of a device
     Detach {
         /// The device
         #[arg(add = ArgValueCompleter::new(complete::attached))]
@@ -59,43 +58,43 @@ pub(crate) enum Command {
     /// Show or change the settings of the running director
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Tell what the running director has: tables, devices, settings
+    /// Show what the running director has: tables, devices, settings
     Status,
     /// Print the counters of the running director
     Stats {
-        /// Print again every so many seconds what has changed, with rates
+        /// Print the changes every so many seconds, with rates
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
     },
-    /// Send the counters of the running director to a statsd on this machine, until it is ended
+    /// Send the counters of the running director to a statsd on this machine until it is stopped
     ///
-    /// Every interval it reads director.conf and sends what has been counted since, to UDP port statsd_port of
-    /// 127.0.0.1, under the names that deployed directors use. Without statsd_port it waits for one.
+    /// In each interval it reads director.conf and sends the increase of the counters to UDP port statsd_port of
+    /// 127.0.0.1, with the names that deployed directors use. Without statsd_port it waits until there is one.
     Statsd(Statsd),
-    /// Print what changes in the running director: tables, devices, settings
+    /// Print changes of the running director: tables, devices, settings
     Monitor {
-        /// End after so many events
+        /// End after this number of events
         #[arg(long, value_name = "EVENTS")]
         count: Option<u64>,
     },
-    /// Take proxies out of service and back, in the operator's table; see when to go on
+    /// Take proxies out of service and put them back, in the operator's table; see when to continue
     ///
-    /// A backend goes round: active, draining, inactive, filling, active. Each command makes one step, in the
-    /// file of the operator's table alone; reload the health checker afterwards.
+    /// A backend changes its state in this order: active, draining, inactive, filling, active. Each command makes
+    /// one step and changes only the file of the operator's table. Reload the health checker afterwards.
     #[command(subcommand)]
     Backend(BackendCommand),
-    /// Change what leads to a table, in the operator's file
+    /// Change the binds of a table, in the operator's file
     ///
     /// Reload the health checker afterwards.
     #[command(subcommand)]
     Bind(BindCommand),
     /// Switch the redirect of a proxy on and off, for hosts without iptables
     ///
-    /// It does what the iptables target GLBREDIRECT does, by a hook behind the filter tables of this network
-    /// namespace. Use one of the two: packets that meet both are counted twice.
+    /// It does what the iptables target GLBREDIRECT does, with a netfilter hook behind the filter tables of this
+    /// network namespace. Use only one of the two: packets that pass both are counted twice.
     #[command(subcommand)]
     Redirect(RedirectCommand),
-    /// Tell what is wrong with this director, this proxy or a fleet, and what to do about it
+    /// Report what is wrong with this director, this proxy or a fleet, and what to do about it
     Doctor(Doctor),
     /// Print a completion script for a shell
     #[command(after_help = "Example: glbctl completions bash > /etc/bash_completion.d/glbctl")]
@@ -106,7 +105,7 @@ pub(crate) enum Command {
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Man {
-        /// The directory; made if it is not there
+        /// The directory; created if it does not exist
         dir: PathBuf,
     },
 }
@@ -115,14 +114,14 @@ pub(crate) enum Command {
 pub(crate) enum TableCommand {
     /// Build a binary table file from forwarding_table.json
     ///
-    /// DST is written beside itself, brought to the disk and renamed: whatever happens, it is the old
-    /// file or the new one, whole.
+    /// The new file is written beside DST, synced to disk and renamed. DST is therefore always either the
+    /// complete old file or the complete new one.
     Build {
         /// The tables, JSON
         src: PathBuf,
         /// The binary file
         dst: PathBuf,
-        /// Version of the binary format; the lowest that can hold the tables unless given
+        /// Version of the binary format; by default the lowest that can hold the tables
         #[arg(long, value_name = "VERSION")]
         format: Option<BinaryFormat>,
     },
@@ -134,30 +133,30 @@ pub(crate) enum TableCommand {
     },
     /// Load a table file, JSON or binary, into the running director
     ///
-    /// All tables of the file take the place of all that are loaded, at once: no packet sees a mixture.
-    /// If anything is wrong, the loaded tables stay as they are.
+    /// The tables of the file replace all loaded tables at once: no packet sees a mixture. If anything is
+    /// wrong, the loaded tables stay as they are.
     Load {
         /// The table file
         file: PathBuf,
-        /// Have the director judge the tables, and leave the loaded ones as they are
+        /// Only have the director check the tables; the loaded ones stay as they are
         #[arg(long)]
         dry_run: bool,
     },
-    /// Make a table with fresh keys: print it as a file, or put it into one
+    /// Make a table with new keys: print it as a file, or add it to a file
     #[command(
         after_help = "Example: glbctl table new web --bind tcp:10.10.10.10:80 --backend 192.168.50.10 \\
   --backend 192.168.50.11 --file forwarding_table.src.json"
     )]
     New(TableNew),
-    /// Print the tables of a file, JSON or binary, or those that are loaded
+    /// Print the tables of a file, JSON or binary, or the loaded tables
     Show {
         /// The table file
         #[arg(required_unless_present = "running", conflicts_with = "running")]
         file: Option<PathBuf>,
-        /// Those that are loaded in the running director
+        /// The tables that are loaded in the running director
         #[arg(long)]
         running: bool,
-        /// Only this table, by name or by place (0, 1, ...)
+        /// Only this table, by name or by position (0, 1, ...)
         #[arg(long, add = ArgValueCompleter::new(complete::table))]
         table: Option<String>,
         /// Also print the rows
@@ -166,29 +165,29 @@ pub(crate) enum TableCommand {
     },
     /// Write the source, JSON, that a binary file or the loaded tables were made from
     Export(TableExport),
-    /// Load a table file, JSON or binary, and read back that the loaded tables are the file's
+    /// Load a table file, JSON or binary, and verify that the loaded tables are the file's
     ///
-    /// As table load, all tables at once or none. Afterwards all is read from the running director and held
-    /// against the file: names, binds, backends, every row, and the key of the packet hash by what the director
-    /// makes of packets.
+    /// Like table load, it loads all tables at once or none. Afterwards it reads everything from the running
+    /// director and compares it with the file: names, binds, backends and every row. It compares the key of the
+    /// packet hash by the hashes that the director computes for packets.
     Restore {
         /// The table file
         file: PathBuf,
-        /// Have the director judge the tables, and leave the loaded ones as they are
+        /// Only have the director check the tables; the loaded ones stay as they are
         #[arg(long)]
         dry_run: bool,
     },
-    /// Tell what a roll-out moves, and which connections it breaks, by backend and by VIP
+    /// Show what a roll-out moves, and which connections it breaks, by backend and by VIP
     Diff(TableDiff),
 }
 
 /// Writes the source, JSON, that a binary file or the loaded tables were made from.
 ///
-/// What is written is read and built again first: it is an error if one row, bind or backend is another, and
-/// nothing is written then. Binary files of version 3 have all that rows are made from. Those of version 2 have
-/// no names and no seeds, and the running director tells neither keys nor weights nor domains: --keys takes these
-/// from a file that has them, such as an older copy of the operator's table. States, health and binds are those of
-/// what is exported. Health checks are in the --keys file alone.
+/// Before the source is written, it is read and built again. If a row, a bind or a backend differs, this is an error
+/// and nothing is written. Binary files of version 3 have everything that rows are computed from. Files of version 2
+/// have no names and no seeds, and the running director reports no keys, weights or domains. --keys takes these from
+/// a file that has them, such as an older copy of the operator's table. States, health and binds are those of the
+/// exported tables. Health checks are only in the --keys file.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   glbctl table export forwarding_table.bin --keys old.src.json -o forwarding_table.src.json
@@ -198,25 +197,25 @@ pub(crate) struct TableExport {
     /// The binary file; - for standard input
     #[arg(required_unless_present = "running", conflicts_with = "running", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
-    /// What is loaded in the running director in the place of a file
+    /// Use the tables that are loaded in the running director instead of a file
     #[arg(long)]
     pub(crate) running: bool,
-    /// A table file with the keys and all else that is missing: JSON, or binary of version 3
+    /// A table file with the keys and everything else that is missing: JSON, or binary of version 3
     #[arg(long, value_name = "SOURCE", value_hint = ValueHint::FilePath)]
     pub(crate) keys: Option<PathBuf>,
     /// The file to write; - for standard output
     #[arg(short, long, value_name = "OUT", default_value = "-", value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
-    /// Tell whether it can be exported; write nothing
+    /// Check whether the tables can be exported; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
-/// Looks at what documents tell operators to look at: VIPs, the tunnel's port and devices, iptables rules and their order,
-/// reverse path filters, MTUs, conntrack, modules, attached devices, the health checker.
+/// Checks what the documents tell operators to check: VIPs, the tunnel's port and devices, iptables rules and their
+/// order, reverse path filters, MTUs, conntrack, modules, attached devices, the health checker.
 ///
-/// Which of the two this machine is shows by what is set up in this network namespace; it may be both. Nothing is
-/// changed, no module is loaded, no packet sent but to the pages that are named.
+/// Whether this machine is a director, a proxy or both is determined by what is set up in this network namespace.
+/// The command changes nothing and loads no module. It sends packets only to the given URLs.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   glbctl doctor
@@ -225,22 +224,22 @@ pub(crate) struct TableExport {
 
 Exit status: 0 if no finding is an error, 1 if it could not look, 3 if a finding is an error.")]
 pub(crate) struct Doctor {
-    /// What this machine is to be; found out by what is set up unless given
+    /// The role of this machine; by default determined by what is set up
     #[arg(long)]
     pub(crate) role: Option<Role>,
     /// UDP port of the tunnel, on a proxy
     #[arg(long, default_value_t = glb_core::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
-    /// An address that is served, in the place of those of a table
+    /// An address that is served, instead of the addresses of a table
     #[arg(long = "vip", value_name = "ADDRESS")]
     pub(crate) vips: Vec<IpAddr>,
-    /// A table file, for the VIPs; the loaded tables on a director, else the operator's table if it is there
+    /// A table file, for the VIPs; by default the loaded tables on a director, else the operator's table if it exists
     #[arg(long, value_name = "FILE", conflicts_with = "vips", value_hint = ValueHint::FilePath)]
     pub(crate) table: Option<PathBuf>,
     /// The health checker of a director, or "none"
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:19520/health", value_parser = url_or_none)]
     pub(crate) checker: OrNone<Url>,
-    /// The metrics of each director of the fleet, to be compared
+    /// The metrics of each director of the fleet, to compare
     #[arg(long, value_name = "URL", num_args = 1.., value_parser = Url::new)]
     pub(crate) fleet: Vec<Url>,
 }
@@ -252,12 +251,12 @@ pub(crate) enum Role {
     Proxy,
 }
 
-/// Compares two table files, or a file with what is loaded: rows, binds, backends, health checks, keys, and
-/// director.conf where it is named. The last line says whether any connection breaks.
+/// Compares two table files, or a file with the loaded tables: rows, binds, backends, health checks, keys, and
+/// director.conf if it is given. The last line says whether any connection breaks.
 ///
-/// Whom connections belong to is told by the old side: each row's first hop has those that begin now. A
-/// backend that drains or fails, and the one behind a backend that fills, may have some from before; that
-/// they have ended can only be said by whoever has looked: --settled.
+/// The old side determines which backend holds a connection: each row's first hop holds those that begin now. A
+/// backend that drains or fails, and the one behind a backend that fills, may hold older ones. No file says whether
+/// these have ended. If you have checked that they have, use --settled.
 #[derive(Debug, Args)]
 #[command(
     allow_missing_positional = true,
@@ -276,16 +275,16 @@ pub(crate) struct TableDiff {
     /// The new table file, JSON or binary; - for standard input
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) new: PathBuf,
-    /// What is loaded in the running director in the place of the old file
+    /// Use the tables that are loaded in the running director instead of the old file
     #[arg(long)]
     pub(crate) running: bool,
     /// director.conf of the old side
     #[arg(long, value_name = "FILE", requires = "new_config", conflicts_with = "running", value_hint = ValueHint::FilePath)]
     pub(crate) old_config: Option<PathBuf>,
-    /// director.conf of the new side; without it the settings stay
+    /// director.conf of the new side; without it the settings stay the same
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) new_config: Option<PathBuf>,
-    /// All connections from before the old side was loaded have ended, so that none of them can break
+    /// All connections from before the old side was loaded have ended, so none of them can break
     #[arg(long)]
     pub(crate) settled: bool,
     /// End with exit status 3 if a connection would break
@@ -297,17 +296,18 @@ pub(crate) struct TableDiff {
 pub(crate) enum BackendCommand {
     /// Give it no new connections: active becomes draining
     ///
-    /// New connections go to the rows' second hops; those that it has stay. When it has none left (see
+    /// New connections go to the rows' second hops; existing connections stay. When the backend has none left (see
     /// backend status, or --wait), deactivate it.
     ///
-    /// Every row that it leads has one other backend for its connections. So it is refused while another backend is
-    /// out of service or fails its checks: by the file, by the health checker, and by the proxies, where they answer.
+    /// Every row that it leads has one other backend for its connections. Therefore the command is refused while another
+    /// backend is out of service or fails its checks, according to the file, to the health checker, and to the proxies
+    /// that answer.
     Drain(Drain),
-    /// Let it come back: inactive becomes filling
+    /// Put it back: inactive becomes filling
     ///
-    /// It is in rows again and gets new connections; packets of older ones still find their proxies.
+    /// The backend is in rows again and gets new connections; packets of older ones still find their proxies.
     Fill(StateChange),
-    /// Have it serve again: filling becomes active, and so does draining (to call it off)
+    /// Let it serve again: filling becomes active, and so does draining (to cancel a drain)
     Activate(StateChange),
     /// Take it out of all rows: draining becomes inactive
     ///
@@ -315,15 +315,15 @@ pub(crate) enum BackendCommand {
     Deactivate(StateChange),
     /// Put a new backend into a table, as filling
     ///
-    /// It gets new connections as soon as the file is in use, and packets of older ones still find their
+    /// The backend gets new connections as soon as the file is in use, and packets of older ones still find their
     /// proxies. Activate it when it has filled.
     Add(BackendAdd),
     /// Take an inactive backend out of a table
     Remove(BackendRemove),
     /// Show the backends, their shares of the rows, and whether they still get packets of connections
     ///
-    /// Asks the health checker for health, and each proxy for the counter of packets of established
-    /// connections, twice. What does not answer is shown as such.
+    /// Asks the health checker for the health, and each proxy, twice, for its counter of packets of established
+    /// connections. A proxy that does not answer is shown as such.
     Status(BackendStatus),
 }
 
@@ -335,7 +335,7 @@ pub(crate) enum BackendCommand {
   glbctl backend drain --all 10.0.0.12 --file tables.json"
 )]
 pub(crate) struct StateChange {
-    /// The table, by name or by place (#0, #1, ...)
+    /// The table, by name or by position (#0, #1, ...)
     #[arg(required_unless_present = "all", conflicts_with = "all", add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: Option<String>,
     /// The address of the backend
@@ -347,10 +347,10 @@ pub(crate) struct StateChange {
     /// The operator's table, JSON
     #[arg(long, value_name = "FILE", default_value = SOURCE)]
     pub(crate) file: PathBuf,
-    /// Do it also where connections break; say so only
+    /// Do it even if connections break, and report this
     #[arg(long)]
     pub(crate) force: bool,
-    /// Tell what would change, or why it is refused; change nothing
+    /// Show what would change, or why it is refused; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -359,50 +359,50 @@ pub(crate) struct StateChange {
 pub(crate) struct Drain {
     #[command(flatten)]
     pub(crate) change: StateChange,
-    /// Wait until the health checker has it draining and no packet of its connections comes
+    /// Wait until the health checker reports it as draining and no packet of its connections arrives
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) wait: bool,
-    /// With --wait: for how long no packet must have come. Connections that are silent for longer are not seen
+    /// With --wait: how long no packet must have arrived. Connections that are silent for longer are not seen
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) silence: f64,
     /// The health checker, or "none"
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:19520/health", value_parser = url_or_none)]
     pub(crate) checker: OrNone<Url>,
-    /// The metrics of a proxy, {} being its address, or "none"
+    /// The URL of a proxy's metrics, with {} for its address, or "none"
     #[arg(long, value_name = "URL", default_value = "http://{}:19520/metrics", value_parser = url_or_none)]
     pub(crate) metrics: OrNone<Url>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BackendAdd {
-    /// The table, by name or by place (#0, #1, ...)
+    /// The table, by name or by position (#0, #1, ...)
     #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: String,
     /// The address of the backend
     pub(crate) backend: IpAddr,
-    /// As inactive, to be filled later
+    /// Add it as inactive, to fill it later
     #[arg(long)]
     pub(crate) inactive: bool,
     /// Its share of the rows relative to the others; version 3
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) weight: Option<u16>,
-    /// What fails together with it: a rack, a zone; version 3
+    /// The unit that fails as a whole, such as a rack or a zone; version 3
     #[arg(long)]
     pub(crate) domain: Option<String>,
-    /// The backend whose health checks it gets; needed where those of the table differ
+    /// The backend whose health checks it gets; required if those of the table differ
     #[arg(long, value_name = "ADDRESS", add = ArgValueCompleter::new(complete::backend))]
     pub(crate) like: Option<IpAddr>,
     /// The operator's table, JSON
     #[arg(long, value_name = "FILE", default_value = SOURCE)]
     pub(crate) file: PathBuf,
-    /// Do it also where connections break
+    /// Do it even if connections break
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BackendRemove {
-    /// The table, by name or by place (#0, #1, ...)
+    /// The table, by name or by position (#0, #1, ...)
     #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: String,
     /// The address of the backend
@@ -411,16 +411,16 @@ pub(crate) struct BackendRemove {
     /// The operator's table, JSON
     #[arg(long, value_name = "FILE", default_value = SOURCE)]
     pub(crate) file: PathBuf,
-    /// Do it also where connections break
+    /// Do it even if connections break
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BindCommand {
-    /// Let packets to an address and port lead to a table
+    /// Add a bind: packets to an address and port belong to the table
     Add(BindChange),
-    /// Let them lead nowhere; connections to it break
+    /// Remove a bind; connections to it break
     Remove(BindChange),
 }
 
@@ -429,7 +429,7 @@ pub(crate) enum BindCommand {
   glbctl bind add web tcp:10.10.10.10:443
   glbctl bind add dns 'udp:[fd00::/64]:53-54' --file tables.json")]
 pub(crate) struct BindChange {
-    /// The table, by name or by place (#0, #1, ...)
+    /// The table, by name or by position (#0, #1, ...)
     #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: String,
     /// PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], an IPv6 address in brackets
@@ -444,10 +444,10 @@ pub(crate) struct BindChange {
 pub(crate) struct TableNew {
     /// Its name
     pub(crate) name: String,
-    /// What leads to it: PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], an IPv6 address in brackets
+    /// A bind: PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], an IPv6 address in brackets
     #[arg(long = "bind", value_name = "BIND", required = true, value_parser = bind)]
     pub(crate) binds: Vec<Bind>,
-    /// Where it leads to
+    /// The address of a backend
     #[arg(long = "backend", value_name = "ADDRESS", required = true)]
     pub(crate) backends: Vec<IpAddr>,
     /// The rule of its rows: 2 as deployed, 3 with more hops and even loads
@@ -456,7 +456,7 @@ pub(crate) struct TableNew {
     /// Hops of a row; version 3
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=31))]
     pub(crate) hops: Option<u8>,
-    /// Put it into this file behind the tables there, or write the file if there is none
+    /// Add it to this file behind the existing tables, or create the file
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
 }
@@ -499,7 +499,7 @@ pub(crate) const SOURCE: &str = "/etc/glb/forwarding_table.src.json";
 
 #[derive(Debug, Args)]
 pub(crate) struct BackendStatus {
-    /// Only this table, by name or by place (#0, #1, ...)
+    /// Only this table, by name or by position (#0, #1, ...)
     #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: Option<String>,
     /// The table file, JSON
@@ -508,7 +508,7 @@ pub(crate) struct BackendStatus {
     /// The metrics of the health checker, or "none"
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:19520/metrics", value_parser = url_or_none)]
     pub(crate) checker: OrNone<Url>,
-    /// The metrics of a proxy, {} being its address, or "none"
+    /// The URL of a proxy's metrics, with {} for its address, or "none"
     #[arg(long, value_name = "URL", default_value = "http://{}:19520/metrics", value_parser = url_or_none)]
     pub(crate) metrics: OrNone<Url>,
     /// How long to watch the proxies' counters
@@ -525,9 +525,9 @@ fn url_or_none(text: &str) -> Result<OrNone<Url>, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RedirectCommand {
-    /// Take the packets to a UDP port; if it is on already, change its settings to these
+    /// Process the packets to a UDP port; if the redirect is on already, change its settings to these
     ///
-    /// Connections do not notice a change: each packet sees the old settings or the new ones.
+    /// A change breaks no connection: each packet sees either the old or the new settings.
     #[command(after_help = "Examples:
   glbctl redirect on --allow-hops 10.1.0.0/16,fd00:1::/64
   glbctl redirect on --port 6080")]
@@ -535,17 +535,17 @@ pub(crate) enum RedirectCommand {
         /// UDP port of the tunnel
         #[arg(long, default_value_t = glb_core::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
-        /// Send only to hops in these prefixes, at most 16 with commas between; without it to any hop
+        /// Send only to hops in these prefixes, at most 16, separated by commas; without it to any hop
         #[arg(long, value_name = "PREFIX", value_delimiter = ',', value_parser = prefix)]
         allow_hops: Vec<Prefix>,
     },
-    /// Leave all packets alone
+    /// Stop processing packets
     Off,
-    /// Tell whether it is on, and its settings
+    /// Show whether it is on, and its settings
     Status,
-    /// Print the counters, those of the iptables target included
+    /// Print the counters, including those of the iptables target
     Stats {
-        /// Print again every so many seconds what has changed, with rates
+        /// Print the changes every so many seconds, with rates
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
     },
@@ -587,22 +587,22 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub(crate) enum ConfigCommand {
     /// Print the settings of the running director
     Show {
-        /// Write them as a director.conf, "-" being standard output. Of a file that is there, what is no setting of the
-        /// kernel's stays (statsd_port)
+        /// Write them as a director.conf; "-" is standard output. In an existing file, fields that are not settings of
+        /// the kernel stay (statsd_port)
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Change settings of the running director; those that are not given stay as they are
+    /// Change settings of the running director; settings that are not given stay as they are
     ///
-    /// A boot forgets them: what is to stay belongs into director.conf (glbctl config show --file).
+    /// The settings are lost at the next boot. To keep them, write them to director.conf (glbctl config show --file).
     Set(ConfigSet),
-    /// Take over director.conf; what it does not name goes back to its default
+    /// Load director.conf; settings that it does not name get their default
     Load {
         /// The file
         #[arg(default_value = CONF)]
         file: PathBuf,
     },
-    /// Tell what is wrong with a director.conf, and the settings that it stands for; needs no director
+    /// Check a director.conf and show the settings that it contains; needs no director
     Check {
         /// The file
         #[arg(default_value = CONF)]
@@ -677,10 +677,10 @@ pub(crate) struct Statsd {
     /// director.conf
     #[arg(long, value_name = "FILE", default_value = CONF)]
     pub(crate) config: PathBuf,
-    /// How long to count for a report
+    /// The time between reports
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) interval: f64,
-    /// The tag glb_engine; "xdp" has it look like the deployed director of that name
+    /// The tag glb_engine; with "xdp" it looks like the deployed director of that name
     #[arg(long, value_name = "NAME", default_value = "kernel", value_parser = tag)]
     pub(crate) engine: String,
 }
@@ -715,10 +715,10 @@ pub(crate) enum BinaryFormat {
   glbctl lookup --table t.json 10.11.12.13:45678 1.1.1.1:80
   glbctl lookup --table t.bin --proto udp '[fd00::1]:5353' '[fd00::53]:53'")]
 pub(crate) struct Lookup {
-    /// The client: address, or address:port where the port matters
+    /// The client: address, or address:port if the port matters
     #[arg(value_parser = endpoint)]
     pub(crate) client: Endpoint,
-    /// What the client talks to: address:port
+    /// The service: address:port
     #[arg(value_parser = endpoint)]
     pub(crate) service: Endpoint,
     /// The table file, JSON or binary
@@ -732,7 +732,7 @@ pub(crate) struct Lookup {
     /// Ask the running director instead of a file
     #[arg(long)]
     pub(crate) running: bool,
-    /// director.conf, for the hash fields; without it the client's address alone is hashed
+    /// director.conf, for the hash fields; without it only the client's address is hashed
     #[arg(long, value_name = "FILE", conflicts_with = "running")]
     pub(crate) config: Option<PathBuf>,
     /// Protocol
@@ -740,8 +740,8 @@ pub(crate) struct Lookup {
     pub(crate) proto: Protocol,
 }
 
-/// Reads ingress frames and writes the frames that a director would send, in order. Packets that it would
-/// leave alone are left out, and counted. The frames go back to where they came from, or to
+/// Reads ingress frames and writes the frames that a director would send, in order. Packets that it would not
+/// encapsulate are omitted and counted. The frames are sent back to where they came from, or to
 /// outbound_gateway_mac; VLAN tags are kept.
 #[derive(Debug, Args)]
 pub(crate) struct Encap {

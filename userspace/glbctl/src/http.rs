@@ -3,12 +3,14 @@
 //! Getting a page by HTTP: just enough to ask programs of this project, and exporters, for their metrics.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// No page is longer.
-const LONGEST: u64 = 16 << 20;
+const LONGEST: usize = 16 << 20;
 
 /// Where a page is: `http://HOST[:PORT][/PATH]`, where `{}` may stand for an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,19 +55,50 @@ impl Url {
         }
     }
 
-    /// Gets the page. Each step has `limit` to be done.
+    /// Gets the page, in `limit` from the name to the last byte.
     pub(crate) fn get(&self, limit: Duration) -> io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&self.address()?, limit)?;
-        stream.set_read_timeout(Some(limit))?;
-        stream.set_write_timeout(Some(limit))?;
+        self.get_of(limit, &["200"])
+    }
+
+    /// Gets the page that comes with a status of these.
+    pub(crate) fn get_of(&self, limit: Duration, statuses: &[&str]) -> io::Result<String> {
+        let end = Instant::now() + limit;
+        let mut stream = TcpStream::connect_timeout(&self.resolved(limit)?, left(end)?)?;
         let (path, host) = (&self.path, &self.authority);
         // Of version 1.0, so that the answer comes in one piece and the connection ends behind it.
         let request =
             format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: glbctl\r\nAccept: text/plain\r\n\r\n");
+        stream.set_write_timeout(Some(left(end)?))?;
         stream.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
-        stream.take(LONGEST).read_to_end(&mut answer)?;
-        page(&String::from_utf8_lossy(&answer)).map_err(io::Error::other)
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            stream.set_read_timeout(Some(left(end)?))?;
+            match stream.read(&mut piece) {
+                Ok(0) => break,
+                Ok(len) => answer.extend(piece.iter().take(len)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // What a socket says when its time is over.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(late()),
+                Err(error) => return Err(error),
+            }
+            if answer.len() > LONGEST {
+                let message = format!("the page is longer than {} MiB", LONGEST >> 20);
+                return Err(io::Error::other(message));
+            }
+        }
+        page(&String::from_utf8_lossy(&answer), statuses).map_err(io::Error::other)
+    }
+
+    /// The address, asked for by a thread of its own: the resolver takes the time that it likes.
+    fn resolved(&self, limit: Duration) -> io::Result<SocketAddr> {
+        let (tell, told) = mpsc::channel();
+        let url = self.clone();
+        thread::Builder::new().spawn(move || {
+            // Nobody listens where it took too long.
+            let _late = tell.send(url.address());
+        })?;
+        told.recv_timeout(limit).unwrap_or_else(|_| Err(late()))
     }
 
     fn address(&self) -> io::Result<SocketAddr> {
@@ -83,8 +116,21 @@ impl Url {
     }
 }
 
-/// The page in an answer.
-fn page(answer: &str) -> Result<String, String> {
+/// The time that is left, which is not 0: that would be without end.
+fn left(end: Instant) -> io::Result<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(late());
+    }
+    Ok(left)
+}
+
+fn late() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "no whole answer came in time")
+}
+
+/// The page in an answer of one of these statuses.
+fn page(answer: &str, statuses: &[&str]) -> Result<String, String> {
     let Some((head, body)) = answer.split_once("\r\n\r\n") else {
         return Err("no HTTP".to_owned());
     };
@@ -93,7 +139,7 @@ fn page(answer: &str) -> Result<String, String> {
         .strip_prefix("HTTP/1.")
         .and_then(|rest| rest.split(' ').nth(1));
     match code {
-        Some("200") => Ok(body.to_owned()),
+        Some(code) if statuses.contains(&code) => Ok(body.to_owned()),
         Some(code) => Err(format!("HTTP status {code}")),
         None => Err("no HTTP".to_owned()),
     }
@@ -153,15 +199,63 @@ mod tests {
 
     #[test]
     fn answers() {
+        let ok = |answer| page(answer, &["200"]);
         assert_eq!(
-            page("HTTP/1.0 200 OK\r\nA: b\r\n\r\nx\n"),
+            ok("HTTP/1.0 200 OK\r\nA: b\r\n\r\nx\n"),
             Ok("x\n".to_owned())
         );
         assert_eq!(
-            page("HTTP/1.1 404 Not Found\r\n\r\n"),
+            ok("HTTP/1.1 404 Not Found\r\n\r\n"),
             Err("HTTP status 404".to_owned())
         );
-        assert!(page("220 mail").is_err() && page("").is_err() && page("\r\n\r\n").is_err());
+        assert!(ok("220 mail").is_err() && ok("").is_err() && ok("\r\n\r\n").is_err());
+    }
+
+    /// A server for one connection, which does this with it.
+    fn server(serve: fn(TcpStream)) -> Url {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let mut request = [0; 1024];
+            let _len = stream.read(&mut request).unwrap();
+            serve(stream);
+        });
+        Url::new(&format!("http://{addr}/health")).unwrap()
+    }
+
+    #[test]
+    fn a_page_of_503_is_one_where_it_is_asked_for() {
+        let serve = |mut stream: TcpStream| {
+            let _sent = stream.write_all(b"HTTP/1.0 503 Service Unavailable\r\n\r\n{}");
+        };
+        let limit = Duration::from_secs(20);
+        assert_eq!(server(serve).get_of(limit, &["200", "503"]).unwrap(), "{}");
+        let error = server(serve).get(limit).unwrap_err();
+        assert_eq!(error.to_string(), "HTTP status 503");
+    }
+
+    #[test]
+    fn who_sends_byte_by_byte_is_not_waited_for() {
+        let url = server(|mut stream| {
+            while stream.write_all(b"x").is_ok() {
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let start = Instant::now();
+        let error = url.get(Duration::from_millis(300)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_page_without_end_is_an_error() {
+        let url = server(|mut stream| {
+            let _sent = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+            while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+        });
+        let error = url.get(Duration::from_secs(120)).unwrap_err();
+        assert_eq!(error.to_string(), "the page is longer than 16 MiB");
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn fill_checksum(packet: &mut [u8], addresses: usize, udp: usize) {
 mod tests {
     use super::*;
 
-    /// The vector of spec 1.
+    /// The known packet (`glb-packets vectors`): a SYN, and what a director makes of it.
     #[test]
     fn vector() {
         let [syn, want] = crate::capture::specification::<2>();

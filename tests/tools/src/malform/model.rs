@@ -2,7 +2,8 @@
 
 //! What must become of a packet, said a second time.
 //!
-//! This is written from spec/1 and spec/2 and the meanings of the counters, and shares no line with `glb_core`:
+//! This is written from GLB's packet format (github/glb-director, docs/development/gue-header.md), the rules of the
+//! redirect (docs/proxy.md) and the meanings of the counters (docs/counters.md), and shares no line with `glb_core`:
 //! where the two disagree, one of them is wrong. It also knows what the kernel's IP layer and the rule's match do
 //! before the target sees a packet, and what it does not know it says ([`Fate::Unknown`]), so that such packets are
 //! not sent.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Version 2: the deployed rows and the deployed file (spec 1).
+//! Version 2: the deployed rows and the deployed file (docs/formats.md).
 
 use crate::compiled::Compiled;
 use crate::issue::{quoted, Issue, Severity};

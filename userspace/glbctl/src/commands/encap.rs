@@ -136,20 +136,19 @@ fn split(link: Link, frame: &[u8]) -> Option<(&[u8], &[u8], Family)> {
     Some((link, packet, family))
 }
 
-/// The link header of the packet that goes out: to the gateway, or to whom the packet came from.
+/// The link header of the packet that goes out: to the gateway, or to whom the packet came from. It has no tag: the device
+/// of the route would say which.
 fn reply(link: &[u8], outer: Family, config: &Settings) -> Vec<u8> {
-    let (Some((ours, rest)), Some(tags)) = (link.split_first_chunk::<6>(), link.get(ADDRESSES..))
-    else {
+    let Some((ours, rest)) = link.split_first_chunk::<6>() else {
         return Vec::new();
     };
     let sender = rest.first_chunk::<6>().copied().unwrap_or_default();
-    let tags = &tags[..tags.len().saturating_sub(2)];
     let ethertype = match outer {
         Family::V4 => ETHERTYPE_IPV4,
         Family::V6 => ETHERTYPE_IPV6,
     };
     let to = config.gateway_mac.unwrap_or(sender);
-    [&to[..], ours, tags, &ethertype].concat()
+    [&to[..], ours, &ethertype].concat()
 }
 
 impl Counts {

@@ -4,6 +4,7 @@
 
 use super::facts::{Checker, Director, Facts, Module, Redirect, Rules, Table, UdpSocket, Vip};
 use crate::cli::{Doctor, OrNone, SOURCE};
+use crate::commands::table_show::addr as addr_text;
 use crate::load::{self, Tables};
 use crate::output::Failure;
 use glb_core::addr::Addr;
@@ -54,7 +55,7 @@ pub(super) fn facts(args: &Doctor, json: bool) -> Result<Facts, Failure> {
         port: args.port,
     });
     facts.director = match Glb::open_loaded() {
-        Ok(mut glb) => Some(director(&mut glb, &mut machine, args)?),
+        Ok(mut glb) => Some(director(&mut glb, &mut machine, args, &mut facts.unknown)?),
         Err(Error::NoFamily(_)) => None,
         Err(error) => return Err(error.into()),
     };
@@ -189,7 +190,26 @@ fn rules(v6: bool) -> Rules {
     Rules { v6, text }
 }
 
-fn director(glb: &mut Glb, machine: &mut Machine, args: &Doctor) -> Result<Director, Failure> {
+/// The way to an address, if there is one. That the kernel does not say is no reason to tell nothing else.
+fn known<T>(
+    route: Result<T, Error>,
+    addr: Addr,
+    unknown: &mut Vec<(&'static str, String)>,
+) -> Option<T> {
+    route
+        .map_err(|error| {
+            let reason = format!("the way to {} is not known: {error}", addr_text(addr));
+            unknown.push(("routes", reason));
+        })
+        .ok()
+}
+
+fn director(
+    glb: &mut Glb,
+    machine: &mut Machine,
+    args: &Doctor,
+    unknown: &mut Vec<(&'static str, String)>,
+) -> Result<Director, Failure> {
     let generation = glb.status()?.generation;
     let mut tables = Vec::new();
     for listed in glb.tables()? {
@@ -214,7 +234,10 @@ fn director(glb: &mut Glb, machine: &mut Machine, args: &Doctor) -> Result<Direc
     addrs.dedup();
     let mut proxies = Vec::new();
     for addr in addrs {
-        proxies.push((addr, machine.route(addr)?));
+        // Of one that is not known nothing is judged.
+        if let Some(route) = known(machine.route(addr), addr, unknown) {
+            proxies.push((addr, route));
+        }
     }
     let devices: Vec<String> = glb
         .devices()?
@@ -236,7 +259,8 @@ fn director(glb: &mut Glb, machine: &mut Machine, args: &Doctor) -> Result<Direc
         checker: match &args.checker {
             OrNone(None) => None,
             OrNone(Some(url)) => Some(
-                url.get(LIMIT)
+                // It says 503 until it has published, and why on the page.
+                url.get_of(LIMIT, &["200", "503"])
                     .map_err(|error| glb_config::compiled::io_reason(&error))
                     .and_then(|page| checker(&page)),
             ),
@@ -296,17 +320,26 @@ fn vips(
                 .iter()
                 .flat_map(|table| of_binds(&table.binds)),
         );
+        let backends = director.tables.iter().flat_map(|table| &table.backends);
+        facts.backends = backends.copied().collect();
         facts.vips_from = Some("the loaded tables".to_owned());
     } else if let Some(path) = source {
         match load::either(path, json)? {
-            Tables::Config(config) => all.extend(
-                config
-                    .tables
-                    .iter()
-                    .flat_map(|table| of_binds(&table.binds)),
-            ),
+            Tables::Config(config) => {
+                for table in &config.tables {
+                    all.extend(of_binds(&table.binds));
+                    facts
+                        .backends
+                        .extend(table.backends.iter().map(|one| one.backend.addr));
+                }
+            }
             Tables::Built(file) => {
-                all.extend(file.tables.iter().flat_map(|table| of_binds(&table.binds)))
+                for table in &file.tables {
+                    all.extend(of_binds(&table.binds));
+                    facts
+                        .backends
+                        .extend(table.backends.iter().map(|one| one.backend.addr));
+                }
             }
         }
         facts.vips_from = Some(load::name(path));
@@ -314,11 +347,9 @@ fn vips(
     all.sort_unstable();
     all.dedup();
     for (addr, len) in all {
-        facts.vips.push(Vip {
-            addr,
-            len,
-            route: machine.route(first(addr, len))?,
-        });
+        let route = machine.route(first(addr, len));
+        let route = known(route, addr, &mut facts.unknown).flatten();
+        facts.vips.push(Vip { addr, len, route });
     }
     Ok(())
 }
@@ -334,5 +365,26 @@ fn first(addr: Addr, len: u8) -> Addr {
             bytes[15] |= 1;
             Addr::V6(bytes)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_that_is_not_known_stops_nothing() {
+        let mut unknown = Vec::new();
+        let addr = Addr::V4([192, 0, 2, 1]);
+        assert_eq!(known(Ok(Some(1)), addr, &mut unknown), Some(Some(1)));
+        assert!(unknown.is_empty());
+        let failed: Result<Option<i32>, _> = Err(Error::Io(std::io::Error::other("no memory")));
+        assert_eq!(known(failed, addr, &mut unknown), None);
+        assert!(
+            unknown[0]
+                .1
+                .starts_with("the way to 192.0.2.1 is not known: "),
+            "{unknown:?}"
+        );
     }
 }

@@ -60,6 +60,11 @@ pub(super) fn conntrack(facts: &Facts, out: &mut Findings) {
     }
 }
 
+/// A setting of a device over IPv4, as sysctl takes it: with slashes, since the name may have dots.
+pub(super) fn sysctl(device: &str, setting: &str, value: u8) -> String {
+    format!("net/ipv4/conf/{device}/{setting}={value}")
+}
+
 /// What could not be found out.
 pub(super) fn unknown(facts: &Facts, out: &mut Findings) {
     for (check, reason) in &facts.unknown {

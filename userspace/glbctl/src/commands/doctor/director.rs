@@ -125,6 +125,19 @@ fn is_proxys(facts: &Facts, device: &str) -> bool {
     tunnels.count() > 0 && matches!(kind, Some("ipip" | "sit" | "ip6tnl"))
 }
 
+/// The settings without which a device takes no packet from the machine's own addresses; nothing where it does.
+fn own_source(facts: &Facts, device: &str) -> Option<String> {
+    let mut settings = Vec::new();
+    if facts.accepts_local(device) == Some(false) {
+        settings.push(common::sysctl(device, "accept_local", 1));
+    }
+    if facts.rp_filter(device) == 1 {
+        let strict = facts.strict(device);
+        settings.extend(strict.map(|name| common::sysctl(name, "rp_filter", 0)));
+    }
+    (!settings.is_empty()).then(|| settings.join(" "))
+}
+
 fn vips(facts: &Facts, director: &Director, out: &mut Findings) {
     const CHECK: &str = "vips";
     let mut bad = false;
@@ -135,12 +148,15 @@ fn vips(facts: &Facts, director: &Director, out: &mut Findings) {
         for (addr, device) in &own {
             let own_text = addr_text(*addr);
             if is_proxys(facts, device) {
-                if facts.accept_local.get(*device) == Some(&0) && matches!(addr, Addr::V4(_)) {
+                if let (Some(settings), Addr::V4(_)) = (own_source(facts, device), addr) {
                     bad = true;
                     out.warning(
                         CHECK,
-                        format!("{own_text} is on {device}, so this director is a proxy too; {device} takes no packet from one of the machine's own addresses"),
-                        format!("sysctl -w net.ipv4.conf.{device}.accept_local=1 net.ipv4.conf.{device}.rp_filter=0"),
+                        format!(
+                            "{own_text} is on {device}, so this director is a proxy too; \
+                             {device} takes no packet from one of the machine's own addresses"
+                        ),
+                        format!("sysctl -w {settings}, and in /etc/sysctl.d"),
                     );
                 }
             } else if exact {
@@ -198,13 +214,6 @@ fn source(facts: &Facts, director: &Director, out: &mut Findings) {
 
 fn routes(facts: &Facts, director: &Director, out: &mut Findings) {
     const CHECK: &str = "routes";
-    if director.settings.gateway_mac.is_some() {
-        out.ok(
-            CHECK,
-            "packets leave by outbound_gateway_mac, not by routes",
-        );
-        return;
-    }
     let mut without = Vec::new();
     for (addr, route) in &director.proxies {
         match route {
@@ -231,10 +240,15 @@ fn routes(facts: &Facts, director: &Director, out: &mut Findings) {
         );
         out.error(CHECK, what, format!("ip route get {}", without[0]));
     } else if !director.proxies.is_empty() && !out.is_bad(CHECK) {
+        // A packet takes its route's device even where its frame is addressed by hand.
+        let by = director
+            .settings
+            .gateway_mac
+            .map_or("", |_| ", by outbound_gateway_mac on its device");
         out.ok(
             CHECK,
             format!(
-                "there is a route to each of {} proxies",
+                "there is a route to each of {} proxies{by}",
                 director.proxies.len()
             ),
         );
@@ -336,7 +350,8 @@ fn rp_filter(facts: &Facts, director: &Director, out: &mut Findings) {
                     link.name,
                     addr_text(vip.addr)
                 ),
-                format!("sysctl -w net.ipv4.conf.{}.rp_filter=2", link.name),
+                // The greater of everybody's and its own holds.
+                format!("sysctl -w {}", common::sysctl(&link.name, "rp_filter", 2)),
             ),
             None => out.ok(CHECK, format!("reverse path filtering on {} suits the routes", link.name)),
         }

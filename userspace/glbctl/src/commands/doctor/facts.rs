@@ -29,6 +29,8 @@ pub(super) struct Facts {
     pub(super) vips: Vec<Vip>,
     /// Where the VIPs are from, as in "the loaded tables"; nothing where none are known.
     pub(super) vips_from: Option<String>,
+    /// The proxies of the tables that the VIPs are from.
+    pub(super) backends: Vec<Addr>,
     pub(super) rules: Vec<Rules>,
     pub(super) modules: Vec<Module>,
     /// What could not be found out, and why.
@@ -125,6 +127,19 @@ impl Facts {
     pub(super) fn rp_filter(&self, device: &str) -> u8 {
         let of = |name: &str| self.rp_filter.get(name).copied().unwrap_or_default();
         of("all").max(of(device))
+    }
+
+    /// Whether a device takes packets from the machine's own addresses: where it says so, or everybody does. Nothing where
+    /// it is not known.
+    pub(super) fn accepts_local(&self, device: &str) -> Option<bool> {
+        let of = |name: &str| self.accept_local.get(name).copied();
+        Some(of(device)? != 0 || of("all").unwrap_or_default() != 0)
+    }
+
+    /// Which of everybody's and the device's own reverse path filter are strict.
+    pub(super) fn strict<'a>(&'a self, device: &'a str) -> impl Iterator<Item = &'a str> {
+        let strict = |name: &&str| self.rp_filter.get(*name) == Some(&1);
+        ["all", device].into_iter().filter(strict)
     }
 
     /// Addresses of the machine in a prefix, each with its device.

@@ -120,8 +120,20 @@ impl Findings {
             .collect()
     }
 
-    /// All that is not well.
+    /// All that is not well. No advice may open the machine to everybody: who follows it does not know better.
     pub(super) fn bad(&self) -> Vec<String> {
+        for advice in self.0.iter().filter_map(|one| one.what_to_do.as_ref()) {
+            let opens = advice.contains("redirect on") || advice.contains("-j GLBREDIRECT");
+            assert!(
+                !opens || advice.matches("--allow-hops").count() >= 1,
+                "{advice}"
+            );
+            let after = advice.split("redirect on").skip(1);
+            assert!(
+                after.into_iter().all(|rest| rest.contains("--allow-hops")),
+                "{advice}"
+            );
+        }
         let bad = self.0.iter().filter(|one| one.severity != Severity::Ok);
         bad.map(|one| format!("{}: {}: {}", one.check, one.severity.name(), one.found))
             .collect()

@@ -17,6 +17,7 @@ mod rules;
 mod tests;
 
 use crate::cli::{Doctor, Role};
+use crate::http::Url;
 use crate::output::{print, Failure};
 use facts::Facts;
 use finding::{Finding, Findings, Severity};
@@ -24,6 +25,7 @@ use fleet::Page;
 use rules::Ruleset;
 use serde::Serialize;
 use std::io::{self, Write};
+use std::thread;
 
 #[derive(Serialize)]
 struct Report {
@@ -67,7 +69,7 @@ pub(crate) fn run(args: &Doctor, json: bool) -> Result<(), Failure> {
         all.push((about, out));
     }
     if !args.fleet.is_empty() {
-        let pages: Vec<Page> = args.fleet.iter().map(ask).collect();
+        let pages = all_pages(&args.fleet);
         let mut out = Findings::default();
         fleet::judge(&pages, &mut out);
         all.push(("fleet", out));
@@ -75,7 +77,20 @@ pub(crate) fn run(args: &Doctor, json: bool) -> Result<(), Failure> {
     report(all, json)
 }
 
-fn ask(url: &crate::http::Url) -> Page {
+/// The pages of all, asked at the same time.
+fn all_pages(urls: &[Url]) -> Vec<Page> {
+    thread::scope(|scope| {
+        let ask = |url| (url, scope.spawn(move || ask(url)));
+        let asked: Vec<_> = urls.iter().map(ask).collect();
+        let page = |(url, thread): (&Url, thread::ScopedJoinHandle<'_, Page>)| {
+            let failed = |_| Page::new(url.to_string(), Err("asking it failed".to_owned()));
+            thread.join().unwrap_or_else(failed)
+        };
+        asked.into_iter().map(page).collect()
+    })
+}
+
+fn ask(url: &Url) -> Page {
     let page = url.get(collect::LIMIT);
     let page = page.map_err(|error| glb_config::compiled::io_reason(&error));
     Page::new(url.to_string(), page)

@@ -35,10 +35,63 @@ fn takes(facts: &Facts, port: u16, v6: bool) -> bool {
     ports.any(|one| one.v6 == v6)
 }
 
+fn family(v6: bool) -> &'static str {
+    if v6 {
+        "IPv6"
+    } else {
+        "IPv4"
+    }
+}
+
+/// Over which families directors send here, IPv6 being true: as this machine stands in the tables, or any proxy where it
+/// does not; IPv4 where nothing is known.
+fn underlays(facts: &Facts) -> Vec<bool> {
+    let own = |addr: &&Addr| facts.addresses.iter().any(|one| one.addr == **addr);
+    let mut known: Vec<&Addr> = facts.backends.iter().filter(own).collect();
+    if known.is_empty() {
+        known = facts.backends.iter().collect();
+    }
+    let mut families: Vec<bool> = known
+        .iter()
+        .map(|addr| matches!(addr, Addr::V6(_)))
+        .collect();
+    families.sort_unstable();
+    families.dedup();
+    if families.is_empty() {
+        families.push(false);
+    }
+    families
+}
+
+/// How the tunnel's port is made. Where nothing restricts what is passed on, that comes first: there shall be no moment in
+/// which anybody can use the tunnel.
+fn add(facts: &Facts, redirect: &Redirect, wanted: &[bool]) -> String {
+    let port = redirect.port;
+    let mut add = "modprobe fou".to_owned();
+    for v6 in wanted {
+        let option = if *v6 { "-6 " } else { "" };
+        add += &format!(" && ip {option}fou add port {port} gue");
+    }
+    let has_rules = |v6: bool| {
+        let mut of_family = facts.rules.iter().filter(|one| one.v6 == v6);
+        of_family.any(|one| {
+            one.text
+                .as_ref()
+                .is_ok_and(|text| Ruleset::parse(text).redirects())
+        })
+    };
+    if redirect.door.is_some() || wanted.iter().all(|v6| has_rules(*v6)) {
+        add
+    } else {
+        format!("the rules of docs/proxy.md first, or glbctl redirect on --port {port} --allow-hops PREFIX; then: {add}")
+    }
+}
+
 fn port(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
     const CHECK: &str = "tunnel-port";
     let port = redirect.port;
-    let add = format!("modprobe fou && ip fou add port {port} gue");
+    let wanted = underlays(facts);
+    let add = add(facts, redirect, &wanted);
     let Some(tunnels) = &facts.tunnels else {
         out.error(
             CHECK,
@@ -66,6 +119,20 @@ fn port(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
             CHECK,
             format!("port {port} takes GUE over {}", families.join(" and ")),
         );
+        let known = !facts.backends.is_empty();
+        let missing = wanted
+            .iter()
+            .filter(|v6| known && !takes(facts, port, **v6));
+        for v6 in missing {
+            out.error(
+                CHECK,
+                format!(
+                    "port {port} takes no GUE over {}, and the table has such a proxy",
+                    family(*v6)
+                ),
+                self::add(facts, redirect, &[*v6]),
+            );
+        }
     } else if here.is_empty() {
         let others: Vec<String> = tunnels
             .iter()
@@ -242,7 +309,11 @@ fn rp_filter(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
             1 => out.error(
                 CHECK,
                 format!("reverse path filtering is strict on {name}: clients' packets are dropped, as answers leave by another device"),
-                format!("sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.{name}.rp_filter=0, and in /etc/sysctl.d"),
+                format!(
+                    "sysctl -w {} {}, and in /etc/sysctl.d",
+                    common::sysctl("all", "rp_filter", 0),
+                    common::sysctl(name, "rp_filter", 0)
+                ),
             ),
             2 => out.ok(CHECK, format!("reverse path filtering is loose on {name}")),
             _ => out.ok(CHECK, format!("reverse path filtering is off on {name}")),
@@ -281,7 +352,7 @@ fn second_chance(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
             out.error(
                 CHECK,
                 format!("{program} has no GLBREDIRECT rule and glbctl redirect is off: packets of other proxies' connections are not passed on"),
-                format!("{program} -A INPUT -p udp --dport {port} -j GLBREDIRECT --allow-hops PREFIX (docs/proxy.md), or glbctl redirect on"),
+                format!("{program} -A INPUT -p udp --dport {port} -j GLBREDIRECT --allow-hops PREFIX (docs/proxy.md), or glbctl redirect on --port {port} --allow-hops PREFIX"),
             );
         }
         rules::judge(program, &set, port, redirect.door.is_some(), used, out);

@@ -4,7 +4,7 @@
 
 use super::facts::{Checker, Director, Facts, Module, Redirect, Rules, Table, UdpSocket, Vip};
 use super::finding::Findings;
-use super::{director, proxy, roles};
+use super::{all_pages, director, proxy, roles};
 use crate::cli::Role;
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
@@ -529,4 +529,123 @@ fn what_a_machine_is() {
     assert!(matches!(roles(None, &idle)[..], [Role::Proxy]));
     idle.modules.push(module("rust_glb_director"));
     assert!(roles(None, &idle).is_empty());
+}
+
+/// What is advised, for all that is not well.
+fn advice(facts: &Facts) -> Vec<String> {
+    let mut out = Findings::default();
+    if let Some(redirect) = &facts.redirect {
+        proxy::judge(facts, redirect, &mut out);
+    }
+    if let Some(director) = &facts.director {
+        director::judge(facts, director, &mut out);
+    }
+    out.0.into_iter().filter_map(|one| one.what_to_do).collect()
+}
+
+#[test]
+fn a_gateways_address_needs_a_route_all_the_same() {
+    let mut facts = a_director();
+    the(&mut facts).settings.gateway_mac = Some([2, 0, 0, 0, 0, 1]);
+    assert_eq!(of_director(&facts), [] as [&str; 0]);
+    the(&mut facts).proxies[0].1 = None;
+    assert!(of_director(&facts)[0].starts_with("routes: error: there is no route"));
+    the(&mut facts).proxies[0].1 = by(2, false);
+    facts.links[1].mtu = 1500;
+    assert!(of_director(&facts)[0].starts_with("mtu: warning"));
+}
+
+#[test]
+fn settings_of_all_devices_hold_too() {
+    let mut facts = a_director();
+    facts.links.push(link(3, "tunl0.1", "ipip", 1480));
+    facts.addresses.push(Address { link: 3, addr: VIP });
+    facts.tunnels = a_proxy().tunnels;
+    facts.accept_local.insert("tunl0.1".to_owned(), 0);
+    assert_eq!(
+        advice(&facts),
+        ["sysctl -w net/ipv4/conf/tunl0.1/accept_local=1, and in /etc/sysctl.d"]
+    );
+    facts.accept_local.insert("all".to_owned(), 1);
+    assert_eq!(advice(&facts), [] as [&str; 0]);
+    // Its own 0 does not help where everybody's is strict.
+    facts.rp_filter.insert("all".to_owned(), 1);
+    facts.rp_filter.insert("tunl0.1".to_owned(), 0);
+    assert_eq!(
+        advice(&facts)[0],
+        "sysctl -w net/ipv4/conf/all/rp_filter=0, and in /etc/sysctl.d"
+    );
+}
+
+#[test]
+fn the_port_is_made_for_the_tables_families_and_behind_the_rules() {
+    let mut facts = a_proxy();
+    facts.tunnels = None;
+    assert_eq!(
+        advice(&facts)[0],
+        "modprobe fou && ip fou add port 19523 gue"
+    );
+    let v6 = Addr::V6([0xfd; 16]);
+    facts.backends = vec![PROXY, v6];
+    assert_eq!(
+        advice(&facts)[0],
+        "modprobe fou && ip fou add port 19523 gue"
+    );
+    facts.backends = vec![v6];
+    let told = advice(&facts).swap_remove(0);
+    assert!(
+        told.starts_with("the rules of docs/proxy.md first"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("then: modprobe fou && ip -6 fou add port 19523 gue"),
+        "{told}"
+    );
+    facts.tunnels = a_proxy().tunnels;
+    let found = of_proxy(&facts);
+    assert!(found[0].contains("takes no GUE over IPv6"), "{found:#?}");
+    facts.backends.clear();
+    facts.tunnels = None;
+    rules_of(&mut facts).clear();
+    assert!(advice(&facts)[0].starts_with("the rules of docs/proxy.md first"));
+}
+
+#[test]
+fn what_is_not_known_is_told() {
+    let mut facts = a_director();
+    facts.unknown.push((
+        "routes",
+        "the way to fd00::1 is not known: Operation not supported".to_owned(),
+    ));
+    assert_eq!(
+        of_director(&facts),
+        ["routes: note: the way to fd00::1 is not known: Operation not supported"]
+    );
+}
+
+#[test]
+fn a_fleet_is_asked_at_the_same_time() {
+    use std::io::{Read, Write};
+    use std::sync::{Arc, Barrier};
+    // Each answers when both were asked.
+    let both = Arc::new(Barrier::new(2));
+    let urls: Vec<_> = (0..2)
+        .map(|number| {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+            let addr = listener.local_addr().expect("an address");
+            let both = Arc::clone(&both);
+            std::thread::spawn(move || {
+                let mut stream = listener.accept().expect("a connection").0;
+                let mut request = [0; 1024];
+                let _len = stream.read(&mut request).expect("a request");
+                both.wait();
+                let page = format!("HTTP/1.0 200 OK\r\n\r\nx {number}\n");
+                stream.write_all(page.as_bytes()).expect("sent");
+            });
+            crate::http::Url::new(&format!("http://{addr}/metrics")).expect("a URL")
+        })
+        .collect();
+    for (number, page) in all_pages(&urls).into_iter().enumerate() {
+        assert_eq!(page.series.expect("a page")["x"], number as f64);
+    }
 }

@@ -13,7 +13,7 @@ use glb_config::quoted;
 use glb_core::addr::Addr;
 use glb_core::backend::Backend;
 use glb_core::bind::Bind;
-use glb_core::hash::FlowKey;
+use glb_core::hash::{FlowKey, ROWS};
 use glb_core::ip::Addrs;
 use glb_core::settings::Settings;
 use glb_netlink::{Glb, Packet, Refusal, TableInfo};
@@ -127,7 +127,13 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
                 .zip(&table.backends)
                 .map(|(index, info)| BackendView::new(index, info))
                 .collect(),
-            rows: rows.then(|| all_rows(&mut glb, table.index)).transpose()?,
+            rows: if rows {
+                let rows = all_rows(&mut glb, &table)?;
+                let hops = usize::from(table.hops).max(1);
+                Some(rows.chunks(hops).map(<[u8]>::to_vec).collect())
+            } else {
+                None
+            },
             generation: table.generation,
             hops: table.hops,
             forward: ForwardView::new(table.forward),
@@ -202,6 +208,7 @@ pub(crate) fn all() -> Result<Running, Failure> {
     for listed in glb.tables()? {
         let table = glb.table(listed.index)?;
         let binds = glb.binds(Some(table.index))?;
+        let rows = all_rows(&mut glb, &table)?;
         let backends = table.backends.iter().map(|info| CompiledBackend {
             backend: Backend {
                 addr: info.addr,
@@ -220,7 +227,7 @@ pub(crate) fn all() -> Result<Running, Failure> {
             binds: binds.into_iter().map(|one| one.bind).collect(),
             backends: backends.collect(),
             hops: usize::from(table.hops),
-            rows: all_rows(&mut glb, table.index)?.concat(),
+            rows,
         });
     }
     let mut probes = Vec::new();
@@ -297,13 +304,14 @@ fn label(table: &TableInfo) -> String {
     }
 }
 
-fn all_rows(glb: &mut Glb, table: u32) -> Result<Vec<Vec<u8>>, Failure> {
-    let mut progress = Progress::new("rows read");
-    (0..=u16::MAX)
-        .map(|row| {
-            progress.done(usize::from(row));
-            let hops = glb.row(table, row)?.hops;
-            Ok(hops.iter().map(|hop| hop.backend).collect())
-        })
-        .collect()
+fn all_rows(glb: &mut Glb, table: &TableInfo) -> Result<Vec<u8>, Failure> {
+    let rows = glb.rows(table.index)?;
+    // Of a table that was put in its place meanwhile they are others.
+    if rows.len() != ROWS * usize::from(table.hops) {
+        let label = quoted(&label(table));
+        return Err(Failure::Message(format!(
+            "table {label} was replaced while it was read: try again"
+        )));
+    }
+    Ok(rows)
 }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The order in which a decision is made, on a world of one table.
+
+use super::*;
+use crate::addr::Addr;
+use crate::bind::Proto;
+use crate::hash::{FlowKey, HashFields};
+use crate::ip::{Addrs, Fragment};
+use crate::settings::Settings;
+use crate::siphash::SipKey;
+use std::cell::RefCell;
+use std::vec::Vec;
+
+const CLIENT: [u8; 4] = [10, 11, 12, 13];
+const BOUND: [u8; 4] = [1, 1, 1, 1];
+const OTHER: [u8; 4] = [1, 1, 1, 2];
+/// The bind is for TCP to this port.
+const PORT: u16 = 80;
+
+/// A bind for [`BOUND`] and [`PORT`], one table with rows of two, and what was remembered.
+struct Small {
+    key: SipKey,
+    row: Vec<u8>,
+    hops: [Addr; 2],
+    known: Option<(u16, u16)>,
+    remembered: RefCell<Vec<FlowKey>>,
+}
+
+impl World for Small {
+    type Table = ();
+    type Hop = Addr;
+
+    fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&()> {
+        let bound = dst == Addr::V4(BOUND) && proto == Proto::Tcp && port == PORT;
+        bound.then_some(&())
+    }
+    fn by_addr(&self, dst: Addr) -> Option<&()> {
+        (dst == Addr::V4(BOUND)).then_some(&())
+    }
+    fn forward((): &()) -> Forward {
+        Forward::Gue
+    }
+
+    fn hash_key<'w>(&'w self, (): &'w ()) -> &'w SipKey {
+        &self.key
+    }
+    fn row<'w>(&'w self, (): &'w (), _: u16) -> &'w [u8] {
+        &self.row
+    }
+    fn hop<'w>(&'w self, (): &'w (), backend: u8) -> Option<&'w Addr> {
+        self.hops.get(usize::from(backend))
+    }
+    fn addr(hop: &Addr) -> Addr {
+        *hop
+    }
+    fn remember(&self, key: &FlowKey, _: Fragment) {
+        self.remembered.borrow_mut().push(*key);
+    }
+    fn remembered(&self, _: &Addrs, _: Fragment) -> Option<(u16, u16)> {
+        self.known
+    }
+}
+
+fn small() -> Small {
+    Small {
+        key: SipKey::new(&[7; 16]),
+        row: [1, 0].into(),
+        hops: [Addr::V4([10, 0, 0, 1]), Addr::V4([10, 0, 0, 2])],
+        known: None,
+        remembered: RefCell::default(),
+    }
+}
+
+fn packet(kind: Kind, dst: [u8; 4], dst_port: u16, offset: Option<u16>) -> Candidate {
+    Candidate {
+        kind,
+        key: FlowKey {
+            addrs: Addrs::V4 { src: CLIENT, dst },
+            src_port: 0,
+            dst_port,
+        },
+        hint: 0,
+        len: 40,
+        fragment: offset.map(|offset| Fragment { id: 1, offset }),
+    }
+}
+
+/// The verdict, sent or not.
+fn verdict(world: &Small, settings: &Settings, packet: Candidate) -> Verdict {
+    decide(world, settings, packet).map_or_else(|verdict| verdict, |plan| plan.verdict)
+}
+
+#[test]
+fn each_kind_by_its_bind() {
+    use Verdict::*;
+    let flow = Kind::Flow(Proto::Tcp);
+    let error = Kind::IcmpError(Proto::Tcp);
+    let later = Kind::LaterFragment(Proto::Tcp);
+    // Kind, address, port, offset; and, where echo requests are not forwarded, and where ports are hashed.
+    let cases = [
+        (flow, BOUND, PORT, None, [Encapsulated; 3]),
+        (flow, BOUND, 81, None, [PassedNoMatchingBind; 3]),
+        (flow, OTHER, PORT, None, [PassedNoMatchingBind; 3]),
+        (
+            Kind::Flow(Proto::Udp),
+            BOUND,
+            PORT,
+            None,
+            [PassedNoMatchingBind; 3],
+        ),
+        (error, BOUND, PORT, None, [EncapsulatedIcmpError; 3]),
+        (error, BOUND, 81, None, [PassedNoMatchingBind; 3]),
+        (
+            Kind::Echo,
+            BOUND,
+            0,
+            None,
+            [EncapsulatedEcho, PassedEcho, EncapsulatedEcho],
+        ),
+        // Whether anybody has a bind is asked first.
+        (Kind::Echo, OTHER, 0, None, [PassedNoMatchingBind; 3]),
+        // Without ports the address decides, if the hash needs none.
+        (
+            later,
+            BOUND,
+            0,
+            Some(5),
+            [EncapsulatedFragment, EncapsulatedFragment, DroppedFragment],
+        ),
+        (later, OTHER, 0, Some(5), [PassedNoMatchingBind; 3]),
+    ];
+    let settings = [
+        Settings::DEFAULT,
+        Settings {
+            forward_icmp_ping_responses: false,
+            ..Settings::DEFAULT
+        },
+        Settings {
+            hash_fields: HashFields::SRC_ADDR.with(HashFields::SRC_PORT),
+            ..Settings::DEFAULT
+        },
+    ];
+    for (kind, dst, port, offset, wanted) in cases {
+        for (settings, wanted) in settings.iter().zip(wanted) {
+            let got = verdict(&small(), settings, packet(kind, dst, port, offset));
+            assert_eq!(got, wanted, "{kind:?} {dst:?} {port} {settings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_later_fragment_goes_by_the_ports_that_are_remembered() {
+    let later = packet(Kind::LaterFragment(Proto::Tcp), BOUND, 0, Some(5));
+    let world = Small {
+        known: Some((45678, PORT)),
+        ..small()
+    };
+    let plan = decide(&world, &Settings::DEFAULT, later).expect("a way");
+    assert_eq!(plan.verdict, Verdict::EncapsulatedFragment);
+    assert_eq!(
+        (plan.packet.key.src_port, plan.packet.key.dst_port),
+        (45678, PORT)
+    );
+    assert_eq!(plan.packet.hint, 45678);
+    // Of a bind that is gone: the address alone would find the table, and does not count.
+    let world = Small {
+        known: Some((45678, 81)),
+        ..small()
+    };
+    assert_eq!(
+        verdict(&world, &Settings::DEFAULT, later),
+        Verdict::PassedNoMatchingBind
+    );
+    // One that nothing says of which datagram it is asks nobody.
+    let world = Small {
+        known: Some((45678, 81)),
+        ..small()
+    };
+    let of_none = Candidate {
+        fragment: None,
+        ..later
+    };
+    assert_eq!(
+        verdict(&world, &Settings::DEFAULT, of_none),
+        Verdict::EncapsulatedFragment
+    );
+}
+
+#[test]
+fn first_fragments_are_remembered_where_a_bind_is() {
+    let remembered = |dst, port, offset| {
+        let world = small();
+        let packet = packet(Kind::Flow(Proto::Tcp), dst, port, offset);
+        verdict(&world, &Settings::DEFAULT, packet);
+        let remembered = world.remembered.borrow();
+        assert!(remembered.iter().all(|key| *key == packet.key));
+        remembered.len()
+    };
+    assert_eq!(remembered(BOUND, PORT, Some(0)), 1);
+    assert_eq!(remembered(BOUND, 81, Some(0)), 0);
+    assert_eq!(remembered(OTHER, PORT, Some(0)), 0);
+    assert_eq!(remembered(BOUND, PORT, None), 0);
+}
+
+#[test]
+fn a_row_without_a_hop_drops() {
+    let flow = packet(Kind::Flow(Proto::Tcp), BOUND, PORT, None);
+    for row in [&[][..], &[9, 0]] {
+        let world = Small {
+            row: row.into(),
+            ..small()
+        };
+        assert_eq!(
+            verdict(&world, &Settings::DEFAULT, flow),
+            Verdict::DroppedNoHop,
+            "{row:?}"
+        );
+        // Who has no bind is none of the table's business.
+        let other = packet(Kind::Flow(Proto::Tcp), OTHER, PORT, None);
+        assert_eq!(
+            verdict(&world, &Settings::DEFAULT, other),
+            Verdict::PassedNoMatchingBind
+        );
+    }
+    let world = small();
+    let plan = decide(&world, &Settings::DEFAULT, flow).expect("a way");
+    assert_eq!(*plan.hops.first(), Addr::V4([10, 0, 0, 2]));
+    assert_eq!((plan.hops.others(), plan.alt_hash), (1, None));
+    let both = Settings {
+        alt_hash_fields: Some(HashFields::DST_ADDR),
+        ..Settings::DEFAULT
+    };
+    let plan = decide(&world, &both, flow).expect("a way");
+    assert_eq!((plan.hops.others(), plan.alt_hash.is_some()), (3, true));
+}
