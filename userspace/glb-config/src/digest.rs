@@ -145,7 +145,7 @@ mod tests {
     fn it_is_a_hash_with_the_tables_key() {
         use glb_core::siphash::SipKey;
         let mut text = b"glb table digest 2".to_vec();
-        text.extend([3, 3]);
+        text.extend([3, 3, 0]);
         text.extend(0x49a3_d861_d661_ae5a_b06e_d932_6871_a2f5_u128.to_be_bytes());
         text.extend(1_u64.to_le_bytes());
         text.extend([4, 9, 9, 9, 0, 24, 6, 80, 0, 80, 0]);
