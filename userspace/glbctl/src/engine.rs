@@ -178,29 +178,36 @@ fn loadable(table: &Compiled, settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
+/// What a packet's tunnel says, over either family.
+fn tunnel<A>(
+    plan: &Plan<'_, Tables<'_>>,
+    settings: &Settings,
+    inner: Family,
+    (src, dst): (A, A),
+) -> Tunnel<A> {
+    Tunnel {
+        src,
+        dst,
+        src_port: source_port(plan.hash, plan.packet.hint),
+        dst_port: settings.udp_port,
+        inner,
+        inner_len: plan.packet.len,
+    }
+}
+
 /// The header of a packet's tunnel.
 fn encode(
     plan: &Plan<'_, Tables<'_>>,
     settings: &Settings,
     inner: Family,
 ) -> Result<Sent, Verdict> {
-    let (hops, packet) = (&plan.hops, &plan.packet);
-    let src_port = source_port(plan.hash, packet.hint);
-    let dst_port = settings.udp_port;
-    let inner_len = packet.len;
+    let (hops, inner_len) = (&plan.hops, plan.packet.len);
     let mut header = [0; MAX_HEADER_LEN];
     let written = match hops.first().backend.addr {
         Addr::V4(dst) => {
             let header_len = header_len(Family::V4, hops.others());
             let src = settings.source_v4.ok_or(Verdict::DroppedNoRoute)?;
-            let tunnel = Tunnel {
-                src,
-                dst,
-                src_port,
-                dst_port,
-                inner,
-                inner_len,
-            };
+            let tunnel = tunnel(plan, settings, inner, (src, dst));
             header
                 .get_mut(..header_len)
                 .and_then(|out| tunnel.write(out, hops.others_v4()))
@@ -209,14 +216,7 @@ fn encode(
         Addr::V6(dst) => {
             let header_len = header_len(Family::V6, hops.others());
             let src = settings.source_v6.ok_or(Verdict::DroppedNoRoute)?;
-            let tunnel = Tunnel {
-                src,
-                dst,
-                src_port,
-                dst_port,
-                inner,
-                inner_len,
-            };
+            let tunnel = tunnel(plan, settings, inner, (src, dst));
             header
                 .get_mut(..header_len)
                 .and_then(|out| tunnel.write(out, hops.others_v6()))
