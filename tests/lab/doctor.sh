@@ -211,7 +211,7 @@ checker() {
     spawn "$1" glb-healthcheck --config "$lab_work/$1.conf"
     eventually published "$(address "$1")" || lab_step_failed "glb-healthcheck on $1"
 }
-published() { quietly_on director curl -s --max-time 5 "http://$1:19520/metrics" | grep -qx 'glb_healthcheck_published 1'; }
+published() { quietly_on director curl -s --max-time "$LAB_HANG" "http://$1:19520/metrics" | grep -qx 'glb_healthcheck_published 1'; }
 
 test_checker() {
     about "What the health checker of a director says, by its /health."

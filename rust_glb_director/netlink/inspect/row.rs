@@ -80,7 +80,6 @@ impl Dump for RowGet {
         message: &mut Message<'_>,
     ) -> Result<bool> {
         let rcu = rcu::Guard::new();
-        request.require(attr::TABLE)?;
         let (_, table) = find(state.tables(&rcu), request, attr::TABLE, attr::NAME)?;
         if *row >= ROWS {
             return Ok(false);

@@ -4,7 +4,6 @@
 
 use crate::tables::{Rule, Table, TableBackend};
 use glb_core::addr::Addr;
-use glb_core::backend::State;
 use glb_core::bind::Bind;
 use glb_core::siphash::SipKey;
 
@@ -49,12 +48,7 @@ fn bind(bind: &Bind) -> Vec<u8> {
 
 fn backend(one: &TableBackend) -> Vec<u8> {
     let mut text = addr(one.backend.addr);
-    text.push(match one.backend.state {
-        State::Filling => 0,
-        State::Active => 1,
-        State::Draining => 2,
-        State::Inactive => 3,
-    });
+    text.push(one.backend.state.number());
     text.extend(one.weight.to_le_bytes());
     let domain = one.domain.as_deref();
     // None, and an empty one, are two things.

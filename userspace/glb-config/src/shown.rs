@@ -7,9 +7,9 @@ use crate::compiled::{Compiled, CompiledBackend};
 use crate::dead::DeadRows;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
-use crate::tables::{bad_state, read_forward, state_named, Rule};
+use crate::tables::{bad_state, read_forward, Rule};
 use glb_core::addr::Addr;
-use glb_core::backend::{Backend, MAX_BACKENDS};
+use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::bind::{Bind, Proto};
 use glb_core::hash::ROWS;
 use glb_core::table::v2::MAX_BINDS;
@@ -260,7 +260,7 @@ fn read_backend(
         .required(object, "ip")
         .and_then(|node| reader.addr(&node));
     let state = reader.required(object, "state").and_then(|node| {
-        let state = state_named(reader.string(&node)?);
+        let state = State::from_name(reader.string(&node)?);
         if state.is_none() {
             reader.error(&node, bad_state());
         }

@@ -525,7 +525,7 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
         .required(&object, "ip")
         .and_then(|node| reader.addr(&node));
     let state = reader.required(&object, "state").and_then(|node| {
-        let state = state_named(reader.string(&node)?);
+        let state = State::from_name(reader.string(&node)?);
         if state.is_none() {
             reader.error(&node, bad_state());
         }
@@ -568,18 +568,6 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
         domain: domain?,
         checks: checks?,
     })
-}
-
-/// The state's name in the file.
-#[must_use]
-pub fn state_name(state: State) -> &'static str {
-    state.name()
-}
-
-/// The state with this name in the file.
-#[must_use]
-pub fn state_named(name: &str) -> Option<State> {
-    State::from_name(name)
 }
 
 /// What is said of a state that is none.

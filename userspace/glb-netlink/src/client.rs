@@ -96,19 +96,6 @@ pub struct HopInfo {
     pub info: BackendInfo,
 }
 
-/// A row of a loaded table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowInfo {
-    /// Place of the table.
-    pub table: u32,
-    /// Its name.
-    pub name: String,
-    /// The row.
-    pub row: u16,
-    /// Its hops.
-    pub hops: Vec<HopInfo>,
-}
-
 /// A packet to look up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet {
@@ -286,18 +273,6 @@ impl Glb {
             })
         })?;
         Ok(all.into_iter().flatten().collect())
-    }
-
-    /// A row of a table.
-    pub fn row(&mut self, table: u32, row: u16) -> Result<RowInfo, Error> {
-        let mut request = request(command::ROW_GET);
-        request.u32(lookup::TABLE, table).u16(lookup::ROW, row);
-        self.one(request, |attrs| RowInfo {
-            table: attrs.u32(lookup::TABLE),
-            name: attrs.text(lookup::NAME),
-            row: attrs.u16(lookup::ROW),
-            hops: hops(attrs),
-        })
     }
 
     /// All rows of a table: 65,536 times its hops, indexes of backends.

@@ -3,7 +3,6 @@
 //! What an operator should hear of.
 
 use super::plan::{Kind, Plan};
-use glb_config::tables::state_name;
 use glb_core::backend::State;
 use std::collections::HashMap;
 use std::fmt;
@@ -151,7 +150,7 @@ impl fmt::Display for Event {
                 to,
             } => {
                 write!(out, "table {table}: backend {addr} ")?;
-                match (from.map(state_name), to.map(state_name)) {
+                match (from.map(State::name), to.map(State::name)) {
                     (Some(from), Some(to)) => write!(out, "was {from}, is {to}"),
                     (None, Some(to)) => write!(out, "is new, and {to}"),
                     (Some(from), None) => write!(out, "is gone; it was {from}"),

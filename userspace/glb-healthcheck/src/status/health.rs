@@ -10,7 +10,6 @@ use super::{Answer, Facts};
 use crate::logic::engine::Watched;
 use crate::logic::event::Mark;
 use crate::logic::plan::PlannedBackend;
-use glb_config::tables::state_name;
 use serde_json::{json, Value};
 
 impl Facts<'_> {
@@ -72,7 +71,7 @@ impl Facts<'_> {
         let checks = checks.filter_map(|position| self.engine.target(*position));
         let mut value = json!({
             "ip": backend.addr.to_string(),
-            "state": state_name(backend.state),
+            "state": backend.state.name(),
             "healthy": mark.healthy,
             "passing": mark.believed,
             "checks": checks.map(|watched| self.check(watched)).collect::<Vec<_>>(),

@@ -10,7 +10,6 @@ use crate::logic::event::Mark;
 use crate::logic::plan::{Kind, PlannedBackend};
 use crate::publish::PublishError;
 use crate::source::is_error;
-use glb_config::tables::state_name;
 use glb_config::DeadRows;
 use std::collections::HashSet;
 
@@ -129,7 +128,7 @@ impl Facts<'_> {
         let help = "The state that the operator gave the backend.";
         let mut family = text.family("glb_healthcheck_backend_state", Type::Gauge, help);
         for (table, addr, backend, _) in &backends {
-            let state = state_name(backend.state);
+            let state = backend.state.name();
             family.sample(
                 &[("table", table), ("backend", addr), ("state", state)],
                 1.0,

@@ -5,7 +5,6 @@
 use super::key::Key;
 use super::table_show::{addr, bind as bind_text};
 use glb_config::compiled::{Compiled, CompiledBackend};
-use glb_config::tables::state_name;
 use glb_core::bind::Bind;
 
 /// In what a table differs from one that is there, of whose key `key` is known; nothing if in nothing.
@@ -61,7 +60,7 @@ fn backend_text(one: &CompiledBackend) -> String {
     } else {
         "unhealthy"
     };
-    let (addr, state) = (addr(one.backend.addr), state_name(one.backend.state));
+    let (addr, state) = (addr(one.backend.addr), one.backend.state.name());
     let mut text = format!("{addr} ({state}, {health}");
     if one.weight != 1 {
         text += &format!(", weight {}", one.weight);

@@ -5,7 +5,6 @@
 use crate::load;
 use crate::output::{hex, print, DeadRowsView, Failure};
 use glb_config::compiled::{Compiled, CompiledBackend};
-use glb_config::tables::state_name;
 use glb_config::{quoted, DeadRows};
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
@@ -34,7 +33,7 @@ impl BackendView {
         Self {
             index,
             ip: addr(backend.backend.addr),
-            state: state_name(backend.backend.state),
+            state: backend.backend.state.name(),
             healthy: backend.backend.healthy,
             weight: backend.weight,
             domain: backend.domain.clone(),

@@ -9,7 +9,7 @@ use super::{ip, wanted};
 use crate::cli::StateChange;
 use crate::output::{print, Failure};
 use glb_config::edit::{self, Step};
-use glb_config::tables::{self, state_name, Config, Rule, Table};
+use glb_config::tables::{self, Config, Rule, Table};
 use glb_config::{atomic, quoted};
 use glb_core::backend::State;
 use serde::Serialize;
@@ -94,8 +94,8 @@ pub(super) fn run(
         report.changes.push(Change {
             table: place.table.label(place.index),
             backend: args.backend.to_string(),
-            from: state_name(place.from),
-            to: state_name(to),
+            from: place.from.name(),
+            to: to.name(),
         });
     }
     if !report.changes.is_empty() {
@@ -119,7 +119,7 @@ pub(super) fn run(
             )?;
         }
         if report.changes.is_empty() {
-            return writeln!(out, "{} is {} already", args.backend, state_name(to));
+            return writeln!(out, "{} is {} already", args.backend, to.name());
         }
         if args.dry_run {
             return writeln!(out, "Nothing was changed: --dry-run");
@@ -176,9 +176,9 @@ fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Optio
         State::Active => &[State::Filling, State::Draining],
     };
     if !before.contains(&place.from) {
-        let from = state_name(place.from);
-        let before: Vec<&str> = before.iter().map(|state| state_name(*state)).collect();
-        let (to, before) = (state_name(to), before.join(" or "));
+        let from = place.from.name();
+        let before: Vec<&str> = before.iter().map(|state| state.name()).collect();
+        let (to, before) = (to.name(), before.join(" or "));
         return Some(format!("it is {from}; only what is {before} becomes {to}"));
     }
     if place.from != State::Active {
@@ -207,7 +207,7 @@ fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Optio
         .filter_map(|(index, one)| {
             let addr = ip(one.backend.addr);
             if counts(one.backend.state) {
-                return Some(format!("{addr} is {}", state_name(one.backend.state)));
+                return Some(format!("{addr} is {}", one.backend.state.name()));
             }
             let other = Other {
                 table: place.table.label(place.index),
@@ -236,10 +236,10 @@ fn replace(text: &mut String, place: &Place<'_>, to: State) -> Option<()> {
     ];
     let at = edit::find(text, &path)?;
     let old: String = serde_json::from_str(text.get(at.clone())?).ok()?;
-    if old != state_name(place.from) {
+    if old != place.from.name() {
         return None;
     }
-    text.replace_range(at, &format!("\"{}\"", state_name(to)));
+    text.replace_range(at, &format!("\"{}\"", to.name()));
     Some(())
 }
 
@@ -254,7 +254,7 @@ fn prove(
     let new = read(file, new)?;
     let mut tree = old.tree.clone();
     for place in places {
-        tree["tables"][place.index]["backends"][place.backend]["state"] = state_name(to).into();
+        tree["tables"][place.index]["backends"][place.backend]["state"] = to.name().into();
     }
     if tree == new.tree {
         Ok(())

@@ -10,7 +10,7 @@ use crate::cli::{Drain, OrNone};
 use crate::http::Url;
 use crate::load;
 use crate::output::Failure;
-use glb_config::tables::{state_name, Table};
+use glb_config::tables::Table;
 use glb_core::backend::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -136,6 +136,6 @@ fn is_draining(tables: &[String], backend: IpAddr, checker: &Url) -> bool {
     };
     tables.iter().all(|table| {
         let one = all.get(&(table.clone(), backend));
-        one.is_some_and(|one| one.state == state_name(State::Draining))
+        one.is_some_and(|one| one.state == State::Draining.name())
     })
 }

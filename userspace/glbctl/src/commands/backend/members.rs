@@ -8,7 +8,7 @@ use crate::commands::source::{List, Source};
 use crate::commands::RELOAD;
 use crate::output::{print, Failure};
 use glb_config::quoted;
-use glb_config::tables::{state_name, Rule, Table};
+use glb_config::tables::{Rule, Table};
 use glb_core::backend::State;
 use serde::Serialize;
 use serde_json::{json, Value};
@@ -67,7 +67,7 @@ pub(super) fn add(args: &BackendAdd, json: bool) -> Result<(), Failure> {
     }
     let mut item = json!({
         "ip": args.backend.to_string(),
-        "state": state_name(state),
+        "state": state.name(),
         "healthy": true,
     });
     if let Some(weight) = args.weight {
@@ -89,7 +89,7 @@ pub(super) fn add(args: &BackendAdd, json: bool) -> Result<(), Failure> {
         table: table.label(index),
         backend: args.backend.to_string(),
         change: "added",
-        state: Some(state_name(state)),
+        state: Some(state.name()),
     }
     .print(json)
 }
@@ -111,7 +111,7 @@ fn danger(table: &Table, state: State) -> Option<String> {
     }
     let mut others = table.backends.iter().map(|one| &one.backend);
     let other = others.find(|one| one.state != State::Active)?;
-    let (addr, state) = (ip(other.addr), state_name(other.state));
+    let (addr, state) = (ip(other.addr), other.state.name());
     Some(format!(
         "{addr} is {state}, and with two hops a row connections break"
     ))
@@ -155,7 +155,7 @@ pub(super) fn remove(args: &BackendRemove, json: bool) -> Result<(), Failure> {
             "table {label}: {} is {}: its connections break; drain and deactivate it first (--force removes it all \
              the same)",
             args.backend,
-            state_name(state)
+            state.name()
         )));
     }
     let list = List {

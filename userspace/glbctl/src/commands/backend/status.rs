@@ -12,7 +12,7 @@ use crate::load;
 use crate::output::{print, Failure};
 use glb_config::compiled::{compile, io_reason};
 use glb_config::quoted;
-use glb_config::tables::{state_name, Table};
+use glb_config::tables::Table;
 use glb_core::backend::State;
 use glb_core::hash::ROWS;
 use serde::Serialize;
@@ -134,7 +134,7 @@ fn table_report(
         let rate = rates.get(&ip(one.backend.addr));
         BackendReport {
             ip: ip(one.backend.addr),
-            state: state_name(one.backend.state),
+            state: one.backend.state.name(),
             healthy,
             first_rows,
             later_rows,

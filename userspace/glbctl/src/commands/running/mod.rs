@@ -17,7 +17,6 @@ pub(crate) mod tables;
 
 use super::table_show::{addr, bind};
 use crate::output::Failure;
-use glb_config::tables::state_name;
 use glb_netlink::{BackendInfo, Error, Glb};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -52,7 +51,7 @@ impl BackendView {
         Self {
             index,
             ip: addr(info.addr),
-            state: state_name(info.state),
+            state: info.state.name(),
             healthy: info.healthy,
         }
     }

@@ -5,7 +5,6 @@
 use super::side::{Settings, Side};
 use crate::commands::table_show::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
-use glb_config::tables::state_name;
 use glb_core::addr::Addr;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -124,15 +123,14 @@ fn of_backend(changes: &mut Changes<'_>, ip: Addr, old: &Place<'_>, new: &Place<
     let (before, after) = match (old.backend(ip), new.backend(ip)) {
         (Some(before), Some(after)) => (before, after),
         (before, after) => {
-            let state = |one: Option<&CompiledBackend>| {
-                one.map(|one| state_name(one.backend.state).to_owned())
-            };
+            let state =
+                |one: Option<&CompiledBackend>| one.map(|one| one.backend.state.name().to_owned());
             changes.note(Some(ip), "state", state(before), state(after));
             return;
         }
     };
     let mut note = |field: &str, old, new| changes.note(Some(ip), field, old, new);
-    let state = |one: &CompiledBackend| Some(state_name(one.backend.state).to_owned());
+    let state = |one: &CompiledBackend| Some(one.backend.state.name().to_owned());
     note("state", state(before), state(after));
     let healthy = |one: &CompiledBackend| Some(one.backend.healthy.to_string());
     note("healthy", healthy(before), healthy(after));

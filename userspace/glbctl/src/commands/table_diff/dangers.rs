@@ -6,7 +6,6 @@ use super::rows::{Compared, OfBackend};
 use super::{Comparison, VipDiff};
 use crate::commands::table_show::addr;
 use glb_config::quoted;
-use glb_config::tables::state_name;
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::hash::HashFields;
@@ -187,7 +186,7 @@ fn why(from: &str, table: &str, of: &OfBackend, older: bool) -> String {
     } else {
         "drain it first, and wait until it has none (glbctl backend drain, status)"
     };
-    let state = |backend: &Backend| state_name(backend.state);
+    let state = |backend: &Backend| backend.state.name();
     match (&of.old, &of.new) {
         (Some(old), None) => format!("it is removed, and was {}; {wait}", state(old)),
         (Some(old), Some(new)) if new.state == State::Inactive => {

@@ -21,7 +21,6 @@ use super::table_show::{addr, bind};
 use crate::cli::TableDiff as Args;
 use crate::output::{print, Failure};
 use glb_config::compiled::Compiled;
-use glb_config::tables::state_name;
 use glb_core::backend::Backend;
 use glb_core::bind::{BindId, Classifier};
 use glb_core::hash::ROWS;
@@ -267,7 +266,7 @@ fn partners(old: &[Compiled], new: &[Compiled]) -> BTreeMap<usize, usize> {
 fn table_diff(table: String, compared: &Compared, same_key: bool) -> TableDiff {
     let side = |backend: Option<Backend>| {
         backend.map(|backend| BackendSide {
-            state: state_name(backend.state),
+            state: backend.state.name(),
             healthy: backend.healthy,
         })
     };

@@ -8,7 +8,7 @@ use crate::commands::key::Key;
 use crate::commands::table_show::addr;
 use crate::output::hex;
 use glb_config::compiled::{Compiled, CompiledBackend};
-use glb_config::tables::{state_name, Rule};
+use glb_config::tables::Rule;
 use glb_core::backend::State;
 use glb_core::director::Forward;
 use serde_json::{json, Map, Value};
@@ -84,7 +84,7 @@ fn backend(
     let mut tree = own.cloned().unwrap_or_default();
     let one = there.backend;
     tree.insert("ip".to_owned(), addr(one.addr).into());
-    tree.insert("state".to_owned(), state_name(one.state).into());
+    tree.insert("state".to_owned(), one.state.name().into());
     tree.insert("healthy".to_owned(), one.healthy.into());
     if complete || rule == Rule::V2 {
         tree.shift_remove("weight");
