@@ -9,13 +9,14 @@
 use glb_core::addr::Addr;
 use glb_core::backend::State as BackendState;
 use glb_core::bind::{Bind, BindId, Classifier, Proto};
-use glb_core::director::Forward;
+use glb_core::director::{Addresses, Forward};
 use glb_core::gue::max_hops;
 use glb_core::ip::Family;
 use glb_core::netlink;
 use glb_core::siphash::SipKey;
 use glb_kernel::encap::RouteCache;
-use kernel::alloc::AllocError;
+use glb_kernel::vec::Append;
+use kernel::alloc::{AllocError, Flags};
 use kernel::prelude::*;
 
 /// Most tables of a namespace.
@@ -86,13 +87,7 @@ impl TableSet {
     /// The first table whose hops of two rows do not fit one header.
     pub(crate) fn too_long_for_two(&self) -> Option<TooManyHops> {
         for (index, table) in (0..).zip(self.tables.iter()) {
-            let first = table.backends.first();
-            let hop = first.and_then(|backend| self.next_hop(backend.next_hop));
-            let underlay = match hop.map(|hop| hop.addr) {
-                Some(Addr::V6(_)) => Family::V6,
-                Some(Addr::V4(_)) | None => Family::V4,
-            };
-            let most = max_hops(underlay, true);
+            let most = max_hops(table.addresses.family(), true);
             if table.hops > most {
                 return Some(TooManyHops {
                     table: index,
@@ -149,6 +144,51 @@ pub(crate) struct Backend {
     pub(crate) healthy: bool,
 }
 
+/// Addresses of a table's backends, by their index.
+pub(crate) enum AddressList {
+    /// IPv4.
+    V4(KVec<[u8; 4]>),
+    /// IPv6.
+    V6(KVec<[u8; 16]>),
+}
+
+impl AddressList {
+    /// For backends of the family of this one.
+    pub(crate) fn of(first: Addr) -> Self {
+        match first {
+            Addr::V4(_) => Self::V4(KVec::new()),
+            Addr::V6(_) => Self::V6(KVec::new()),
+        }
+    }
+
+    /// Adds the next one; `false` if it is not of the family of the others.
+    pub(crate) fn push(&mut self, addr: Addr, flags: Flags) -> Result<bool, AllocError> {
+        match (self, addr) {
+            (Self::V4(list), Addr::V4(addr)) => list.append(addr, flags)?,
+            (Self::V6(list), Addr::V6(addr)) => list.append(addr, flags)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// As headers list them.
+    #[inline]
+    pub(crate) fn as_list(&self) -> Addresses<'_> {
+        match self {
+            Self::V4(list) => Addresses::V4(list),
+            Self::V6(list) => Addresses::V6(list),
+        }
+    }
+
+    /// Their family.
+    pub(crate) fn family(&self) -> Family {
+        match self {
+            Self::V4(_) => Family::V4,
+            Self::V6(_) => Family::V6,
+        }
+    }
+}
+
 /// A table.
 pub(crate) struct Table {
     /// Its name; UTF-8, may be empty.
@@ -159,6 +199,8 @@ pub(crate) struct Table {
     pub(crate) hash_key: SipKey,
     /// At most 256, all of one family.
     pub(crate) backends: KVec<Backend>,
+    /// Their addresses, as headers list them.
+    pub(crate) addresses: AddressList,
     /// What belongs to it; kept to be shown.
     pub(crate) binds: KVVec<Bind>,
     /// Hops of a row: 2 to 31, with IPv6 backends to 8.

@@ -8,7 +8,7 @@ use crate::stats::Stats;
 use crate::tables::{NextHop, Table, TableSet};
 use glb_core::addr::Addr;
 use glb_core::bind::Proto;
-use glb_core::director::{self, Forward, World};
+use glb_core::director::{self, Addresses, Forward, World};
 use glb_core::hash::FlowKey;
 use glb_core::ip::{Addrs, Fragment};
 use glb_core::siphash::SipKey;
@@ -57,8 +57,8 @@ impl World for Loaded<'_> {
     }
 
     #[inline]
-    fn addr(hop: &NextHop) -> Addr {
-        hop.addr
+    fn addresses(table: &Table) -> Addresses<'_> {
+        table.addresses.as_list()
     }
 
     fn remember(&self, key: &FlowKey, fragment: Fragment) {

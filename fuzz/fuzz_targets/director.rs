@@ -7,7 +7,9 @@
 
 use glb_core::addr::Addr;
 use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
-use glb_core::director::{decide, header_len, inspect, Forward, Stop, World, MAX_HEADER_LEN};
+use glb_core::director::{
+    decide, header_len, inspect, Addresses, Forward, Others, Stop, World, MAX_HEADER_LEN,
+};
 use glb_core::fragments::FragmentTable;
 use glb_core::hash::{FlowKey, HashFields};
 use glb_core::ip::{Addrs, Family, Fragment};
@@ -17,18 +19,20 @@ use glb_core::view::View;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
-/// One table, to which every address leads: three backends, two hops a row.
+/// The backends.
+const HOPS: [[u8; 4]; 3] = [[10, 0, 0, 1], [10, 0, 0, 2], [10, 0, 0, 3]];
+
+/// One table, to which every address leads: rows of two hops.
 struct Fleet {
     words: &'static [u32],
     key: SipKey,
     row: [u8; 2],
-    hops: [Addr; 3],
     fragments: FragmentTable,
 }
 
 impl World for Fleet {
     type Table = ();
-    type Hop = Addr;
+    type Hop = [u8; 4];
 
     fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&()> {
         Classifier::new(self.words)
@@ -47,11 +51,11 @@ impl World for Fleet {
     fn row<'w>(&'w self, (): &'w (), _: u16) -> &'w [u8] {
         &self.row
     }
-    fn hop<'w>(&'w self, (): &'w (), backend: u8) -> Option<&'w Addr> {
-        self.hops.get(usize::from(backend))
+    fn hop<'w>(&'w self, (): &'w (), backend: u8) -> Option<&'w [u8; 4]> {
+        HOPS.get(usize::from(backend))
     }
-    fn addr(hop: &Addr) -> Addr {
-        *hop
+    fn addresses((): &()) -> Addresses<'_> {
+        Addresses::V4(&HOPS)
     }
     fn remember(&self, key: &FlowKey, fragment: Fragment) {
         self.fragments.record_ports(key, fragment, 0);
@@ -93,11 +97,6 @@ fn fleet() -> Fleet {
         words: &WORDS,
         key: SipKey::new(&[7; 16]),
         row: [2, 0],
-        hops: [
-            Addr::V4([10, 0, 0, 1]),
-            Addr::V4([10, 0, 0, 2]),
-            Addr::V4([10, 0, 0, 3]),
-        ],
         fragments: FragmentTable::new(&[9; 16]),
     }
 }
@@ -134,9 +133,11 @@ fuzz_target!(|data: &[u8]| {
     };
     let fleet = fleet();
     if let Ok(plan) = decide(&fleet, &settings, candidate) {
-        assert_eq!(*plan.hops.first(), fleet.hops[2]);
+        assert_eq!(*plan.hops.first(), HOPS[2]);
         let others = plan.hops.others();
-        assert_eq!(plan.hops.others_v4().count(), usize::from(others));
+        let mut list = vec![0; 4 * usize::from(others)];
+        assert_eq!(plan.hops.write(Family::V4, &mut list), Some(()));
+        assert_eq!(list[..4], HOPS[0]);
         assert_eq!(others, if plan.alt_hash.is_some() { 3 } else { 1 });
         assert!(header_len(Family::V4, others) <= MAX_HEADER_LEN);
     }

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::tables::{Backend, NextHop, Table, TableSet, MAX_BINDS};
+use crate::tables::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::addr::Addr;
 use glb_core::bind::{self, BindId, BuildError, Entry};
 use glb_core::director::Forward;
@@ -274,7 +274,7 @@ pub(super) fn table(
     name: &[u8],
     hash_key: &[u8; 16],
     (hops, forward): (u8, Forward),
-    backends: KVec<Backend>,
+    (backends, addresses): (KVec<Backend>, AddressList),
 ) -> Result<Table> {
     let mut own_name = KVec::with_capacity(name.len(), gfp())?;
     own_name.append_slice(name, gfp())?;
@@ -284,6 +284,7 @@ pub(super) fn table(
         generation: 0,
         hash_key: SipKey::new(hash_key),
         backends,
+        addresses,
         binds: KVVec::new(),
         hops,
         forward,

@@ -7,7 +7,7 @@
 //! what they differ in is the [`World`] that they decide on.
 
 use super::forward::Forward;
-use super::hops::Hops;
+use super::hops::{Addresses, Hops};
 use super::inspect::{Candidate, Kind};
 use super::Verdict;
 use crate::addr::Addr;
@@ -37,8 +37,8 @@ pub trait World {
     fn row<'w>(&'w self, table: &'w Self::Table, row: u16) -> &'w [u8];
     /// A backend of the table, by its index.
     fn hop<'w>(&'w self, table: &'w Self::Table, backend: u8) -> Option<&'w Self::Hop>;
-    /// The address of a backend.
-    fn addr(hop: &Self::Hop) -> Addr;
+    /// Addresses of the table's backends, by the same indexes.
+    fn addresses(table: &Self::Table) -> Addresses<'_>;
 
     /// Remembers the ports of a first fragment.
     fn remember(&self, key: &FlowKey, fragment: Fragment);

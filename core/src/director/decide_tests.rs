@@ -15,6 +15,8 @@ use std::vec::Vec;
 const CLIENT: [u8; 4] = [10, 11, 12, 13];
 const BOUND: [u8; 4] = [1, 1, 1, 1];
 const OTHER: [u8; 4] = [1, 1, 1, 2];
+/// The backends.
+const HOPS: [[u8; 4]; 2] = [[10, 0, 0, 1], [10, 0, 0, 2]];
 /// The bind is for TCP to this port.
 const PORT: u16 = 80;
 
@@ -22,14 +24,13 @@ const PORT: u16 = 80;
 struct Small {
     key: SipKey,
     row: Vec<u8>,
-    hops: [Addr; 2],
     known: Option<(u16, u16)>,
     remembered: RefCell<Vec<FlowKey>>,
 }
 
 impl World for Small {
     type Table = ();
-    type Hop = Addr;
+    type Hop = [u8; 4];
 
     fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&()> {
         let bound = dst == Addr::V4(BOUND) && proto == Proto::Tcp && port == PORT;
@@ -48,11 +49,11 @@ impl World for Small {
     fn row<'w>(&'w self, (): &'w (), _: u16) -> &'w [u8] {
         &self.row
     }
-    fn hop<'w>(&'w self, (): &'w (), backend: u8) -> Option<&'w Addr> {
-        self.hops.get(usize::from(backend))
+    fn hop<'w>(&'w self, (): &'w (), backend: u8) -> Option<&'w [u8; 4]> {
+        HOPS.get(usize::from(backend))
     }
-    fn addr(hop: &Addr) -> Addr {
-        *hop
+    fn addresses((): &()) -> Addresses<'_> {
+        Addresses::V4(&HOPS)
     }
     fn remember(&self, key: &FlowKey, _: Fragment) {
         self.remembered.borrow_mut().push(*key);
@@ -66,7 +67,6 @@ fn small() -> Small {
     Small {
         key: SipKey::new(&[7; 16]),
         row: [1, 0].into(),
-        hops: [Addr::V4([10, 0, 0, 1]), Addr::V4([10, 0, 0, 2])],
         known: None,
         remembered: RefCell::default(),
     }
@@ -225,7 +225,7 @@ fn a_row_without_a_hop_drops() {
     }
     let world = small();
     let plan = decide(&world, &Settings::DEFAULT, flow).expect("a way");
-    assert_eq!(*plan.hops.first(), Addr::V4([10, 0, 0, 2]));
+    assert_eq!(*plan.hops.first(), HOPS[1]);
     assert_eq!((plan.hops.others(), plan.alt_hash), (1, None));
     let both = Settings {
         alt_hash_fields: Some(HashFields::DST_ADDR),

@@ -4,12 +4,12 @@
 
 use super::decide::World;
 use crate::addr::Addr;
+use crate::ip::Family;
 
 /// The first hop, which becomes the outer destination, and those behind it, which stand in the header.
 ///
 /// All are of one family and fit a header: tables that are otherwise are not loaded.
 pub struct Hops<'w, W: World> {
-    world: &'w W,
     table: &'w W::Table,
     first: &'w W::Hop,
     behind: &'w [u8],
@@ -28,7 +28,6 @@ impl<'w, W: World> Hops<'w, W> {
     ) -> Option<Self> {
         let (&first, behind) = world.row(table, row).split_first()?;
         Some(Self {
-            world,
             table,
             first: world.hop(table, first)?,
             behind,
@@ -50,57 +49,66 @@ impl<'w, W: World> Hops<'w, W> {
         // The casts are exact: a header has room for 30.
         (self.behind.len() as u8).wrapping_add(self.alt.len() as u8)
     }
+}
 
-    /// Addresses of the hops behind the first.
-    #[inline]
-    fn addrs(&self) -> impl Iterator<Item = Addr> + '_ {
-        let backends = self.behind.iter().chain(self.alt);
-        backends.filter_map(|&backend| Some(W::addr(self.world.hop(self.table, backend)?)))
-    }
+/// Addresses of a table's backends by their index, as headers list them: of one family, since a list is.
+#[derive(Clone, Copy)]
+pub enum Addresses<'a> {
+    /// IPv4.
+    V4(&'a [[u8; 4]]),
+    /// IPv6.
+    V6(&'a [[u8; 16]]),
 }
 
 /// The hops behind the first, as a header lists them.
 pub trait Others {
-    /// Those behind an IPv4 first one.
-    fn v4(&self) -> impl Iterator<Item = [u8; 4]> + '_;
-    /// Those behind an IPv6 first one.
-    fn v6(&self) -> impl Iterator<Item = [u8; 16]> + '_;
+    /// Writes their addresses, which are of this family, to `list`, which must have exactly their length.
+    fn write(&self, family: Family, list: &mut [u8]) -> Option<()>;
 }
 
 impl<W: World> Others for Hops<'_, W> {
-    #[inline]
-    fn v4(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
-        self.addrs().filter_map(v4)
+    #[inline(always)]
+    fn write(&self, family: Family, list: &mut [u8]) -> Option<()> {
+        let rows = [self.behind, self.alt];
+        match (family, W::addresses(self.table)) {
+            (Family::V4, Addresses::V4(addrs)) => write_rows(addrs, rows, list),
+            (Family::V6, Addresses::V6(addrs)) => write_rows(addrs, rows, list),
+            _ => None,
+        }
     }
+}
 
-    #[inline]
-    fn v6(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
-        self.addrs().filter_map(v6)
+/// Writes the addresses of the backends of two rows. A hop is a load and a store: rows of 31 hops are read for every packet.
+#[inline(always)]
+fn write_rows<const N: usize>(addrs: &[[u8; N]], rows: [&[u8]; 2], list: &mut [u8]) -> Option<()> {
+    let mut rest = list;
+    for row in rows {
+        let (places, behind) = rest.split_at_mut_checked(row.len().wrapping_mul(N))?;
+        for (place, &backend) in places.chunks_exact_mut(N).zip(row) {
+            place.copy_from_slice(addrs.get(usize::from(backend))?);
+        }
+        rest = behind;
     }
+    rest.is_empty().then_some(())
 }
 
 impl Others for [Addr] {
-    fn v4(&self) -> impl Iterator<Item = [u8; 4]> + '_ {
-        self.iter().copied().filter_map(v4)
-    }
-
-    fn v6(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
-        self.iter().copied().filter_map(v6)
-    }
-}
-
-#[inline]
-fn v4(addr: Addr) -> Option<[u8; 4]> {
-    match addr {
-        Addr::V4(addr) => Some(addr),
-        Addr::V6(_) => None,
+    fn write(&self, family: Family, list: &mut [u8]) -> Option<()> {
+        let mut rest = list;
+        for addr in self {
+            rest = match (family, addr) {
+                (Family::V4, Addr::V4(addr)) => put(rest, addr)?,
+                (Family::V6, Addr::V6(addr)) => put(rest, addr)?,
+                _ => return None,
+            };
+        }
+        rest.is_empty().then_some(())
     }
 }
 
-#[inline]
-fn v6(addr: Addr) -> Option<[u8; 16]> {
-    match addr {
-        Addr::V6(addr) => Some(addr),
-        Addr::V4(_) => None,
-    }
+/// Writes `bytes` to the beginning of `out`; answers what is behind them.
+fn put<'o, const N: usize>(out: &'o mut [u8], bytes: &[u8; N]) -> Option<&'o mut [u8]> {
+    let (place, rest) = out.split_first_chunk_mut()?;
+    *place = *bytes;
+    Some(rest)
 }

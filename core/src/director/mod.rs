@@ -25,7 +25,7 @@ pub use decide::{decide, Plan, World};
 pub use forward::{
     flow_label, header_len, source_port, Forward, Gso, Layout, Params, Shape, MAX_HEADER_LEN,
 };
-pub use hops::{Hops, Others};
+pub use hops::{Addresses, Hops, Others};
 pub use inspect::{inspect, Candidate, Kind, Stop};
 pub use too_big::{too_big, MAX_TOO_BIG_LEN};
 pub use verdict::Verdict;

@@ -8,8 +8,7 @@ use super::{attr, bind, change};
 use crate::netlink::staging::{self, gfp, Load, Refusal};
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::tables::Backend;
-use glb_core::addr::Addr;
+use crate::tables::{AddressList, Backend};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::director::Forward;
 use glb_core::gue::max_hops;
@@ -68,9 +67,9 @@ impl Command for TableAdd {
             let hash_key = request.require(attr::HASH_KEY)?.array::<16>()?;
             let hops = request.require(attr::HOPS)?;
             let forward = forward(request)?;
-            let (backends, v6) = backends(load, request)?;
+            let (backends, addresses) = backends(load, request)?;
             let num_hops = hops.u8()?;
-            let underlay = if v6 { IpFamily::V6 } else { IpFamily::V4 };
+            let underlay = addresses.family();
             let most = max_hops(underlay, two_rows);
             if num_hops > most {
                 return Err(refuse!(
@@ -78,7 +77,10 @@ impl Command for TableAdd {
                     EINVAL,
                     Some(&hops),
                     "{num_hops} hops: at most {most}{}{}",
-                    if v6 { " with IPv6 backends" } else { "" },
+                    match underlay {
+                        IpFamily::V4 => "",
+                        IpFamily::V6 => " with IPv6 backends",
+                    },
                     if two_rows {
                         " while alt-hash-fields is set"
                     } else {
@@ -97,7 +99,8 @@ impl Command for TableAdd {
                 ));
             }
             let leaves = (num_hops, forward);
-            let mut table = staging::table(name.text(), &hash_key, leaves, backends)?;
+            let to = (backends, addresses);
+            let mut table = staging::table(name.text(), &hash_key, leaves, to)?;
             for nest in request.attrs().all(attr::BIND) {
                 table
                     .binds
@@ -124,10 +127,10 @@ fn forward(request: &Request<'_>) -> Result<Forward> {
     })
 }
 
-/// The backends of a new table, and whether they are IPv6.
-fn backends<'a>(load: &mut Load, request: &Request<'a>) -> Result<(KVec<Backend>, bool)> {
+/// The backends of a new table, and their addresses.
+fn backends(load: &mut Load, request: &Request<'_>) -> Result<(KVec<Backend>, AddressList)> {
     let mut backends = KVec::new();
-    let mut family = None;
+    let mut addresses = None;
     for nest in request.attrs().all(attr::BACKEND) {
         let index = backends.len();
         if index >= MAX_BACKENDS {
@@ -140,8 +143,8 @@ fn backends<'a>(load: &mut Load, request: &Request<'a>) -> Result<(KVec<Backend>
         }
         let address = request.require_in(&nest, backend::ADDRESS)?;
         let addr = request.addr(&address)?;
-        let v6 = matches!(addr, Addr::V6(_));
-        if *family.get_or_insert(v6) != v6 {
+        let list = addresses.get_or_insert_with(|| AddressList::of(addr));
+        if !list.push(addr, gfp())? {
             return Err(refuse!(
                 request,
                 EINVAL,
@@ -176,8 +179,8 @@ fn backends<'a>(load: &mut Load, request: &Request<'a>) -> Result<(KVec<Backend>
             gfp(),
         )?;
     }
-    match family {
-        Some(v6) => Ok((backends, v6)),
+    match addresses {
+        Some(addresses) => Ok((backends, addresses)),
         None => {
             // Says that the attribute is missing.
             request.require(attr::BACKEND)?;

@@ -79,6 +79,7 @@ fn every_command_has_a_schema() {
         "hex128",
         "hex64",
         "state",
+        "forward",
         "backend",
         "counters",
         "danger",

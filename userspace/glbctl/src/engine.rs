@@ -10,8 +10,8 @@ use glb_core::addr::Addr;
 use glb_core::bind::{Classifier, Proto};
 use glb_core::checksum::Sum;
 use glb_core::director::{
-    decide, flow_label, inspect, source_port, Forward, Gso, Layout, Params, Plan, Shape, Stop,
-    Verdict, World, MAX_HEADER_LEN,
+    decide, flow_label, inspect, source_port, Addresses, Forward, Gso, Layout, Params, Plan, Shape,
+    Stop, Verdict, World, MAX_HEADER_LEN,
 };
 use glb_core::fragments::{FragmentTable, TICK_MS};
 use glb_core::gue::max_hops;
@@ -25,6 +25,32 @@ use glb_core::view::View;
 pub(crate) struct Table<'a> {
     compiled: &'a Compiled,
     key: SipKey,
+    /// Addresses of the backends, by their index, if they are IPv4.
+    v4: Vec<[u8; 4]>,
+    /// If they are IPv6.
+    v6: Vec<[u8; 16]>,
+}
+
+impl<'a> Table<'a> {
+    fn new(compiled: &'a Compiled) -> Self {
+        let addrs = || compiled.backends.iter().map(|one| one.backend.addr);
+        Self {
+            compiled,
+            key: SipKey::new(&compiled.hash_key),
+            v4: addrs()
+                .filter_map(|addr| match addr {
+                    Addr::V4(addr) => Some(addr),
+                    Addr::V6(_) => None,
+                })
+                .collect(),
+            v6: addrs()
+                .filter_map(|addr| match addr {
+                    Addr::V6(addr) => Some(addr),
+                    Addr::V4(_) => None,
+                })
+                .collect(),
+        }
+    }
 }
 
 /// Tables, and what first fragments left for the later ones.
@@ -43,12 +69,8 @@ impl<'a> Tables<'a> {
         tables: impl IntoIterator<Item = Option<&'a Compiled>>,
         words: &'a [u32],
     ) -> Self {
-        let table = |compiled: &'a Compiled| Table {
-            compiled,
-            key: SipKey::new(&compiled.hash_key),
-        };
         Self {
-            tables: tables.into_iter().map(|one| one.map(table)).collect(),
+            tables: tables.into_iter().map(|one| one.map(Table::new)).collect(),
             classifier: Classifier::new(words),
             // Its key is no secret here: nobody sends packets to a capture.
             fragments: FragmentTable::new(&[0; 16]),
@@ -87,8 +109,11 @@ impl<'a> World for Tables<'a> {
         table.compiled.backends.get(usize::from(backend))
     }
 
-    fn addr(hop: &CompiledBackend) -> Addr {
-        hop.backend.addr
+    fn addresses<'t>(table: &'t Table<'a>) -> Addresses<'t> {
+        match table.v6.is_empty() {
+            true => Addresses::V4(&table.v4),
+            false => Addresses::V6(&table.v6),
+        }
     }
 
     fn remember(&self, key: &FlowKey, fragment: Fragment) {

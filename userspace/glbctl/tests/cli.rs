@@ -222,7 +222,7 @@ fn a_closed_pipe_is_no_fault() {
     let output = Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_eq!(code(&output), 0);
     assert_eq!(err(&output), "");
-    assert_eq!(out(&output), "table \"t\" (version 2, 2 hops)\n");
+    assert_eq!(out(&output), "table \"t\" (version 2, 2 hops, gue)\n");
 }
 
 #[test]
@@ -278,7 +278,8 @@ fn version_3_tables_need_format_3() {
     assert!(out(&output).contains("lost 0 rows"), "{}", out(&output));
     let output = glbctl(&[&"table", &"build", &"--format", &"3", &v2, &dst]);
     assert_eq!(code(&output), 0);
-    assert!(out(&glbctl(&[&"table", &"show", &dst])).starts_with("table \"t\" (version 2, 2 hops)"));
+    assert!(out(&glbctl(&[&"table", &"show", &dst]))
+        .starts_with("table \"t\" (version 2, 2 hops, gue)"));
 }
 
 /// Two of four dead, by the deployed rule: rows with two bad hops.

@@ -102,7 +102,11 @@ fn standard_input_and_output() {
             &built,
             "standard input: ok (binary, version 2)\n",
         ),
-        ("table show -", &built, "table #0 (version 2, 2 hops)\n"),
+        (
+            "table show -",
+            &built,
+            "table #0 (version 2, 2 hops, gue)\n",
+        ),
         (
             "lookup --table - 10.11.12.13:1 9.9.9.9:80",
             &text.clone().into_bytes(),

@@ -57,34 +57,34 @@ pub(super) fn layout(shape: &Shape) -> Layout {
 #[inline(always)]
 pub(super) fn write<O: Others + ?Sized>(params: &Params, others: &O, out: &mut [u8]) -> Option<()> {
     match (params.src, params.dst) {
-        (Addr::V4(src), Addr::V4(dst)) => v4(params, (src, dst), others.v4(), out),
-        (Addr::V6(src), Addr::V6(dst)) => v6(params, (&src, &dst), others.v6(), out),
+        (Addr::V4(src), Addr::V4(dst)) => v4(params, (src, dst), others, out),
+        (Addr::V6(src), Addr::V6(dst)) => v6(params, (&src, &dst), others, out),
         _ => None,
     }
 }
 
 /// Writes the headers with these hops behind the first; `out` must have exactly their length.
 #[inline(always)]
-fn v4(
+fn v4<O: Others + ?Sized>(
     params: &Params,
     addrs: ([u8; 4], [u8; 4]),
-    hops: impl IntoIterator<Item = [u8; 4]>,
+    others: &O,
     out: &mut [u8],
 ) -> Option<()> {
     let udp = outer::v4(params, UNMARKED, proto::UDP, addrs, out)?;
-    write_hops(write_udp_gue(params, udp, TYPE_IPV4_HOPS, 4)?, hops)
+    others.write(Family::V4, write_udp_gue(params, udp, TYPE_IPV4_HOPS, 4)?)
 }
 
 /// The same over IPv6.
 #[inline(always)]
-fn v6(
+fn v6<O: Others + ?Sized>(
     params: &Params,
     addrs: (&[u8; 16], &[u8; 16]),
-    hops: impl IntoIterator<Item = [u8; 16]>,
+    others: &O,
     out: &mut [u8],
 ) -> Option<()> {
     let udp = outer::v6(params, UNMARKED, proto::UDP, addrs, out)?;
-    write_hops(write_udp_gue(params, udp, TYPE_IPV6_HOPS, 16)?, hops)
+    others.write(Family::V6, write_udp_gue(params, udp, TYPE_IPV6_HOPS, 16)?)
 }
 
 /// UDP and GUE; answers the bytes of the hops. The UDP checksum is 0, which receivers take (RFC 6935 for IPv6), as the
@@ -113,18 +113,4 @@ fn write_udp_gue<'a>(
         hops as u8,
     ];
     Some(list)
-}
-
-#[inline]
-fn write_hops<const N: usize>(
-    list: &mut [u8],
-    hops: impl IntoIterator<Item = [u8; N]>,
-) -> Option<()> {
-    let mut rest = list;
-    for hop in hops {
-        let (place, behind) = rest.split_first_chunk_mut()?;
-        *place = hop;
-        rest = behind;
-    }
-    rest.is_empty().then_some(())
 }

@@ -8,6 +8,7 @@ use crate::commands::table_show::addr;
 use glb_config::quoted;
 use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
+use glb_core::director::Forward;
 use glb_core::hash::HashFields;
 use serde::Serialize;
 
@@ -88,7 +89,8 @@ impl Comparison<'_> {
                 });
             } else if !refielded {
                 for (ip, of) in &compared.backends {
-                    dangers.extend(of_backend(&from, &table, *ip, of));
+                    let forward = self.new.tables[*after].forward;
+                    dangers.extend(of_backend((&from, &table), forward, *ip, of));
                 }
             }
         }
@@ -141,7 +143,12 @@ impl Comparison<'_> {
     }
 }
 
-fn of_backend(from: &str, table: &str, ip: Addr, of: &OfBackend) -> Vec<Danger> {
+fn of_backend(
+    (from, table): (&str, &str),
+    forward: Forward,
+    ip: Addr,
+    of: &OfBackend,
+) -> Vec<Danger> {
     let mut dangers = Vec::new();
     for (older, rows) in [(false, of.lost), (true, of.older)] {
         let percent = Compared::share(rows) * 100.0;
@@ -157,7 +164,7 @@ fn of_backend(from: &str, table: &str, ip: Addr, of: &OfBackend) -> Vec<Danger> 
             "table {}: {}: {which} break in {percent:.2} % of the rows: {}",
             quoted(table),
             addr(ip),
-            why(from, table, of, older)
+            why((from, table), forward, of, older)
         );
         dangers.push(Danger {
             kind: Kind::Backend,
@@ -173,7 +180,7 @@ fn of_backend(from: &str, table: &str, ip: Addr, of: &OfBackend) -> Vec<Danger> 
 }
 
 /// What became of the backend, and what is to be done.
-fn why(from: &str, table: &str, of: &OfBackend, older: bool) -> String {
+fn why((from, table): (&str, &str), forward: Forward, of: &OfBackend, older: bool) -> String {
     if from != table && of.new.is_none() {
         return format!(
             "their packets leave table {} for {}, which does not have it",
@@ -192,6 +199,11 @@ fn why(from: &str, table: &str, of: &OfBackend, older: bool) -> String {
         (Some(old), Some(new)) if new.state == State::Inactive => {
             format!("{} -> inactive; {wait}", state(old))
         }
+        _ if !forward.lists_hops() => format!(
+            "their rows have another first hop, and {} packets name no further ones; \
+             no change of a first hop keeps connections without a second chance (forward gue)",
+            forward.name()
+        ),
         _ if of.behind_down => {
             "it comes behind a hop that is down, which passes nothing on; go on when all are healthy".to_owned()
         }
