@@ -87,6 +87,7 @@ pub mod command {
     pub const CONFIG_NTF: u8 = 19;
     pub const ATTACH_NTF: u8 = 20;
     pub const DETACH_NTF: u8 = 21;
+    pub const FEATURES_GET: u8 = 22;
 }
 
 /// What is known of each command.
@@ -323,6 +324,15 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
+    /// What this module can. A module without this command knows the forward gue alone.
+    pub const FEATURES_GET: Operation = Operation {
+        number: command::FEATURES_GET,
+        name: "features-get",
+        set: &super::features::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
 }
 
 /// All commands and notifications, in the order of their numbers.
@@ -348,6 +358,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation::CONFIG_NTF,
     operation::ATTACH_NTF,
     operation::DETACH_NTF,
+    operation::FEATURES_GET,
 ];
 
 /// Attribute set `load`.
@@ -383,7 +394,7 @@ pub mod load {
             super::Attribute::new(FIRST_ROW, "first-row", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65531)),
             super::Attribute::new(GENERATION, "generation", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -468,6 +479,7 @@ pub mod lookup {
     pub const ALT_ROW: u16 = 12;
     pub const HOP: u16 = 13;
     pub const ROWS: u16 = 14;
+    pub const FORWARD: u16 = 15;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -486,6 +498,7 @@ pub mod lookup {
             super::Attribute::new(ALT_ROW, "alt-row", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(HOP, "hop", super::Form::Nest(&super::hop::SET)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
         ],
     };
 }
@@ -604,6 +617,24 @@ pub mod status {
             super::Attribute::new(MEMORY, "memory", super::Form::Uint),
             super::Attribute::new(LOADS, "loads", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(STAGED, "staged", super::Form::Uint),
+        ],
+    };
+}
+
+/// Attribute set `features`.
+pub mod features {
+    pub const FORWARD: u16 = 1;
+    pub const SETTING: u16 = 2;
+    pub const MAX_TABLES: u16 = 3;
+    pub const MAX_BINDS: u16 = 4;
+
+    pub const SET: super::Set = super::Set {
+        name: "features",
+        attributes: &[
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(SETTING, "setting", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(MAX_TABLES, "max-tables", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(MAX_BINDS, "max-binds", super::Form::U32(0, u32::MAX)),
         ],
     };
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* When a route depends on a packet's ports. */
+/* When a route depends on a packet's protocol or ports. */
 #ifndef _GLB_PORTS_H
 #define _GLB_PORTS_H
 
@@ -19,12 +19,12 @@ static inline bool glb_has_ipsec(const struct net *net)
 
 #if defined(CONFIG_IP_MULTIPLE_TABLES) || defined(CONFIG_IPV6_MULTIPLE_TABLES)
 /* The kernel's own count (fib_rules_require_fldissect) leaves rules for `iif lo` out, which are about packets of this machine. */
-static inline bool glb_rules_have_ports(const struct fib_rules_ops *ops)
+static inline bool glb_rules_select_flows(const struct fib_rules_ops *ops)
 {
 	const struct fib_rule *rule;
 
 	list_for_each_entry_rcu(rule, &ops->rules_list, list)
-		if (fib_rule_port_range_set(&rule->sport_range) || rule->sport_mask ||
+		if (rule->ip_proto || fib_rule_port_range_set(&rule->sport_range) || rule->sport_mask ||
 		    fib_rule_port_range_set(&rule->dport_range) || rule->dport_mask)
 			return true;
 	return false;
@@ -32,29 +32,29 @@ static inline bool glb_rules_have_ports(const struct fib_rules_ops *ops)
 #endif
 
 /* Under RCU. */
-static inline bool glb_rules_want_ports(const struct net *net, bool is_v6)
+static inline bool glb_rules_want_flow(const struct net *net, bool is_v6)
 {
 #ifdef CONFIG_IP_MULTIPLE_TABLES
 	if (!is_v6)
-		return net->ipv4.fib_has_custom_rules && glb_rules_have_ports(net->ipv4.rules_ops);
+		return net->ipv4.fib_has_custom_rules && glb_rules_select_flows(net->ipv4.rules_ops);
 #endif
 #ifdef CONFIG_IPV6_MULTIPLE_TABLES
 	if (is_v6)
-		return net->ipv6.fib6_has_custom_rules && glb_rules_have_ports(net->ipv6.fib6_rules_ops);
+		return net->ipv6.fib6_has_custom_rules && glb_rules_select_flows(net->ipv6.fib6_rules_ops);
 #endif
 	return false;
 }
 
 /*
- * IPsec policies select by ports, and so may routing rules. What was kept before a policy or a rule came fails the kernel's
+ * IPsec policies select by protocol and ports, and so may routing rules. What was kept before a policy or a rule came fails the kernel's
  * check of a route, so this is asked only where a route is to be kept.
  */
-static inline bool glb_routes_need_ports(const struct net *net, bool is_v6)
+static inline bool glb_routes_need_flow(const struct net *net, bool is_v6)
 {
-	return glb_has_ipsec(net) || glb_rules_want_ports(net, is_v6);
+	return glb_has_ipsec(net) || glb_rules_want_flow(net, is_v6);
 }
 
-/* Whether a route with several next hops is chosen by more than the two addresses (fib_multipath_hash_policy). */
+/* Whether a route with several next hops is chosen by ports, too (fib_multipath_hash_policy). */
 static inline bool glb_multipath_by_flow(const struct net *net, bool is_v6)
 {
 #ifdef CONFIG_IP_ROUTE_MULTIPATH

@@ -167,7 +167,7 @@ int glb_routes_find(struct net *net, struct glb_routes __percpu *routes, struct 
 			ip_route_me_harder(net, NULL, skb, RTN_UNSPEC);
 	if (error)
 		return error;
-	if (!glb_routes_need_ports(net, is_v6))
+	if (!glb_routes_need_flow(net, is_v6))
 		glb_routes_keep(routes, skb, is_v6, at, &key);
 	return 0;
 }

@@ -86,7 +86,7 @@ static bool glb_skb_is_common(const struct sk_buff *skb)
 static bool glb_route_keeps(const struct net *net, const struct sk_buff *skb, struct glb_flow flow,
 			    bool is_v6)
 {
-	return !flow.tos && glb_skb_is_common(skb) && !glb_routes_need_ports(net, is_v6) &&
+	return !flow.tos && glb_skb_is_common(skb) && !glb_routes_need_flow(net, is_v6) &&
 	       !glb_multipath_by_flow(net, is_v6);
 }
 

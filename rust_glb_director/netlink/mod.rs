@@ -6,6 +6,7 @@
 //! load      table-begin, table-add, bind-add, row-set, table-commit, table-abort
 //! inspect   table-get, bind-get, row-get, lookup, stats-get, status-get
 //! config    config-set, config-get
+//! features  features-get
 //! device    attach, detach, device-get
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 mod config;
 mod device;
+mod features;
 mod inspect;
 mod load;
 mod staging;
@@ -58,5 +60,6 @@ impl genl::Family for Family {
         Operation::dump::<device::DeviceGet>(),
         Operation::command::<inspect::StatsGet>(),
         Operation::command::<inspect::StatusGet>(),
+        Operation::command::<features::FeaturesGet>(),
     ];
 }

@@ -67,6 +67,8 @@ kernel_is_quiet() {
     local lines
     lines=$(dmesg --notime --level=emerg,alert,crit,err,warn | grep -E "$KERNEL_COMPLAINS") || return 0
     printf '%s\n' "$lines" | head -n 20
+    # The first report as a whole: its stack says where.
+    dmesg --notime | grep -E -m 1 -A 60 "$KERNEL_COMPLAINS"
     return 1
 }
 readonly KERNEL_COMPLAINS='WARNING|BUG:|Oops|KFENCE|KASAN|UBSAN|ODEBUG|ref_tracker|refcount_t|suspicious RCU|unregister_netdevice|lockup|blocked for more|table overflow'

@@ -168,6 +168,10 @@ fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
     }
     let forward =
         Forward::from_number(forward).ok_or((Field::Forward, None, u64::from(forward)))?;
+    // Tables of version 2 are as deployed, in all forms.
+    if rule != 3 && forward != Forward::default() {
+        return Err((Field::Forward, None, u64::from(forward.number())));
+    }
     // No product overflows: each is of 16 bits and a small constant.
     let take = |bytes, len| -> Result<(_, _), Bad> {
         let bytes: &[u8] = bytes;

@@ -22,9 +22,9 @@ pub(super) fn put_hops(
     message: &mut Message<'_>,
     set: Option<&TableSet>,
     table: &Table,
-    row: u16,
+    hops: &[u8],
 ) -> Result {
-    for &index in table.row(row) {
+    for &index in hops {
         let Some(one) = table.backends.get(usize::from(index)) else {
             continue;
         };
@@ -57,7 +57,7 @@ impl Command for RowGet {
             message.text(attr::NAME, &table.name)?;
             message.u32(attr::GENERATION, table.generation)?;
             message.u16(attr::ROW, row)?;
-            put_hops(message, set, table, row)
+            put_hops(message, set, table, table.row(row))
         })
     }
 }

@@ -5,6 +5,7 @@
 use crate::tables::{Rule, Table, TableBackend};
 use glb_core::addr::Addr;
 use glb_core::bind::Bind;
+use glb_core::director::Forward;
 use glb_core::siphash::SipKey;
 
 /// What the hash is used for here, so that it is none that the packets' hash gives.
@@ -25,7 +26,10 @@ impl Table {
             Rule::V2 => [2, 2],
             Rule::V3 { hops } => [3, hops],
         });
-        text.push(self.forward.number());
+        // Directors of versions without forwards have the same number for a table that all of them know.
+        if self.forward != Forward::default() {
+            text.extend([0xff, self.forward.number()]);
+        }
         text.extend(self.seed);
         put_len(&mut text, self.binds.len());
         let mut binds: Vec<Vec<u8>> = self.binds.iter().map(bind).collect();
@@ -139,7 +143,7 @@ mod tests {
     fn it_is_a_hash_with_the_tables_key() {
         use glb_core::siphash::SipKey;
         let mut text = b"glb table digest 2".to_vec();
-        text.extend([3, 3, 0]);
+        text.extend([3, 3]);
         text.extend(0x49a3_d861_d661_ae5a_b06e_d932_6871_a2f5_u128.to_be_bytes());
         text.extend(1_u64.to_le_bytes());
         text.extend([4, 9, 9, 9, 0, 24, 6, 80, 0, 80, 0]);

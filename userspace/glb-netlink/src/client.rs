@@ -2,7 +2,7 @@
 
 //! The commands of the family.
 
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use crate::wire::{Attr, Attrs, Request};
@@ -13,7 +13,8 @@ use glb_core::bind::{Bind, Proto};
 use glb_core::director::Forward;
 use glb_core::hash::ROWS;
 use glb_core::netlink::{
-    backend, bind, command, counter, device, hop, load, lookup, stats, status, table, VERSION,
+    backend, bind, command, counter, device, features, hop, load, lookup, stats, status, table,
+    VERSION,
 };
 use glb_core::settings::{Setting, Settings, Value};
 
@@ -124,7 +125,9 @@ pub struct LookupInfo {
     pub hash: (u64, u16),
     /// Hash and row by the alternative fields, where there are any.
     pub alt: Option<(u64, u16)>,
-    /// All hops, first to last.
+    /// How the packet leaves.
+    pub forward: Forward,
+    /// All hops that it names, first to last.
     pub hops: Vec<HopInfo>,
 }
 
@@ -156,6 +159,34 @@ pub struct Status {
     pub loads: u32,
     /// Bytes set aside for them.
     pub staged: u64,
+}
+
+/// What the module can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features {
+    /// Numbers of the forwards that tables may have.
+    pub forwards: Vec<u8>,
+    /// Numbers of the settings; `None` if the module is too old to say.
+    pub settings: Option<Vec<u16>>,
+    /// Most tables, and most binds of all of them; likewise.
+    pub limits: Option<(u32, u32)>,
+}
+
+impl Features {
+    /// Of a module that does not say.
+    fn unsaid() -> Self {
+        Self {
+            forwards: vec![Forward::Gue.number()],
+            settings: None,
+            limits: None,
+        }
+    }
+
+    /// Whether tables may have this forward.
+    #[must_use]
+    pub fn knows(&self, forward: Forward) -> bool {
+        self.forwards.contains(&forward.number())
+    }
 }
 
 impl Glb {
@@ -240,21 +271,23 @@ impl Glb {
 
     /// The loaded tables, without their backends.
     pub fn tables(&mut self) -> Result<Vec<TableInfo>, Error> {
-        self.all(&request(command::TABLE_GET), table_info)
+        self.all(&request(command::TABLE_GET), table_info)?
+            .into_iter()
+            .collect()
     }
 
     /// A loaded table by its place, with its backends.
     pub fn table(&mut self, index: u32) -> Result<TableInfo, Error> {
         let mut request = request(command::TABLE_GET);
         request.u32(table::INDEX, index);
-        self.one(request, table_info)
+        self.one(request, table_info)?
     }
 
     /// A loaded table by its name, with its backends.
     pub fn table_named(&mut self, name: &str) -> Result<TableInfo, Error> {
         let mut request = request(command::TABLE_GET);
         request.text(table::NAME, name);
-        self.one(request, table_info)
+        self.one(request, table_info)?
     }
 
     /// The binds of a table, or of all.
@@ -295,16 +328,19 @@ impl Glb {
         request.u8(lookup::PROTO, packet.proto);
         request.u16(lookup::DST_PORT, packet.dst_port);
         request.u16(lookup::SRC_PORT, packet.src_port);
-        self.one(request, |attrs| LookupInfo {
-            table: attrs.u32(lookup::TABLE),
-            name: attrs.text(lookup::NAME),
-            generation: attrs.u32(lookup::GENERATION),
-            hash: (attrs.uint(lookup::HASH), attrs.u16(lookup::ROW)),
-            alt: attrs
-                .get(lookup::ALT_HASH)
-                .map(|hash| (hash.number(), attrs.u16(lookup::ALT_ROW))),
-            hops: hops(attrs),
-        })
+        self.one(request, |attrs| {
+            Ok(LookupInfo {
+                table: attrs.u32(lookup::TABLE),
+                name: attrs.text(lookup::NAME),
+                generation: attrs.u32(lookup::GENERATION),
+                hash: (attrs.uint(lookup::HASH), attrs.u16(lookup::ROW)),
+                alt: attrs
+                    .get(lookup::ALT_HASH)
+                    .map(|hash| (hash.number(), attrs.u16(lookup::ALT_ROW))),
+                forward: forward(attrs.get(lookup::FORWARD))?,
+                hops: hops(attrs),
+            })
+        })?
     }
 
     /// The settings.
@@ -353,6 +389,33 @@ impl Glb {
             loads: attrs.u32(status::LOADS),
             staged: attrs.uint(status::STAGED),
         })
+    }
+
+    /// What the module can.
+    pub fn features(&mut self) -> Result<Features, Error> {
+        let said = self.one(request(command::FEATURES_GET), |attrs| Features {
+            // The casts are exact: the specification has numbers of these sizes.
+            forwards: attrs
+                .all(features::FORWARD)
+                .map(|one| one.number() as u8)
+                .collect(),
+            settings: Some(
+                attrs
+                    .all(features::SETTING)
+                    .map(|one| one.number() as u16)
+                    .collect(),
+            ),
+            limits: Some((
+                attrs.u32(features::MAX_TABLES),
+                attrs.u32(features::MAX_BINDS),
+            )),
+        });
+        match said {
+            Err(Error::Refused(refusal)) if refusal.errno == Refusal::NOT_SUPPORTED => {
+                Ok(Features::unsaid())
+            }
+            other => other,
+        }
     }
 
     fn one<T>(&mut self, request: Request, read: impl FnMut(Attrs<'_>) -> T) -> Result<T, Error> {
@@ -518,14 +581,23 @@ fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
     }
 }
 
-fn table_info(attrs: Attrs<'_>) -> TableInfo {
-    TableInfo {
+/// How packets leave. A module that does not say knows no other way than the first.
+fn forward(attr: Option<Attr<'_>>) -> Result<Forward, Error> {
+    let Some(attr) = attr else {
+        return Ok(Forward::default());
+    };
+    // The cast is exact: the specification has a number of 8 bits.
+    let number = attr.number() as u8;
+    Forward::from_number(number).ok_or(Error::Forward(number))
+}
+
+fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
+    Ok(TableInfo {
         index: attrs.u32(table::INDEX),
         name: attrs.text(table::NAME),
         generation: attrs.u32(table::GENERATION),
         hops: attrs.u8(table::HOPS),
-        // A module that does not say has no other; of a newer one's the tools know nothing.
-        forward: Forward::from_number(attrs.u8(table::FORWARD)).unwrap_or_default(),
+        forward: forward(attrs.get(table::FORWARD))?,
         num_backends: attrs.u32(table::NUM_BACKENDS),
         num_binds: attrs.u32(table::NUM_BINDS),
         backends: attrs
@@ -536,7 +608,7 @@ fn table_info(attrs: Attrs<'_>) -> TableInfo {
                 backend_info(address, nest.u8(backend::STATE), nest.u8(backend::HEALTHY))
             })
             .collect(),
-    }
+    })
 }
 
 fn bind_info(nest: Attrs<'_>) -> Option<Bind> {

@@ -17,6 +17,8 @@ pub enum Error {
     Io(io::Error),
     /// The kernel answered with something else than the specification says.
     Answer(&'static str),
+    /// The module knows a forward that these tools do not.
+    Forward(u8),
 }
 
 /// What the kernel said when it refused a request.
@@ -35,6 +37,8 @@ pub struct Refusal {
 impl Refusal {
     /// `ENOENT`
     pub const NOT_FOUND: i32 = 2;
+    /// `EOPNOTSUPP`: the module does not know the command, or what it asks for.
+    pub const NOT_SUPPORTED: i32 = 95;
     /// `EPERM`
     pub const NOT_PERMITTED: i32 = 1;
 }
@@ -72,6 +76,10 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => refusal.fmt(out),
             Self::Io(error) => write!(out, "netlink: {error}"),
             Self::Answer(what) => write!(out, "netlink: {what}"),
+            Self::Forward(number) => write!(
+                out,
+                "the packets of a loaded table leave by forward {number}, which these tools do not know: use those of the module's version"
+            ),
         }
     }
 }

@@ -19,8 +19,8 @@ pub mod socket;
 pub mod wire;
 
 pub use client::{
-    BackendInfo, BindInfo, Device, Glb, HopInfo, Loading, LookupInfo, Packet, Status, TableInfo,
-    TableSpec,
+    BackendInfo, BindInfo, Device, Features, Glb, HopInfo, Loading, LookupInfo, Packet, Status,
+    TableInfo, TableSpec,
 };
 pub use error::{Error, Refusal};
 pub use events::{Event, Events};

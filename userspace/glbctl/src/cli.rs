@@ -4,6 +4,7 @@
 
 use crate::commands::complete;
 use crate::http::Url;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{
     Arg, ArgGroup, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
 };
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 use glb_config::settings;
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
+use glb_core::director::Forward;
 use glb_core::settings::{Form, Setting, Value};
 use glb_netlink::Prefix;
 use std::net::IpAddr;
@@ -456,9 +458,18 @@ pub(crate) struct TableNew {
     /// Hops of a row; version 3
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=31))]
     pub(crate) hops: Option<u8>,
+    /// How its packets leave; without it gue, and only gue names the further hops. Version 3
+    #[arg(long, value_parser = forward())]
+    pub(crate) forward: Option<Forward>,
     /// Add it to this file behind the existing tables, or create the file
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,
+}
+
+/// The name of a forward.
+fn forward() -> impl TypedValueParser<Value = Forward> {
+    PossibleValuesParser::new(Forward::ALL.iter().map(|one| one.name()))
+        .try_map(|name| Forward::from_name(&name).ok_or("no forward"))
 }
 
 /// `tcp:10.0.0.1:80`, `udp:[fd00::/64]:53-54`.

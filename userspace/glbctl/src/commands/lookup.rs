@@ -2,7 +2,7 @@
 
 //! `glbctl lookup`: where a packet would go, by a table file. The steps are the director's own.
 
-use super::table_show::{bind, BackendView};
+use super::table_show::{bind, BackendView, ForwardView};
 use crate::cli::{Lookup, Protocol};
 use crate::engine::Tables;
 use crate::load;
@@ -27,8 +27,9 @@ struct Answer {
     table: String,
     bind: String,
     bind_index: u16,
+    forward: ForwardView,
     hashes: Vec<Hashed>,
-    /// All hops of the packet, first to last.
+    /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
 }
 
@@ -77,7 +78,9 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         row: hash.row(),
         hops: table.row(hash.row()).to_vec(),
     };
+    // A packet that lists no hops names one of the first row, and none of the second.
     let alt = settings.alt_hash_fields.zip(plan.alt_hash);
+    let alt = alt.filter(|_| table.forward.lists_hops());
     let hashes: Vec<Hashed> = [Some((settings.hash_fields, plan.hash)), alt]
         .into_iter()
         .flatten()
@@ -85,7 +88,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         .collect();
     let hops = hashes
         .iter()
-        .flat_map(|hashed| &hashed.hops)
+        .flat_map(|hashed| table.reached(&hashed.hops))
         .map(|&index| usize::from(index))
         .map(|index| BackendView::new(index, &table.backends[index], None))
         .collect();
@@ -97,6 +100,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
             .map(bind)
             .unwrap_or_default(),
         bind_index: id.bind,
+        forward: ForwardView::new(table.forward),
         hashes,
         hops,
     };
@@ -108,6 +112,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
             writeln!(out, "hash  {} of {fields}", hashed.hash)?;
             writeln!(out, "row   {:#06x}", hashed.row)?;
         }
+        writeln!(out, "leaves by {}", answer.forward.kind)?;
         writeln!(out, "hops")?;
         answer.hops.iter().try_for_each(|hop| hop.write(out))
     })

@@ -53,11 +53,19 @@ pub(crate) fn run(args: &TableNew, json: bool) -> Result<(), Failure> {
 
 fn table(args: &TableNew) -> Result<Value, Failure> {
     let mut table = json!({"name": args.name});
+    // Only version 3 has these.
+    let version = match (args.hops, args.forward) {
+        (None, None) => args.version,
+        _ => 3,
+    };
+    if version != 2 {
+        table["version"] = version.into();
+    }
     if let Some(hops) = args.hops {
-        table["version"] = 3.into();
         table["hops"] = hops.into();
-    } else if args.version != 2 {
-        table["version"] = args.version.into();
+    }
+    if let Some(forward) = args.forward {
+        table["forward"] = json!({"kind": forward.name()});
     }
     table["hash_key"] = hex(&key()?).into();
     table["seed"] = hex(&key()?).into();

@@ -181,15 +181,23 @@ fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Optio
         let (to, before) = (to.name(), before.join(" or "));
         return Some(format!("it is {from}; only what is {before} becomes {to}"));
     }
-    if place.from != State::Active {
-        return None;
-    }
     let forward = place.table.forward;
     if !forward.lists_hops() {
+        let whose = match (place.from, to) {
+            (State::Active, _) => "its connections",
+            (State::Inactive, _) | (State::Draining, State::Active) => {
+                "connections of the rows that it takes"
+            }
+            // Which rows it is the first hop of stays the same.
+            _ => return None,
+        };
         let name = forward.name();
         return Some(format!(
-            "packets by {name} name no second hop: its connections break"
+            "packets by {name} name no second hop: {whose} break"
         ));
+    }
+    if place.from != State::Active {
+        return None;
     }
     let (hops, may) = match place.table.rule {
         Rule::V2 => (2, 1),

@@ -62,7 +62,7 @@ pub(super) fn add(args: &BackendAdd, json: bool) -> Result<(), Failure> {
     };
     if let (Some(reason), false) = (danger(table, state), args.force) {
         return Err(source.fault(format!(
-            "table {label}: {reason}: add it with --inactive and fill it later (--force does it all the same)"
+            "table {label}: {reason} (--force does it all the same)"
         )));
     }
     let mut item = json!({
@@ -99,8 +99,9 @@ fn danger(table: &Table, state: State) -> Option<String> {
     if state == State::Inactive {
         return None;
     }
+    let mut others = table.backends.iter().map(|one| &one.backend);
     let forward = table.forward;
-    if !forward.lists_hops() {
+    if !forward.lists_hops() && others.any(|one| one.state != State::Inactive) {
         let name = forward.name();
         return Some(format!(
             "packets by {name} name no second hop: connections of the rows that it takes break"
@@ -109,11 +110,10 @@ fn danger(table: &Table, state: State) -> Option<String> {
     if table.rule != Rule::V2 {
         return None;
     }
-    let mut others = table.backends.iter().map(|one| &one.backend);
     let other = others.find(|one| one.state != State::Active)?;
     let (addr, state) = (ip(other.addr), other.state.name());
     Some(format!(
-        "{addr} is {state}, and with two hops a row connections break"
+        "{addr} is {state}, and with two hops a row connections break: add it with --inactive and fill it later"
     ))
 }
 

@@ -222,6 +222,7 @@ fn director(
                 table.name.clone()
             },
             hops: table.hops,
+            forward: table.forward,
             backends: table.backends.iter().map(|one| one.addr).collect(),
             binds: binds.into_iter().map(|one| one.bind).collect(),
         });
@@ -320,25 +321,34 @@ fn vips(
                 .iter()
                 .flat_map(|table| of_binds(&table.binds)),
         );
-        let backends = director.tables.iter().flat_map(|table| &table.backends);
-        facts.backends = backends.copied().collect();
+        let backends = director.tables.iter().flat_map(|table| {
+            let forward = table.forward;
+            table.backends.iter().map(move |addr| (*addr, forward))
+        });
+        facts.backends = backends.collect();
         facts.vips_from = Some("the loaded tables".to_owned());
     } else if let Some(path) = source {
         match load::either(path, json)? {
             Tables::Config(config) => {
                 for table in &config.tables {
                     all.extend(of_binds(&table.binds));
-                    facts
-                        .backends
-                        .extend(table.backends.iter().map(|one| one.backend.addr));
+                    facts.backends.extend(
+                        table
+                            .backends
+                            .iter()
+                            .map(|one| (one.backend.addr, table.forward)),
+                    );
                 }
             }
             Tables::Built(file) => {
                 for table in &file.tables {
                     all.extend(of_binds(&table.binds));
-                    facts
-                        .backends
-                        .extend(table.backends.iter().map(|one| one.backend.addr));
+                    facts.backends.extend(
+                        table
+                            .backends
+                            .iter()
+                            .map(|one| (one.backend.addr, table.forward)),
+                    );
                 }
             }
         }

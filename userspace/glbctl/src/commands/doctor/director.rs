@@ -3,10 +3,12 @@
 //! A director, judged: docs/director.md as a program.
 
 use super::common;
-use super::facts::{Director, Facts};
+use super::facts::{Director, Facts, Table};
 use super::finding::Findings;
 use crate::commands::table_show::addr as addr_text;
 use glb_core::addr::Addr;
+use glb_core::director::Shape;
+use glb_core::ip::Family;
 use std::collections::BTreeSet;
 
 pub(super) fn judge(facts: &Facts, director: &Director, out: &mut Findings) {
@@ -255,14 +257,20 @@ fn routes(facts: &Facts, director: &Director, out: &mut Findings) {
     }
 }
 
-/// Bytes that the tunnel adds: outer IP, UDP, GUE, the head of its private data, the hops behind the first.
-fn room(v6: bool, hops: u32) -> u32 {
-    let behind = hops.saturating_sub(1);
-    if v6 {
-        40 + 8 + 4 + 4 + 16 * behind
-    } else {
-        20 + 8 + 4 + 4 + 4 * behind
-    }
+/// Bytes that the tunnel of a table adds on the way to this proxy, with the hops of so many rows.
+fn room(table: &Table, to: Addr, rows: u8) -> u32 {
+    let shape = Shape {
+        outer: match to {
+            Addr::V4(_) => Family::V4,
+            Addr::V6(_) => Family::V6,
+        },
+        // No forward's length depends on it.
+        inner: Family::V4,
+        others: table.hops.saturating_mul(rows).saturating_sub(1),
+        udp_checksum: false,
+    };
+    // The cast is exact: headers are short.
+    table.forward.layout(&shape).len as u32
 }
 
 fn mtu(facts: &Facts, director: &Director, out: &mut Findings) {
@@ -275,7 +283,7 @@ fn mtu(facts: &Facts, director: &Director, out: &mut Findings) {
     let Some(coming) = attached.map(|link| link.mtu.min(1500)).min() else {
         return;
     };
-    let sets = if director.settings.alt_hash_fields.is_some() {
+    let rows = if director.settings.alt_hash_fields.is_some() {
         2
     } else {
         1
@@ -291,7 +299,7 @@ fn mtu(facts: &Facts, director: &Director, out: &mut Findings) {
                 continue;
             };
             let path = route.mtu.unwrap_or(link.mtu).min(link.mtu);
-            let room = room(matches!(addr, Addr::V6(_)), u32::from(table.hops) * sets);
+            let room = room(table, *addr, rows);
             if path < coming + room && told.insert((path, room)) {
                 let cut = if director.settings.segment_tcp {
                     "TCP packets are cut"

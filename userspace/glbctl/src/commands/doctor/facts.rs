@@ -4,6 +4,7 @@
 
 use glb_core::addr::Addr;
 use glb_core::bind::Bind;
+use glb_core::director::Forward;
 use glb_core::settings::Settings;
 use glb_netlink::machine::{Address, Link, Route, TunnelPort};
 use glb_netlink::Door;
@@ -30,7 +31,7 @@ pub(super) struct Facts {
     /// Where the VIPs are from, as in "the loaded tables"; nothing where none are known.
     pub(super) vips_from: Option<String>,
     /// The proxies of the tables that the VIPs are from.
-    pub(super) backends: Vec<Addr>,
+    pub(super) backends: Vec<(Addr, Forward)>,
     pub(super) rules: Vec<Rules>,
     pub(super) modules: Vec<Module>,
     /// What could not be found out, and why.
@@ -65,6 +66,7 @@ pub(super) struct Director {
 pub(super) struct Table {
     pub(super) label: String,
     pub(super) hops: u8,
+    pub(super) forward: Forward,
     pub(super) backends: Vec<Addr>,
     pub(super) binds: Vec<Bind>,
 }

@@ -8,6 +8,7 @@ use super::finding::Findings;
 use super::rules::{self, Ruleset};
 use crate::commands::table_show::addr as addr_text;
 use glb_core::addr::Addr;
+use glb_core::director::Forward;
 use glb_netlink::machine::Link;
 
 /// Bytes that a tunnel with two hops adds to a client's packet.
@@ -18,14 +19,51 @@ const CLIENTS_MTU: u32 = 1500;
 
 pub(super) fn judge(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
     common::module(facts, "rust_glb_redirect", out);
-    port(facts, redirect, out);
-    devices(facts, redirect, out);
+    if by_gue(facts, out) {
+        port(facts, redirect, out);
+        devices(facts, redirect, out);
+        rp_filter(facts, redirect, out);
+        second_chance(facts, redirect, out);
+        mtu(facts, redirect, out);
+    }
     vips(facts, out);
-    rp_filter(facts, redirect, out);
-    second_chance(facts, redirect, out);
-    mtu(facts, redirect, out);
     common::conntrack(facts, out);
     common::unknown(facts, out);
+}
+
+/// The entries of the tables for this machine, or all where it is in none.
+fn entries(facts: &Facts) -> Vec<(Addr, Forward)> {
+    let own = |addr: Addr| facts.addresses.iter().any(|one| one.addr == addr);
+    let all = || facts.backends.iter().copied();
+    let here: Vec<_> = all().filter(|(addr, _)| own(*addr)).collect();
+    if here.is_empty() {
+        all().collect()
+    } else {
+        here
+    }
+}
+
+/// Whether tables send here by GUE, or no table is known. What receives another forward is named, and not looked at.
+fn by_gue(facts: &Facts, out: &mut Findings) -> bool {
+    let entries = entries(facts);
+    let mut others: Vec<&str> = entries
+        .iter()
+        .filter(|(_, forward)| *forward != Forward::Gue)
+        .map(|(_, forward)| forward.name())
+        .collect();
+    others.sort_unstable();
+    others.dedup();
+    if !others.is_empty() {
+        out.note(
+            "forward",
+            format!(
+                "tables send here by {}: the device that receives it is not looked at",
+                others.join(" and ")
+            ),
+            "docs/director.md, \"How packets leave\", has the receiving device of each",
+        );
+    }
+    entries.is_empty() || entries.iter().any(|(_, forward)| *forward == Forward::Gue)
 }
 
 /// Whether tunnel packets are taken, for IPv6 outside or IPv4.
@@ -46,14 +84,10 @@ fn family(v6: bool) -> &'static str {
 /// Over which families directors send here, IPv6 being true: as this machine stands in the tables, or any proxy where it
 /// does not; IPv4 where nothing is known.
 fn underlays(facts: &Facts) -> Vec<bool> {
-    let own = |addr: &&Addr| facts.addresses.iter().any(|one| one.addr == **addr);
-    let mut known: Vec<&Addr> = facts.backends.iter().filter(own).collect();
-    if known.is_empty() {
-        known = facts.backends.iter().collect();
-    }
-    let mut families: Vec<bool> = known
+    let mut families: Vec<bool> = entries(facts)
         .iter()
-        .map(|addr| matches!(addr, Addr::V6(_)))
+        .filter(|(_, forward)| *forward == Forward::Gue)
+        .map(|(addr, _)| matches!(addr, Addr::V6(_)))
         .collect();
     families.sort_unstable();
     families.dedup();

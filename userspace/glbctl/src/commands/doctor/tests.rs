@@ -8,6 +8,7 @@ use super::{all_pages, director, proxy, roles};
 use crate::cli::Role;
 use glb_core::addr::Addr;
 use glb_core::bind::{Bind, Proto};
+use glb_core::director::Forward;
 use glb_core::settings::Settings;
 use glb_netlink::machine::{Address, Link, Route, TunnelPort};
 use glb_netlink::{Door, Prefix};
@@ -131,6 +132,7 @@ fn a_director() -> Facts {
             tables: vec![Table {
                 label: "web".to_owned(),
                 hops: 2,
+                forward: Forward::Gue,
                 backends: vec![PROXY],
                 binds: vec![bind(VIP), bind(VIP6)],
             }],
@@ -586,12 +588,12 @@ fn the_port_is_made_for_the_tables_families_and_behind_the_rules() {
         "modprobe fou && ip fou add port 19523 gue"
     );
     let v6 = Addr::V6([0xfd; 16]);
-    facts.backends = vec![PROXY, v6];
+    facts.backends = vec![(PROXY, Forward::Gue), (v6, Forward::Gue)];
     assert_eq!(
         advice(&facts)[0],
         "modprobe fou && ip fou add port 19523 gue"
     );
-    facts.backends = vec![v6];
+    facts.backends = vec![(v6, Forward::Gue)];
     let told = advice(&facts).swap_remove(0);
     assert!(
         told.starts_with("the rules of docs/proxy.md first"),

@@ -4,6 +4,7 @@
 
 use super::{director, BackendView};
 use crate::cli::{Lookup, Protocol};
+use crate::commands::table_show::ForwardView;
 use crate::output::{print, Failure};
 use glb_config::quoted;
 use glb_core::addr::Addr;
@@ -16,8 +17,9 @@ use std::net::IpAddr;
 struct Answer {
     table: String,
     generation: u32,
+    forward: ForwardView,
     hashes: Vec<Hashed>,
-    /// All hops of the packet, first to last.
+    /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             found.name.clone()
         },
         generation: found.generation,
+        forward: ForwardView::new(found.forward),
         hashes: [Some(found.hash), found.alt]
             .into_iter()
             .flatten()
@@ -85,6 +88,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             writeln!(out, "hash  {}", hashed.hash)?;
             writeln!(out, "row   {:#06x}", hashed.row)?;
         }
+        writeln!(out, "leaves by {}", answer.forward.kind)?;
         writeln!(out, "hops")?;
         answer.hops.iter().try_for_each(|hop| hop.write(out))
     })

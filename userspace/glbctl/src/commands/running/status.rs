@@ -5,6 +5,8 @@
 use super::config::ConfigView;
 use super::director;
 use crate::output::{print, Failure};
+use glb_core::director::Forward;
+use glb_netlink::Features;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -17,7 +19,31 @@ struct StatusView {
     loads_under_way: u32,
     bytes_set_aside: u64,
     devices: Vec<String>,
+    features: FeaturesView,
     config: ConfigView,
+}
+
+/// What the module can.
+#[derive(Serialize)]
+struct FeaturesView {
+    /// Ways to leave that tables may have; a number where this tool knows no name.
+    forwards: Vec<String>,
+    max_tables: Option<u32>,
+    max_binds: Option<u32>,
+}
+
+impl FeaturesView {
+    fn new(features: &Features) -> Self {
+        let name = |number: &u8| match Forward::from_number(*number) {
+            Some(forward) => forward.name().to_owned(),
+            None => number.to_string(),
+        };
+        Self {
+            forwards: features.forwards.iter().map(name).collect(),
+            max_tables: features.limits.map(|(tables, _)| tables),
+            max_binds: features.limits.map(|(_, binds)| binds),
+        }
+    }
 }
 
 pub(crate) fn run(json: bool) -> Result<(), Failure> {
@@ -33,6 +59,7 @@ pub(crate) fn run(json: bool) -> Result<(), Failure> {
         loads_under_way: status.loads,
         bytes_set_aside: status.staged,
         devices: devices.into_iter().map(|device| device.name).collect(),
+        features: FeaturesView::new(&glb.features()?),
         config: ConfigView(glb.config()?),
     };
     print(json, &view, |out| {
@@ -56,6 +83,7 @@ pub(crate) fn run(json: bool) -> Result<(), Failure> {
             view.devices.join(" ")
         };
         writeln!(out, "devices     {devices}")?;
+        writeln!(out, "forwards    {}", view.features.forwards.join(", "))?;
         writeln!(out, "settings")?;
         view.config.write(out)
     })

@@ -67,6 +67,19 @@ pub(super) fn put(
         director_or_load()?
     };
     let tables = load::tables(file, json)?.tables;
+    let features = glb.features()?;
+    if let Some((index, table)) = (0..)
+        .zip(&tables)
+        .find(|(_, table)| !features.knows(table.forward))
+    {
+        return Err(Failure::Message(format!(
+            "{}: table {}: the loaded module does not know forward {}: load the module that came with this glbctl \
+             (glbctl doctor compares their versions)",
+            file.display(),
+            quoted(&table.label(index)),
+            table.forward.name()
+        )));
+    }
     let mut progress = Progress::new("tables loaded");
     let mut done = 0;
     let count = &mut |count| {

@@ -43,6 +43,8 @@ pub(super) enum Kind {
     HashFields,
     /// Packets are sent to another UDP port.
     UdpPort,
+    /// Packets leave in another way.
+    Forward,
 }
 
 impl Comparison<'_> {
@@ -64,13 +66,32 @@ impl Comparison<'_> {
                 table,
             });
         }
-        let refielded = !self.keeps(self.old_hashing.fields);
         for (before, after) in &self.linked {
+            let refielded = !self.keeps(*after, self.old_hashing.fields);
             let Some(compared) = self.pairs.get(&(*before, *after)) else {
                 continue;
             };
             let from = self.old.tables[*before].label(*before);
             let table = self.new.tables[*after].label(*after);
+            let ways = [
+                self.old.tables[*before].forward,
+                self.new.tables[*after].forward,
+            ];
+            if ways[0] != ways[1] {
+                let [old, new] = ways.map(Forward::name);
+                dangers.push(Danger {
+                    kind: Kind::Forward,
+                    older: false,
+                    backend: None,
+                    vip: None,
+                    percent: Some(100.0),
+                    reason: format!(
+                        "table {}: forward: {old} -> {new}: all connections break unless each backend already takes both",
+                        quoted(&table)
+                    ),
+                    table: Some(table.clone()),
+                });
+            }
             let lost = Compared::share(compared.lost + compared.older) > 0.0;
             if lost && !self.same_key(*before, *after) {
                 let percent = Compared::share(compared.lost) * 100.0;
@@ -97,9 +118,11 @@ impl Comparison<'_> {
         dangers
     }
 
-    /// Whether packets are still looked up by these fields.
-    fn keeps(&self, fields: HashFields) -> bool {
-        fields == self.new_hashing.fields || Some(fields) == self.new_hashing.alt
+    /// Whether packets of a new table still reach the hops of the row that these fields lead to: those of the second set
+    /// only where headers list them.
+    fn keeps(&self, table: usize, fields: HashFields) -> bool {
+        fields == self.new_hashing.fields
+            || Some(fields) == self.new_hashing.alt && self.new.tables[table].forward.lists_hops()
     }
 
     fn of_settings(&self) -> Vec<Danger> {
@@ -115,17 +138,29 @@ impl Comparison<'_> {
                 reason: reason.to_owned(),
             });
         };
-        if !self.keeps(self.old_hashing.fields) {
-            let linked = self.linked.iter().filter_map(|pair| self.pairs.get(pair));
-            let worst = linked.map(|pair| Compared::share(pair.lost));
+        let fields = self.old_hashing.fields;
+        let moved = |pair: &&(usize, usize)| !self.keeps(pair.1, fields);
+        if self.linked.iter().any(|pair| moved(&pair)) {
+            let pairs = || self.linked.iter().filter(moved);
+            let lost = pairs().filter_map(|pair| self.pairs.get(pair));
+            let worst = lost.map(|pair| Compared::share(pair.lost));
             let percent = worst.fold(0.0, f64::max) * 100.0;
+            let cure = if pairs().any(|pair| self.new.tables[pair.1].forward.lists_hops()) {
+                "name the former fields as alt_hash_fields until these have ended"
+            } else {
+                "alt_hash_fields does not help, as the tables' forward names no further hops"
+            };
             let reason = format!(
-                "hash_fields are others: connections change their rows, and up to {percent:.1} % of them break; \
-                 name the former fields as alt_hash_fields until these have ended"
+                "hash_fields are others: connections change their rows, and up to {percent:.1} % of them break; {cure}"
             );
             danger(Kind::HashFields, false, Some(percent), &reason);
         }
-        if self.old_hashing.alt.is_some_and(|alt| !self.keeps(alt)) {
+        let listed = |pair: &(usize, usize)| self.old.tables[pair.0].forward.lists_hops();
+        let dropped = |alt| {
+            let mut pairs = self.linked.iter();
+            pairs.any(|pair| listed(pair) && !self.keeps(pair.1, alt))
+        };
+        if self.old_hashing.alt.is_some_and(dropped) {
             let reason = "alt_hash_fields are dropped: connections that began by them and still live break; \
                           wait until those have ended";
             danger(Kind::HashFields, true, None, reason);

@@ -46,12 +46,13 @@ enum Follow {
     Elsewhere(i32),
 }
 
-fn follow(old: &Hashing, new: &Hashing, same_key: bool) -> Follow {
-    let sets = new.sets().count();
-    match new.sets().position(|set| set == old.fields) {
+/// Packets that name no further hops (`lists` is false) go to the first set's row alone.
+fn follow(old: &Hashing, new: &Hashing, same_key: bool, lists: bool) -> Follow {
+    let sets = || new.sets().take(if lists { 2 } else { 1 });
+    match sets().position(|set| set == old.fields) {
         Some(0) if same_key => Follow::First,
         Some(_) if same_key => Follow::Second,
-        _ => Follow::Elsewhere(if sets == 2 { 2 } else { 1 }),
+        _ => Follow::Elsewhere(if sets().count() == 2 { 2 } else { 1 }),
     }
 }
 
@@ -95,7 +96,7 @@ pub(super) fn compare(
     new: (&Compiled, &Hashing),
     same_key: bool,
 ) -> Compared {
-    let follow = follow(old.1, new.1, same_key);
+    let follow = follow(old.1, new.1, same_key, new.0.forward.lists_hops());
     let (old, new) = (old.0, new.0);
     let reach = Reach::new(new, follow);
     let mut result = Compared::default();

@@ -22,9 +22,11 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
     if let Some(name) = &there.name {
         tree.insert("name".to_owned(), name.as_str().into());
     }
+    // Version 2 tables leave by gue only, whatever another source says.
+    let gue = there.forward == Forward::default();
     let rule = match (there.seed, source) {
-        (None, Some(source)) => source.table.rule,
-        _ if there.version == 3 => Rule::V3 {
+        (None, Some(source)) if gue => source.table.rule,
+        _ if there.version == 3 || !gue => Rule::V3 {
             hops: u8::try_from(there.hops).unwrap_or(u8::MAX),
         },
         _ => Rule::V2,
@@ -39,7 +41,7 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
             tree.insert("hops".to_owned(), hops.into());
         }
     }
-    if there.forward == Forward::default() {
+    if gue {
         tree.shift_remove("forward");
     } else {
         tree.insert("forward".to_owned(), json!({"kind": there.forward.name()}));

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `features-get`: what this module can, for tools of another version.
+
+#![forbid(unsafe_code)]
+
+use super::{Family, Request};
+use crate::state::State;
+use crate::tables::{MAX_BINDS, MAX_TABLES};
+use glb_core::director::Forward;
+use glb_core::netlink::{features, operation};
+use glb_core::settings::Setting;
+use glb_kernel::genl::{Command, Spec};
+use kernel::prelude::*;
+
+/// Room for 32 forwards and 64 settings.
+const SIZE: usize = 1024;
+const _: () = assert!(Forward::ALL.len() <= 32 && Setting::ALL.len() <= 64);
+
+/// `features-get`
+pub(super) struct FeaturesGet;
+
+impl Command for FeaturesGet {
+    type Family = Family;
+    const SPEC: Spec = operation::FEATURES_GET;
+
+    fn run(_: &State, request: &Request<'_>) -> Result {
+        request.reply(SIZE, |message| {
+            for forward in Forward::ALL {
+                message.u8(features::FORWARD, forward.number())?;
+            }
+            for setting in Setting::ALL {
+                message.u32(features::SETTING, u32::from(setting.number))?;
+            }
+            // The casts are exact: they are numbers of 32 bits in the specification.
+            message.u32(features::MAX_TABLES, MAX_TABLES as u32)?;
+            message.u32(features::MAX_BINDS, MAX_BINDS as u32)
+        })
+    }
+}
