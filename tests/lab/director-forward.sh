@@ -45,13 +45,13 @@ END
     on director glbctl attach eth0
 }
 
-# forwarding KIND UNDERLAY BACKEND OTHER: $lab_work/KIND-UNDERLAY.json. The other backend is inactive: there is none behind
-# the first to be told of.
+# forwarding KIND UNDERLAY BACKEND OTHER: $lab_work/KIND-UNDERLAY.json. The other backend drains: it is the second hop of every
+# row, which no packet names.
 forwarding() {
     cat >"$lab_work/$1-$2.json" <<END
 {"tables": [{"name": "web", "version": 3, "hops": 2, "forward": {"kind": "$1"}, "hash_key": "$KEY", "seed": "$SEED",
   "binds": [{"ip": "$VIP4", "proto": "tcp", "port_start": 1, "port_end": 65535}, {"ip": "$VIP6", "proto": "tcp", "port_start": 1, "port_end": 65535}],
-  "backends": [{"ip": "$3", "state": "active", "healthy": true}]}]}
+  "backends": [{"ip": "$3", "state": "active", "healthy": true}, {"ip": "$4", "state": "draining", "healthy": true}]}]}
 END
 }
 
@@ -157,11 +157,35 @@ dscp_rules() {
     on director ip $family rule del pref 100
     goes_to "the rule is gone" 0x10 proxy1
 }
-# goes_to WHAT TOS HOST: a client's packet with this TOS reaches this host, once.
+
+test_protocol_rules() {
+    about "A routing rule that names the outer protocol holds for the packets that leave by it, and for no others to that proxy."
+    each protocol_rules
+}
+protocol_rules() {
+    local family=-4 by=10.1.0.2 protocol=4 other=41
+    [ "$underlay" = v4 ] || family=-6 by=fd01::2
+    [ "$kind" = ipip ] || protocol=47 other=17
+    on director ip $family route replace default via $by dev eth0 onlink table 100
+    on director ip $family neigh replace $by lladdr "$(mac proxy2)" dev eth0 nud permanent
+    on director ip $family rule add pref 100 ipproto $protocol table 100
+    goes_to "IPv4 by the rule's protocol" 0 proxy2
+    if [ "$kind" = ipip ]; then
+        goes_to "IPv6 by another" 0 proxy1 "$VIP6"
+        goes_to "IPv4 again" 0 proxy2
+    fi
+    on director ip $family rule del pref 100
+    on director ip $family rule add pref 100 ipproto $other table 100
+    goes_to "the rule names another protocol" 0 proxy1
+    on director ip $family rule del pref 100
+}
+
+# goes_to WHAT TOS HOST [VIP]: a client's packet with this TOS reaches this host, once.
 goes_to() {
-    local other=proxy1
+    local other=proxy1 packet="ip('10.11.12.13', '$VIP4', tcp(1234, 80, 'A'), tos=$2)"
     [ "$3" = proxy2 ] || other=proxy2
-    wire "x = ip('10.11.12.13', '$VIP4', tcp(1234, 80, 'A'), tos=$2)
+    [ -z "${4:-}" ] || packet="ip('fd11::1', '$4', tcp(1234, 80, 'A'))"
+    wire "x = $packet
 send('client', 'director', x)"
     check "$1: it reaches $3" wire "recv('$3', lambda p: p[-len(x):] == x)"
     check "$1: and $other not" wire "nothing('$other', lambda p: p[-len(x):] == x)"

@@ -40,6 +40,8 @@ test_commands() {
     check "where a packet would go" answers "$(hops --running 10.11.12.13:9)" '[.hop[].address]' \
         --do lookup --json '{"dst": "1.1.1.1", "src": "10.11.12.13", "proto": "tcp", "dst-port": 80, "src-port": 9}'
     check "counters" answers '"total_packets"' '.counter[0].name' --do stats-get
+    check "what the module can" answers '[["gue","gre","ipip"],9,4096,65536]' \
+        '[.forward, (.setting | length), ."max-tables", ."max-binds"]' --do features-get
     check "what is missing is named" says "row-bytes" ynl --do table-begin --json '{"tables": 1, "binds": 1}'
 }
 
@@ -58,8 +60,16 @@ glb.do('table-add', {'transaction': load, 'table': 0, 'name': 'by-ynl', 'hash-ke
 for first in range(0, 65536, 16384):
     glb.do('row-set', {'transaction': load, 'table': 0, 'first-row': first, 'rows': bytes([0, 1]) * 16384})
 print(glb.do('table-commit', {'transaction': load})['generation'])
+load = glb.do('table-begin', {'tables': 1, 'binds': 0, 'row-bytes': 131072})['transaction']
+try:
+    glb.do('table-add', {'transaction': load, 'table': 0, 'name': 'later', 'hash-key': b'k' * 16, 'hops': 2, 'forward': 200,
+                         'backend': [{'address': '10.0.0.1'}]})
+except Exception as refusal:
+    print(refusal, file=open(sys.argv[1], 'w'))
 END
-    check "it is the first load" is 1 "$(python3 -B "$lab_work/load.py")"
+    check "it is the first load" is 1 "$(python3 -B "$lab_work/load.py" "$lab_work/refusal")"
+    check "a forward that the module does not know is named" grep -q 'knows no forward 200' "$lab_work/refusal"
+    check "as not supported" grep -qi 'not supported' "$lab_work/refusal"
     check "glbctl shows its table" is '["by-ynl","udp 192.0.2.0/24 port 53"]' \
         "$(glbctl --json table show --running | jq -c '[.[0].table, .[0].binds[0]]')"
     check "packets go its way" is '["10.0.0.1","10.0.0.2"]' \

@@ -472,4 +472,34 @@ fn without_a_list_of_hops_every_change_of_a_first_hop_breaks_connections() {
         (&json!("forward"), &json!("gue"), &json!("gre")),
         "{found}"
     );
+    assert_eq!(found["safe"], false);
+    assert!(diff
+        .dangers("", &gue, &other)
+        .contains(&"forward -".to_owned()));
+}
+
+/// The second set of hash fields adds hops behind the first row's, which these headers do not list.
+#[test]
+fn without_a_list_of_hops_a_second_set_of_hash_fields_saves_nothing() {
+    let diff = Diff::new("forward-fields");
+    let old = diff
+        .0
+        .file("old.conf", r#"{"outbound_src_ip": "10.0.0.1"}"#);
+    let new = diff.0.file(
+        "new.conf",
+        r#"{"outbound_src_ip": "10.0.0.1", "hash_fields": {"src_addr": true, "src_port": true}, "alt_hash_fields": {"src_addr": true}}"#,
+    );
+    let words = format!(
+        "--old-config {} --new-config {}",
+        old.display(),
+        new.display()
+    );
+    let mut table = table(FOUR);
+    table["tables"][0]["version"] = json!(3);
+    let gue = table.clone();
+    table["tables"][0]["forward"] = json!({"kind": "ipip"});
+    assert_eq!(diff.dangers(&words, &gue, &gue), [] as [&str; 0]);
+    assert_eq!(diff.dangers(&words, &table, &table), ["hash-fields -"]);
+    let text = diff.run(&words, &table, &table).out;
+    assert!(text.contains("alt_hash_fields does not help"), "{text}");
 }
