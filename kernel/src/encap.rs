@@ -311,7 +311,7 @@ impl Header {
             (Gso::Ip, Family::V4) => bindings::SKB_GSO_IPXIP4,
             (Gso::Ip, Family::V6) => bindings::SKB_GSO_IPXIP6,
         };
-        // The cast is exact: a bit of 18 or so.
+        // The cast is exact: the highest SKB_GSO_* bit is below 31.
         kind as i32
     }
 }
