@@ -172,7 +172,8 @@ impl Way<'_, '_> {
     #[inline(always)]
     fn count(self, sent: Option<bool>, len: usize) {
         if sent == Some(true) {
-            self.stats.count_bytes(self.header.layout.len.wrapping_add(len));
+            self.stats
+                .count_bytes(self.header.layout.len.wrapping_add(len));
         }
     }
 

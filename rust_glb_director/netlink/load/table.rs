@@ -15,7 +15,7 @@ use glb_core::gue::max_hops;
 use glb_core::hash::ROWS;
 use glb_core::ip::Family as IpFamily;
 use glb_core::netlink::{backend, operation};
-use glb_kernel::genl::{nest, not_supported, nest_room, Command, Rule, Spec};
+use glb_kernel::genl::{nest, nest_room, not_supported, Command, Rule, Spec};
 use glb_kernel::rcu;
 use glb_kernel::refuse;
 use glb_kernel::vec::Append;
