@@ -304,15 +304,13 @@ impl Header {
     /// The kernel's word for the tunnel.
     #[inline(always)]
     fn gso_type(&self) -> i32 {
-        let kind = match (self.layout.gso, self.outer) {
+        match (self.layout.gso, self.outer) {
             (Gso::Udp { checksum: false }, _) => bindings::SKB_GSO_UDP_TUNNEL,
             (Gso::Udp { checksum: true }, _) => bindings::SKB_GSO_UDP_TUNNEL_CSUM,
             (Gso::Gre, _) => bindings::SKB_GSO_GRE,
             (Gso::Ip, Family::V4) => bindings::SKB_GSO_IPXIP4,
             (Gso::Ip, Family::V6) => bindings::SKB_GSO_IPXIP6,
-        };
-        // The cast is exact: the highest SKB_GSO_* bit is below 31.
-        kind as i32
+        }
     }
 }
 
