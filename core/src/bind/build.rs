@@ -7,32 +7,15 @@
 //! markers at the shorter lengths where the search for it passes; each marker knows the longest prefix
 //! that contains it.
 
+use super::arena::{Arena, BuildError, Entry};
 use super::layout::{
     first_slot_v4, first_slot_v6, words_of, Found, FAMILY_HEADER, HEADER, MANY, NODE, SLOT_V4,
     SLOT_V6,
 };
 use super::ports::{self, Scratch};
 use super::sort::sort;
-use super::{Bind, BindId, Proto};
+use super::Proto;
 use crate::addr::{mask_128, mask_32, Addr};
-
-/// A bind and its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
-    /// What it matches.
-    pub bind: Bind,
-    /// What the look-up answers.
-    pub id: BindId,
-}
-
-/// Why a classifier cannot be built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BuildError {
-    /// This bind has a prefix longer than its address, ports out of order, or the last name that there is.
-    Bind(BindId),
-    /// Fewer words than [`words_needed`] says, or more binds than offsets of 32 bits can name.
-    Space,
-}
 
 /// How many words [`build`] needs for these binds; it uses fewer.
 #[must_use]
@@ -66,7 +49,7 @@ pub fn build(entries: &mut [Entry], words: &mut [u32]) -> Result<usize, BuildErr
     let (words, scratch) = words
         .split_at_mut_checked(permanent)
         .ok_or(BuildError::Space)?;
-    let mut arena = Arena { words, len: 0 };
+    let mut arena = Arena::new(words);
     let mut scratch = Scratch::new(scratch, entries.len()).ok_or(BuildError::Space)?;
     let counts = count(entries);
     arena.take(HEADER)?;
@@ -80,7 +63,7 @@ pub fn build(entries: &mut [Entry], words: &mut [u32]) -> Result<usize, BuildErr
         add_prefix(&mut arena, &mut scratch, group)?;
         rest = behind;
     }
-    Ok(arena.len)
+    Ok(arena.used())
 }
 
 /// How many entries at the start are alike. (Those of libcore's searches that fit count with overflow
@@ -166,37 +149,6 @@ fn count(entries: &[Entry]) -> [Sizes; 2] {
         }
     }
     [v4, v6]
-}
-
-/// Words that are given out from the start on.
-pub(super) struct Arena<'a> {
-    words: &'a mut [u32],
-    len: usize,
-}
-
-impl Arena<'_> {
-    /// The next `count` words, zero; returns their offset.
-    pub(super) fn take(&mut self, count: usize) -> Result<u32, BuildError> {
-        let at = self.len;
-        let end = at.checked_add(count).ok_or(BuildError::Space)?;
-        self.words
-            .get_mut(at..end)
-            .ok_or(BuildError::Space)?
-            .fill(0);
-        self.len = end;
-        u32::try_from(at).map_err(|_| BuildError::Space)
-    }
-
-    pub(super) fn set<const N: usize>(&mut self, at: u32, new: [u32; N]) -> Result<(), BuildError> {
-        let place = self.words.get_mut(at as usize..).ok_or(BuildError::Space)?;
-        *place.first_chunk_mut().ok_or(BuildError::Space)? = new;
-        Ok(())
-    }
-
-    pub(super) fn get<const N: usize>(&self, at: u32) -> Result<[u32; N], BuildError> {
-        let place = self.words.get(at as usize..).ok_or(BuildError::Space)?;
-        place.first_chunk().copied().ok_or(BuildError::Space)
-    }
 }
 
 fn add_family(arena: &mut Arena<'_>, family: u32, sizes: &Sizes) -> Result<(), BuildError> {

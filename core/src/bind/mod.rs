@@ -4,6 +4,7 @@
 //!
 //! [`Bind`] is one line of a table's `binds`; [`Classifier`] answers for all binds of all tables at once.
 
+mod arena;
 mod build;
 mod classify;
 mod layout;
@@ -12,7 +13,8 @@ mod sort;
 
 use crate::addr::Addr;
 
-pub use build::{build, words_needed, BuildError, Entry};
+pub use arena::{BuildError, Entry};
+pub use build::{build, words_needed};
 pub use classify::Classifier;
 
 /// Transport protocol of a bind.

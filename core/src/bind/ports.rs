@@ -2,7 +2,7 @@
 
 //! The ports of one prefix and protocol: from ranges that may overlap to intervals that do not.
 
-use super::build::{Arena, BuildError, Entry};
+use super::arena::{Arena, BuildError, Entry};
 use super::layout::{FEW, INTERVAL, MANY, MAP, NONE, PAGE, TOP};
 use super::sort::{sort, Queue};
 

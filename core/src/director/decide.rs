@@ -7,44 +7,15 @@
 //! what they differ in is the [`World`] that they decide on.
 
 use super::forward::Forward;
-use super::hops::{Addresses, Hops};
+use super::hops::Hops;
 use super::inspect::{Candidate, Kind};
+use super::world::World;
 use super::Verdict;
 use crate::addr::Addr;
 use crate::bind::Proto;
 use crate::hash::{packet_hash, FlowKey, PacketHash};
-use crate::ip::{Addrs, Fragment};
+use crate::ip::Addrs;
 use crate::settings::Settings;
-use crate::siphash::SipKey;
-
-/// What a decision is made on: the loaded tables, and what is remembered of earlier packets.
-pub trait World {
-    /// A table.
-    type Table;
-    /// A backend, as packets are sent to it.
-    type Hop;
-
-    /// The table that packets to this address and port belong to.
-    fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Self::Table>;
-    /// The table that packets without ports to this address belong to.
-    fn by_addr(&self, dst: Addr) -> Option<&Self::Table>;
-
-    /// How the table's packets leave.
-    fn forward(table: &Self::Table) -> Forward;
-    /// Key of the table's packet hash.
-    fn hash_key<'w>(&'w self, table: &'w Self::Table) -> &'w SipKey;
-    /// Indexes of the backends of a row, the primary first.
-    fn row<'w>(&'w self, table: &'w Self::Table, row: u16) -> &'w [u8];
-    /// A backend of the table, by its index.
-    fn hop<'w>(&'w self, table: &'w Self::Table, backend: u8) -> Option<&'w Self::Hop>;
-    /// Addresses of the table's backends, by the same indexes.
-    fn addresses(table: &Self::Table) -> Addresses<'_>;
-
-    /// Remembers the ports of a first fragment.
-    fn remember(&self, key: &FlowKey, fragment: Fragment);
-    /// The ports of the first fragment of this datagram, client's first, if they are remembered.
-    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)>;
-}
 
 /// Where a packet goes.
 pub struct Plan<'w, W: World> {

@@ -2,8 +2,8 @@
 
 //! The hops of one packet: where they stand in the tables, until the header wants them.
 
-use super::decide::World;
-use crate::addr::Addr;
+use super::forward::Others;
+use super::world::{Addresses, World};
 use crate::ip::Family;
 
 /// The first hop, which becomes the outer destination, and those behind it, which stand in the header.
@@ -51,21 +51,6 @@ impl<'w, W: World> Hops<'w, W> {
     }
 }
 
-/// Addresses of a table's backends by their index, as headers list them: of one family, since a list is.
-#[derive(Clone, Copy)]
-pub enum Addresses<'a> {
-    /// IPv4.
-    V4(&'a [[u8; 4]]),
-    /// IPv6.
-    V6(&'a [[u8; 16]]),
-}
-
-/// The hops behind the first, as a header lists them.
-pub trait Others {
-    /// Writes their addresses, which are of this family, to `list`, which must have exactly their length.
-    fn write(&self, family: Family, list: &mut [u8]) -> Option<()>;
-}
-
 impl<W: World> Others for Hops<'_, W> {
     #[inline(always)]
     fn write(&self, family: Family, list: &mut [u8]) -> Option<()> {
@@ -90,25 +75,4 @@ fn write_rows<const N: usize>(addrs: &[[u8; N]], rows: [&[u8]; 2], list: &mut [u
         rest = behind;
     }
     rest.is_empty().then_some(())
-}
-
-impl Others for [Addr] {
-    fn write(&self, family: Family, list: &mut [u8]) -> Option<()> {
-        let mut rest = list;
-        for addr in self {
-            rest = match (family, addr) {
-                (Family::V4, Addr::V4(addr)) => put(rest, addr)?,
-                (Family::V6, Addr::V6(addr)) => put(rest, addr)?,
-                _ => return None,
-            };
-        }
-        rest.is_empty().then_some(())
-    }
-}
-
-/// Writes `bytes` to the beginning of `out`; answers what is behind them.
-fn put<'o, const N: usize>(out: &'o mut [u8], bytes: &[u8; N]) -> Option<&'o mut [u8]> {
-    let (place, rest) = out.split_first_chunk_mut()?;
-    *place = *bytes;
-    Some(rest)
 }

@@ -19,16 +19,19 @@ mod inspect;
 mod too_big;
 mod valid;
 mod verdict;
+mod world;
 
 pub use cut::{tcp_offset, Cut, Piece};
-pub use decide::{decide, Plan, World};
+pub use decide::{decide, Plan};
 pub use forward::{
-    flow_label, header_len, source_port, Forward, Gso, Layout, Params, Shape, MAX_HEADER_LEN,
+    flow_label, header_len, source_port, Forward, Gso, Layout, Others, Params, Shape,
+    MAX_HEADER_LEN,
 };
-pub use hops::{Addresses, Hops, Others};
+pub use hops::Hops;
 pub use inspect::{inspect, Candidate, Kind, Stop};
 pub use too_big::{too_big, MAX_TOO_BIG_LEN};
 pub use verdict::Verdict;
+pub use world::{Addresses, World};
 
 #[cfg(test)]
 mod decide_tests;

@@ -10,8 +10,7 @@
 //! A backend ends the tunnel with the kernel's `gre`/`ip6gre` device, and answers the client directly. The header names no
 //! further hops: only the first of a row counts.
 
-use super::{outer, Gso, Layout, Params, Shape};
-use crate::director::hops::Others;
+use super::{outer, Gso, Layout, Others, Params, Shape};
 use crate::ip::{proto, Family};
 
 const GRE_LEN: usize = 4;

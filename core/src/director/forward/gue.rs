@@ -6,9 +6,8 @@
 //! spreads flows.
 
 use super::outer::{self, Marks};
-use super::{Gso, Layout, Params, Shape};
+use super::{Gso, Layout, Others, Params, Shape};
 use crate::addr::Addr;
-use crate::director::hops::Others;
 use crate::gue::{FIXED_LEN, MAX_HOPS_V6, TYPE_IPV4_HOPS, TYPE_IPV6_HOPS, UDP_LEN};
 use crate::hash::PacketHash;
 use crate::ip::{proto, Family};

@@ -5,8 +5,7 @@
 //! A backend ends the tunnel with the kernel's `ipip`, `sit` or `ip6tnl` device, and answers the client directly. The header
 //! names no further hops: only the first of a row counts.
 
-use super::{outer, Gso, Layout, Params, Shape};
-use crate::director::hops::Others;
+use super::{outer, Gso, Layout, Others, Params, Shape};
 
 pub(super) const LISTS_HOPS: bool = false;
 

@@ -12,14 +12,15 @@ mod golden;
 mod gre;
 mod gue;
 mod ipip;
+mod others;
 mod outer;
 
-use super::hops::Others;
 use crate::addr::Addr;
 use crate::hash::PacketHash;
 use crate::ip::Family;
 
 pub use gue::{header_len, source_port, MAX_HEADER_LEN};
+pub use others::Others;
 
 /// What the headers in front of a packet depend on, but for addresses.
 #[derive(Debug, Clone, Copy)]
