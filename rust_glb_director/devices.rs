@@ -8,8 +8,8 @@
 
 use crate::ingress::Ingress;
 use crate::state::State;
-use glb_kernel::net::{Net, Registered};
-use glb_kernel::netdev::{self, Rtnl};
+use glb_kernel::net::{Net, Registered, Rtnl};
+use glb_kernel::netdev;
 use kernel::prelude::*;
 
 /// The handler on one device.

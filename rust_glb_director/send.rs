@@ -12,8 +12,9 @@ use glb_core::addr::Addr;
 use glb_core::director::{flow_label, source_port, Forward, Params, Shape, Verdict};
 use glb_core::ip::{tos, Family};
 use glb_core::view::View;
-use glb_kernel::encap::{prepare, Fit, Flow, Header, Path};
+use glb_kernel::encap::{prepare, Header};
 use glb_kernel::hook::{Hook, Outcome};
+use glb_kernel::path::{Fit, Flow, Path};
 use glb_kernel::skb::Skb;
 
 mod uncommon;

@@ -5,17 +5,14 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
-use crate::devices::{self, Attachment};
-use crate::netlink::{notify_detached, Staging};
+use crate::staging::Staging;
 use crate::stats::Stats;
 use crate::tables::{TableSet, TooManyHops};
-use glb_kernel::net::{Net, NetState};
-use glb_kernel::netdev::{Change, News};
 use glb_kernel::rcu::{Guard, Rcu, Reader};
 use glb_kernel::sync::Mutex;
 use kernel::prelude::*;
 
-/// What the module keeps in a namespace. The attached devices are its doors.
+/// What the module keeps in a namespace, beside the attached devices, which are its doors (`namespace.rs`).
 pub(crate) struct State {
     tables: Rcu<TableSet>,
     config: Rcu<Config>,
@@ -24,34 +21,6 @@ pub(crate) struct State {
     /// Serialises changes; holds the generation of the last load.
     changes: Mutex<u32>,
     stats: Stats,
-}
-
-impl NetState for State {
-    type Door = Attachment;
-    type Files = ();
-
-    fn new(_net: &Net) -> Result<Self> {
-        Ok(Self {
-            tables: Rcu::empty(),
-            config: Rcu::empty(),
-            staging: Mutex::new(Staging::new())?,
-            changes: Mutex::new(0)?,
-            stats: Stats::new()?,
-        })
-    }
-
-    fn show(_net: &Net) -> Result {
-        Ok(())
-    }
-
-    fn device_changed(&self, news: &News<'_, Self>) {
-        let ifindex = news.device.ifindex();
-        if news.change == Change::Gone
-            && devices::detach(news.net, news.registered, news.rtnl, ifindex)
-        {
-            notify_detached(news.net, ifindex);
-        }
-    }
 }
 
 /// Why tables are not published.
@@ -63,6 +32,17 @@ pub(crate) enum Unpublished {
 }
 
 impl State {
+    /// Of a namespace that has no tables yet.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            tables: Rcu::empty(),
+            config: Rcu::empty(),
+            staging: Mutex::new(Staging::new())?,
+            changes: Mutex::new(0)?,
+            stats: Stats::new()?,
+        })
+    }
+
     /// The loaded tables, if any were.
     #[inline]
     pub(crate) fn tables<'a>(&'a self, rcu: impl Into<Reader<'a>>) -> Option<&'a TableSet> {

@@ -14,7 +14,7 @@ use glb_core::gue::max_hops;
 use glb_core::ip::Family;
 use glb_core::netlink;
 use glb_core::siphash::SipKey;
-use glb_kernel::encap::RouteCache;
+use glb_kernel::path::RouteCache;
 use glb_kernel::vec::Append;
 use kernel::alloc::{AllocError, Flags};
 use kernel::prelude::*;

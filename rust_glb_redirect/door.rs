@@ -8,8 +8,8 @@
 #![forbid(unsafe_code)]
 
 use crate::redirect::{redirect, Allowed};
-use crate::state::State;
-use glb_core::redirect::{is_for_port, AllowedHops, Packet, Stop};
+use crate::state::{DoorSettings, State};
+use glb_core::redirect::{is_for_port, Packet, Stop};
 use glb_core::view::View;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::local_in::{self, LocalIn};
@@ -21,15 +21,6 @@ use kernel::prelude::*;
 /// Pulls at most: IP header, extension headers, UDP header.
 const MAX_PULLS: usize = 16;
 
-/// What the door lets in.
-#[derive(Clone, Copy)]
-pub(crate) struct Settings {
-    /// UDP port of the tunnel.
-    pub(crate) port: u16,
-    /// Prefixes that hops are allowed from.
-    pub(crate) allowed: AllowedHops,
-}
-
 /// The hooks of the door.
 pub(crate) type Attachment = local_in::Attachment<Handler>;
 
@@ -38,7 +29,7 @@ pub(crate) fn open(
     state: &State,
     net: &Net,
     registered: Registered<State>,
-    settings: Settings,
+    settings: DoorSettings,
 ) -> Result {
     let settings = KBox::new(settings, GFP_KERNEL)?;
     // Held to the end, so that hooks and settings are of one request.
@@ -60,7 +51,7 @@ pub(crate) fn close(state: &State, net: &Net, registered: Registered<State>) -> 
 }
 
 /// What an open door lets in.
-pub(crate) fn settings(state: &State) -> Option<Settings> {
+pub(crate) fn settings(state: &State) -> Option<DoorSettings> {
     state.door().get(&Guard::new()).copied()
 }
 

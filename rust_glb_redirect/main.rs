@@ -31,6 +31,8 @@ use kernel::prelude::*;
 use state::State;
 
 mod door;
+mod files;
+mod namespace;
 mod netlink;
 mod redirect;
 mod state;
@@ -53,7 +55,7 @@ struct GlbRedirect(
 /// What calls the module. None depends on another.
 #[expect(dead_code, reason = "their drops are their use")]
 struct Entries {
-    deployed_stats: proc::File<stats::Deployed>,
+    deployed_stats: proc::File<files::Deployed>,
     target: xtables::Registration<target::Target>,
     family: genl::Registration<netlink::Family>,
 }

@@ -5,7 +5,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::door::{self, Settings};
+use crate::door;
+use crate::state::DoorSettings;
 use crate::state::State;
 use glb_core::gue;
 use glb_core::redirect::netlink::{self, command, counter, operation, prefix, redirect, stats};
@@ -59,7 +60,7 @@ impl Command for On {
         for hop in request.attrs().all(redirect::ALLOW_HOP) {
             allow(request, &mut allowed, &hop)?;
         }
-        let settings = Settings { port, allowed };
+        let settings = DoorSettings { port, allowed };
         let (net, registered) = (request.net(), request.registered());
         state.routes().prepare()?;
         door::open(state, net, registered, settings)?;
@@ -123,7 +124,7 @@ impl Command for Get {
     }
 }
 
-fn put(message: &mut Message<'_>, settings: Option<&Settings>) -> Result {
+fn put(message: &mut Message<'_>, settings: Option<&DoorSettings>) -> Result {
     message.u8(redirect::ENABLED, u8::from(settings.is_some()))?;
     let Some(settings) = settings else {
         return Ok(());

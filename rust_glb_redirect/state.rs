@@ -4,17 +4,25 @@
 
 #![forbid(unsafe_code)]
 
-use crate::door::{Attachment, Settings};
-use crate::stats::{All, Stats};
+use crate::stats::Stats;
 use glb_core::fragments::{self, FragmentTable};
 use glb_core::ip::{Addrs, Fragment};
+use glb_core::redirect::AllowedHops;
 use glb_kernel::decap::Devices;
-use glb_kernel::net::{Net, NetState};
-use glb_kernel::netdev::News;
+use glb_kernel::net::Net;
 use glb_kernel::rcu::Rcu;
 use glb_kernel::route::Routes;
-use glb_kernel::{proc, random, time};
+use glb_kernel::{random, time};
 use kernel::prelude::*;
+
+/// What the door that is no rule lets in.
+#[derive(Clone, Copy)]
+pub(crate) struct DoorSettings {
+    /// UDP port of the tunnel.
+    pub(crate) port: u16,
+    /// Prefixes that hops are allowed from.
+    pub(crate) allowed: AllowedHops,
+}
 
 /// What the module keeps in a namespace.
 pub(crate) struct State {
@@ -24,14 +32,12 @@ pub(crate) struct State {
     devices: Devices,
     routes: Routes,
     /// What the door lets in; empty while it is closed.
-    door: Rcu<Settings>,
+    door: Rcu<DoorSettings>,
 }
 
-impl NetState for State {
-    type Door = Attachment;
-    type Files = proc::PerNetFile<All>;
-
-    fn new(net: &Net) -> Result<Self> {
+impl State {
+    /// Of a namespace whose door is closed.
+    pub(crate) fn new(net: &Net) -> Result<Self> {
         Ok(Self {
             stats: Stats::new()?,
             fates: FragmentTable::new(&random::bytes()),
@@ -41,18 +47,6 @@ impl NetState for State {
         })
     }
 
-    fn show(net: &Net) -> Result<Self::Files> {
-        proc::PerNetFile::new(net)
-    }
-
-    fn device_changed(&self, news: &News<'_, Self>) {
-        if news.device.concerns_decap() {
-            self.devices.refresh(news.net);
-        }
-    }
-}
-
-impl State {
     /// The counters.
     #[inline]
     pub(crate) fn stats(&self) -> &Stats {
@@ -73,7 +67,7 @@ impl State {
 
     /// The settings of the door that is no rule.
     #[inline]
-    pub(crate) fn door(&self) -> &Rcu<Settings> {
+    pub(crate) fn door(&self) -> &Rcu<DoorSettings> {
         &self.door
     }
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The counters of a namespace, and the files that show them.
+//! The counters of a namespace.
 
 #![forbid(unsafe_code)]
 
-use crate::state::State;
 use glb_core::redirect::Verdict;
 use glb_kernel::counters::Counters;
-use glb_kernel::proc;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;
@@ -38,7 +36,7 @@ impl Stats {
         self.0.add::<FORWARDED_BYTES>(bytes as u64);
     }
 
-    /// A counter by its place in [`All`].
+    /// A counter by its place in the file that has them all.
     pub(crate) fn counter(&self, place: usize) -> Option<(&'static str, u64)> {
         let (name, index) = match place.checked_sub(1) {
             None => (Verdict::TOTAL, TOTAL),
@@ -51,7 +49,8 @@ impl Stats {
         Some((name, self.0.sum(index)))
     }
 
-    fn show(&self, file: &SeqFile, verdicts: &[Verdict]) {
+    /// Writes all packets, and these verdicts.
+    pub(crate) fn show(&self, file: &SeqFile, verdicts: &[Verdict]) {
         seq_print!(file, "{}: {}\n", Verdict::TOTAL, self.0.sum(TOTAL));
         for verdict in verdicts {
             seq_print!(
@@ -62,38 +61,10 @@ impl Stats {
             );
         }
     }
-}
 
-/// `/proc/net/glb_redirect`: every counter of the namespace.
-pub(crate) struct All;
-
-impl proc::Show for All {
-    type State = State;
-    const NAME: &'static CStr = c"glb_redirect";
-
-    fn show(state: &State, file: &SeqFile) {
-        state.stats().show(file, Verdict::ALL);
-        seq_print!(
-            file,
-            "{}: {}\n",
-            Verdict::FORWARDED_BYTES,
-            state.stats().0.sum(FORWARDED_BYTES)
-        );
-    }
-}
-
-/// `/proc/glb_redirect_stats`: the counters, names and order of the deployed module, for the scripts that
-/// read it. The deployed module counts all namespaces together; here it is the reader's.
-pub(crate) struct Deployed;
-
-impl proc::Show for Deployed {
-    type State = State;
-    const NAME: &'static CStr = c"glb_redirect_stats";
-
-    fn show(state: &State, file: &SeqFile) {
-        state.stats().show(
-            file,
-            Verdict::ALL.get(..Verdict::DEPLOYED).unwrap_or_default(),
-        );
+    /// Writes the bytes that were passed on.
+    pub(crate) fn show_forwarded_bytes(&self, file: &SeqFile) {
+        let bytes = self.0.sum(FORWARDED_BYTES);
+        seq_print!(file, "{}: {bytes}\n", Verdict::FORWARDED_BYTES);
     }
 }

@@ -5,7 +5,7 @@
 //! C headers: `include/net/gso.h`, `include/linux/skbuff.h`
 
 use crate::bindings;
-use crate::encap::Path;
+use crate::path::Path;
 use crate::skb::Skb;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;

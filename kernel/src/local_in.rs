@@ -5,9 +5,8 @@
 //! C header: `include/linux/netfilter.h`
 
 use crate::bindings;
-use crate::doors::{sealed, Door};
 use crate::hook::{Hook, Outcome};
-use crate::net::{Net, NetState, Registered};
+use crate::net::{sealed, Door, Net, NetState, Registered};
 use crate::rcu::Reader;
 use crate::skb::Skb;
 use core::cell::UnsafeCell;

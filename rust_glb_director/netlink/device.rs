@@ -10,8 +10,7 @@ use crate::state::State;
 use glb_core::netlink::{command, device as attr, operation};
 use glb_kernel::device;
 use glb_kernel::genl::{self, Command, Cursor, Dump, Message, Spec};
-use glb_kernel::net::Net;
-use glb_kernel::netdev::Rtnl;
+use glb_kernel::net::{Net, Rtnl};
 use glb_kernel::refuse;
 use kernel::prelude::*;
 

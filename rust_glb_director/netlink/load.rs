@@ -20,8 +20,8 @@ mod commit;
 mod rows;
 mod table;
 
-use super::staging::{Load, Promise, MAX_STAGED};
 use super::{Family, Request};
+use crate::staging::{Load, Promise, MAX_STAGED};
 use crate::state::State;
 use crate::tables::{Table, MAX_BINDS, MAX_TABLES};
 use core::num::NonZeroUsize;

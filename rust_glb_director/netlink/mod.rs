@@ -19,7 +19,6 @@ mod device;
 mod features;
 mod inspect;
 mod load;
-mod staging;
 
 use crate::state::State;
 use glb_core::netlink;
@@ -27,7 +26,6 @@ use glb_kernel::genl::{self, Operation};
 
 pub(crate) use device::notify_detached;
 pub(crate) use load::DropLoads;
-pub(crate) use staging::Staging;
 
 /// A request to the family.
 type Request<'a> = genl::Request<'a, State>;

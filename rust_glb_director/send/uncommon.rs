@@ -17,8 +17,9 @@ use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LE
 use glb_core::ip::{Addrs, Family};
 use glb_core::view::View;
 use glb_kernel::cut::{piece, Own, Segments, Whole};
-use glb_kernel::encap::{prepare, prepare_own, send_own, Fit, Flow, Path, Prepared};
+use glb_kernel::encap::{prepare, prepare_own, send_own, Prepared};
 use glb_kernel::hook::Outcome;
+use glb_kernel::path::{Fit, Flow, Path};
 use glb_kernel::skb::Skb;
 
 /// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].

@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 use super::{attr, change, named};
-use crate::netlink::staging::{gfp, Load};
 use crate::netlink::{Family, Request};
+use crate::staging::{gfp, Load};
 use crate::state::State;
 use glb_core::bind::{Bind, Proto};
 use glb_core::netlink::{bind, operation};

@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 use super::{attr, hops, unknown};
-use crate::netlink::staging::{Load, Unfinished};
 use crate::netlink::{Family, Request};
+use crate::staging::{Load, Unfinished};
 use crate::state::{State, Unpublished};
 use glb_core::hash::ROWS;
 use glb_core::netlink::{command, operation, table as of_table};

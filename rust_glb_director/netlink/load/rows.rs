@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 use super::{attr, change, hops, named};
-use crate::netlink::staging::gfp;
 use crate::netlink::{Family, Request};
+use crate::staging::gfp;
 use crate::state::State;
 use glb_core::hash::ROWS;
 use glb_core::netlink::operation;

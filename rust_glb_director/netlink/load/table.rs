@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 use super::{attr, bind, change};
-use crate::netlink::staging::{self, gfp, Load, Refusal};
 use crate::netlink::{Family, Request};
+use crate::staging::{self, gfp, Load, Refusal};
 use crate::state::State;
 use crate::tables::{AddressList, Backend};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};

@@ -3,14 +3,13 @@
 //! The doors of a namespace: the hooks that let packets in.
 //!
 //! What lets packets in goes first, and what packets use goes after the last of them has left. So a door does not stand
-//! in a module's state. It stands beside it, in the namespace's [`Doors`], which [`crate::net::PerNet`] shuts before
+//! in a module's state. It stands beside it, in the namespace's [`Doors`], which [`super::PerNet`] shuts before
 //! anything of the state goes: where the namespace ends, where the module is unloaded, and where its set-up fails half-way.
 //! A module has no other place for a door, as nobody else can make one.
 //!
 //! Contexts: process context; everything may sleep.
 
-use crate::net::{Net, NetState, Registered};
-use crate::netdev::Rtnl;
+use super::{Net, NetState, Registered, Rtnl};
 use crate::sync::{Guard, Mutex};
 use crate::vec::Append;
 use core::ops::Deref;

@@ -16,15 +16,21 @@
 //!
 //! C header: `include/net/net_namespace.h`
 
+mod doors;
+mod watch;
+
 use crate::bindings;
-use crate::doors::{Door, Doors};
-use crate::netdev::{News, Watch};
 use crate::rcu::Reader;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel::prelude::*;
 use kernel::types::Opaque;
+use watch::Watch;
+
+pub(crate) use doors::sealed;
+pub use doors::{Door, Doors, OpenDoors};
+pub use watch::{Change, NetDevice, News, Rtnl};
 
 /// A network namespace (`struct net`).
 #[repr(transparent)]

@@ -18,14 +18,14 @@ use kernel::prelude::*;
 
 /// Tables are on the account of the process that loads them. That there is no memory for them is an
 /// answer, not an emergency.
-pub(super) fn gfp() -> Flags {
+pub(crate) fn gfp() -> Flags {
     GFP_KERNEL_ACCOUNT | __GFP_NOWARN
 }
 
 /// Loads that may be under way in a namespace.
 const MAX_LOADS: usize = 4;
 /// Bytes that the loads under way in a namespace may take together.
-pub(super) const MAX_STAGED: u64 = 2 << 30;
+pub(crate) const MAX_STAGED: u64 = 2 << 30;
 /// Slots of the index of next hops: more than twice as many as there can be next hops.
 const SLOTS: usize = 1 << 17;
 /// Bytes that a bind takes while the classifier is built, and then some.
@@ -33,15 +33,15 @@ const BYTES_PER_BIND: u64 = 1024;
 
 /// What the sender has said would come.
 #[derive(Clone, Copy)]
-pub(super) struct Promise {
-    pub(super) tables: usize,
-    pub(super) binds: usize,
-    pub(super) row_bytes: u64,
+pub(crate) struct Promise {
+    pub(crate) tables: usize,
+    pub(crate) binds: usize,
+    pub(crate) row_bytes: u64,
 }
 
 impl Promise {
     /// Bytes that such a load takes at its end.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         let tables = (self.tables as u64).saturating_mul(core::mem::size_of::<Table>() as u64);
         let binds = (self.binds as u64).saturating_mul(BYTES_PER_BIND);
         self.row_bytes
@@ -62,19 +62,19 @@ impl Staging {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.loads.len()
     }
 
     /// Bytes that they take at their ends.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.loads
             .iter()
             .fold(0u64, |sum, load| sum.saturating_add(load.promise.bytes()))
     }
 
     /// Begins a load; `ENOSPC` if there are as many as there may be.
-    pub(super) fn begin(&mut self, load: KBox<Load>) -> Result {
+    pub(crate) fn begin(&mut self, load: KBox<Load>) -> Result {
         if self.loads.len() >= MAX_LOADS {
             return Err(ENOSPC);
         }
@@ -82,7 +82,7 @@ impl Staging {
     }
 
     /// The load of a socket with this number.
-    pub(super) fn find(&mut self, socket: u32, id: u32) -> Option<&mut Load> {
+    pub(crate) fn find(&mut self, socket: u32, id: u32) -> Option<&mut Load> {
         self.loads
             .iter_mut()
             .find(|load| load.socket == socket && load.id == id)
@@ -90,12 +90,12 @@ impl Staging {
     }
 
     /// Takes the load of a socket out.
-    pub(super) fn take(&mut self, socket: u32, id: u32) -> Option<KBox<Load>> {
+    pub(crate) fn take(&mut self, socket: u32, id: u32) -> Option<KBox<Load>> {
         self.take_if(|load| load.socket == socket && load.id == id)
     }
 
     /// Takes any load of a socket out.
-    pub(super) fn take_any(&mut self, socket: u32) -> Option<KBox<Load>> {
+    pub(crate) fn take_any(&mut self, socket: u32) -> Option<KBox<Load>> {
         self.take_if(|load| load.socket == socket)
     }
 
@@ -112,7 +112,7 @@ impl Staging {
 }
 
 /// Why a part of a load is refused.
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// No memory.
     Memory,
     /// More than [`MAX_NEXT_HOPS`] different addresses.
@@ -126,20 +126,20 @@ impl From<kernel::alloc::AllocError> for Refusal {
 }
 
 /// A load while it comes in.
-pub(super) struct Load {
-    pub(super) id: u32,
-    pub(super) socket: u32,
-    pub(super) promise: Promise,
-    pub(super) tables: KVVec<Table>,
+pub(crate) struct Load {
+    pub(crate) id: u32,
+    pub(crate) socket: u32,
+    pub(crate) promise: Promise,
+    pub(crate) tables: KVVec<Table>,
     next_hops: NextHops,
     /// Binds of all tables.
-    pub(super) num_binds: usize,
+    pub(crate) num_binds: usize,
     /// Bytes of all rows that the tables will have.
-    pub(super) row_bytes: u64,
+    pub(crate) row_bytes: u64,
 }
 
 impl Load {
-    pub(super) fn new(socket: u32, promise: Promise) -> Result<KBox<Self>> {
+    pub(crate) fn new(socket: u32, promise: Promise) -> Result<KBox<Self>> {
         Ok(KBox::new(
             Self {
                 // Not 0, so that no one who has none gets it right by accident.
@@ -156,12 +156,12 @@ impl Load {
     }
 
     /// The index of an address among the next hops.
-    pub(super) fn next_hop(&mut self, addr: Addr) -> Result<u16, Refusal> {
+    pub(crate) fn next_hop(&mut self, addr: Addr) -> Result<u16, Refusal> {
         self.next_hops.index_of(addr)
     }
 
     /// Makes the set of tables. Which bind is wrong is said, if one is.
-    pub(super) fn finish(mut self: KBox<Self>) -> Result<TableSet, Unfinished> {
+    pub(crate) fn finish(mut self: KBox<Self>) -> Result<TableSet, Unfinished> {
         let mut entries: KVVec<Entry> = KVVec::with_capacity(self.num_binds, gfp())?;
         for (table, index) in self.tables.iter().zip(0u16..=u16::MAX) {
             for (bind, of_table) in table.binds.iter().zip(0u16..=u16::MAX) {
@@ -191,7 +191,7 @@ impl Load {
 }
 
 /// Why a load does not make a set of tables.
-pub(super) enum Unfinished {
+pub(crate) enum Unfinished {
     /// No memory.
     Memory,
     /// A bind is wrong in itself.
@@ -270,7 +270,7 @@ impl NextHops {
 }
 
 /// A table without rows, with room for them.
-pub(super) fn table(
+pub(crate) fn table(
     name: &[u8],
     hash_key: &[u8; 16],
     (hops, forward): (u8, Forward),

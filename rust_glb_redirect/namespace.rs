@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How the module's parts are tied to a namespace: its state, its door, its file in `/proc/net`, and the devices that change.
+
+#![forbid(unsafe_code)]
+
+use crate::door::Attachment;
+use crate::files::All;
+use crate::state::State;
+use glb_kernel::net::{Net, NetState, News};
+use glb_kernel::proc;
+use kernel::prelude::*;
+
+impl NetState for State {
+    type Door = Attachment;
+    type Files = proc::PerNetFile<All>;
+
+    fn new(net: &Net) -> Result<Self> {
+        Self::new(net)
+    }
+
+    fn show(net: &Net) -> Result<Self::Files> {
+        proc::PerNetFile::new(net)
+    }
+
+    fn device_changed(&self, news: &News<'_, Self>) {
+        if news.device.concerns_decap() {
+            self.devices().refresh(news.net);
+        }
+    }
+}
