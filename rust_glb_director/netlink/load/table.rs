@@ -88,7 +88,7 @@ impl Command for TableAdd {
                     }
                 ));
             }
-            let row_bytes = (num_hops as u64).wrapping_mul(ROWS as u64);
+            let row_bytes = u64::from(num_hops).wrapping_mul(ROWS as u64);
             load.row_bytes = load.row_bytes.saturating_add(row_bytes);
             if load.row_bytes > load.promise.row_bytes {
                 return Err(refuse!(
