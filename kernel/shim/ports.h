@@ -46,8 +46,8 @@ static inline bool glb_rules_want_flow(const struct net *net, bool is_v6)
 }
 
 /*
- * IPsec policies select by protocol and ports, and so may routing rules. What was kept before a policy or a rule came fails the kernel's
- * check of a route, so this is asked only where a route is to be kept.
+ * IPsec policies select by protocol and ports, and so may routing rules. What was kept before a policy or a rule came fails the
+ * kernel's check of a route, so this is asked only where a route is to be kept.
  */
 static inline bool glb_routes_need_flow(const struct net *net, bool is_v6)
 {

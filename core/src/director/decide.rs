@@ -52,9 +52,10 @@ pub fn decide<'w, W: World>(
     let (table, verdict) = classify(world, settings, &mut packet)?;
     let key = world.hash_key(table);
     let hash = packet_hash(key, settings.hash_fields, &packet.key);
-    // A fleet that changes its hash fields names the hops of both.
+    // A fleet that changes its hash fields names the hops of both, where packets name further hops at all.
     let alt_hash = settings
         .alt_hash_fields
+        .filter(|_| W::forward(table).lists_hops())
         .map(|fields| packet_hash(key, fields, &packet.key));
     let hops = Hops::new(world, table, hash.row(), alt_hash.map(PacketHash::row))
         .ok_or(Verdict::DroppedNoHop)?;

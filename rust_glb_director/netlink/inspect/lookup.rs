@@ -104,10 +104,7 @@ impl Command for Lookup {
             message.u16(attr::ROW, plan.hash.row())?;
             message.u8(attr::FORWARD, table.forward.number())?;
             let row = table.row(plan.hash.row());
-            if !table.forward.lists_hops() {
-                return put_hops(message, Some(set), table, row.get(..1).unwrap_or_default());
-            }
-            put_hops(message, Some(set), table, row)?;
+            put_hops(message, Some(set), table, table.forward.named(row))?;
             if let Some(second) = plan.alt_hash {
                 message.uint(attr::ALT_HASH, second.0)?;
                 message.u16(attr::ALT_ROW, second.row())?;

@@ -91,10 +91,7 @@ impl Compiled {
     /// The hops of a row that its packets can reach.
     #[must_use]
     pub fn reached<'r>(&self, row: &'r [u8]) -> &'r [u8] {
-        match self.forward.lists_hops() {
-            true => row,
-            false => row.get(..1).unwrap_or_default(),
-        }
+        self.forward.named(row)
     }
 
     /// How many rows each backend is the first hop of.

@@ -166,9 +166,7 @@ pub struct Status {
 pub struct Features {
     /// Numbers of the forwards that tables may have.
     pub forwards: Vec<u8>,
-    /// Numbers of the settings; `None` if the module is too old to say.
-    pub settings: Option<Vec<u16>>,
-    /// Most tables, and most binds of all of them; likewise.
+    /// Most tables, and most binds of all of them; `None` if the module is too old to say.
     pub limits: Option<(u32, u32)>,
 }
 
@@ -177,7 +175,6 @@ impl Features {
     fn unsaid() -> Self {
         Self {
             forwards: vec![Forward::Gue.number()],
-            settings: None,
             limits: None,
         }
     }
@@ -399,12 +396,6 @@ impl Glb {
                 .all(features::FORWARD)
                 .map(|one| one.number() as u8)
                 .collect(),
-            settings: Some(
-                attrs
-                    .all(features::SETTING)
-                    .map(|one| one.number() as u16)
-                    .collect(),
-            ),
             limits: Some((
                 attrs.u32(features::MAX_TABLES),
                 attrs.u32(features::MAX_BINDS),

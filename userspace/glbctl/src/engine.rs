@@ -33,23 +33,19 @@ pub(crate) struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn new(compiled: &'a Compiled) -> Self {
-        let addrs = || compiled.backends.iter().map(|one| one.backend.addr);
-        Self {
+        let mut table = Self {
             compiled,
             key: SipKey::new(&compiled.hash_key),
-            v4: addrs()
-                .filter_map(|addr| match addr {
-                    Addr::V4(addr) => Some(addr),
-                    Addr::V6(_) => None,
-                })
-                .collect(),
-            v6: addrs()
-                .filter_map(|addr| match addr {
-                    Addr::V6(addr) => Some(addr),
-                    Addr::V4(_) => None,
-                })
-                .collect(),
+            v4: Vec::new(),
+            v6: Vec::new(),
+        };
+        for one in &compiled.backends {
+            match one.backend.addr {
+                Addr::V4(addr) => table.v4.push(addr),
+                Addr::V6(addr) => table.v6.push(addr),
+            }
         }
+        table
     }
 }
 
@@ -220,7 +216,7 @@ fn encode(
         Addr::V4(_) => (Family::V4, settings.source_v4.map(Addr::V4)),
         Addr::V6(_) => (Family::V6, settings.source_v6.map(Addr::V6)),
     };
-    let forward = Tables::forward(plan.table);
+    let forward = plan.forward();
     let layout = forward.layout(&Shape {
         outer,
         inner,

@@ -173,6 +173,16 @@ impl Forward {
         self as u8
     }
 
+    /// The hops of a row that its packets name, and so can reach: all, or the first.
+    #[must_use]
+    pub fn named(self, row: &[u8]) -> &[u8] {
+        if self.lists_hops() {
+            row
+        } else {
+            row.get(..1).unwrap_or_default()
+        }
+    }
+
     /// The one of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -78,9 +78,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         row: hash.row(),
         hops: table.row(hash.row()).to_vec(),
     };
-    // A packet that lists no hops names one of the first row, and none of the second.
     let alt = settings.alt_hash_fields.zip(plan.alt_hash);
-    let alt = alt.filter(|_| table.forward.lists_hops());
     let hashes: Vec<Hashed> = [Some((settings.hash_fields, plan.hash)), alt]
         .into_iter()
         .flatten()

@@ -5,7 +5,7 @@
 //! Only the one word changes in the file; the result is read and checked like any file before it takes the
 //! place of the old one.
 
-use super::{ip, wanted};
+use super::{ip, no_second_hop, wanted, OF_ROWS_TAKEN};
 use crate::cli::StateChange;
 use crate::output::{print, Failure};
 use glb_config::edit::{self, Step};
@@ -185,16 +185,11 @@ fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Optio
     if !forward.lists_hops() {
         let whose = match (place.from, to) {
             (State::Active, _) => "its connections",
-            (State::Inactive, _) | (State::Draining, State::Active) => {
-                "connections of the rows that it takes"
-            }
+            (State::Inactive, _) | (State::Draining, State::Active) => OF_ROWS_TAKEN,
             // Which rows it is the first hop of stays the same.
             _ => return None,
         };
-        let name = forward.name();
-        return Some(format!(
-            "packets by {name} name no second hop: {whose} break"
-        ));
+        return Some(no_second_hop(forward, whose));
     }
     if place.from != State::Active {
         return None;

@@ -2,7 +2,7 @@
 
 //! `glbctl backend add`, `glbctl backend remove`: which backends a table has, in the operator's file.
 
-use super::ip;
+use super::{ip, no_second_hop, OF_ROWS_TAKEN};
 use crate::cli::{BackendAdd, BackendRemove};
 use crate::commands::source::{List, Source};
 use crate::commands::RELOAD;
@@ -100,12 +100,9 @@ fn danger(table: &Table, state: State) -> Option<String> {
         return None;
     }
     let mut others = table.backends.iter().map(|one| &one.backend);
-    let forward = table.forward;
-    if !forward.lists_hops() && others.any(|one| one.state != State::Inactive) {
-        let name = forward.name();
-        return Some(format!(
-            "packets by {name} name no second hop: connections of the rows that it takes break"
-        ));
+    if !table.forward.lists_hops() {
+        let in_rows = others.any(|one| one.state != State::Inactive);
+        return in_rows.then(|| no_second_hop(table.forward, OF_ROWS_TAKEN));
     }
     if table.rule != Rule::V2 {
         return None;

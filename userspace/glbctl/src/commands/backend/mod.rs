@@ -14,6 +14,7 @@ use glb_config::quoted;
 use glb_config::tables::{Config, Table};
 use glb_core::addr::Addr;
 use glb_core::backend::State;
+use glb_core::director::Forward;
 use std::net::IpAddr;
 
 pub(crate) fn run(command: &BackendCommand, json: bool) -> Result<(), Failure> {
@@ -27,6 +28,15 @@ pub(crate) fn run(command: &BackendCommand, json: bool) -> Result<(), Failure> {
         BackendCommand::Status(args) => status::run(args, json),
     }
 }
+
+/// Why a step breaks connections where packets name no second hop; `whose` says which connections.
+fn no_second_hop(forward: Forward, whose: &str) -> String {
+    let name = forward.name();
+    format!("packets by {name} name no second hop: {whose} break")
+}
+
+/// What breaks where a backend becomes the first hop of rows.
+const OF_ROWS_TAKEN: &str = "connections of the rows that it takes";
 
 /// The tables with their places: all, or the one that is named.
 fn wanted<'c>(

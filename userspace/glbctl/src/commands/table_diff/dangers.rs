@@ -73,12 +73,10 @@ impl Comparison<'_> {
             };
             let from = self.old.tables[*before].label(*before);
             let table = self.new.tables[*after].label(*after);
-            let ways = [
-                self.old.tables[*before].forward,
-                self.new.tables[*after].forward,
-            ];
-            if ways[0] != ways[1] {
-                let [old, new] = ways.map(Forward::name);
+            let old_forward = self.old.tables[*before].forward;
+            let forward = self.new.tables[*after].forward;
+            if old_forward != forward {
+                let (old, new) = (old_forward.name(), forward.name());
                 dangers.push(Danger {
                     kind: Kind::Forward,
                     older: false,
@@ -110,7 +108,6 @@ impl Comparison<'_> {
                 });
             } else if !refielded {
                 for (ip, of) in &compared.backends {
-                    let forward = self.new.tables[*after].forward;
                     dangers.extend(of_backend((&from, &table), forward, *ip, of));
                 }
             }
