@@ -9,7 +9,7 @@ use crate::send::send;
 use crate::state::State;
 use crate::world::Loaded;
 use glb_core::director::{decide, inspect, Candidate, Stop, Verdict};
-use glb_core::view::View;
+use glb_core::packet::view::View;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::netdev;
 use glb_kernel::skb::Skb;

@@ -5,10 +5,10 @@
 #![forbid(unsafe_code)]
 
 use crate::tables::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
-use glb_core::addr::Addr;
 use glb_core::bind::{self, BindId, BuildError, Entry};
 use glb_core::director::Forward;
 use glb_core::hash::ROWS;
+use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use glb_kernel::random;
 use glb_kernel::vec::Append;

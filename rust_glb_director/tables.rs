@@ -6,13 +6,13 @@
 
 #![forbid(unsafe_code)]
 
-use glb_core::addr::Addr;
 use glb_core::backend::State as BackendState;
 use glb_core::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::{Addresses, Forward};
-use glb_core::gue::max_hops;
-use glb_core::ip::Family;
 use glb_core::netlink;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::gue::max_hops;
+use glb_core::packet::ip::Family;
 use glb_core::siphash::SipKey;
 use glb_kernel::path::RouteCache;
 use glb_kernel::vec::Append;

@@ -6,11 +6,11 @@
 
 use crate::stats::Stats;
 use crate::tables::{NextHop, Table, TableSet};
-use glb_core::addr::Addr;
 use glb_core::bind::Proto;
 use glb_core::director::{self, Addresses, Forward, World};
-use glb_core::hash::FlowKey;
-use glb_core::ip::{Addrs, Fragment};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::ip::{Addrs, Fragment};
 use glb_core::siphash::SipKey;
 
 /// The loaded tables, and what is remembered, as long as RCU holds them.

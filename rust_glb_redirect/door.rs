@@ -9,8 +9,8 @@
 
 use crate::redirect::{redirect, Allowed};
 use crate::state::{DoorSettings, State};
+use glb_core::packet::view::View;
 use glb_core::redirect::{is_for_port, Packet, Stop};
-use glb_core::view::View;
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::local_in::{self, LocalIn};
 use glb_kernel::net::{Net, Registered};

@@ -6,12 +6,11 @@
 
 use crate::state::State;
 use glb_core::counter::Fate;
-use glb_core::gue::Hop;
+use glb_core::packet::flow::FlowAt;
+use glb_core::packet::gue::Hop;
+use glb_core::packet::view::View;
 use glb_core::redirect::{next_hop, rewrite, step_by_step};
-use glb_core::redirect::{
-    AllowedHops, Common, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict,
-};
-use glb_core::view::View;
+use glb_core::redirect::{AllowedHops, Common, Inspected, Next, Packet, Question, Stop, Verdict};
 use glb_kernel::hook::{Hook, Outcome};
 use glb_kernel::route::{route, Unroutable};
 use glb_kernel::skb::Skb;

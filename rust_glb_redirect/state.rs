@@ -5,8 +5,8 @@
 #![forbid(unsafe_code)]
 
 use crate::stats::Stats;
-use glb_core::fragments::{self, FragmentTable};
-use glb_core::ip::{Addrs, Fragment};
+use glb_core::packet::fragments::{self, FragmentTable};
+use glb_core::packet::ip::{Addrs, Fragment};
 use glb_core::redirect::AllowedHops;
 use glb_kernel::decap::Devices;
 use glb_kernel::net::Net;

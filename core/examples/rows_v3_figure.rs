@@ -7,9 +7,9 @@
 //! cargo run --release -p glb_core --example rows_v3_figure > docs/rows-v3.svg
 //! ```
 
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::hash::ROWS;
+use glb_core::packet::addr::Addr;
 use glb_core::rendezvous::build_rows;
 use glb_core::rows3::{self, Member, Room};
 use glb_core::siphash::SipKey;

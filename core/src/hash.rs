@@ -6,7 +6,8 @@
 //! behind the other as they stand in the packet, and hashed with the table's key. All directors of a fleet
 //! must enable the same fields; a second set of "alternative" fields serves while a fleet changes over.
 
-use crate::ip::Addrs;
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::Addrs;
 use crate::siphash::SipKey;
 
 /// The longest message that is hashed: two IPv6 addresses and two ports.
@@ -71,18 +72,6 @@ impl HashFields {
     pub const fn needs_ports(self) -> bool {
         self.0 & (Self::SRC_PORT.0 | Self::DST_PORT.0) != 0
     }
-}
-
-/// What of a packet the hash looks at, seen in the direction from client to bound address. For an ICMP
-/// error that is the embedded packet, reversed. Ports are 0 where there are none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FlowKey {
-    /// Client and bound address.
-    pub addrs: Addrs,
-    /// Client's port.
-    pub src_port: u16,
-    /// Bound port.
-    pub dst_port: u16,
 }
 
 /// The hash of a packet.

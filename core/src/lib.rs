@@ -16,19 +16,15 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod addr;
 pub mod backend;
 pub mod bind;
-pub mod checksum;
 pub mod counter;
 pub mod director;
 pub mod family;
-pub mod fragments;
-pub mod gue;
 pub mod hash;
-pub mod ip;
 pub mod limit;
 pub mod netlink;
+pub mod packet;
 pub mod redirect;
 #[cfg(feature = "tables")]
 pub mod rendezvous;
@@ -38,4 +34,3 @@ pub mod settings;
 pub mod siphash;
 #[cfg(feature = "tables")]
 pub mod table;
-pub mod view;

@@ -15,9 +15,9 @@
 //! arrays of [`LANES`] rows side by side: loops that compilers turn into vector instructions where the
 //! target has them (72 ms with AVX2 and not 130).
 
-use crate::addr::Addr;
 use crate::backend::{Backend, State};
 use crate::hash::ROWS;
+use crate::packet::addr::Addr;
 use crate::siphash::{self, tail_4, words_16, SipKey};
 
 /// Rows built at once.

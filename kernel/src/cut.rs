@@ -9,7 +9,7 @@ use crate::path::Path;
 use crate::skb::Skb;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
 /// A packet that was made here; it is freed where it is not sent.

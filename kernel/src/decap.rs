@@ -12,7 +12,7 @@
 use crate::bindings;
 use crate::net::Net;
 use core::sync::atomic::{AtomicU64, Ordering};
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
 use kernel::ffi::c_int;
 
 /// A device as a look-up of sockets wants it.

@@ -14,7 +14,7 @@ use crate::net::Net;
 use crate::path::Path;
 use crate::skb::Skb;
 use glb_core::director::{Gso, Layout};
-use glb_core::ip::{Family, IPV4_LEN, IPV6_LEN};
+use glb_core::packet::ip::{Family, IPV4_LEN, IPV6_LEN};
 use kernel::prelude::*;
 
 /// Sends an answer to the client's packet `about`, an IP header and what follows, along `path`. Answers whether it went;

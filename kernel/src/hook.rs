@@ -5,7 +5,7 @@
 use crate::net::Net;
 use crate::rcu::Reader;
 use crate::skb::Skb;
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
 
 /// Where a packet is.
 pub struct Hook<'a> {

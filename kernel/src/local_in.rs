@@ -11,7 +11,7 @@ use crate::rcu::Reader;
 use crate::skb::Skb;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
 /// Behind the filter tables of iptables and nftables (0), so that what they drop is not seen, and before the

@@ -13,7 +13,7 @@ use crate::net::{sealed, Door, Net, NetState, Registered, Rtnl};
 use crate::rcu::Reader;
 use crate::skb::Skb;
 use core::marker::PhantomData;
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 use kernel::types::Opaque;
 

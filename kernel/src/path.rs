@@ -9,8 +9,8 @@ use crate::hook::Hook;
 use crate::skb::Skb;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
-use glb_core::addr::Addr;
-use glb_core::ip::{proto, Family};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::ip::{proto, Family};
 use kernel::alloc::AllocError;
 use kernel::prelude::*;
 

@@ -9,7 +9,7 @@ use crate::net::Net;
 use crate::skb::Skb;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
 /// The routes that each CPU found last. They take memory, so only namespaces that pass packets on have them: by default there is no

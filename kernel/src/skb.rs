@@ -7,8 +7,8 @@
 use crate::bindings;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
-use glb_core::checksum::UdpChecksum;
-use glb_core::ip::Family;
+use glb_core::packet::checksum::UdpChecksum;
+use glb_core::packet::ip::Family;
 
 /// A packet that the hook owns while it runs. Its data starts with the IP header.
 ///

@@ -13,9 +13,9 @@ use crate::decap::Device;
 use crate::net::Net;
 use crate::skb::Skb;
 use core::ptr::NonNull;
-use glb_core::ip::Family;
-use glb_core::redirect::{Flow, FlowAt};
-use glb_core::view::View;
+use glb_core::packet::flow::{Flow, FlowAt};
+use glb_core::packet::ip::Family;
+use glb_core::packet::view::View;
 use kernel::ffi::c_int;
 
 /// A socket that was found, with a reference.

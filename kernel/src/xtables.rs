@@ -11,7 +11,7 @@ use crate::rcu::Reader;
 use crate::skb::Skb;
 use crate::xt_glbredirect::Options;
 use core::marker::PhantomData;
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
 /// The target GLBREDIRECT.
@@ -113,7 +113,7 @@ fn target<T: Target>(
         usersize: size,
         hooks: 1 << bindings::nf_inet_hooks_NF_INET_LOCAL_IN
             | 1 << bindings::nf_inet_hooks_NF_INET_FORWARD,
-        proto: u16::from(glb_core::ip::proto::UDP),
+        proto: u16::from(glb_core::packet::ip::proto::UDP),
         family: family as u16,
         // SAFETY: All zero is a valid value of the other fields: no callback, no table.
         ..unsafe { core::mem::zeroed() }

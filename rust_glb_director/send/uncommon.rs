@@ -11,11 +11,11 @@
 
 use super::Way;
 use crate::refuse::refuse;
-use glb_core::addr::Addr;
 use glb_core::bind::Proto;
 use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LEN};
-use glb_core::ip::{Addrs, Family};
-use glb_core::view::View;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::ip::{Addrs, Family};
+use glb_core::packet::view::View;
 use glb_kernel::cut::{piece, Own, Segments, Whole};
 use glb_kernel::encap::{prepare, prepare_own, send_own, Prepared};
 use glb_kernel::hook::Outcome;

@@ -15,7 +15,7 @@ use super::layout::{
 use super::ports::{self, Scratch};
 use super::sort::sort;
 use super::Proto;
-use crate::addr::{mask_128, mask_32, Addr};
+use crate::packet::addr::{mask_128, mask_32, Addr};
 
 /// How many words [`build`] needs for these binds; it uses fewer.
 #[must_use]

@@ -12,7 +12,7 @@ use super::layout::{
     PAGE, SLOT_V4, SLOT_V6, TOP,
 };
 use super::{BindId, Proto};
-use crate::addr::{mask_128, mask_32, Addr};
+use crate::packet::addr::{mask_128, mask_32, Addr};
 
 /// All binds of all tables, ready to be asked. See [`super::build()`] for how one is made.
 ///

@@ -11,7 +11,7 @@ mod layout;
 mod ports;
 mod sort;
 
-use crate::addr::Addr;
+use crate::packet::addr::Addr;
 
 pub use arena::{BuildError, Entry};
 pub use build::{build, words_needed};
@@ -32,8 +32,8 @@ impl Proto {
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
-            Self::Tcp => crate::ip::proto::TCP,
-            Self::Udp => crate::ip::proto::UDP,
+            Self::Tcp => crate::packet::ip::proto::TCP,
+            Self::Udp => crate::packet::ip::proto::UDP,
         }
     }
 
@@ -42,8 +42,8 @@ impl Proto {
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
-            crate::ip::proto::TCP => Some(Self::Tcp),
-            crate::ip::proto::UDP => Some(Self::Udp),
+            crate::packet::ip::proto::TCP => Some(Self::Tcp),
+            crate::packet::ip::proto::UDP => Some(Self::Udp),
             _ => None,
         }
     }

@@ -5,9 +5,9 @@
 //! The client's packet is cut, not the tunnel's: each piece is a tunnel packet of its own, which says DF, names the hops,
 //! and takes the whole packet's way. Whoever has the connection puts the pieces together.
 
-use crate::checksum;
-use crate::ip::{proto, IPV4_LEN, IPV6_LEN};
-use crate::view::View;
+use crate::packet::checksum;
+use crate::packet::ip::{proto, IPV4_LEN, IPV6_LEN};
+use crate::packet::view::View;
 
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE: u16 = 0x2000;

@@ -11,10 +11,11 @@ use super::hops::Hops;
 use super::inspect::{Candidate, Kind};
 use super::world::World;
 use super::Verdict;
-use crate::addr::Addr;
 use crate::bind::Proto;
-use crate::hash::{packet_hash, FlowKey, PacketHash};
-use crate::ip::Addrs;
+use crate::hash::{packet_hash, PacketHash};
+use crate::packet::addr::Addr;
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::Addrs;
 use crate::settings::Settings;
 
 /// Where a packet goes.

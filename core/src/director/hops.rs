@@ -4,7 +4,7 @@
 
 use super::forward::Others;
 use super::world::{Addresses, World};
-use crate::ip::Family;
+use crate::packet::ip::Family;
 
 /// The first hop, which becomes the outer destination, and those behind it, which stand in the header.
 ///

@@ -5,9 +5,9 @@
 use super::valid::{self, Invalid};
 use super::Verdict;
 use crate::bind::Proto;
-use crate::hash::FlowKey;
-use crate::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
-use crate::view::{Short, View};
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
+use crate::packet::view::{Short, View};
 
 const ICMP_LEN: usize = 8;
 const ICMP_DEST_UNREACH: u8 = 3;

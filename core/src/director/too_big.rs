@@ -3,9 +3,9 @@
 //! The answer to a packet that does not fit its path: "fragmentation needed" (RFC 792, RFC 1191) or "packet
 //! too big" (RFC 4443, section 3.2), from the bound address to the client.
 
-use crate::checksum::Sum;
-use crate::ip::{proto, Addrs, IPV4_LEN, IPV6_LEN};
-use crate::view::View;
+use crate::packet::checksum::Sum;
+use crate::packet::ip::{proto, Addrs, IPV4_LEN, IPV6_LEN};
+use crate::packet::view::View;
 
 const ICMP_LEN: usize = 8;
 const TTL: u8 = 64;
@@ -118,7 +118,7 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ip::{self, Family};
+    use crate::packet::ip::{self, Family};
     use std::vec;
     use std::vec::Vec;
 

@@ -7,9 +7,9 @@
 //! it. Such packets are left to them.
 
 use super::Verdict;
-use crate::checksum::{self, Sum};
-use crate::ip::{self, Addrs, Family, Ip, IPV4_LEN, IPV6_LEN};
-use crate::view::{Short, View};
+use crate::packet::checksum::{self, Sum};
+use crate::packet::ip::{self, Addrs, Family, Ip, IPV4_LEN, IPV6_LEN};
+use crate::packet::view::{Short, View};
 
 /// Loose and strict source routing (RFC 791): the options' types.
 const IPOPT_LSRR: u8 = 131;

@@ -8,10 +8,10 @@ use crate::dead::DeadRows;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
 use crate::tables::{bad_state, read_forward, Rule};
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::bind::{Bind, Proto};
 use glb_core::hash::ROWS;
+use glb_core::packet::addr::Addr;
 use glb_core::table::v2::MAX_BINDS;
 use serde_json::Value;
 

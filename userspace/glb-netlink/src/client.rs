@@ -7,7 +7,6 @@ use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use crate::wire::{Attr, Attrs, Request};
 use glb_config::compiled::Compiled;
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
 use glb_core::bind::{Bind, Proto};
 use glb_core::director::Forward;
@@ -16,6 +15,7 @@ use glb_core::netlink::{
     backend, bind, command, counter, device, features, hop, load, lookup, stats, status, table,
     VERSION,
 };
+use glb_core::packet::addr::Addr;
 use glb_core::settings::{Setting, Settings, Value};
 
 /// Binds of one message: an attribute of 16 bits has room for more.

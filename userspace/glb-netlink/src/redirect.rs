@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::names::REDIRECT;
 use crate::socket::Socket;
 use crate::wire::{Attrs, Request};
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use glb_core::redirect::netlink::{command, prefix, redirect, VERSION};
 
 /// The redirect of this network namespace.

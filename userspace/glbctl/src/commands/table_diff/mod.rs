@@ -270,7 +270,7 @@ fn table_diff(table: String, compared: &Compared, same_key: bool) -> TableDiff {
             healthy: backend.healthy,
         })
     };
-    let backend = |(ip, of): (&glb_core::addr::Addr, &OfBackend)| BackendDiff {
+    let backend = |(ip, of): (&glb_core::packet::addr::Addr, &OfBackend)| BackendDiff {
         ip: addr(*ip),
         old: side(of.old),
         new: side(of.new),

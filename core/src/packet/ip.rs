@@ -6,7 +6,7 @@
 //! number of them. The lengths in the headers bound what is read: padding behind the datagram is never
 //! taken for a header.
 
-use crate::view::{Short, View};
+use super::view::{Short, View};
 
 /// IP protocol numbers that the engine looks at (IANA "Assigned Internet Protocol Numbers").
 pub mod proto {

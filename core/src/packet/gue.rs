@@ -13,8 +13,8 @@
 //! `hlen` counts the 32-bit words behind the first: 1 + N for IPv4, 1 + 4 N for IPv6. It has 5 bits, so
 //! N is at most 30 or 7.
 
-use crate::ip::{proto, Family};
-use crate::view::{Short, View};
+use super::ip::{proto, Family};
+use super::view::{Short, View};
 
 /// UDP port of GUE in a GLB fleet, unless configured otherwise.
 pub const PORT: u16 = 19523;

@@ -7,8 +7,8 @@
 //! and a newer datagram in the same slot replaces the older one, which then counts as unknown. What
 //! that costs is a retransmission, never a wrong delivery of a whole datagram.
 
-use crate::hash::FlowKey;
-use crate::ip::{Addrs, Fragment};
+use super::flow::FlowKey;
+use super::ip::{Addrs, Fragment};
 use crate::siphash::SipKey;
 use core::sync::atomic::{AtomicU64, Ordering};
 
