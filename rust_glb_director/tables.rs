@@ -9,7 +9,7 @@
 use glb_core::backend::State as BackendState;
 use glb_core::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::{Addresses, Forward};
-use glb_core::netlink;
+use glb_core::netlink::glb as netlink;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family;

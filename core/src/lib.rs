@@ -20,7 +20,6 @@ pub mod backend;
 pub mod bind;
 pub mod counter;
 pub mod director;
-pub mod family;
 pub mod hash;
 pub mod limit;
 pub mod netlink;

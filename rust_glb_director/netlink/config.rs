@@ -8,7 +8,7 @@ use super::{Family, Request};
 use crate::config::Config;
 use crate::state::State;
 use crate::tables::TooManyHops;
-use glb_core::netlink::{command, operation};
+use glb_core::netlink::glb::{command, operation};
 use glb_core::settings::Setting;
 use glb_kernel::genl::{notify, Command, Message, Spec};
 use glb_kernel::rcu;

@@ -16,7 +16,6 @@ mod allowed;
 mod common;
 mod hops;
 mod inspect;
-pub mod netlink;
 mod rewrite;
 mod verdict;
 

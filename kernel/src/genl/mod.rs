@@ -14,7 +14,7 @@ mod request;
 mod socket;
 
 pub use attr::{Attr, Attrs};
-pub use glb_core::family::Operation as Spec;
+pub use glb_core::netlink::family::Operation as Spec;
 pub use message::Message;
 pub use policy::{nest, nest_room, Rule, Rules};
 pub use request::{not_supported, Request};

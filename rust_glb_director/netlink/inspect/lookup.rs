@@ -10,7 +10,7 @@ use crate::state::State;
 use crate::world::Loaded;
 use glb_core::bind::Proto;
 use glb_core::director::{decide, Candidate, Kind, Verdict};
-use glb_core::netlink::{lookup as attr, operation};
+use glb_core::netlink::glb::{lookup as attr, operation};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::{proto, Addrs};

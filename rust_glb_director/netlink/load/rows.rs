@@ -9,7 +9,7 @@ use crate::netlink::{Family, Request};
 use crate::staging::gfp;
 use crate::state::State;
 use glb_core::hash::ROWS;
-use glb_core::netlink::operation;
+use glb_core::netlink::glb::operation;
 use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;
 use glb_kernel::vec::Append;

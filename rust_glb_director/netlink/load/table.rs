@@ -12,7 +12,7 @@ use crate::tables::{AddressList, Backend};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::director::Forward;
 use glb_core::hash::ROWS;
-use glb_core::netlink::{backend, operation};
+use glb_core::netlink::glb::{backend, operation};
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family as IpFamily;
 use glb_kernel::genl::{nest, nest_room, not_supported, Command, Rule, Spec};

@@ -11,7 +11,7 @@ use glb_core::backend::{Backend, State};
 use glb_core::bind::{Bind, Proto};
 use glb_core::director::Forward;
 use glb_core::hash::ROWS;
-use glb_core::netlink::{
+use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, hop, load, lookup, stats, status, table,
     VERSION,
 };

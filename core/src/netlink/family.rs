@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What the specification of a netlink family says of it, in a form that the modules make their policies of, and the tools
-//! the names in their errors. The families are in [`crate::netlink`] and [`crate::redirect::netlink`].
+//! the names in their errors. The families are in [`super::glb`] and [`super::glb_redirect`].
 
 /// What an attribute may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

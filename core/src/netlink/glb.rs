@@ -6,7 +6,7 @@
 
 #![allow(missing_docs)]
 
-use crate::family::{Attribute, Form, Operation, Set};
+use super::family::{Attribute, Form, Operation, Set};
 
 /// Name of the family.
 pub const FAMILY: &str = "glb";
