@@ -5,9 +5,9 @@
 #![forbid(unsafe_code)]
 
 use crate::tables::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
-use glb_core::bind::{self, BindId, BuildError, Entry};
+use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
+use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;
-use glb_core::hash::ROWS;
 use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use glb_kernel::random;

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use glb_core::backend::State as BackendState;
-use glb_core::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::{Addresses, Forward};
 use glb_core::netlink::glb as netlink;
 use glb_core::packet::addr::Addr;

@@ -6,7 +6,7 @@
 
 use crate::stats::Stats;
 use crate::tables::{NextHop, Table, TableSet};
-use glb_core::bind::Proto;
+use glb_core::director::classify::bind::Proto;
 use glb_core::director::{self, Addresses, Forward, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;

@@ -6,10 +6,11 @@
 //! processor has, which is what the tools run.
 
 use glb_core::backend::{Backend, State};
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::rows::v2::build_rows;
+use glb_core::director::select::rows::v3 as rows3;
+use glb_core::director::select::rows::v3::{Member, Room};
 use glb_core::packet::addr::Addr;
-use glb_core::rendezvous::build_rows;
-use glb_core::rows3::{self, Member, Room};
 use glb_core::siphash::SipKey;
 
 fn main() {

@@ -5,7 +5,9 @@
 
 #![no_main]
 
-use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{
+    build, words_needed, Bind, BindId, Classifier, Entry, Proto,
+};
 use glb_core::packet::addr::Addr;
 use libfuzzer_sys::fuzz_target;
 

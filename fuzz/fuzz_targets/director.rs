@@ -5,11 +5,13 @@
 
 #![no_main]
 
-use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{
+    build, words_needed, Bind, BindId, Classifier, Entry, Proto,
+};
+use glb_core::director::select::hash::HashFields;
 use glb_core::director::{
     decide, header_len, inspect, Addresses, Forward, Others, Stop, World, MAX_HEADER_LEN,
 };
-use glb_core::hash::HashFields;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::fragments::FragmentTable;

@@ -6,9 +6,9 @@
 #![no_std]
 #![allow(missing_docs)]
 
-use glb_core::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::director::select::hash::{packet_hash, HashFields};
 use glb_core::director::{self, Forward, Params, Shape};
-use glb_core::hash::{packet_hash, HashFields};
 use glb_core::limit::RateLimit;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::UdpChecksum;

@@ -3,8 +3,8 @@
 //! The order in which a decision is made, on a world of one table.
 
 use super::*;
-use crate::bind::Proto;
-use crate::hash::HashFields;
+use crate::director::classify::bind::Proto;
+use crate::director::select::hash::HashFields;
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{Addrs, Fragment};

@@ -3,8 +3,8 @@
 //! A known packet, and the director's rules (docs/counters.md, "Director") one by one.
 
 use super::*;
-use crate::bind::Proto;
-use crate::hash::{packet_hash, HashFields, PacketHash};
+use crate::director::classify::bind::Proto;
+use crate::director::select::hash::{packet_hash, HashFields, PacketHash};
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{Addrs, Family};

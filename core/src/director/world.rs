@@ -2,8 +2,8 @@
 
 //! What the decision about a packet is made on. The module's loaded tables are one [`World`], a table file is another.
 
+use super::classify::bind::Proto;
 use super::forward::Forward;
-use crate::bind::Proto;
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{Addrs, Fragment};

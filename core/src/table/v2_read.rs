@@ -12,8 +12,8 @@ use super::v2::{
     MAGIC, MAX_BACKENDS, MAX_BINDS, NUM_BINDS_AT, ROWS_AT, ROW_LEN, TABLE_LEN, VERSION,
 };
 use crate::backend::{Backend, State};
-use crate::bind::{Bind, Proto};
-use crate::hash::ROWS;
+use crate::director::classify::bind::{Bind, Proto};
+use crate::director::select::hash::ROWS;
 use crate::packet::addr::Addr;
 
 /// A file that was checked.

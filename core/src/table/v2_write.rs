@@ -7,8 +7,8 @@ use super::v2::{
     MAGIC, MAX_BACKENDS, MAX_BINDS, NUM_BINDS_AT, ROWS_AT, ROW_LEN, TABLE_LEN, VERSION,
 };
 use crate::backend::Backend;
-use crate::bind::Bind;
-use crate::hash::ROWS;
+use crate::director::classify::bind::Bind;
+use crate::director::select::hash::ROWS;
 use crate::packet::addr::Addr;
 
 /// What a table is made of.

@@ -10,11 +10,11 @@ use super::v3::{
     VERSION,
 };
 use crate::backend::{Backend, State, MAX_BACKENDS};
-use crate::bind::{Bind, Proto};
+use crate::director::classify::bind::{Bind, Proto};
+use crate::director::select::hash::ROWS;
+use crate::director::select::rows::v3::{MAX_HOPS, MAX_WEIGHT};
 use crate::director::Forward;
-use crate::hash::ROWS;
 use crate::packet::addr::Addr;
-use crate::rows3::{MAX_HOPS, MAX_WEIGHT};
 
 /// A file that was checked.
 #[derive(Debug, Clone, Copy)]

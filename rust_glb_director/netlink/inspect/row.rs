@@ -8,7 +8,7 @@ use super::find;
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::{Table, TableSet};
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 use glb_core::netlink::glb::{hop, lookup as attr, operation};
 use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
 use glb_kernel::rcu;

@@ -8,7 +8,7 @@ use super::{attr, change, named};
 use crate::netlink::{Family, Request};
 use crate::staging::{gfp, Load};
 use crate::state::State;
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::netlink::glb::{bind, operation};
 use glb_kernel::genl::{nest, nest_room, Attr, Command, Rule, Spec};
 use glb_kernel::refuse;

@@ -8,7 +8,7 @@ use super::{attr, change, hops, named};
 use crate::netlink::{Family, Request};
 use crate::staging::gfp;
 use crate::state::State;
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 use glb_core::netlink::glb::operation;
 use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;

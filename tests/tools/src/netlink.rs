@@ -8,9 +8,9 @@
 
 use anyhow::{bail, Context, Result};
 use glb_core::backend::{Backend, State};
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;
-use glb_core::hash::ROWS;
 use glb_core::netlink::glb::{backend, bind, command, load, FAMILY, VERSION};
 use glb_core::netlink::glb_redirect as door;
 use glb_core::packet::addr::Addr;

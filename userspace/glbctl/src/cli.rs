@@ -11,7 +11,7 @@ use clap::{
 use clap_complete::engine::ArgValueCompleter;
 use clap_complete::Shell;
 use glb_config::settings;
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;
 use glb_core::settings::{Form, Setting, Value};

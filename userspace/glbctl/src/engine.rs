@@ -6,7 +6,7 @@
 
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
-use glb_core::bind::{Classifier, Proto};
+use glb_core::director::classify::bind::{Classifier, Proto};
 use glb_core::director::{
     decide, flow_label, inspect, source_port, Addresses, Forward, Gso, Layout, Params, Plan, Shape,
     Stop, Verdict, World, MAX_HEADER_LEN,

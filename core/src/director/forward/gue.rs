@@ -7,7 +7,7 @@
 
 use super::outer::{self, Marks};
 use super::{Gso, Layout, Others, Params, Shape};
-use crate::hash::PacketHash;
+use crate::director::select::hash::PacketHash;
 use crate::packet::addr::Addr;
 use crate::packet::gue::{FIXED_LEN, MAX_HOPS_V6, TYPE_IPV4_HOPS, TYPE_IPV6_HOPS, UDP_LEN};
 use crate::packet::ip::{proto, Family};

@@ -15,7 +15,7 @@ mod ipip;
 mod others;
 mod outer;
 
-use crate::hash::PacketHash;
+use crate::director::select::hash::PacketHash;
 use crate::packet::addr::Addr;
 use crate::packet::ip::Family;
 

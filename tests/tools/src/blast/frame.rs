@@ -5,8 +5,8 @@
 use crate::capture::ethernet::{frame, Mac};
 use crate::tunnel::{Hops, Source};
 use anyhow::{bail, Context, Result};
+use glb_core::director::select::hash::PacketHash;
 use glb_core::director::source_port;
-use glb_core::hash::PacketHash;
 use glb_core::packet::checksum::{of_header, Sum};
 use glb_core::packet::ip::{proto, Family};
 use rand::{Rng, SeedableRng};

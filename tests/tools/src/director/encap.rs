@@ -3,8 +3,8 @@
 //! A client's packet with the tunnel headers in front, as a director sends it.
 
 use crate::tunnel::{Hops, Source};
+use glb_core::director::select::hash::{packet_hash, HashFields};
 use glb_core::director::{inspect, source_port};
-use glb_core::hash::{packet_hash, HashFields};
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
 use glb_core::siphash::SipKey;

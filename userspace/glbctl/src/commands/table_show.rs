@@ -6,7 +6,7 @@ use crate::load;
 use crate::output::{hex, print, DeadRowsView, Failure};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::{quoted, DeadRows};
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;
 use serde::Serialize;

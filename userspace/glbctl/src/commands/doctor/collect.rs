@@ -7,7 +7,7 @@ use crate::cli::{Doctor, OrNone, SOURCE};
 use crate::commands::table_show::addr as addr_text;
 use crate::load::{self, Tables};
 use crate::output::Failure;
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
 use glb_core::packet::addr::Addr;
 use glb_netlink::machine::{self, Machine};
 use glb_netlink::{Error, Glb};

@@ -6,7 +6,7 @@ use super::facts::{Checker, Director, Facts, Module, Redirect, Rules, Table, Udp
 use super::finding::Findings;
 use super::{all_pages, director, proxy, roles};
 use crate::cli::Role;
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;
 use glb_core::settings::Settings;

@@ -7,7 +7,7 @@ use crate::cli::{Lookup, Protocol};
 use crate::commands::table_show::ForwardView;
 use crate::output::{print, Failure};
 use glb_config::quoted;
-use glb_core::hash::HashFields;
+use glb_core::director::select::hash::HashFields;
 use glb_core::packet::addr::Addr;
 use glb_netlink::Packet;
 use serde::Serialize;

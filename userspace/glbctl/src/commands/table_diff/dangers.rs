@@ -7,8 +7,8 @@ use super::{Comparison, VipDiff};
 use crate::commands::table_show::addr;
 use glb_config::quoted;
 use glb_core::backend::{Backend, State};
+use glb_core::director::select::hash::HashFields;
 use glb_core::director::Forward;
-use glb_core::hash::HashFields;
 use glb_core::packet::addr::Addr;
 use serde::Serialize;
 

@@ -22,8 +22,8 @@ use crate::cli::TableDiff as Args;
 use crate::output::{print, Failure};
 use glb_config::compiled::Compiled;
 use glb_core::backend::Backend;
-use glb_core::bind::{BindId, Classifier};
-use glb_core::hash::ROWS;
+use glb_core::director::classify::bind::{BindId, Classifier};
+use glb_core::director::select::hash::ROWS;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -9,7 +9,7 @@
 
 use glb_config::compiled::{usable, Compiled};
 use glb_core::backend::{Backend, State};
-use glb_core::hash::{HashFields, ROWS};
+use glb_core::director::select::hash::{HashFields, ROWS};
 use glb_core::packet::addr::Addr;
 use std::collections::BTreeMap;
 

@@ -6,8 +6,8 @@
 
 mod arena;
 mod build;
-mod classify;
 mod layout;
+mod lookup;
 mod ports;
 mod sort;
 
@@ -15,7 +15,7 @@ use crate::packet::addr::Addr;
 
 pub use arena::{BuildError, Entry};
 pub use build::{build, words_needed};
-pub use classify::Classifier;
+pub use lookup::Classifier;
 
 /// Transport protocol of a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

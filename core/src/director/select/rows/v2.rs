@@ -12,16 +12,13 @@
 //!
 //! A table needs 65,536 x 256 hashes. Rows are therefore built in blocks: a row's digest is absorbed once
 //! and not once for every backend, only the two best of a row are kept, and the arithmetic runs over
-//! arrays of [`LANES`] rows side by side: loops that compilers turn into vector instructions where the
-//! target has them (72 ms with AVX2 and not 130).
+//! arrays of [`LANES`] rows side by side (72 ms with AVX2 and not 130).
 
-use crate::backend::{Backend, State};
-use crate::hash::ROWS;
+use super::scores::{Lanes, LANES};
+use crate::backend::{Backend, State, MAX_BACKENDS};
+use crate::director::select::hash::ROWS;
 use crate::packet::addr::Addr;
-use crate::siphash::{self, tail_4, words_16, SipKey};
-
-/// Rows built at once.
-pub const LANES: usize = 8;
+use crate::siphash::SipKey;
 
 /// A row: index of the primary, index of the secondary in the list of backends.
 pub type Row = [u8; 2];
@@ -30,32 +27,6 @@ pub type Row = [u8; 2];
 /// indexes of a byte can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoRows;
-
-/// The digest of a row, as the hash's result (little-endian bytes make the digest).
-#[inline]
-#[must_use]
-pub fn row_digest(seed: &SipKey, row: u32) -> u64 {
-    seed.hash_4(row.to_be_bytes())
-}
-
-/// The score of a backend in the row with this digest; the lowest score is the primary.
-#[inline]
-#[must_use]
-pub fn score(seed: &SipKey, digest: u64, addr: Addr) -> u64 {
-    let mut state = seed.start();
-    state.absorb(digest);
-    match addr {
-        Addr::V4(bytes) => state.absorb(tail_4(12, bytes)),
-        Addr::V6(bytes) => {
-            let [low, high] = words_16(&bytes);
-            state.absorb(low);
-            state.absorb(high);
-            state.absorb(24 << 56);
-        }
-    }
-    // Scores are compared as the digest's bytes read as a big-endian integer.
-    state.finish().swap_bytes()
-}
 
 /// Builds all rows into `rows`, which must have [`ROWS`] entries (more are left alone).
 ///
@@ -97,7 +68,7 @@ fn swap_if_leaving(backends: &[Backend], row: Row) -> Row {
 
 /// Indexes of the first two backends that may be in a row; the same one twice where there is only one.
 fn first_two_usable(backends: &[Backend]) -> Result<(u64, u64), NoRows> {
-    if backends.len() > crate::backend::MAX_BACKENDS {
+    if backends.len() > MAX_BACKENDS {
         return Err(NoRows);
     }
     let mut usable = usable(backends).map(|(index, _)| index);
@@ -169,77 +140,9 @@ fn best_two(seed: &SipKey, backends: &[Backend], row: u32, first: u64, second: u
     best
 }
 
-/// [`LANES`] running hashes, word by word, so that a loop over them is a loop over vectors.
-pub(crate) struct Lanes {
-    v0: [u64; LANES],
-    v1: [u64; LANES],
-    v2: [u64; LANES],
-    v3: [u64; LANES],
-}
-
-impl Lanes {
-    /// The hashes after the digests of the rows `row`, `row` + 1, ... were absorbed.
-    #[inline(always)]
-    pub(crate) fn rows(seed: &SipKey, row: u32) -> Self {
-        let mut lanes = Self {
-            v0: [0; LANES],
-            v1: [0; LANES],
-            v2: [0; LANES],
-            v3: [0; LANES],
-        };
-        let mut row = row;
-        let places = lanes
-            .v0
-            .iter_mut()
-            .zip(&mut lanes.v1)
-            .zip(&mut lanes.v2)
-            .zip(&mut lanes.v3);
-        for (((v0, v1), v2), v3) in places {
-            let mut state = seed.start();
-            state.absorb(row_digest(seed, row));
-            (*v0, *v1, *v2, *v3) = (state.v0, state.v1, state.v2, state.v3);
-            row = row.wrapping_add(1);
-        }
-        lanes
-    }
-
-    /// The scores of a backend in these rows, as [`score`].
-    #[inline(always)]
-    pub(crate) fn scores(&self, addr: Addr) -> [u64; LANES] {
-        let mut scores = [0u64; LANES];
-        match addr {
-            Addr::V4(bytes) => self.ends(&mut scores, |state| state.absorb(tail_4(12, bytes))),
-            Addr::V6(bytes) => {
-                let [low, high] = words_16(&bytes);
-                self.ends(&mut scores, |state| {
-                    state.absorb(low);
-                    state.absorb(high);
-                    state.absorb(24 << 56);
-                });
-            }
-        }
-        scores
-    }
-
-    /// What the hashes come to if each absorbs the same; they themselves stay.
-    #[inline(always)]
-    fn ends(&self, scores: &mut [u64; LANES], absorb: impl Fn(&mut siphash::State)) {
-        let lanes = self.v0.iter().zip(&self.v1).zip(&self.v2).zip(&self.v3);
-        for ((((v0, v1), v2), v3), score) in lanes.zip(scores) {
-            let mut state = siphash::State {
-                v0: *v0,
-                v1: *v1,
-                v2: *v2,
-                v3: *v3,
-            };
-            absorb(&mut state);
-            *score = state.finish().swap_bytes();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::scores::{row_digest, score};
     use super::*;
     use std::vec;
     use std::vec::Vec;

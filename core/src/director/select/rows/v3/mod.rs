@@ -20,7 +20,7 @@ mod members;
 mod order;
 
 use crate::backend::{Backend, State, MAX_BACKENDS};
-use crate::hash::ROWS;
+use crate::director::select::hash::ROWS;
 use crate::siphash::SipKey;
 use level::Sorted;
 

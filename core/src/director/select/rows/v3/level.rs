@@ -9,7 +9,7 @@
 use super::members::best_tier;
 use super::{Member, Set};
 use crate::backend::MAX_BACKENDS;
-use crate::hash::ROWS;
+use crate::director::select::hash::ROWS;
 
 /// A handicap of 1.
 const ONE: u64 = 1 << 24;

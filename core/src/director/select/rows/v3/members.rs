@@ -14,7 +14,7 @@
 use super::cost::waiting_time;
 use super::{all_alone, Member, Set, Tier, MAX_HOPS};
 use crate::backend::MAX_BACKENDS;
-use crate::rendezvous::{Lanes, LANES};
+use crate::director::select::rows::scores::{Lanes, LANES};
 use crate::siphash::SipKey;
 
 /// Finds the members of all rows, cheapest first within a round, and their costs.

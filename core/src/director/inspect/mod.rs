@@ -2,12 +2,14 @@
 
 //! From the client's IP header to the flow that the packet belongs to.
 
-use super::valid::{self, Invalid};
+mod valid;
+
+use super::classify::bind::Proto;
 use super::Verdict;
-use crate::bind::Proto;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
 use crate::packet::view::{Short, View};
+use valid::Invalid;
 
 const ICMP_LEN: usize = 8;
 const ICMP_DEST_UNREACH: u8 = 3;

@@ -2,8 +2,8 @@
 
 //! The hops of one packet: where they stand in the tables, until the header wants them.
 
-use super::forward::Others;
-use super::world::{Addresses, World};
+use crate::director::forward::Others;
+use crate::director::world::{Addresses, World};
 use crate::packet::ip::Family;
 
 /// The first hop, which becomes the outer destination, and those behind it, which stand in the header.
@@ -20,7 +20,7 @@ pub struct Hops<'w, W: World> {
 impl<'w, W: World> Hops<'w, W> {
     /// The hops of `row`, and of a second row behind it.
     #[inline(always)]
-    pub(super) fn new(
+    pub(in crate::director) fn new(
         world: &'w W,
         table: &'w W::Table,
         row: u16,

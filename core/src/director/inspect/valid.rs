@@ -6,7 +6,7 @@
 //! that nobody can have, and `ip_rcv_options` and `ipv6_rthdr_rcv` one that names a way to take, unless the operator allows
 //! it. Such packets are left to them.
 
-use super::Verdict;
+use crate::director::Verdict;
 use crate::packet::checksum::{self, Sum};
 use crate::packet::ip::{self, Addrs, Family, Ip, IPV4_LEN, IPV6_LEN};
 use crate::packet::view::{Short, View};
