@@ -8,8 +8,8 @@
 
 use crate::ingress::Ingress;
 use crate::state::State;
+use glb_kernel::front::netdev;
 use glb_kernel::net::{Net, Registered, Rtnl};
-use glb_kernel::netdev;
 use kernel::prelude::*;
 
 /// The handler on one device.

@@ -10,9 +10,9 @@ use crate::state::State;
 use crate::world::Loaded;
 use glb_core::director::{decide, inspect, Candidate, Stop, Verdict};
 use glb_core::packet::view::View;
-use glb_kernel::hook::{Hook, Outcome};
-use glb_kernel::netdev;
-use glb_kernel::skb::Skb;
+use glb_kernel::front::hook::{Hook, Outcome};
+use glb_kernel::front::netdev;
+use glb_kernel::packet::skb::Skb;
 
 /// How often headers are made linear at most: IP and its extension headers, transport, embedded packet and
 /// its extension headers. Each round gets further than the one before.

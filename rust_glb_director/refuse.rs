@@ -7,8 +7,8 @@
 use crate::stats::Stats;
 use glb_core::counter::Fate;
 use glb_core::director::Verdict;
-use glb_kernel::hook::Outcome;
-use glb_kernel::skb::Skb;
+use glb_kernel::front::hook::Outcome;
+use glb_kernel::packet::skb::Skb;
 
 /// Ends a packet's way here with `verdict`.
 #[inline]

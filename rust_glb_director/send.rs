@@ -12,10 +12,10 @@ use glb_core::director::{flow_label, source_port, Forward, Params, Shape, Verdic
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::{tos, Family};
 use glb_core::packet::view::View;
-use glb_kernel::encap::{prepare, Header};
-use glb_kernel::hook::{Hook, Outcome};
-use glb_kernel::path::{Fit, Flow, Path};
-use glb_kernel::skb::Skb;
+use glb_kernel::front::hook::{Hook, Outcome};
+use glb_kernel::out::encap::{prepare, Header};
+use glb_kernel::out::path::{Fit, Flow, Path};
+use glb_kernel::packet::skb::Skb;
 
 mod uncommon;
 

@@ -9,8 +9,8 @@ use glb_core::limit::RateLimit;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::fragments::{self, FragmentTable};
 use glb_core::packet::ip::{Addrs, Fragment};
-use glb_kernel::counters::Counters;
-use glb_kernel::{random, time};
+use glb_kernel::base::counters::Counters;
+use glb_kernel::base::{random, time};
 use kernel::prelude::*;
 
 /// Position of the counter of all packets, behind those of the verdicts.

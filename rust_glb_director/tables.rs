@@ -14,8 +14,8 @@ use glb_core::packet::addr::Addr;
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family;
 use glb_core::siphash::SipKey;
-use glb_kernel::path::RouteCache;
-use glb_kernel::vec::Append;
+use glb_kernel::base::vec::Append;
+use glb_kernel::out::path::RouteCache;
 use kernel::alloc::{AllocError, Flags};
 use kernel::prelude::*;
 

@@ -6,10 +6,10 @@
 
 use crate::redirect::{redirect, Allowed};
 use crate::state::State;
-use glb_kernel::hook::{Hook, Outcome};
-use glb_kernel::skb::Skb;
-use glb_kernel::xt_glbredirect::Options;
-use glb_kernel::xtables;
+use glb_kernel::front::hook::{Hook, Outcome};
+use glb_kernel::front::xt_glbredirect::Options;
+use glb_kernel::front::xtables;
+use glb_kernel::packet::skb::Skb;
 use kernel::prelude::*;
 
 /// The target.

@@ -12,8 +12,8 @@ use super::{Family, Request};
 use crate::state::State;
 use crate::tables::{Table, TableSet};
 use glb_core::netlink::glb::{backend, bind, load, operation, table as of_table};
+use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
-use glb_kernel::rcu;
 use glb_kernel::refuse;
 use kernel::prelude::*;
 

@@ -26,8 +26,8 @@ use crate::state::State;
 use crate::tables::{Table, MAX_BINDS, MAX_TABLES};
 use core::num::NonZeroUsize;
 use glb_core::netlink::glb::{load as attr, operation};
+use glb_kernel::base::memory;
 use glb_kernel::genl::{Attr, Command, SocketGone, Spec};
-use glb_kernel::memory;
 use glb_kernel::refuse;
 use kernel::prelude::*;
 

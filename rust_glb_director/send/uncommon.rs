@@ -16,11 +16,12 @@ use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LE
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::{Addrs, Family};
 use glb_core::packet::view::View;
-use glb_kernel::cut::{piece, Own, Segments, Whole};
-use glb_kernel::encap::{prepare, prepare_own, send_own, Prepared};
-use glb_kernel::hook::Outcome;
-use glb_kernel::path::{Fit, Flow, Path};
-use glb_kernel::skb::Skb;
+use glb_kernel::front::hook::Outcome;
+use glb_kernel::out::cut::{piece, Segments, Whole};
+use glb_kernel::out::encap::{prepare, prepare_own, send_own, Prepared};
+use glb_kernel::out::path::{Fit, Flow, Path};
+use glb_kernel::packet::own::Own;
+use glb_kernel::packet::skb::Skb;
 
 /// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].
 #[cold]

@@ -20,10 +20,10 @@ pub use policy::{nest, nest_room, Rule, Rules};
 pub use request::{not_supported, Request};
 pub use socket::{SocketGone, SocketWatch};
 
+use crate::base::rcu;
+use crate::base::vec::Append;
 use crate::bindings;
 use crate::net::{Net, NetState, Registered};
-use crate::rcu;
-use crate::vec::Append;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};

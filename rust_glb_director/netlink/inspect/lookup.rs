@@ -14,8 +14,8 @@ use glb_core::netlink::glb::{lookup as attr, operation};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::{proto, Addrs};
+use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Spec};
-use glb_kernel::rcu;
 use glb_kernel::refuse;
 use kernel::prelude::*;
 

@@ -10,9 +10,9 @@ use crate::staging::{gfp, Load};
 use crate::state::State;
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::netlink::glb::{bind, operation};
+use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{nest, nest_room, Attr, Command, Rule, Spec};
 use glb_kernel::refuse;
-use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
 pub(super) static BIND: [Rule; nest_room(&bind::SET)] = nest(&bind::SET);

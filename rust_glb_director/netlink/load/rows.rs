@@ -10,9 +10,9 @@ use crate::staging::gfp;
 use crate::state::State;
 use glb_core::director::select::hash::ROWS;
 use glb_core::netlink::glb::operation;
+use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;
-use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
 /// `row-set`

@@ -15,10 +15,10 @@ use glb_core::director::Forward;
 use glb_core::netlink::glb::{backend, operation};
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family as IpFamily;
+use glb_kernel::base::rcu;
+use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{nest, nest_room, not_supported, Command, Rule, Spec};
-use glb_kernel::rcu;
 use glb_kernel::refuse;
-use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
 static BACKEND: [Rule; nest_room(&backend::SET)] = nest(&backend::SET);

@@ -4,12 +4,12 @@
 //!
 //! C header: `include/linux/netfilter/x_tables.h`
 
+use crate::base::rcu::Reader;
 use crate::bindings;
-use crate::hook::{Hook, Outcome};
+use crate::front::hook::{Hook, Outcome};
+use crate::front::xt_glbredirect::Options;
 use crate::net::{Net, NetState, Registered};
-use crate::rcu::Reader;
-use crate::skb::Skb;
-use crate::xt_glbredirect::Options;
+use crate::packet::skb::Skb;
 use core::marker::PhantomData;
 use glb_core::packet::ip::Family;
 use kernel::prelude::*;

@@ -6,7 +6,7 @@
 
 use crate::bindings;
 use crate::net::Net;
-use crate::skb::Skb;
+use crate::packet::skb::Skb;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use glb_core::packet::ip::Family;

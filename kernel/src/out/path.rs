@@ -5,8 +5,8 @@
 //! C headers: `include/net/route.h`, `include/net/dst_cache.h`
 
 use crate::bindings;
-use crate::hook::Hook;
-use crate::skb::Skb;
+use crate::front::hook::Hook;
+use crate::packet::skb::Skb;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use glb_core::packet::addr::Addr;

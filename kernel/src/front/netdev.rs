@@ -7,11 +7,11 @@
 //! All changes are made under the RTNL lock, which [`Rtnl`] stands for: attaching, detaching, and the
 //! notification that a device goes ([`crate::net::News`]), which the kernel delivers with the lock held.
 
+use crate::base::rcu::Reader;
 use crate::bindings;
-use crate::hook::{Hook, Outcome};
+use crate::front::hook::{Hook, Outcome};
 use crate::net::{sealed, Door, Net, NetState, Registered, Rtnl};
-use crate::rcu::Reader;
-use crate::skb::Skb;
+use crate::packet::skb::Skb;
 use core::marker::PhantomData;
 use glb_core::packet::ip::Family;
 use kernel::prelude::*;

@@ -5,73 +5,10 @@
 //! C headers: `include/net/gso.h`, `include/linux/skbuff.h`
 
 use crate::bindings;
-use crate::path::Path;
-use crate::skb::Skb;
-use core::mem::ManuallyDrop;
-use core::ops::Deref;
-use glb_core::packet::ip::Family;
+use crate::out::path::Path;
+use crate::packet::own::Own;
+use crate::packet::skb::Skb;
 use kernel::prelude::*;
-
-/// A packet that was made here; it is freed where it is not sent.
-pub struct Own {
-    /// INVARIANT: the buffer is this object's, until `into_skb` gives it away.
-    skb: ManuallyDrop<Skb<'static>>,
-}
-
-impl Own {
-    /// # Safety
-    ///
-    /// `skb` must be a valid buffer, not null, which the caller hands over.
-    unsafe fn from_ptr(skb: *mut bindings::sk_buff) -> Self {
-        Self {
-            // SAFETY: By the contract.
-            skb: ManuallyDrop::new(unsafe { Skb::from_ptr(skb) }),
-        }
-    }
-
-    /// The packet, whose end is now the caller's affair.
-    pub(crate) fn into_skb(self) -> Skb<'static> {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is neither dropped nor looked at again.
-        unsafe { ManuallyDrop::take(&mut this.skb) }
-    }
-
-    /// Its first `len` bytes, which nobody else has.
-    pub fn head(&mut self, len: usize) -> Option<&mut [u8]> {
-        // SAFETY: The buffer was made here and its head is shared with nobody; `data` points to `len - data_len`
-        // linear bytes.
-        let bytes = unsafe {
-            let skb = self.skb.as_ptr();
-            core::slice::from_raw_parts_mut(
-                (*skb).data,
-                (*skb).len.wrapping_sub((*skb).data_len) as usize,
-            )
-        };
-        bytes.get_mut(..len)
-    }
-}
-
-impl Own {
-    /// Makes a TCP packet an aggregate of shorter ones: [`Skb::segment_tcp`].
-    pub fn segment_tcp(&mut self, ip_len: usize, len: usize, mtu: usize, family: Family) -> bool {
-        self.skb.segment_tcp(ip_len, len, mtu, family)
-    }
-}
-
-impl Deref for Own {
-    type Target = Skb<'static>;
-
-    fn deref(&self) -> &Skb<'static> {
-        &self.skb
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        // SAFETY: The buffer is ours, and is not used afterwards.
-        unsafe { bindings::glb_skb_free(self.skb.as_ptr()) };
-    }
-}
 
 /// A piece of `packet`: its first `header_len` bytes, and `len` bytes from `start` behind them, with room in front for `room`
 /// bytes and for the headers of the path's device. `None`: no memory.

@@ -9,9 +9,9 @@
 //! A listener is used under RCU without a reference, as the kernel itself does.
 
 use crate::bindings;
-use crate::decap::Device;
 use crate::net::Net;
-use crate::skb::Skb;
+use crate::packet::skb::Skb;
+use crate::sockets::decap::Device;
 use core::ptr::NonNull;
 use glb_core::packet::flow::{Flow, FlowAt};
 use glb_core::packet::ip::Family;

@@ -2,9 +2,9 @@
 
 //! What all packet hooks have in common.
 
+use crate::base::rcu::Reader;
 use crate::net::Net;
-use crate::rcu::Reader;
-use crate::skb::Skb;
+use crate::packet::skb::Skb;
 use glb_core::packet::ip::Family;
 
 /// Where a packet is.

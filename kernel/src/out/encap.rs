@@ -9,10 +9,10 @@
 //! wants more than a neighbour (IPsec, a light-weight tunnel, this machine itself), it takes the IP layer's way out, untracked.
 
 use crate::bindings;
-use crate::cut::Own;
 use crate::net::Net;
-use crate::path::Path;
-use crate::skb::Skb;
+use crate::out::path::Path;
+use crate::packet::own::Own;
+use crate::packet::skb::Skb;
 use glb_core::director::{Gso, Layout};
 use glb_core::packet::ip::{Family, IPV4_LEN, IPV6_LEN};
 use kernel::prelude::*;

@@ -4,11 +4,11 @@
 //!
 //! C header: `include/linux/netfilter.h`
 
+use crate::base::rcu::Reader;
 use crate::bindings;
-use crate::hook::{Hook, Outcome};
+use crate::front::hook::{Hook, Outcome};
 use crate::net::{sealed, Door, Net, NetState, Registered};
-use crate::rcu::Reader;
-use crate::skb::Skb;
+use crate::packet::skb::Skb;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use glb_core::packet::ip::Family;
