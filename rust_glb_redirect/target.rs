@@ -6,6 +6,7 @@
 
 use crate::redirect::{redirect, Allowed};
 use crate::state::State;
+use glb_core::packet::ip::proto;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::xt_glbredirect::Options;
 use glb_kernel::front::xtables;
@@ -16,7 +17,11 @@ use kernel::prelude::*;
 pub(crate) struct Target;
 
 impl xtables::Target for Target {
+    const NAME: &'static [u8] = b"GLBREDIRECT";
+    const PROTO: u8 = proto::UDP;
+
     type State = State;
+    type Options = Options;
 
     fn prepare(state: &State) -> Result {
         state.routes().prepare()

@@ -2,6 +2,7 @@
 
 //! What a rule with the target GLBREDIRECT carries (`kernel/uapi/xt_GLBREDIRECT.h`).
 
+use super::xtables;
 use crate::bindings;
 use glb_core::redirect::Prefix;
 use kernel::prelude::*;
@@ -13,9 +14,10 @@ const AF_INET6: u8 = 10;
 #[repr(transparent)]
 pub struct Options(bindings::xt_glbredirect_info);
 
-impl Options {
+// SAFETY: It has integers and arrays of them, and nothing in between.
+unsafe impl xtables::Options for Options {
     /// Refuses what no plugin of ours sends: unknown flags, too many prefixes, bytes that should be zero.
-    pub fn check(&self) -> Result {
+    fn check(&self) -> Result {
         let used = self.0.num_prefixes as usize;
         if self.0.flags != 0 || used > self.0.prefixes.len() {
             return Err(EINVAL);
@@ -42,7 +44,9 @@ impl Options {
         }
         Ok(())
     }
+}
 
+impl Options {
     /// The prefixes that hops are allowed from; `None` allows all.
     #[inline]
     pub fn allowed_hops(&self) -> Option<impl Iterator<Item = Prefix<'_>>> {

@@ -7,17 +7,23 @@
 use crate::base::rcu::Reader;
 use crate::bindings;
 use crate::front::hook::{Hook, Outcome};
-use crate::front::xt_glbredirect::Options;
 use crate::net::{Net, NetState, Registered};
 use crate::packet::skb::Skb;
 use core::marker::PhantomData;
 use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
-/// The target GLBREDIRECT.
+/// A target. Its rules are those of packets that come to this machine or go through it.
 pub trait Target: 'static {
+    /// Its name in rules.
+    const NAME: &'static [u8];
+    /// The IP protocol that a rule with it must name.
+    const PROTO: u8;
+
     /// What the module keeps in a namespace.
     type State: NetState;
+    /// What a rule of revision 1 carries; one of revision 0 carries nothing.
+    type Options: Options;
 
     /// A rule comes; an error refuses it. Process context, may sleep.
     fn prepare(state: &Self::State) -> Result;
@@ -27,17 +33,27 @@ pub trait Target: 'static {
         state: &Self::State,
         hook: &Hook<'_>,
         skb: Skb<'a>,
-        options: Option<&Options>,
+        options: Option<&Self::Options>,
     ) -> Outcome<'a>;
 }
 
-/// Name of the target in rules.
-const NAME: &[u8] = b"GLBREDIRECT";
+/// What a rule carries.
+///
+/// # Safety
+///
+/// Any bytes must be a valid value.
+pub unsafe trait Options: 'static {
+    /// Refuses a rule that carries what it must not.
+    fn check(&self) -> Result;
+}
+
+/// Bytes of a name, with the zero at its end (`XT_EXTENSION_MAXNAMELEN`).
+const NAME_LEN: usize = 29;
 
 /// IPv4 and IPv6, revisions 0 and 1.
 const TARGETS: usize = 4;
 
-/// The registration of `T` as target GLBREDIRECT.
+/// The registration of a target.
 pub struct Registration<T: Target> {
     targets: Pin<KBox<Targets>>,
     _target: PhantomData<T>,
@@ -86,14 +102,17 @@ fn target<T: Target>(
     family: u32,
     revision: u8,
 ) -> bindings::xt_target {
-    let mut name = [0; 29];
-    for (to, &from) in name.iter_mut().zip(NAME) {
+    const { assert!(T::NAME.len() < NAME_LEN) };
+    // x_tables aligns what a rule carries for 64-bit words (`XT_ALIGN`).
+    const { assert!(core::mem::align_of::<T::Options>() <= core::mem::align_of::<u64>()) };
+    let mut name = [0; NAME_LEN];
+    for (to, &from) in name.iter_mut().zip(T::NAME) {
         *to = from;
     }
     let size = if revision == 0 {
         0
     } else {
-        core::mem::size_of::<bindings::xt_glbredirect_info>() as u32
+        core::mem::size_of::<T::Options>() as u32
     };
     bindings::xt_target {
         name,
@@ -113,7 +132,7 @@ fn target<T: Target>(
         usersize: size,
         hooks: 1 << bindings::nf_inet_hooks_NF_INET_LOCAL_IN
             | 1 << bindings::nf_inet_hooks_NF_INET_FORWARD,
-        proto: u16::from(glb_core::packet::ip::proto::UDP),
+        proto: u16::from(T::PROTO),
         family: family as u16,
         // SAFETY: All zero is a valid value of the other fields: no callback, no table.
         ..unsafe { core::mem::zeroed() }
@@ -124,8 +143,8 @@ unsafe extern "C" fn check<T: Target, const HAS_OPTIONS: bool>(
     par: *const bindings::xt_tgchk_param,
 ) -> kernel::ffi::c_int {
     let checked = if HAS_OPTIONS {
-        // SAFETY: x_tables passes the rule's data, `targetsize` bytes, aligned for any type.
-        unsafe { &*(*par).targinfo.cast::<Options>() }.check()
+        // SAFETY: x_tables passes the rule's data: `targetsize` bytes, aligned as `target` asserts. Any bytes are a value.
+        unsafe { &*(*par).targinfo.cast::<T::Options>() }.check()
     } else {
         Ok(())
     };
@@ -159,7 +178,7 @@ unsafe extern "C" fn handle<T: Target, const HAS_OPTIONS: bool>(
     };
     let options = if HAS_OPTIONS {
         // SAFETY: A revision with options has `targetsize` bytes of checked options.
-        Some(unsafe { &*(*par).__bindgen_anon_2.targinfo.cast::<Options>() })
+        Some(unsafe { &*(*par).__bindgen_anon_2.targinfo.cast::<T::Options>() })
     } else {
         None
     };
