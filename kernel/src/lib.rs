@@ -19,6 +19,9 @@
 //! proc      files below /proc
 //! base      what all rooms stand on: per-CPU counters, RCU, locks, memory, time
 //! ```
+//!
+//! `kernel/shim` has the same rooms, in C: functions for what the kernel has only as macros and static inlines, which bindgen
+//! cannot bind. Each is one step; what the steps add up to is written here.
 
 #![no_std]
 

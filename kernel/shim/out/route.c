@@ -25,9 +25,9 @@
 #include <net/l3mdev.h>
 #include <net/xfrm.h>
 
-#include "checks.h"
+#include "../checks.h"
 #include "ports.h"
-#include "routes.h"
+#include "route.h"
 
 #define GLB_ROUTES_BITS 6
 

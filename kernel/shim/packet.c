@@ -1,16 +1,85 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/netdevice.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
 #include <net/dst.h>
 #include <net/gso.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
+#include <net/ipv6.h>
+#include <net/route.h>
 #include <net/tcp.h>
 
-#include "cut.h"
+#include "packet.h"
+
+u32 glb_skb_link(const struct sk_buff *skb)
+{
+	return skb->pkt_type << 16 | ntohs(skb->protocol);
+}
+
+bool glb_skb_pull(struct sk_buff *skb, unsigned int len)
+{
+	return pskb_may_pull(skb, len);
+}
+
+bool glb_skb_udp_check_is_pseudo(const struct sk_buff *skb, unsigned int udp_offset)
+{
+	if (skb_is_gso(skb))
+		return skb_shinfo(skb)->gso_type & SKB_GSO_UDP_TUNNEL_CSUM;
+	return skb->ip_summed == CHECKSUM_PARTIAL && skb_checksum_start_offset(skb) == udp_offset;
+}
+
+bool glb_skb_is_udp_gso(const struct sk_buff *skb)
+{
+	return skb_is_gso(skb) &&
+	       !(skb_shinfo(skb)->gso_type & (SKB_GSO_UDP_TUNNEL | SKB_GSO_UDP_TUNNEL_CSUM));
+}
+
+bool glb_skb_fits_mtu(const struct sk_buff *skb)
+{
+	unsigned int mtu = dst_mtu(skb_dst(skb));
+
+	if (skb_is_gso(skb))
+		return skb_gso_validate_network_len(skb, mtu);
+	return skb->len <= mtu;
+}
+
+/* Whether the packet is for this machine alone, by its link and by its address. */
+bool glb_skb_is_unicast(const struct sk_buff *skb, bool is_v6)
+{
+	if (skb->pkt_type != PACKET_HOST)
+		return false;
+	if (is_v6)
+		return !ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr);
+	return !(skb_rtable(skb)->rt_flags & (RTCF_BROADCAST | RTCF_MULTICAST));
+}
+
+void glb_skb_prepare_output(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+	/* A packet that is passed on belongs to no connection of this machine. */
+	glb_skb_untrack(skb);
+	skb_forward_csum(skb);
+	skb_clear_tstamp(skb);
+}
+
+/* Connection tracking keeps out of the packet's way, on this machine. */
+void glb_skb_untrack(struct sk_buff *skb)
+{
+	nf_reset_ct(skb);
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+	skb->_nfct = IP_CT_UNTRACKED;
+#endif
+}
+
+void glb_skb_free(struct sk_buff *skb)
+{
+	kfree_skb(skb);
+}
 
 bool glb_skb_is_gso(const struct sk_buff *skb)
 {
@@ -22,67 +91,10 @@ bool glb_skb_has_frag_list(const struct sk_buff *skb)
 	return skb_has_frag_list(skb);
 }
 
-/*
- * The packets that an aggregate stands for, a list. Takes the aggregate, as the first of the list can be the aggregate's own
- * buffer; NULL and an error if there is no memory (-ENOMEM), or it cannot be cut: then it stays with the caller, to be dropped.
- */
-struct sk_buff *glb_segments(struct sk_buff *skb, int *error)
-{
-	/* No device does anything of it: sums are final. */
-	struct sk_buff *list = __skb_gso_segment(skb, NETIF_F_SG, false);
-
-	if (IS_ERR_OR_NULL(list)) {
-		*error = list ? PTR_ERR(list) : -EINVAL;
-		return NULL;
-	}
-	consume_skb(skb);
-	return list;
-}
-
-struct sk_buff *glb_segments_pop(struct sk_buff **list)
-{
-	struct sk_buff *first = *list;
-
-	if (first) {
-		*list = first->next;
-		skb_mark_not_on_list(first);
-	}
-	return first;
-}
-
-void glb_segments_free(struct sk_buff *list)
-{
-	kfree_skb_list(list);
-}
-
 /* A sum that a device was to complete cannot be completed over parts. */
 bool glb_skb_finish_checksum(struct sk_buff *skb)
 {
 	return skb->ip_summed != CHECKSUM_PARTIAL || skb_checksum_help(skb) == 0;
-}
-
-/* A packet of the first `header_len` bytes of another one, and `len` bytes from `start` behind them; with `room` for a tunnel. */
-struct sk_buff *glb_piece(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int room,
-			  unsigned int header_len, unsigned int start, unsigned int len)
-{
-	const unsigned int headroom = LL_RESERVED_SPACE(dst->dev) + room;
-	struct sk_buff *piece = alloc_skb(headroom + header_len + len, GFP_ATOMIC);
-
-	if (!piece)
-		return NULL;
-	skb_reserve(piece, headroom);
-	if (skb_copy_bits(skb, 0, skb_put(piece, header_len), header_len) ||
-	    skb_copy_bits(skb, header_len + start, skb_put(piece, len), len)) {
-		kfree_skb(piece);
-		return NULL;
-	}
-	skb_reset_network_header(piece);
-	skb_reset_mac_header(piece);
-	piece->protocol = skb->protocol;
-	piece->priority = skb->priority;
-	piece->mark = skb->mark;
-	piece->dev = skb->dev;
-	return piece;
 }
 
 /* Whether the TCP checksum of a packet, from its IP header on, is right. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Ingress hooks of devices, and the steps of putting a packet into a tunnel and on the wire. */
-#ifndef _GLB_TUNNEL_H
-#define _GLB_TUNNEL_H
+/* Routes of packets of our own, and whether a packet fits them. */
+#ifndef _GLB_PATH_H
+#define _GLB_PATH_H
 
 #include <linux/types.h>
 
@@ -9,16 +9,7 @@ struct dst_cache;
 struct dst_entry;
 struct in6_addr;
 struct net;
-struct net_device;
-struct nf_hook_ops;
 struct sk_buff;
-
-/* Devices. */
-/* What the link says of a frame: its pkt_type (0: for this machine) and, in the low 16 bits, the protocol. */
-u32 glb_skb_link(const struct sk_buff *skb);
-struct net *glb_dev_net(const struct net_device *dev);
-const char *glb_dev_name(const struct net_device *dev);
-int glb_dev_ifindex(const struct net_device *dev);
 
 /* What the way of a packet of our own depends on beside its addresses and the packet that it is about. */
 struct glb_flow {
@@ -60,17 +51,4 @@ enum glb_fit {
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added);
 unsigned int glb_dst_mtu(const struct dst_entry *dst);
 
-/* Encapsulation: prepare, push, with a UDP checksum or without, send. `gso_type` is the tunnel's. */
-int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
-		       unsigned int header_len, bool inner_is_v6, int gso_type);
-void *glb_tunnel_push(struct sk_buff *skb, unsigned int header_len, unsigned int ip_len, bool is_v6);
-void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6);
-bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
-		     const u8 *gateway_mac);
-
-/* A packet of our own, an answer about the packet `about`; takes nothing, keeps the route with the caller. */
-struct sk_buff *glb_packet_alloc(const struct net *net, const struct sk_buff *about,
-				 const struct dst_entry *dst, const void *bytes, unsigned int len,
-				 bool is_v6);
-
-#endif /* _GLB_TUNNEL_H */
+#endif /* _GLB_PATH_H */

@@ -10,7 +10,7 @@
 #include <net/l3mdev.h>
 #include <net/rtnetlink.h>
 
-#include "checks.h"
+#include "../checks.h"
 #include "decap.h"
 
 static const char *const glb_decap_makers[] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Routes of packets that are passed on, remembered by CPU. */
-#ifndef _GLB_ROUTES_H
-#define _GLB_ROUTES_H
+#ifndef _GLB_ROUTE_H
+#define _GLB_ROUTE_H
 
 #include <linux/types.h>
 
@@ -20,4 +20,4 @@ void glb_routes_free(struct glb_routes __percpu *routes);
 int glb_routes_find(struct net *net, struct glb_routes __percpu *routes, struct sk_buff *skb,
 		    bool is_v6);
 
-#endif /* _GLB_ROUTES_H */
+#endif /* _GLB_ROUTE_H */
