@@ -5,9 +5,9 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
-use crate::staging::Staging;
 use crate::stats::Stats;
-use crate::tables::{TableSet, TooManyHops};
+use crate::tables::set::{TableSet, TooManyHops};
+use crate::tables::staging::Staging;
 use glb_kernel::base::rcu::{Guard, Rcu, Reader};
 use glb_kernel::base::sync::Mutex;
 use kernel::prelude::*;

@@ -7,7 +7,7 @@
 use super::{Family, Request};
 use crate::config::Config;
 use crate::state::State;
-use crate::tables::TooManyHops;
+use crate::tables::set::TooManyHops;
 use glb_core::netlink::glb::{command, operation};
 use glb_core::settings::Setting;
 use glb_kernel::base::rcu;

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Family, Request};
-use crate::devices;
+use crate::front::devices;
 use crate::state::State;
 use glb_core::netlink::glb::{command, device as attr, operation};
 use glb_kernel::genl::{self, Command, Cursor, Dump, Message, Spec};

@@ -9,8 +9,8 @@
 
 #![forbid(unsafe_code)]
 
+use super::refuse::refuse;
 use super::Way;
-use crate::refuse::refuse;
 use glb_core::director::classify::bind::Proto;
 use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LEN};
 use glb_core::packet::addr::Addr;

@@ -7,7 +7,7 @@
 use super::row::{put_hops, LOOKUP_SIZE};
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::world::Loaded;
+use crate::tables::world::Loaded;
 use glb_core::director::classify::bind::Proto;
 use glb_core::director::{decide, Candidate, Kind, Verdict};
 use glb_core::netlink::glb::{lookup as attr, operation};

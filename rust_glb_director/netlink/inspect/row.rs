@@ -7,7 +7,7 @@
 use super::find;
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::tables::{Table, TableSet};
+use crate::tables::set::{Table, TableSet};
 use glb_core::director::select::hash::ROWS;
 use glb_core::netlink::glb::{hop, lookup as attr, operation};
 use glb_kernel::base::rcu;

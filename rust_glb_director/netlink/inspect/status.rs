@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::TABLE_SIZE;
-use crate::devices::num_attached;
+use crate::front::devices::num_attached;
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use glb_core::netlink::glb::{counter, operation, stats, status};

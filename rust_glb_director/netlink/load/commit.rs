@@ -6,8 +6,8 @@
 
 use super::{attr, hops, unknown};
 use crate::netlink::{Family, Request};
-use crate::staging::{Load, Unfinished};
 use crate::state::{State, Unpublished};
+use crate::tables::staging::{Load, Unfinished};
 use glb_core::director::select::hash::ROWS;
 use glb_core::netlink::glb::{command, operation, table as of_table};
 use glb_kernel::genl::{Command, Spec};

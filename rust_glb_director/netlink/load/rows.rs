@@ -6,8 +6,8 @@
 
 use super::{attr, change, hops, named};
 use crate::netlink::{Family, Request};
-use crate::staging::gfp;
 use crate::state::State;
+use crate::tables::staging::gfp;
 use glb_core::director::select::hash::ROWS;
 use glb_core::netlink::glb::operation;
 use glb_kernel::base::vec::Append;

@@ -6,9 +6,9 @@
 
 use super::{attr, bind, change};
 use crate::netlink::{Family, Request};
-use crate::staging::{self, gfp, Load, Refusal};
 use crate::state::State;
-use crate::tables::{AddressList, Backend};
+use crate::tables::set::{AddressList, Backend};
+use crate::tables::staging::{self, gfp, Load, Refusal};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;

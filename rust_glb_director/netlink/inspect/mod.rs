@@ -10,7 +10,7 @@ mod status;
 
 use super::{Family, Request};
 use crate::state::State;
-use crate::tables::{Table, TableSet};
+use crate::tables::set::{Table, TableSet};
 use glb_core::netlink::glb::{backend, bind, load, operation, table as of_table};
 use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};

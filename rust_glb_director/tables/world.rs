@@ -4,8 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
-use crate::tables::{NextHop, Table, TableSet};
 use glb_core::director::classify::bind::Proto;
 use glb_core::director::{self, Addresses, Forward, World};
 use glb_core::packet::addr::Addr;

@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::ingress::Ingress;
+use super::ingress::Ingress;
 use crate::state::State;
 use glb_kernel::front::netdev;
 use glb_kernel::net::{Net, Registered, Rtnl};

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::tables::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
+use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
 use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;

@@ -4,10 +4,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::refuse::refuse;
+use crate::send::refuse::refuse;
 use crate::send::send;
 use crate::state::State;
-use crate::world::Loaded;
+use crate::tables::world::Loaded;
 use glb_core::director::{decide, inspect, Candidate, Stop, Verdict};
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::{Hook, Outcome};

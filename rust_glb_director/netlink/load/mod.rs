@@ -21,9 +21,9 @@ mod rows;
 mod table;
 
 use super::{Family, Request};
-use crate::staging::{Load, Promise, MAX_STAGED};
 use crate::state::State;
-use crate::tables::{Table, MAX_BINDS, MAX_TABLES};
+use crate::tables::set::{Table, MAX_BINDS, MAX_TABLES};
+use crate::tables::staging::{Load, Promise, MAX_STAGED};
 use core::num::NonZeroUsize;
 use glb_core::netlink::glb::{load as attr, operation};
 use glb_kernel::base::memory;

@@ -4,10 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod refuse;
+mod uncommon;
+
 use crate::config::Config;
-use crate::refuse::refuse;
 use crate::stats::Stats;
-use crate::world::Plan;
+use crate::tables::world::Plan;
 use glb_core::director::{flow_label, source_port, Forward, Params, Shape, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::{tos, Family};
@@ -16,8 +18,7 @@ use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::out::encap::{prepare, Header};
 use glb_kernel::out::path::{Fit, Flow, Path};
 use glb_kernel::packet::skb::Skb;
-
-mod uncommon;
+use refuse::refuse;
 
 /// A packet's way, and what it is known by on it.
 #[derive(Clone, Copy)]
