@@ -6,7 +6,7 @@
 use crate::compiled::{compile, io_reason, read_kind, Compiled, CompiledFile, Kind};
 use crate::issue::{quoted, Checked};
 use crate::tables::{unsaid_health, Config};
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::Path;

@@ -11,9 +11,9 @@ use clap::{
 use clap_complete::engine::ArgValueCompleter;
 use clap_complete::Shell;
 use glb_config::settings;
-use glb_core::addr::Addr;
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
+use glb_core::packet::addr::Addr;
 use glb_core::settings::{Form, Setting, Value};
 use glb_netlink::Prefix;
 use std::net::IpAddr;
@@ -230,7 +230,7 @@ pub(crate) struct Doctor {
     #[arg(long)]
     pub(crate) role: Option<Role>,
     /// UDP port of the tunnel, on a proxy
-    #[arg(long, default_value_t = glb_core::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = glb_core::packet::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
     /// An address that is served, instead of the addresses of a table
     #[arg(long = "vip", value_name = "ADDRESS")]
@@ -544,7 +544,7 @@ pub(crate) enum RedirectCommand {
   glbctl redirect on --port 6080")]
     On {
         /// UDP port of the tunnel
-        #[arg(long, default_value_t = glb_core::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(long, default_value_t = glb_core::packet::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
         /// Send only to hops in these prefixes, at most 16, separated by commas; without it to any hop
         #[arg(long, value_name = "PREFIX", value_delimiter = ',', value_parser = prefix)]

@@ -5,9 +5,9 @@
 use crate::compiled::Compiled;
 use crate::issue::quoted;
 use crate::tables::Table;
-use glb_core::addr::Addr;
-use glb_core::hash::ROWS;
-use glb_core::rows3::{build, Member, Room, RowsError};
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::rows::v3::{build, Member, Room, RowsError};
+use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use glb_core::table::v3::{Checksum, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION};
 use std::collections::HashMap;

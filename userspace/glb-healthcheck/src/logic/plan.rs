@@ -4,8 +4,8 @@
 
 use super::engine::Known;
 use glb_config::tables::{Config, HttpCheck, HttpsCheck, Table, TableBackend, Timing};
-use glb_core::addr::Addr;
 use glb_core::backend::State;
+use glb_core::packet::addr::Addr;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;

@@ -9,7 +9,7 @@ use crate::progress::Progress;
 use glb_config::compiled::{read_bytes, usable, Compiled};
 use glb_config::{quoted, shown, Checked, DeadRows, Issue, Severity};
 use glb_core::backend::{Backend, State};
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use crate::output::Failure;
 use glb_config::compiled::{compile, Compiled, Format};
 use glb_config::quoted;
 use glb_config::tables::{self, Config, Rule, Table};
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use serde_json::{json, Value};
 use std::path::Path;
 
