@@ -5,23 +5,23 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 BUILD ?= build/host
 CARGO ?= cargo
-# Where cargo puts things; the lab sets it.
+# Cargo's output directory; the lab sets it.
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 XTLIBDIR ?= $(shell pkg-config --variable=xtlibdir xtables 2>/dev/null || echo /usr/lib/x86_64-linux-gnu/xtables)
-# Which kernel of tests/vm/kernels.conf `make test` and `make demo` boot.
+# The kernel of tests/vm/kernels.conf that `make test` and `make demo` boot.
 KERNEL ?= stock
-# How many connections `make demo` holds.
+# The number of connections of `make demo`.
 CONNECTIONS ?= 2000
 
 .PHONY: all
-all: modules tools ## Build the modules and the userspace (KDIR=: for another kernel than the running one)
+all: modules tools ## Build the modules and the tools (KDIR=: for another kernel than the running one)
 
 .PHONY: help
 help: ## Show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  %-19s %s\n", $$1, $$2 }'
 
 .PHONY: modules
-modules: ## Build the kernel modules into BUILD (default build/host); CHECKS=1: with checks of what their code takes for granted
+modules: ## Build the kernel modules into BUILD (default build/host); CHECKS=1: with checks of their assumptions
 	@GLB_CHECKS=$(if $(filter 1,$(CHECKS)),y) kernel/kbuild/build-modules "$(KDIR)" "$(BUILD)"
 
 .PHONY: tools
@@ -35,7 +35,7 @@ tools: ## Build glbctl and the iptables extension into BUILD/bin and BUILD/xtabl
 	@strip -o $(BUILD)/xtables/libxt_GLBREDIRECT.so $(TARGET_DIR)/release/libxt_glbredirect_plugin.so
 
 .PHONY: spec
-spec: ## Write what follows from core/src/settings.rs and spec/*.yaml: numbers and names, schemas, tables in docs/
+spec: ## Generate from core/src/settings.rs and spec/*.yaml: numbers and names, schemas, tables in docs/
 	@$(CARGO) run --quiet --package glb-spec
 	@docs/fields
 
@@ -56,11 +56,11 @@ deb: ## Build the Debian packages into build/deb, in the lab's build root of KER
 	@packaging/deb $(KERNEL)
 
 .PHONY: deb-modules
-deb-modules: ## Build a package of the modules for exactly the kernel KERNEL, into build/deb
+deb-modules: ## Build a package of the modules for exactly one kernel, KERNEL, into build/deb
 	@packaging/deb-modules $(KERNEL)
 
 .PHONY: install
-install: ## Install what was built on this machine (as root)
+install: ## Install the modules and tools that were built on this machine (as root)
 	install -d $(DESTDIR)/lib/modules/$(notdir $(patsubst %/build,%,$(KDIR)))/updates $(DESTDIR)/usr/sbin $(DESTDIR)$(XTLIBDIR)
 	install -m 644 $(BUILD)/*.ko $(DESTDIR)/lib/modules/$(notdir $(patsubst %/build,%,$(KDIR)))/updates/
 	install -m 644 $(BUILD)/xtables/*.so $(DESTDIR)$(XTLIBDIR)/
@@ -75,25 +75,25 @@ test: ## Run every test: lint, units, and the lab on KERNEL (default stock)
 test-packages: ## Install the packages on a fresh Debian, boot it, upgrade its kernel, purge (15 minutes)
 	@tests/packages/run --kernel $(KERNEL)
 
-# How long all fuzz targets together may take.
+# The time for all fuzz targets together, in seconds.
 FUZZ_SECONDS ?= 210
 
 .PHONY: fuzz
-fuzz: ## Fuzz every parser of outside bytes for FUZZ_SECONDS (default 210) in all
+fuzz: ## Fuzz every parser of outside bytes, FUZZ_SECONDS (default 210) in all
 	@tests/vm/build --kernel $(KERNEL) -- fuzz/run $(FUZZ_SECONDS)
 
 .PHONY: demo
-demo: ## Boot the example network with CONNECTIONS=2000, drain, fill, fail; tables and pictures in out/ (7 minutes)
+demo: ## Boot the example network with CONNECTIONS=2000, drain, fill, fail; tables and figures in out/ (7 minutes)
 	@tests/demo/run --kernel $(KERNEL) --connections $(CONNECTIONS)
 
 .PHONY: demo-second-chance
-demo-second-chance: ## Boot the lab and show one download that survives its packets moving to another proxy (1 minute)
+demo-second-chance: ## Boot the lab and show a download that survives when its packets move to another proxy (1 minute)
 	@tests/vm/run --kernel $(KERNEL) -- /tests/demo/second-chance.sh
 
 .PHONY: bench
-bench: ## Measure, in the lab and natively, and write docs/benchmarks.md with its data and plots
+bench: ## Measure in the lab and natively, and write docs/benchmarks.md with its data and plots
 	@tests/bench/run
 
 .PHONY: clean
-clean: ## Remove what was built (the lab's cache stays: tests/vm/README.md)
+clean: ## Remove the built files (the lab's cache stays: tests/vm/README.md)
 	rm -rf build target out

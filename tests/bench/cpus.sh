@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a packet costs a director while several processors have packets at the same time. Runs in the guest, which has
-# four processors that take turns: instructions of all of them count, and those that wait for a lock count too.
+# The cost of a packet in a director while several processors handle packets at the same time. Runs in the guest, whose four
+# processors take turns: the instructions of all of them are counted, including those that wait for a lock.
 #
-#   frames -> tap0 .. tap3, a processor each [ dir ] eth1 ------ eth0 [ sink: counts, drops ]
+#   frames -> tap0 .. tap3, one processor each [ dir ] eth1 ------ eth0 [ sink: counts, drops ]
 #
 # shellcheck source=tests/bench/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"

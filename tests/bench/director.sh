@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a packet costs on its way through a director, beside what does the same or less. Runs in the guest.
+# The cost of a packet on its way through a director, compared with alternatives that do the same or less. Runs in the guest.
 #
 #   frames -> tap0 [ dir ] eth1 ------ eth0 [ sink: counts, drops ]
 #
@@ -16,7 +16,7 @@ settled
 
 # --- packets -----------------------------------------------------------------------------------------
 
-# As `glb-packets fill` numbers them: binds from 10.0.0.0 and fd00::10.0.0.0 on, backends from 172.16.0.0.
+# The addresses are those of `glb-packets fill`: binds from 10.0.0.0 and fd00::10.0.0.0, backends from 172.16.0.0.
 vip4=10.0.0.0 vip6=fd00::a00:0
 for f in 4 6; do
     vip=vip$f
@@ -57,7 +57,7 @@ ipvs_on() {
     {
         printf -- '-A %s %s:443 -s mh %s\n' "$2" "$vip" "${4:-}"
         for ((number = 0; number < $3; number++)); do
-            # shellcheck disable=SC2059 # The form of an address.
+            # shellcheck disable=SC2059 # $backend is the format of an address.
             printf -- "-a %s %s:443 -r $backend:443 -i --tun-type gue --tun-port 19523 --tun-nocsum\n" "$2" "$vip" "$number"
         done
     } | on dir ipvsadm -R
@@ -68,7 +68,7 @@ ipvs_off() {
     ip -n dir addr del "$vip6/128" dev lo
 }
 
-# glb_on OPTION...: of `glb-packets fill`.
+# glb_on OPTION...: the options are those of `glb-packets fill`.
 glb_on() {
     on dir glb-packets fill "$@" >/dev/null
     on dir glbctl attach tap0 >/dev/null
@@ -77,8 +77,8 @@ glb_off() { on dir glbctl detach tap0 >/dev/null; }
 
 # --- runs --------------------------------------------------------------------------------------------
 
-# row NAME FRAMES EXPECTED SETUP ARGUMENT...: EXPECTED is what must arrive at the sink: gue4, gue6, all, or none.
-# FRAMES ending in -new are of flows that were never seen before, those in -old of flows that were.
+# row NAME FRAMES EXPECTED SETUP ARGUMENT...: EXPECTED names the packets that must arrive at the sink: gue4, gue6, all, or none.
+# FRAMES that end in -new belong to flows that were never seen before, FRAMES that end in -old to flows that were.
 one_run() { # ROUND ROW...
     local round=$1 name=$2 set=$3 expected=$4 what=$5 warm count=$BENCH_PACKETS rule=
     shift 5
@@ -128,7 +128,7 @@ row glb-tcp4-binds     tcp4-all    gue4 glb --spread --tables 40 --binds 250
 row glb-tcp6-binds     tcp6-all    gue6 glb --spread --ipv6 --tables 40 --binds 250
 row glb-tcp4-hops31    tcp4-old    gue4 glb --spread --backends 256 --hops 31
 
-# What grows: binds, tables, backends.
+# Scale: binds, tables, backends.
 for n in 1 10 100 1000 10000; do
     frames "scale$n" "dst=$vip4" "dsts=$n" flags=ack "flows=$BENCH_FLOWS"
     row "glb-tcp4-b$n" "scale$n" gue4 glb --spread --tables 1 --binds "$n"
@@ -143,7 +143,7 @@ each_round director
 [[ facts =~ $PATTERN ]] || exit 0
 say "director, facts"
 
-# What a table takes: what the kernel has allocated more with 101 than with 1, rows, binds and per-CPU routes included.
+# Memory of a table: the difference of the kernel's allocations between 101 tables and 1, including rows, binds and per-CPU routes.
 allocated() {
     sleep 2
     awk '/^(Slab|VmallocUsed|Percpu):/ { sum += $2 } END { print sum }' /proc/meminfo
@@ -153,13 +153,13 @@ for backends in 2 256; do
     before=$(allocated)
     glb_off
     glb_on --tables 101 --backends "$backends"
-    fact "memory of a table of two hops and $backends backends, KiB (101 tables less 1, on $(nproc) CPU)" \
+    fact "memory of a table of two hops and $backends backends, KiB (difference between 101 tables and 1, on $(nproc) CPU)" \
         "$((($(allocated) - before) / 100))"
     glb_off
 done
 glb_on --spread
 
-# Tables are swapped while packets come.
+# Tables are replaced while packets arrive.
 sink_takes eth0 "$gue4"
 loads=0
 printf 'send tcp4-ack 60000\n' >&"${blast_to[0]}"
@@ -168,7 +168,7 @@ while ! read -r -t 0.01 _ <&"${blast_from[0]}"; do
     loads=$((loads + 1))
 done
 is "packets that arrived while tables were loaded" '60000 0' "$(sink_took)"
-fact "loads of a table while 60,000 packets came; lost or not encapsulated" "$loads; 0"
+fact "loads of a table during 60,000 packets; packets lost or not encapsulated" "$loads; 0"
 glb_off
 
 rmmod rust_glb_director
@@ -176,4 +176,4 @@ started=$(microseconds)
 modprobe rust_glb_director
 on dir glb-packets fill --spread >/dev/null
 on dir glbctl attach tap0 >/dev/null
-fact "modprobe, load of one table, attach: million instructions, the tools' own start among them" "$((($(microseconds) - started) / 1000))"
+fact "modprobe, load of one table, attach: million instructions, including the start of the tools" "$((($(microseconds) - started) / 1000))"

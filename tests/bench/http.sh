@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Real HTTP: through director and redirect, beside the same server reached directly. Runs in the guest.
+# Real HTTP through director and redirect, compared with the same server reached directly. Runs in the guest.
 #
 #            +----------- [director] ----GUE---+
 #   [client] |                                 | [proxy: GLBREDIRECT, nginx on the VIP]
 #            +---------- directly -------------+
 #
-# Answers go directly in both cases. The processor is shared by all three hosts, so a ratio is of all work together.
+# Answers go directly in both cases. All three hosts share the processor, so a ratio compares the work of all of them.
 #
 # shellcheck source=tests/bench/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -21,7 +21,7 @@ for name in client director proxy; do
     ip netns add "$name"
     ip -n "$name" link set lo up
 done
-# link A ADDRESS B ADDRESS NET: a cable
+# link A ADDRESS B ADDRESS: a cable
 link() {
     ip link add "to-$3" netns "$1" mtu 2000 type veth peer name "to-$1" netns "$3" mtu 2000
     ip -n "$1" -batch - <<END
@@ -44,7 +44,7 @@ END
 on proxy iptables -A INPUT -p udp -m udp --dport 19523 -j GLBREDIRECT
 on proxy sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.tunl0.rp_filter=0
 ip -n proxy route add 10.1.1.0/24 via 10.1.3.1
-# The client's address is the same both ways, so that answers are.
+# The client's address is the same on both paths, so that answers take the same path.
 ip -n client addr add 10.7.7.7/32 dev lo
 ip -n proxy route add 10.7.7.7/32 via 10.1.3.1
 
@@ -80,7 +80,7 @@ by() {
 }
 encapsulated() { on director glbctl --json stats | jq .encapsulated_packets; }
 
-# requests KIND URL: all by one connection; $blast_ns is the time of all, by curl's clock.
+# requests URL: all requests on one connection; $blast_ns is their total time by curl's clock.
 requests() {
     local times
     times=$(on client curl -sS -o /dev/null -w '%{http_code} %{time_total}\n' "$1") || fail "curl $1"

@@ -2,14 +2,14 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # Shares its variables with the parts that source it.
 #
-# What the parts of the benchmark that run in the guest share.
+# Functions shared by the parts of the benchmark that run in the guest.
 #
-# A figure is the time that a host takes for many packets, by the guest's clock. Under `tests/vm/run --icount` that clock
-# counts instructions, a nanosecond each, so it is instructions. Each run is one line of /out/raw.tsv:
+# A result is the time that a host takes for many packets, by the guest's clock. Under `tests/vm/run --icount`, that clock
+# advances by one nanosecond per instruction, so the time is a number of instructions. Each run is one line of /out/raw.tsv:
 #
 #   ROW  ROUND  PACKETS  NANOSECONDS
 #
-# A run whose packets did not all arrive as they should is not written but ends the benchmark.
+# If not all packets of a run arrive as expected, the run is not written and the benchmark ends.
 
 set -eu
 
@@ -26,9 +26,9 @@ fail() {
 }
 on() { ip netns exec "$@"; }
 
-# The senders of frames, by the processor that each is on: where to write to them, where they answer.
+# File descriptors to write to and read from the frame senders, by processor.
 declare -a blast_to=() blast_from=()
-# blaster HOST [CPU]: start one there, on that processor (0); it owns the device tapCPU.
+# blaster HOST [CPU]: start a frame sender on that host and processor (default 0); it owns the device tapCPU.
 blaster() {
     local cpu=${2:-0} pipes write read line
     pipes=$(mktemp -d)
@@ -42,10 +42,10 @@ blaster() {
     on "$1" ip link set "tap$cpu" address 02:00:00:00:00:b0
 }
 
-# settled: what new devices have to say to their neighbours is said.
+# settled: wait until new devices have sent their messages to neighbours.
 settled() { sleep 15; }
 
-# frames NAME KEY=VALUE...: make a set of frames (tests/tools/src/blast/frame.rs). frames_on CPU NAME KEY=VALUE...
+# frames NAME KEY=VALUE...: define a set of frames (tests/tools/src/blast/frame.rs). frames_on CPU NAME KEY=VALUE...
 frames() { frames_on 0 "$@"; }
 frames_on() {
     local line
@@ -53,8 +53,8 @@ frames_on() {
     read -r line <&"${blast_from[$1]}" || fail "no frames: ${*:2}"
 }
 
-# blast NAME COUNT: send; the time is in $blast_ns. blast_on CPUS NAME COUNT: so many from each of the first CPUS senders at the
-# same time; the longest time counts.
+# blast NAME COUNT: send frames; the time is in $blast_ns. blast_on CPUS NAME COUNT: the first CPUS senders send COUNT frames each
+# at the same time; the longest time is the result.
 blast() { blast_on 1 "$@"; }
 blast_on() {
     local cpu ns
@@ -66,7 +66,7 @@ blast_on() {
     done
 }
 
-# profiled SET: with BENCH_PROFILE, send for long while tests/bench/profile looks on, and end.
+# profiled SET: with BENCH_PROFILE, send many frames while tests/bench/profile logs instructions, then exit.
 profiled() {
     [ -n "${BENCH_PROFILE:-}" ] || return 0
     cp /proc/kallsyms /out/kallsyms
@@ -78,7 +78,7 @@ profiled() {
 # measured ROW ROUND COUNT
 measured() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$blast_ns" >>/out/raw.tsv; }
 
-# fact WHAT VALUE: a line of the report that is no row.
+# fact WHAT VALUE: a line of the report that is not a row.
 fact() { printf '%s\t%s\n' "$1" "$2" >>/out/facts.tsv; }
 
 # microseconds: the guest's clock.
@@ -87,7 +87,7 @@ microseconds() { echo "${EPOCHREALTIME/[.,]/}"; }
 # is WHAT EXPECTED ACTUAL
 is() { [ "$2" = "$3" ] || fail "$1: expected $2, there is $3"; }
 
-# sink_device NAME: a device of the host `sink`, which counts and drops what comes in there.
+# sink_device NAME: count and drop the packets that arrive on this device of the host `sink`.
 sink_device() {
     on sink nft -f - <<END
 add table netdev sink
@@ -97,7 +97,7 @@ add chain netdev sink $1 { type filter hook ingress device "$1" priority 0; }
 END
 }
 
-# host_and_sink NAME: a router of that name with a link to the host `sink`, which counts what comes.
+# host_and_sink NAME: a router of that name with a link to the host `sink`, which counts the packets that arrive.
 #
 #   tap... [ NAME ] eth1 ------ eth0 [ sink ]
 host_and_sink() {
@@ -117,12 +117,12 @@ END
     ip -n sink -batch - <<'END'
 link set eth0 mtu 2000 address 02:00:00:00:00:51 up
 END
-    # A change later on would make the kernel send messages, so it is made before all things settle.
+    # A later change would make the kernel send messages, so it is made before `settled`.
     on "$1" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
     sink_device eth0
 }
 
-# sink_takes DEVICE RULE: count what matches the rule as taken, all else as odd. An empty rule takes all.
+# sink_takes DEVICE RULE: count packets that match the rule as taken, all others as odd. An empty rule matches all.
 sink_takes() {
     local rest=odd
     [ -n "$2" ] || rest=taken
@@ -137,7 +137,7 @@ add rule netdev sink $1 counter name $rest drop
 END
 }
 
-# sink_took: packets taken and odd ones, since the last `sink_takes`.
+# sink_took: the numbers of taken and of odd packets since the last `sink_takes`.
 sink_took() {
     on sink nft -j list counters table netdev sink |
         jq -r '[.nftables[].counter | select(.) | {(.name): .packets}] | add | "\(.taken) \(.odd)"'

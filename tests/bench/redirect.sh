@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a tunnel packet costs at a proxy: INPUT with no rule, with a trivial target, with GLBREDIRECT. Runs in the guest.
+# The cost of a tunnel packet at a proxy: INPUT with no rule, with a trivial target, with GLBREDIRECT. Runs in the guest.
 #
-#   frames -> tap0 [ proxy: INPUT rule, then DROP ] eth1 ------ eth0 [ sink: counts, drops what was passed on ]
-#                                                   out0: counts and drops it at once (dummy)
+#   frames -> tap0 [ proxy: INPUT rule, then DROP ] eth1 ------ eth0 [ sink: counts and drops packets that were passed on ]
+#                                                   out0: counts and drops them at once (dummy)
 #
 # shellcheck source=tests/bench/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -33,7 +33,7 @@ addr add $client6/128 dev lo nodad
 END
 on proxy ip -6 fou add port 19523 gue
 
-# A connection that is there: both of its ends are on the proxy, and one looks like a client's.
+# An established connection: both ends are on the proxy, and one end has a client's address.
 for f in 4 6; do
     vip=vip$f client=client$f
     # shellcheck disable=SC2093
@@ -42,15 +42,15 @@ for f in 4 6; do
     on proxy nc -"$f" -n -s "${!client}" -p 40000 "${!vip}" 443 >/dev/null 2>&1 < <(exec sleep 1000000) &
     sleep 1
 done
-is "connections that are there, ends of them" 4 "$(on proxy ss -Htn state established | grep -c 40000)"
+is "ends of established connections" 4 "$(on proxy ss -Htn state established | grep -c 40000)"
 blaster proxy
 settled
 
 # --- packets -----------------------------------------------------------------------------------------
 
-# shellcheck disable=SC2034 # By name.
+# shellcheck disable=SC2034 # Used by name.
 outer4=10.9.0.9,10.8.0.1,172.17.0.1 outer6=fd09::9,fd08::1,fd17::1
-# shellcheck disable=SC2034 # By name.
+# shellcheck disable=SC2034 # Used by name.
 out4=10.9.0.9,10.8.0.1,172.18.0.1 out6=fd09::9,fd08::1,fd18::1
 for f in 4 6; do
     vip=vip$f client=client$f outer=outer$f out=out$f
@@ -64,7 +64,7 @@ done
 
 # --- set-ups -----------------------------------------------------------------------------------------
 
-# rules TOOL [TARGET...]: a rule with the target, if there is one, and a DROP rule behind it.
+# rules TOOL [TARGET...]: a rule with the target, if one is given, followed by a DROP rule.
 rules() {
     local tool=$1
     shift
@@ -73,11 +73,11 @@ rules() {
     on proxy "$tool" -A INPUT -p udp -m udp --dport 19523 -j DROP
 }
 dropped() { on proxy "$1" -nvxL INPUT | awk '$3 == "DROP" { print $1 }'; }
-# went_out: packets that left by out0, which no far end has to count.
+# went_out: packets that left by out0, which has no far end to count them.
 went_out() { on proxy cat /sys/class/net/out0/statistics/tx_packets; }
 counter() { on proxy sed -n "s/^$1: //p" /proc/net/glb_redirect; }
 
-# routed ROUND NAME FRAMES: no rule and no tunnel, but a router: what the way to the far end costs by itself.
+# routed ROUND NAME FRAMES: no rule and no tunnel, only routing: the cost of the path to the far end by itself.
 routed() {
     blast "$3" "$BENCH_FLOWS"
     sink_takes eth0 ''
@@ -86,8 +86,8 @@ routed() {
     measured "$2" "$1" "$BENCH_PACKETS"
 }
 
-# row NAME FRAMES TOOL COUNTER [TARGET...]: COUNTER is the one of GLBREDIRECT that counts all of them, or `-`; TOOL
-# `routed` is none.
+# row NAME FRAMES TOOL COUNTER [TARGET...]: COUNTER is the counter of GLBREDIRECT that counts all FRAMES, or `-`. The TOOL
+# `routed` stands for no rules.
 one_run() { # ROUND ROW...
     local round=$1 name=$2 set=$3 tool=$4 counter=$5 before=0 expected=$BENCH_PACKETS out
     shift 5
@@ -130,7 +130,7 @@ for f in 4 6; do
 done
 each_round redirect
 
-# Apart and afterwards: once iptables-legacy has made its table, every packet passes its hooks.
+# These rows come last: once iptables-legacy has created its table, every packet passes its hooks.
 rows=()
 row input4-none-legacy        syn4         iptables-legacy -
 row input4-trivial-legacy     syn4         iptables-legacy - MARK --set-mark 1

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Connections of each proxy, and connections broken and not opened, over time; `kind` is svg or png. The names of the events
-# have a room of their own above the curves.
+# Connections of each proxy, and broken and unopened connections, over time; `kind` is svg or png. The names of the events are
+# above the curves, in an area of their own.
 
 if (kind eq "svg") {
     set terminal svg size 1200,800 dynamic font "DejaVu Sans,12" background rgb "white"
@@ -31,7 +31,7 @@ plot "timeline.tsv" using 1:2 skip 1 with lines lw 2 lc rgb "#0072b2" title "pro
 unset label
 set tmargin at screen 0.33
 set bmargin at screen 0.08
-set label 1 "Connections that broke, and tries to open one that failed, so far" at screen 0.01, screen 0.36 font ",14"
+set label 1 "Broken connections and failed attempts to connect, so far" at screen 0.01, screen 0.36 font ",14"
 set format x "%g"
 set xlabel "seconds"
 set yrange [0:*]

@@ -2,20 +2,20 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2153,SC2154 # From lib.sh and load.sh.
 #
-# The demo's director where the lab's own, glb-packets, is not installed: the kernel's, as operators have it. Sourced after
-# lab/load.sh, in whose place it defines start_director and order. To put a proxy first is to drain the other one.
+# The demo's director where the lab's own one, glb-packets, is not installed: the kernel module, as operators use it. Sourced
+# after lab/load.sh, whose start_director and order it replaces. To put one proxy first, the other one is drained.
 
 # start_director -- PROXY PROXY
 start_director() {
     shift
     modprobe rust_glb_director
-    # Both orders are built now: that takes seconds under emulation, and the demo goes on meanwhile.
+    # Both orders are built in advance: under emulation a build takes seconds, during which the demo would go on.
     table "$1" "$2" && table "$2" "$1"
     on director glbctl config set --source-v4 "$DIRECTOR"
     order "$@"
     on director glbctl attach eth0
-    # Packets to the VIP never come as far as the director's routes.
-    # shellcheck disable=SC2034 # For load.sh.
+    # Packets to the VIP never reach the director's routes.
+    # shellcheck disable=SC2034 # Used by load.sh.
     director=
 }
 

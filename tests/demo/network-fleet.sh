@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The example network, small: 120 long connections while everything that operators do is done, and none breaks. `make demo`
-# is the same with 2,000 and with failures. It takes minutes, so it is not part of `make test`:
+# The example network, small: 120 long connections survive all procedures of the operators. `make demo` does the same with
+# 2,000 connections and with failures. It takes minutes, so it is not part of `make test`:
 # tests/vm/run -- /tests/demo/network-fleet.sh
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/lib.sh"
-# Eight seconds a download.
+# A download takes eight seconds.
 export DOWNLOAD_BYTES=12288
 # shellcheck source=tests/lab/network.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/network.sh"
@@ -24,7 +24,7 @@ test_mapping() {
     check "there are users of more than one proxy" test "$(cut -d ' ' -f 2 "$lab_work/by1" | sort -u | wc -l)" -gt 1
 }
 
-# step WHAT COMMAND...: it works, and no connection broke meanwhile.
+# step WHAT COMMAND...: the command succeeds, and no connection breaks meanwhile.
 step() {
     local what=$1 broken
     shift
@@ -59,7 +59,7 @@ test_operations() {
 }
 
 test_no_backend() {
-    about "Where no backend is usable, nothing is announced; where one is again, it is."
+    about "While no backend is usable, nothing is announced; as soon as one is usable again, the VIPs are."
     local name
     for name in $PROXIES; do nginx_stops "$name"; done
     check "both directors withdraw" eventually paths_are "$NET_VIP4" 0

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make demo, the part in the guest: the example network (tests/lab/network.sh) with CONNECTIONS (2,000) long connections,
-# while everything is done that operators do, and some of what goes wrong.
+# make demo, the part in the guest: the example network (tests/lab/network.sh) with CONNECTIONS (2,000) long connections, all
+# procedures of the operators, and some failures.
 #
 #   network.sh [CONNECTIONS]
 #
-# It ends with a table, an event a line, with the connections that broke. Status 0 only if none broke where none may:
-# what fails by itself (a server that is stopped, a cable) breaks its own connections, all else breaks none. What
-# pictures are made from is left in /out.
+# The output ends with a table of the connections that broke, one event per line. The status is 0 only if no connection broke
+# that had to survive: a failure (of a server or a cable) may break its own connections, all other events may break none. The
+# data for the figures is in /out.
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/lib.sh"
@@ -16,7 +16,7 @@
 . "$(dirname "$(readlink -f "$0")")/../lab/network.sh"
 
 readonly CONNECTIONS=${1:-2000} OUT=/out
-# A connection without a byte for so long is broken, so what an event does shows within that time.
+# A connection that receives no byte for this time is broken, so the effect of an event shows within this time.
 readonly STALL=20
 # A busy machine gives every connection less: silent is who gets nothing while the others had a turn each.
 readonly PATIENCE=(--stall "$STALL" --turns 1)
@@ -38,7 +38,7 @@ give_up() {
 # must WHAT COMMAND...
 must() { quiet "${@:2}" || give_up "$1"; }
 
-# lib.sh names the lines of checks by these.
+# lib.sh uses these as the names of checks.
 # shellcheck disable=SC2034
 lab_file=demo lab_test=network
 trap 'kill $(jobs -p) 2>/dev/null; lab_end_network 2>/dev/null; rm -rf "$lab_work"' EXIT
@@ -46,8 +46,8 @@ trap 'exit 130' INT TERM
 
 # --- events -----------------------------------------------------------------------------------------
 
-# begin NAME none|its-own [PROXY]: what happens from now on belongs to this event: it may break no connection, or those of
-# PROXY. Its time, name and rule go to marks.tsv.
+# begin NAME none|its-own: start an event, which may break no connections or only those of its proxy. Its time, name and rule
+# go to marks.tsv.
 begin() {
     event=$1
     printf '%s\t%s\t%s\n' "${EPOCHREALTIME/,/.}" "$1" "$2" >>"$OUT/marks.tsv"
@@ -55,9 +55,9 @@ begin() {
     passed_before=$(passed_on)
     began=$SECONDS
 }
-# observed SECONDS: what broke within them is counted.
-observed() { must "the clients do not tell how they are" settled "$1"; }
-# finish: a line of how things are now.
+# observed SECONDS: wait for the effects of the event.
+observed() { must "the clients do not report" settled "$1"; }
+# finish: print the numbers at the end of the event.
 finish() {
     local name line=''
     for name in $PROXIES; do line+=$(printf ' %6s' "$(connections_of "$name")"); done
@@ -70,7 +70,7 @@ passed_on() {
 }
 broken_so_far() { cat "$lab_work"/*.events | grep -cv ^sample; }
 
-# broken_in: the table at the end, from the clients' own logs; says whether all kept to the rules.
+# broken_in: the table at the end, from the clients' own logs; the status says whether all events obeyed their rules.
 # shellcheck disable=SC2016 # For awk.
 broken_in() {
     cat "$OUT/marks.tsv" >"$lab_work/all"
@@ -91,25 +91,25 @@ broken_in() {
         }' "$OUT/marks.tsv" "$OUT/broken.tsv"
 }
 
-# --- what is done -----------------------------------------------------------------------------------
+# --- procedures -------------------------------------------------------------------------------------
 
-# drain: until proxy2 has no connection. What another proxy passes on meanwhile is captured there.
+# drain: until proxy2 has no connection. Packets that proxy3 passes on meanwhile are captured there.
 drain() {
     set_state proxy2 draining && capture_begins || return
     eventually captured_enough
     capture_ends || return
     eventually has_no_connection proxy2
 }
-# fill: until new connections come to proxy2.
+# fill: until proxy2 gets new connections.
 fill() {
     set_state proxy2 inactive && set_state proxy2 filling && eventually fails has_no_connection proxy2 || return
     settled 10
     set_state proxy2 active
 }
 
-# The capture at proxy3, one of those that proxy2's packets come to first. It begins when both directors have sent them there, and ends
-# when it has CAPTURED packets that proxy3 passed on (GUE's private data has the index of the next hop behind its type), or when
-# there is nobody left whose packets they could be.
+# The capture at proxy3, which is the first hop for some of proxy2's packets during the drain. It begins when both directors send
+# these packets to proxy3. It ends when it has CAPTURED packets that proxy3 passed on (in GUE's private data, the index of the next
+# hop follows the type), or when proxy2 has no connection left.
 readonly CAPTURED=40
 capture_begins() {
     capture=$OUT/second-chance.pcap
@@ -126,14 +126,14 @@ capture_ends() {
     wait "$tcpdump"
     cat "$lab_work/tcpdump.log"
     [ "$(captured)" = 0 ] || return 0
-    # Of a few connections, none may have both: proxy2, and proxy3 beside it in its row.
+    # With few connections, possibly none of proxy2's has proxy3 as the other hop of its row.
     rm "$capture"
     [ "$(counter proxy3 forwarded_to_alternate_packets)" = "$passed_on_before" ] && return
-    say "proxy3 passed packets on, and none was captured"
+    say "proxy3 passed packets on, but none was captured"
     return 1
 }
 
-# --- the play ---------------------------------------------------------------------------------------
+# --- the story --------------------------------------------------------------------------------------
 
 title "The example network"
 cat <<END
@@ -149,8 +149,8 @@ must "the network could not be set up" network
 ip -n router route show "$NET_VIP4" | sed 's/^/    router: /'
 ip -6 -n router route show "$NET_VIP6" | sed 's/^/    router: /'
 
-title "1. Who answers whom: curl from each user address, through either director"
-must "the directors can be asked" predicted_of director1
+title "1. Which proxy answers which user: curl from each user address, through either director"
+must "the directors do not answer lookups" predicted_of director1
 predicted_of director1 >"$lab_work/predicted"
 through director1 answers_of >"$lab_work/by1" 2>>"$story"
 through director2 answers_of >"$lab_work/by2" 2>>"$story"
@@ -162,14 +162,14 @@ for file in by2 predicted; do
     cmp -s "$lab_work/by1" "$lab_work/$file" || give_up "the directors and glbctl lookup do not agree"
 done
 
-title "2. $CONNECTIONS long connections: slow downloads, and keep-alive connections that ask now and then"
+title "2. $CONNECTIONS long connections: slow downloads, and keep-alive connections with a request from time to time"
 share() { echo $((CONNECTIONS * $1 / 100)); }
 quiet hold_long pages4 "$NET_VIP4" "${PATIENCE[@]}" --connections "$(share 50)" --path /page --body "$lab_work/www/page" --pause 15000 --responses 4
 quiet hold_long pages6 "$NET_VIP6" "${PATIENCE[@]}" --connections "$(share 25)" --path /page --body "$lab_work/www/page" --pause 15000 --responses 4
 quiet hold_long files4 "$NET_VIP4" "${PATIENCE[@]}" --connections "$(share 15)" --path /download --body "$lab_work/www/download" --responses 2
 quiet hold_long files6 "$NET_VIP6" "${PATIENCE[@]}" --connections "$(share 10)" --path /download --body "$lab_work/www/download" --responses 2
 for name in pages4 pages6 files4 files6; do must "not all $name were opened" becomes_busy $name; done
-tell "All are open. Each lives for 20 to 60 s and is then replaced by a new one." ""
+tell "All are open. Each lives for 20 to 60 s. Then a new one replaces it." ""
 # shellcheck disable=SC2086 # Words are names.
 printf '    %s%-34s%6s   %6s %6s %6s %9s %7s%s\n' "$dim" '' '' $PROXIES passed_on broken "$plain"
 begin "nothing happens" none
@@ -200,7 +200,7 @@ must "director1 could not be started" start_director_again director1
 observed 10
 finish
 
-# Whatever those broke without a reset shows by now.
+# By the end of this event, connections that the previous events broke without a reset are detected.
 begin "nothing happens, again" none
 observed $((STALL + 2))
 finish
@@ -245,7 +245,7 @@ must "the directors announce IPv6 although no proxy answers" eventually paths_ar
 tell "nginx is killed on all proxies: the router has no route to $NET_VIP4 and $NET_VIP6"
 nginx_starts proxy1 >>"$story"
 must "one usable backend is not announced" eventually paths_are "$NET_VIP4" 2
-tell "nginx is back on proxy1: it has two again"
+tell "nginx is back on proxy1: the router has two routes again"
 
 title "4. Connections broken, by event"
 status=0
@@ -262,7 +262,7 @@ done >>"$OUT/counters.txt"
 cp "$story" $OUT/story.txt
 if [ $status != 0 ]; then
     grep -h "^ *[^:]*: glb-packets: broken" "$OUT/clients.txt" | sort | uniq -c | sort -rn | head
-    printf '\n%sFAILED: connections broke that had to live%s\n' "$red" "$plain"
+    printf '\n%sFAILED: connections broke that had to survive%s\n' "$red" "$plain"
     exit 1
 fi
 printf '\n%sOK: no connection broke in any reload, drain, fill, director stop or start%s\n' "$green" "$plain"

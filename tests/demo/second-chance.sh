@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# make demo-second-chance: a download survives its packets moving to another proxy.
+# make demo-second-chance: a download survives when its packets move to another proxy.
 #
-# The hosts are those of the load scenarios; this file only tells what happens. It ends with one line, and with
-# status 0 only if the download survived.
+# The hosts are those of the load scenarios; this file only adds the story. The output ends with one line. The status is 0
+# only if the download survived.
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/lib.sh"
 # shellcheck source=tests/lab/load.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/load.sh"
-# The lab's director in user space, or where only packages are installed, the kernel's.
+# The lab's director in user space or, where only packages are installed, the kernel module.
 if ! command -v glb-packets >/dev/null; then
     # shellcheck source=tests/demo/module-director.sh source-path=SCRIPTDIR/../..
     . "$(dirname "$(readlink -f "$0")")/module-director.sh"
 fi
 
 readonly SIZE=6000000
-# Nothing in the network is slow: the client reads as far as it is let.
+# The network is not slowed down: the client's reading sets the pace.
 export WEB_RATE=0
 
 bold='' green='' red='' dim='' plain=''
 if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'; fi
 
-# What the scenarios' functions tell is for whoever looks for a fault.
+# The output of the scenarios' functions; it is shown only after a failure.
 readonly story=$lab_work/story
 quiet() { "$@" >>"$story" 2>&1; }
 
@@ -38,7 +38,7 @@ give_up() {
     done_with "$red" "FAILED: $*" 1
 }
 
-# both: two columns, the counters that tell where packets went.
+# both: the counters of both proxies that show where packets went.
 both() {
     local name
     printf '    %s%-34s %10s %10s%s\n' "$dim" '' proxy1 proxy2 "$plain"
@@ -47,8 +47,8 @@ both() {
     done
 }
 
-# download: in the background, its id is then in $curl. The client takes no more than read_up_to lets it, and its socket holds little, so
-# the download stands still until the next step is done, however long that takes.
+# download: start a download in the background; its process id is in $curl. The client reads only what read_up_to requests, and its
+# socket buffer is small. So the download pauses until the next step is done, however long that takes.
 download() {
     rm -f "$lab_work/got" "$lab_work/pipe"
     mkfifo "$lab_work/pipe"
@@ -60,7 +60,7 @@ download() {
 got() { stat -c %s "$lab_work/got"; }
 answered_by() { tr -d '\r' <"$lab_work/head" | sed -n 's/^X-Proxy: //p'; }
 
-# read_up_to BYTES: a line for each 0.3 MB; fails if the download ends before.
+# read_up_to BYTES: print a line for each 0.3 MB; fails if the download ends earlier.
 read_up_to() {
     local have=0 next
     [ ! -e "$lab_work/got" ] || have=$(got)
@@ -73,7 +73,7 @@ read_up_to() {
         [ "$have" = "$next" ] || return
     done
 }
-# download_ends: its status is curl's.
+# download_ends: the status is that of curl.
 download_ends() {
     exec {body}<&-
     wait "$curl"
@@ -89,16 +89,16 @@ prepare() {
     [ ! -s "$lab_work/failures" ]
 }
 
-# lib.sh names the lines of checks by these.
+# lib.sh uses these as the names of checks.
 lab_file=demo lab_test=second-chance
 trap 'kill $(jobs -p) 2>/dev/null; lab_end_network 2>/dev/null; rm -rf "$lab_work"' EXIT
 trap 'exit 130' INT TERM
 
-title "Second chance: a download survives its packets moving to another proxy"
+title "Second chance: a download survives when its packets move to another proxy"
 cat <<END
     client  --->  director  ==GUE==>  proxy1  nginx, GLBREDIRECT
        ^              |                  ^
-       |              |                  | what proxy2 does not know
+       |              |                  | connections that proxy2 does not have
        |              \\======GUE=====>  proxy2  nginx, GLBREDIRECT
        |
        \\------ answers go straight back, from $VIP4
@@ -109,25 +109,25 @@ tell "Four hosts (network namespaces) on a stock kernel, $(uname -r). Both proxi
     "    iptables -A INPUT -p udp --dport $GUE_PORT -j GLBREDIRECT"
 quiet prepare || give_up "the hosts could not be set up"
 
-title "1. A client downloads. The director sends its packets to proxy1, and names proxy2 as second."
+title "1. A client downloads a file. The director sends its packets to proxy1 and lists proxy2 as the second hop."
 download
 read_up_to $((SIZE / 3)) || give_up "the download ended before anything happened: $(cat "$lab_work/curl.err")"
 home=$(answered_by)
 tell "" "    nginx on $home answers. The counters:" ""
 both
 
-title "2. The director changes its mind: proxy2 first, proxy1 second. The download is in the middle."
+title "2. In the middle of the download, the director changes the order: proxy2 first, proxy1 second."
 had_passed=$(counter proxy2 forwarded_to_alternate_packets)
 quiet order "$PROXY2" "$PROXY1"
-tell "    A new connection, meanwhile:" ""
+tell "    A new connection at this time:" ""
 new=$(ip netns exec client curl --silent --output /dev/null --write-out '%header{x-proxy}' "http://$VIP4/page")
 tell "    curl http://$VIP4/page   answered by nginx on $new"
 status=0
-tell "" "    The download goes on:" ""
+tell "" "    The download continues:" ""
 read_up_to $SIZE || true
 download_ends || status=$?
 passed_on=$(($(counter proxy2 forwarded_to_alternate_packets) - had_passed))
-tell "" "    The download's packets came to proxy2, which has no such connection, and passed each on to proxy1:" ""
+tell "" "    The packets of the download came to proxy2, which does not have the connection and passed each one on to proxy1:" ""
 both
 
 title "3. The same download without the rule on proxy2."
@@ -146,10 +146,10 @@ tell "    curl: $(if [ "$without" = 0 ]; then echo "no error"; else cat "$lab_wo
 if [ "$status" != 0 ]; then
     give_up "the download broke: curl ended with status $status"
 elif [ "$ended" != same ]; then
-    give_up "what arrived is not what was sent: $ended"
+    give_up "the received bytes differ from the sent ones: $ended"
 elif [ "$home" != proxy1 ] || [ "$new" != proxy2 ] || [ "$passed_on" -lt 20 ]; then
     give_up "the packets did not move: home $home, new connections $new, $passed_on packets passed on"
 elif [ "$without" = 0 ]; then
-    give_up "the download survives without the rule too, so this showed nothing"
+    give_up "the download also survives without the rule, so the demo shows nothing"
 fi
-done_with "$green" "SURVIVED: $SIZE bytes from $home, byte for byte, while $passed_on of the client's packets came by proxy2; without the rule: reset" 0
+done_with "$green" "SURVIVED: $SIZE bytes from $home, byte for byte, while $passed_on of the client's packets came through proxy2; without the rule: reset" 0

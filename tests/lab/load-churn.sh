@@ -80,7 +80,7 @@ packets_meet_the_gap() { check "packets come meanwhile" eventually dropped_some;
 dropped_some() { [ "$(quietly_on proxy2 iptables -nvxL INPUT 1 | awk '{ print $1 }')" -gt 20 ]; }
 
 # without_module COMMAND...: takes every rule and the module away, runs the command, and puts them back. proxy2 would
-# answer what it can not pass on with a reset; so it takes nothing at all meanwhile.
+# answer what it cannot pass on with a reset; so it takes nothing at all meanwhile.
 without_module() {
     on proxy2 iptables -I INPUT -p udp --dport "$GUE_PORT" -j DROP
     each_proxy -D

@@ -82,7 +82,7 @@ director_has() { [ "$(grep -E '^(hops|ready): ' "$director_log" | tail -n 1 | cu
 web() {
     local name dir=$lab_work/www
     mkdir -p "$dir"
-    # Text whose every line differs, so that a lost or doubled piece can not go unnoticed.
+    # Text whose every line differs, so that a lost or doubled piece cannot go unnoticed.
     seq -f 'line %06g of the body' 1 1600 | head -c 24576 >"$dir/slow"
     seq 1 100 >"$dir/page"
     # One connection is two descriptors in a proxy's server.
@@ -154,7 +154,7 @@ ended() {
 told() { grep -qx "$2" "$lab_work/$1.hold"; }
 
 # expect_growth HOST NAME=+LOW..HIGH...: as expect_counters of lib.sh, on a host whose packets go on coming: the counters are not
-# read in one moment, so their sum can not be held against the total. What is not named must not have grown; what is too
+# read in one moment, so their sum cannot be held against the total. What is not named must not have grown; what is too
 # little may still come.
 # shellcheck disable=SC2154 # lab_network comes from lib.sh.
 expect_growth() {

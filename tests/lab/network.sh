@@ -117,7 +117,7 @@ addr add $NET_VIP6/128 dev sit0 nodad
 END
     quietly_on "$name" sysctl -qw net.ipv4.conf.tunl0.rp_filter=0
     on "$name" iptables -A INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT --allow-hops 192.168.50.0/24
-    # Text whose every line differs, so that a lost or doubled piece can not go unnoticed.
+    # Text whose every line differs, so that a lost or doubled piece cannot go unnoticed.
     mkdir -p "$lab_work/www"
     [ -e "$lab_work/www/download" ] || seq -f 'line %06g of the download' 1 100000 | head -c "$DOWNLOAD_BYTES" >"$lab_work/www/download"
     [ -e "$lab_work/www/page" ] || seq 1 100 >"$lab_work/www/page"

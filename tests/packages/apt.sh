@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# The fresh root's apt, as docs/install.md sets it up. Sourced after lib.sh.
+# apt of the fresh root, set up as docs/install.md describes. Sourced after lib.sh.
 
 # shellcheck disable=SC2034
 readonly packages=(glb-redirect-iptables glb-redirect-iptables-dkms glb-director-dkms glbctl glb-healthcheck glb-announce glb-doc)
@@ -12,9 +12,9 @@ apt_setup() {
         >/etc/apt/preferences.d/linux-backports
     printf '%s\n' 'Binary::apt-get::APT::Keep-Downloaded-Packages "true";' 'Acquire::Check-Valid-Until "false";' \
         'Acquire::Retries "3";' 'APT::Sandbox::User "root";' >/etc/apt/apt.conf.d/90test
-    # Nothing is flushed to a disk that is thrown away.
+    # The disk is discarded afterwards, so nothing needs to be flushed to it.
     echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io
-    # They are for the tests to start; BIRD fails on a machine without an address.
+    # The tests start these services themselves. BIRD fails on a machine without an address.
     for service in bird nginx; do
         [ ! -e "/usr/lib/systemd/system/$service.service" ] || systemctl disable "$service"
     done
@@ -22,8 +22,8 @@ apt_setup() {
 }
 apt_install() { apt-get install -y -q --no-install-recommends "$@"; }
 
-# other_kernel SERIES VERSION RELEASE: sets old_release and old_version: the newest older kernel of the series in the archive, or,
-# where it has none, the same version in another flavour.
+# other_kernel SERIES VERSION RELEASE: set old_release and old_version to the newest older kernel of the series in the archive or,
+# if there is none, to the same version in another flavour.
 other_kernel() {
     local series=$1 version=$2 release=$3 candidate
     old_release='' old_version=''

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the parts of the test of the packages share, in roots and in guests. Sourced.
+# Functions shared by the parts of the package test, in roots and in guests. Sourced.
 set -u
-# shellcheck disable=SC2034 # The status of whoever sources this.
+# shellcheck disable=SC2034 # The status of the script that sources this file.
 failed=0
 check() {
     local what=$1 output
@@ -17,7 +17,7 @@ check() {
         failed=1
     fi
 }
-# must WHAT COMMAND...: a check without which the rest means nothing. All of its output is in the log.
+# must WHAT COMMAND...: a check on which all others depend. All of its output is in the log.
 must() {
     local what=$1
     shift
@@ -29,7 +29,7 @@ must() {
     fi
 }
 fails() { ! "$@"; }
-# says TEXT COMMAND...: for check: the command fails and says the text.
+# says TEXT COMMAND...: for check: the command fails and prints the text.
 says() {
     local text=$1 output
     shift
@@ -37,8 +37,8 @@ says() {
     printf '%s\n' "$output"
     grep -qF -- "$text" <<<"$output"
 }
-# eventually COMMAND...: it succeeds at last; given up is what hangs: ten minutes, and as many tries as a machine makes in
-# them that is not busy.
+# eventually COMMAND...: repeat the command until it succeeds. Give up only after ten minutes and as many tries as an idle
+# machine makes in this time.
 eventually() {
     local since=$SECONDS tries=0
     until "$@"; do

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The alert rules, by promtool: they are understood, each fires in a picture of a fleet that is made for it, and stays silent in
-# those that are not. The names in them are those that a real glb-healthcheck shows; the kernel's counters, of which this
-# machine may have none, are held against docs/counters.md. In the build root:
+# The alert rules, with promtool: they are valid, and each fires for the fleet that its test describes and for no other. The
+# metrics in them are those of a real glb-healthcheck. Kernel counters, which this machine may not have, are compared with
+# docs/counters.md. In the build root:
 #
 #   tests/vm/build -- tests/unit/alerts.sh
 # shellcheck disable=SC2317 # Functions are called by name, through `check`.
@@ -20,11 +20,11 @@ if ! cargo build --quiet --release -p glb-healthcheck; then echo "not ok - glb-h
 
 check "promtool check rules" promtool check rules --lint=all --lint-fatal "$rules"
 check "promtool test rules" promtool test rules tools/prometheus/glb.test.yml
-# A rule whose meaning is turned round is found.
+# An inverted rule is detected.
 mkdir "$work/turned"
 sed 's/glb_healthcheck_published == 0/glb_healthcheck_published == 1/' "$rules" >"$work/turned/glb.rules.yml"
 cp tools/prometheus/glb.test.yml "$work/turned/"
-check "a rule that is turned round is found" refused FAILED promtool test rules "$work/turned/glb.test.yml"
+check "an inverted rule is detected" refused FAILED promtool test rules "$work/turned/glb.test.yml"
 alerts=$(sed -n 's/^ *- alert: //p' "$rules")
 check "there are rules" test "$(wc -l <<<"$alerts")" -gt 10
 for alert in $alerts; do
@@ -42,7 +42,7 @@ cat >"$work/src.json" <<END
  "healthchecks": {"interval_ms": 300, "timeout_ms": 200, "trigger": 2}}
 END
 page() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())' "http://$PAGES/metrics"; }
-# families CONFIGURATION: the names of /metrics of a daemon that has it.
+# families CONFIGURATION: the metric names of a daemon with this configuration.
 families() {
     local tries=0
     "${CARGO_TARGET_DIR:-target}/release/glb-healthcheck" --config "$1" >"$work/log" 2>&1 &
@@ -64,7 +64,7 @@ for publish in file kernel; do
 END
     families "$work/healthcheck.conf"
 done
-# known METRIC: shown, or a counter of a module under the rule that makes metrics of them.
+# known METRIC: the daemon shows the metric, or it is a kernel counter with the name that the daemon derives.
 known() {
     local name=${1#glb_redirect_}
     name=${name#glb_director_}
@@ -75,7 +75,7 @@ known() {
 # shellcheck disable=SC2013 # A word is a name.
 for metric in $(grep -oE '\bglb_(healthcheck|redirect|director)_[a-z_]+' "$rules" | sort -u); do
     case $metric in
-        # What the daemon itself counts, it shows; documents do not count.
+        # The daemon's own metrics must be shown; the documents are not sufficient.
         glb_healthcheck_*) check "$metric is shown by glb-healthcheck" grep -qxF "$metric" "$work/families" ;;
         *) check "$metric is a metric" known "$metric" ;;
     esac

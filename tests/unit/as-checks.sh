@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# as-checks.sh COMMAND...: run a test that has its own way to say ok, and print its results as the others do. Its
-# exit status must agree with them.
+# as-checks.sh COMMAND...: run a test with its own output format, and print its results in the format of the other tests. Its
+# exit status must agree with the results.
 set -uo pipefail
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

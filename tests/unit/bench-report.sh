@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The benchmarks' report with the real data of docs/: the page is what the data says, and one part that is measured anew replaces its own
-# rows only. Run in the build root (it needs gnuplot).
+# The benchmark report with the real data of docs/: the page agrees with the data, and a part that is measured again replaces only
+# its own rows. Run in the build root (it needs gnuplot).
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/xtables/checks.sh
@@ -17,7 +17,7 @@ check "the report runs with nothing measured" tests/bench/report "$work/measured
 check "docs/benchmarks.md is what docs/benchmarks.json says (else: tests/bench/run --report)" diff docs/benchmarks.md "$work/docs/benchmarks.md"
 check "nothing is said to be unmeasured" measured
 
-# The director's rows as tests/bench/director.sh leaves them: those of docs/, each packet 1,000 instructions dearer.
+# The director's rows in the format of tests/bench/director.sh: those of docs/, with 1,000 instructions more per packet.
 python3 - "$work" <<'END'
 import json
 import sys
@@ -31,7 +31,7 @@ END
 printf 'what the guest says\t42\n' >"$work/measured/director/facts.tsv"
 printf 'commit 1234567\ndate 2026-01-01\ncommand tests/bench/run --part director\nprocessor another\n' >"$work/measured/about"
 check "the report runs with the director's part" tests/bench/report "$work/measured" "$work/docs" director
-# of DOCS EXPRESSION: Python about its benchmarks.json.
+# of DOCS EXPRESSION: evaluate a Python expression on the `data` in its benchmarks.json.
 of() { python3 -c "import json, sys; data = json.load(open(sys.argv[1])); print($2)" "$1/benchmarks.json"; }
 rows() { of "$1" "[run for run in data['runs'] if run['part'] == '$2']"; }
 cost() { of "$1" "round(sum(run['ns'] / run['count'] + $2 for run in data['runs'] if run['part'] == 'director'))"; }

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The workspace's own tests, a line each. What a failing one printed comes before its line.
+# The workspace's own tests, one line each. The output of a failing test precedes its line.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 cargo test --workspace --no-fail-fast >"$log" 2>&1 || status=$?
-# Which binary a test belongs to stands before its tests ("Running ... (target/...)", "Doc-tests ...").
+# A line before the tests names their binary ("Running ... (target/...)", "Doc-tests ...").
 awk '
     /^ +Running / { where = $0; sub(/^ +Running (unittests )?/, "", where); sub(/ \(.*-[0-9a-f]+\)$/, "", where)
                     binary = $0; sub(/.*\//, "", binary); sub(/-[0-9a-f]+\)$/, "", binary)
@@ -19,7 +19,7 @@ awk '
 ' "$log"
 if [ "$status" != 0 ]; then
     grep -vE '^test .* (ok|FAILED|ignored)$' "$log" | sed 's/^/#   /'
-    # Nothing was tested where the build fails.
+    # If the build fails, nothing was tested.
     grep -qE '^test .* \.\.\. FAILED$' "$log" || echo "not ok - cargo test ended with status $status"
 elif ! grep -qE '^test .* \.\.\. ok$' "$log"; then
     echo "not ok - there was no test"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Clippy over the workspace, or with `fuzz` over the fuzz targets, which are none of its members.
+# Clippy over the workspace or, with `fuzz`, over the fuzz targets, which are not members of the workspace.
 set -eu
 cd "$(dirname "$0")/../.."
 if [ "${1:-}" = fuzz ]; then

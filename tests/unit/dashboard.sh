@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The Grafana dashboard against a real Prometheus that scrapes a real glb-healthcheck: every expression is understood, and has
-# data where this machine can have some. Kernel counters are in Debian's kernel alone, so of those it is the names that are
-# held against docs/counters.md. In the build root:
+# The Grafana dashboard with a real Prometheus that scrapes a real glb-healthcheck: every expression is valid, and returns data
+# where this machine can have some. Kernel counters exist only in the guest's kernel, so their names are compared with
+# docs/counters.md. In the build root:
 #
 #   tests/vm/build -- tests/unit/dashboard.sh
 # shellcheck disable=SC2317 # Functions are called by name, through `check`.
@@ -65,12 +65,12 @@ prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/data"
     >"$work/prometheus.log" 2>&1 &
 started+=($!)
 
-# scraped: there are some samples, so that rates can be told.
+# scraped: there are enough samples to compute rates.
 scraped() {
     local tries=0
     until page query 'query=count_over_time(glb_healthcheck_uptime_seconds[5m]) >= 4' 2>/dev/null | grep -q '"instance"'; do
         tries=$((tries + 1))
-        # They are there after twenty tries, unless the machine is busy; then tries take longer too.
+        # Twenty tries are enough on an idle machine; on a busy machine, each try takes longer, too.
         if [ "$tries" -ge 300 ]; then
             tail -n 5 "$work/healthcheck.log" "$work/prometheus.log"
             return 1
@@ -82,7 +82,7 @@ check "Prometheus scrapes a real glb-healthcheck at $HERE" scraped
 
 # --- the dashboard ----------------------------------------------------------------------------------
 
-# expressions: what the dashboard asks, a line each: what kind, title, expression with the variables filled in. Told by
+# expressions: the queries of the dashboard, one per line: kind, title, and expression with the variables substituted, separated by
 # tabs.
 expressions() {
     python3 - tools/grafana/glb.json <<'END'
@@ -101,7 +101,7 @@ for annotation in dashboard["annotations"]["list"]:
     print("may-be-empty", annotation["name"], filled(annotation["expr"]), sep="\t")
 END
 }
-# answered EXPRESSION [some]: Prometheus understands it, and, with `some`, has data: again, where a scrape came too late.
+# answered EXPRESSION [some]: Prometheus accepts the expression and, with `some`, has data. Tries again if a scrape was too late.
 answered() {
     local answer tries
     for tries in {1..60}; do
@@ -113,7 +113,7 @@ answered() {
     printf '%s\n(%s tries)\n' "$answer" "$tries"
     return 1
 }
-# counters_are_known EXPRESSION: the kernel counters in it are documented, under the rule that makes metrics of them.
+# counters_are_known EXPRESSION: the kernel counters in it are documented under the names from which the metrics are derived.
 counters_are_known() {
     local metric name found=''
     # shellcheck disable=SC2013 # A word is a name.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The demo's report from logs of which is known what must come out: broken connections and failed tries are counted apart, events
-# have a mark each, and a demo that captured nothing that was passed on says so and does not fail. Run in the build root.
+# The demo's report, from logs with a known result: broken connections and failed attempts are counted separately, each event is
+# marked, and the report of a demo that captured no packet that was passed on says so and does not fail. Run in the build root.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/xtables/checks.sh
@@ -31,7 +31,7 @@ check "connections of all clients are added up" [ "$(last 3)" = 80 ]
 for words in broken "not opened" "nothing happens" "proxy2: nginx is killed" "the end"; do
     check "the picture names: $words" grep -qF ">$words<" "$work/connections.svg"
 done
-# The first curve's room begins at 192 of 800 (connections.gnuplot); a label begins at its lower end.
+# The area of the first curve begins at 192 of 800 (connections.gnuplot); a label begins at its lower end.
 below() { sed -n 's/.*translate([0-9.]*,\([0-9.]*\)) rotate(-40[.0]*).*/\1/p' "$work/connections.svg" | awk '$1 > 192 { n++ } END { exit NR != 3 || n > 0 }'; }
 check "no event's name lies on a curve" below
 check "pictures for all" [ -s "$work/connections.png" ]

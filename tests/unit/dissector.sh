@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The Wireshark dissector over captures that this checkout's tools make: the vectors, what a director sends, and what is
-# malformed. In the build root, which has tshark:
+# The Wireshark dissector reads captures from this checkout's tools: the vectors, a director's output, and malformed packets. In the
+# build root, which has tshark:
 #
 #   tests/vm/build -- tests/unit/dissector.sh
 # shellcheck disable=SC2317 # Functions are called by name, through `check`.
@@ -19,27 +19,28 @@ tools=${CARGO_TARGET_DIR:-target}/release
 
 shark() { tests/unit/shark -r "$capture" "$@"; }
 
-# packets HEX...: a capture of these, from the IP header on; its name is then in $capture.
+# packets HEX...: write a capture of these packets, each beginning with the IP header; its name is in $capture.
 packets() {
     capture=$work/packets.pcap
     printf '%s\n' "$@" | "$tools/glb-packets" from-hex --out "$capture"
 }
-# fields NAME...: of the packets of $capture, a line each, with | between; several values of one have commas.
+# fields NAME...: these fields of the packets of $capture, one line per packet, separated by |; several values of a field are
+# separated by commas.
 fields() { shark -T fields -E separator='|' "${@/#/-e}"; }
-# complaints: the names of the dissector's expert infos in $capture. What has none has no errors of the script either.
+# complaints: the names of the dissector's expert infos in $capture. A capture without any also has no errors of the script.
 complaints() {
     shark -T pdml >"$work/pdml" || return
     ! grep -i 'lua error' "$work/pdml" || return
     awk -F'"' '/name="_ws.expert"/ { inside = 1; next } inside { inside = 0; if (sub(/^glb\./, "", $2)) print $2 }' "$work/pdml" | paste -sd ' '
 }
-# wrong NAMES HEX: a packet has exactly these complaints.
+# wrong NAMES HEX: the packet has exactly these complaints.
 wrong() {
     packets "$2" && same "$1" complaints
 }
 # says PATTERN: a line of the dissection matches.
 says() { shark -V >"$work/story" && grep -qE -- "$1" "$work/story"; }
 
-# --- as it should be --------------------------------------------------------------------------------
+# --- valid packets ----------------------------------------------------------------------------------
 
 capture=$work/vectors.pcap
 "$tools/glb-packets" vectors --out "$capture" >/dev/null
@@ -65,12 +66,12 @@ check "as the example of the deployed project: both packets in a line" same "\
 Internet Protocol Version 4, Src: 65.65.65.65, Dst: 3.4.5.6,Internet Protocol Version 4, Src: 10.11.12.13, Dst: 1.1.1.1" \
     shark -Y 'frame.number == 2' -T fields -e ip
 
-# What our director makes of clients' packets, with both underlays and more than one hop in the list.
+# The output of our director, with both underlays and more than one hop in the list.
 clients=(
     4500002800010000400662b60a0b0c0d01010101b26e0050000000000000000050022000c50a0000
     6000000000140640fd9179d3d62100000000000000001234fd9179d3d6210000000000000000000110e10050000000000000000050022000a1b20000
 )
-# table FILE ADDRESS...: a table of these backends.
+# table FILE ADDRESS...: write a table of these backends.
 table() {
     local file=$1 backend backends=''
     shift
@@ -81,7 +82,7 @@ table() {
   "backends": [${backends#,}]}]}
 END
 }
-# director SOURCE ALT BACKEND...: $capture becomes what such a director sends for the clients' packets. (In no subshell.)
+# director SOURCE ALT BACKEND...: set $capture to the output of such a director for the clients' packets. (Not in a subshell.)
 director() {
     local source=$1 alt=$2
     shift 2
@@ -118,7 +119,7 @@ check "and not any more the other way round" same "" shark -o glb.ports:19530 -T
 
 # --- malformed --------------------------------------------------------------------------------------
 
-# gue HEX [LENGTH]: the vector with this in place of GUE header and inner packet, under right lengths.
+# gue HEX [LENGTH]: the vector with HEX instead of GUE header and inner packet, and with correct outer lengths.
 gue() {
     local payload=${1// } length
     length=${2:-$((${#payload} / 2))}
@@ -140,7 +141,7 @@ check "an inner protocol that is none" wrong bad_protocol "$(gue "02 06 0000 000
 check "an inner packet of the other family" wrong bad_inner "$(gue "02 29 0000 0000 00 01 02030405 $inner")"
 check "no inner packet" wrong no_inner "$(gue "02 04 0000 0000 00 01 02030405")"
 check "several things at once" wrong "bad_inner bad_flags used_up bad_length" "$(gue "02 29 8000 0000 02 02 02030405 $inner")"
-# Each byte of the header cut off, and each of its values 0 and ff: never an error of the script.
+# The header is truncated at each byte, and each byte is set to 0 and to ff: the script never fails.
 mangled() {
     local at value lines=()
     for ((at = 0; at <= 12; at++)); do
@@ -150,7 +151,7 @@ mangled() {
     packets "${lines[@]}" && complaints >"$work/names" && same "${#lines[@]}" grep -c '<packet>' "$work/pdml"
 }
 check "39 mangled packets are dissected without an error of the script" mangled
-# Captured with a snap length that ends in the list of hops: not the packet's fault.
+# The snap length of the capture ends in the list of hops, which is not an error of the packet.
 packets "$vector"
 editcap -s 52 "$capture" "$work/cut.pcap" 2>/dev/null && chmod a+r "$work/cut.pcap" && capture=$work/cut.pcap
 check "a capture that cut the packet off" same cut complaints

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2317 # Functions are called by name.
 #
-# DKMS builds both modules from dkms.conf, for the kernel of KDIR. To be run where the kernel's headers are (in the
-# lab's build root); DKMS' trees are temporary ones.
+# DKMS builds both modules from dkms.conf, for the kernel of KDIR. Run where the kernel's headers are (in the lab's build
+# root). The trees of DKMS are temporary.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/glb" "$work/tree" "$work/usr-src" "$work/modules"
 trees=(--dkmstree "$work/tree" --sourcetree "$work/usr-src" --installtree "$work/modules")
 
-# What a checkout has, without what was built in it.
+# The files of a checkout, without build results.
 tar -C "$here" -c --exclude=./build --exclude=./target --exclude=./out --exclude=./.git . | tar -C "$work/glb" -x
 
 failed=0
@@ -27,17 +27,17 @@ report() {
         failed=1
     fi
 }
-# dkms looks for headers of a release below /lib/modules.
+# dkms searches the headers of a release below /lib/modules.
 report "dkms add" dkms "${trees[@]}" add "$work/glb"
 report "dkms build for $release" dkms "${trees[@]}" build glb/0.1.0 -k "$release" --kernelsourcedir "$KDIR"
 for module in rust_glb_redirect rust_glb_director; do
     report "$module is there" sh -c "ls $work/tree/glb/0.1.0/$release/*/module/$module.ko*"
 done
-# Kernels that are not for it are skipped, each by its own rule: by the release's number, by the processor.
+# Unsupported kernels are skipped: by the number of the release, and by the processor.
 skipped() {
     local status=0
     dkms "${trees[@]}" build glb/0.1.0 --kernelsourcedir "$KDIR" "$@" || status=$?
-    # As dkms(8) has it: 77 is "skipped because of a BUILD_EXCLUSIVE rule".
+    # According to dkms(8), 77 means "skipped because of a BUILD_EXCLUSIVE rule".
     [ "$status" = 77 ]
 }
 report "dkms skips an older kernel" skipped -k 7.1.99-test

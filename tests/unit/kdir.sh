@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Every precondition of a module build that does not hold ends in one line that says what to do.
+# If a precondition of a module build fails, kernel/kbuild/kdir prints one line that says what to do.
 #
-# A kernel build directory and the tools are made up, one fault at a time, and kernel/kbuild/kdir is asked.
+# The test runs it with a fake kernel build directory and fake tools that have one fault at a time.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
@@ -11,10 +11,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
 
-# A tool of this name that answers --version with this text.
+# Makes a tool of this name that prints this text for --version.
 tool() { printf '#!/bin/sh\necho "%s"\n' "$2" >"$work/bin/$1"; chmod +x "$work/bin/$1"; }
 
-# A sane world: a configured tree of a kernel with Rust, and the tools that it was built with.
+# Without faults: a configured tree of a kernel with Rust, and the tools with which it was built.
 world() {
     rm -rf "${work:?}"/*
     mkdir -p "$work/bin" "$work/kdir/include/config" "$work/cache"
@@ -59,7 +59,7 @@ world; tool bindgen "bindgen 0.1"; expect "another bindgen" "is 'bindgen 0.1', t
 world; rm "$work/bin/made-up-gcc-99"; expect "no compiler" "no made-up-gcc-99"
 world; expect "no metadata and no Debian package" "lacks the Rust metadata"
 
-# From here on the headers are a package of version 5.
+# From here on, the headers belong to a package of version 5.
 packaged() {
     world
     cat >"$work/bin/dpkg-query" <<QUERY
@@ -71,7 +71,7 @@ packaged ""; expect "no linux-source" "apt-get install linux-source-99.1=5"
 packaged 6; touch "$work/source.tar.xz"; expect "linux-source of another version" "linux-source-99.1 is 6, the headers of 99.1.5-made-up are 5"
 packaged 5; touch "$work/source.tar.xz"; expect "no flex" "no flex: apt-get install flex"
 
-# A tree that has the metadata is used as it is, unless another compiler made it.
+# A tree that has the metadata is used unchanged, unless another compiler made them.
 world; mkdir "$work/kdir/rust"; echo "rustc 8.0.0" >"$work/kdir/rust/libkernel.rmeta"; expect "metadata of another compiler" "was not made by 'rustc 9.9.1 (made up)'"
 world; mkdir "$work/kdir/rust"; echo "rustc 9.9.1" >"$work/kdir/rust/libkernel.rmeta"
 if PATH=$work/bin RUSTC='' BINDGEN='' "$BASH" "$here/kernel/kbuild/kdir" "$work/kdir" | grep -q "^KBUILD_DIR=$work/kdir RUSTC="; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# No module can panic: none refers to core::panicking, by which a panic stops the machine. Builds the modules first.
+# No module can panic: none refers to core::panicking, through which a panic stops the machine. Builds the modules first.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 if ! log=$(make --no-print-directory modules "KDIR=$KDIR" "BUILD=$BUILD" 2>&1); then
@@ -11,7 +11,7 @@ if ! log=$(make --no-print-directory modules "KDIR=$KDIR" "BUILD=$BUILD" 2>&1); 
 fi
 for source in rust_glb_*/; do
     module=$BUILD/${source%/}.ko
-    # Both manglings write a path as lengths and names.
+    # Both mangling schemes encode a path as lengths and names.
     if ! symbols=$(nm --undefined-only "$module"); then
         echo "not ok - ${source%/}.ko is there"
     elif found=$(grep -E 'core9panicking|unwrap_failed|expect_failed|slice_.*_fail' <<<"$symbols"); then

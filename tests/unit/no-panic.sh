@@ -3,8 +3,8 @@
 #
 # Compiles the core as the kernel does (optimised, overflow checks on, without feature tables) and fails if it can
 # panic: a panic in a module stops the machine. Generic and inline functions leave no code in the library by
-# themselves, so a small caller instantiates those that the modules use. The last word have the modules
-# themselves: no-panic-modules.sh.
+# themselves, so a small caller instantiates those that the modules use. no-panic-modules.sh checks the modules
+# themselves.
 #
 # Usage: no-panic.sh [RUSTC...]     each a compiler command; without any: rustc, and rustup's 1.85 if it is there
 set -eu
@@ -13,8 +13,8 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# What a panic leaves in an object: the machinery itself, and the cold functions of libcore that lead to it
-# under names of their own.
+# Symbols that a panic leaves in an object: the panic functions, and the cold functions of libcore that call them
+# under other names.
 panics='core9panicking|slice_(start|end)?_?index|_fail(ed)?($|[^a-z])|unwrap_failed|expect_failed|panic_on_ord|len_mismatch'
 
 check() {

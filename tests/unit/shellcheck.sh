@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Shellcheck over every script that git knows: by name, or by the first line.
+# Shellcheck over every script in git, identified by its name or its first line.
 set -eu
 cd "$(dirname "$0")/../.."
-# The checkout may belong to another user than the one of the build root.
+# The checkout may belong to a user other than that of the build root.
 git="git -c safe.directory=*"
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
@@ -16,5 +16,5 @@ $git ls-files --cached --others --exclude-standard | while read -r file; do
 	esac
 done >"$list"
 [ -s "$list" ] || { echo "there is no script"; exit 1; }
-# SC2015: `a && b || die` is what it says.
+# SC2015: `a && b || die` is intended.
 xargs shellcheck -x -e SC2015 <"$list"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Rules of the house that are about the text of the sources: a line a rule, and where it is broken.
+# Rules about the text of the sources. Prints one line per rule, and the places that break it.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
 mapfile -t files < <(git -c safe.directory='*' ls-files --cached --others --exclude-standard | while read -r file; do [ ! -f "$file" ] || echo "$file"; done)
 [ ${#files[@]} -gt 0 ] || { echo "not ok - git knows no file"; exit 0; }
 
-# rule WHAT FOUND...: kept if nothing was found.
+# rule WHAT FOUND...: the rule is kept if nothing was found.
 rule() {
     if [ -z "$2" ]; then
         printf 'ok - %s\n' "$1"
@@ -18,16 +18,16 @@ rule() {
     fi
 }
 
-# code FILE: the Rust in it, without comments and strings; lines keep their numbers.
+# code FILE: the Rust code without comments and strings; line numbers do not change.
 code() { sed -E 's/"([^"\\]|\\.)*"/""/g; s,//.*,,' "$1"; }
 
 without_spdx() {
     local file
     for file in "${files[@]}"; do
         case $file in
-            # Texts and data without comments, and what is generated.
+            # Texts and data without comments, and generated files.
             *.md | *.svg | *.png | *.json | *.pcap | fuzz/seeds/* | userspace/glb-healthcheck/healthcheck.conf | debian/examples/director.conf | debian/examples/exporter/healthcheck.conf | LICENSES/* | COPYING | *Cargo.lock | *.gitignore) continue ;;
-            # Debian's own form.
+            # Files in Debian's own format.
             debian/copyright | debian/changelog | debian/source/format) continue ;;
         esac
         [ -s "$file" ] || continue
@@ -47,7 +47,7 @@ unsafe_without_reason() {
     local file
     for file in "${files[@]}"; do
         case $file in kernel/*.rs) ;; *) continue ;; esac
-        # A block needs a SAFETY comment, a function a section # Safety or, as a callback of C, blocks inside; the
+        # A block needs a SAFETY comment. A function needs a section # Safety or, as a callback of C, blocks inside. The
         # statement may begin some lines before the word.
         awk -v file="$file" '
             /SAFETY:/ { safe = NR }
@@ -69,7 +69,7 @@ no_forbid() {
     for crate in core/src/lib.rs rust_glb_*/main.rs; do
         case $crate in
             core/*) grep -q '#!\[forbid(unsafe_code)\]' "$crate" || echo "$crate" ;;
-            # The module! macro makes unsafe code, so the crate cannot forbid it; all its other files do.
+            # The module! macro generates unsafe code, so the crate cannot forbid it; all its other files do.
             *)
                 for file in "${files[@]}"; do
                     case $file in "$crate") ;; "$(dirname "$crate")"/*.rs) grep -q '#!\[forbid(unsafe_code)\]' "$file" || echo "$file" ;; esac
@@ -79,7 +79,7 @@ no_forbid() {
     done
 }
 
-# Of the tests; tests/demo and tests/bench show and measure, which takes time.
+# The files of tests, without tests/demo and tests/bench, which show and measure and may take time.
 of_tests() {
     local file
     for file in "${files[@]}"; do
@@ -90,8 +90,8 @@ of_tests() {
     done
 }
 
-# A sleep is either between two looks at what is awaited, or a bet on the machine's speed: a comment on its line or above it says
-# which it is not.
+# A sleep is either part of a polling loop or a bet on the machine's speed. A comment on its line or above it explains why it is not
+# a bet.
 sleeps_without_reason() {
     local file
     while read -r file; do
@@ -104,7 +104,7 @@ sleeps_without_reason() {
     done < <(of_tests)
 }
 
-# A wait ends when nothing goes on any more (tests/lab/lib.sh), not after so many seconds.
+# A wait gives up when nothing makes progress (tests/lab/lib.sh), not after a number of seconds.
 waits_of_seconds() {
     local file
     while read -r file; do

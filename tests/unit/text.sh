@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks of what is neither Rust nor shell, in the build root: Python by flake8 (Debian has no ruff), YAML by yamllint.
-# Prints a line a check (tests/unit/as-checks.sh's form).
+# Checks files that are neither Rust nor shell, in the build root: Python with flake8 (Debian has no ruff), YAML with yamllint.
+# Prints one line per check.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/xtables/checks.sh
 . tests/xtables/checks.sh
 
-# The files of that name, without what was built.
+# files PATTERN: the files with such a name, without build results.
 files() { find . \( -path ./target -o -path ./build -o -path ./out -o -path ./.git \) -prune -o -name "$1" -type f -print | sort; }
 
 mapfile -t python < <(files '*.py')

@@ -2,10 +2,10 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # Shares its variables with lab.sh and with the scripts that source both.
 #
-# One boot of QEMU: a directory for it, its start, its end. Sourced by tests/vm/run and by the probe.
+# One boot of QEMU: its directory, start and end. Sourced by tests/vm/run and by the probe.
 
-# run_new: run_dir, a directory that lives as long as this process. Whoever is killed with -9 leaves
-# one behind; its lock is free then, and the next run clears it away.
+# run_new: make run_dir, a directory that lives as long as this process. A process that is killed with -9 leaves its directory
+# behind; the lock of that directory is then free, and the next run removes it.
 run_new() {
     mkdir -p "$cache/run"
     local old fd
@@ -18,7 +18,7 @@ run_new() {
     run_dir=$(mktemp -d "$cache/run/XXXXXXXX")
     exec {run_lock}>"$run_dir/.lock"
     flock "$run_lock"
-    # Shown under its final name only when it is locked: else another run could clear it away.
+    # The lock gets its final name only when it is held; otherwise another run could remove the directory.
     mv "$run_dir/.lock" "$run_dir/lock"
     boot_pid=
 }
@@ -26,7 +26,7 @@ run_new() {
 run_end() {
     local status=$?
     trap '' INT TERM HUP
-    # unshare holds back the softer signals, and its --kill-child takes QEMU along.
+    # unshare blocks other signals, and its --kill-child also ends QEMU.
     if [ -n "$boot_pid" ]; then
         kill -KILL "$boot_pid" 2>/dev/null || true
         wait "$boot_pid" 2>/dev/null || true
@@ -36,7 +36,7 @@ run_end() {
     exit "$status"
 }
 
-# boot_begin ACCEL SMP MEM WORDS CONSOLE TIMEOUT TERMINAL: starts it; boot_pid is what to wait for.
+# boot_begin ACCEL SMP MEM WORDS CONSOLE TIMEOUT TERMINAL: start QEMU; boot_pid is the process to wait for.
 boot_begin() {
     local accel=$1 smp=$2 mem=$3 words=$4 console=$5 timeout=$6 terminal=$7
     : >"$run_dir/output"
@@ -48,7 +48,7 @@ boot_begin() {
     local command=(enter_exec "$tools_root" "${binds[@]}" --
         /lab/boot "$k_release" "$accel" "$smp" "$mem" "$words" "$timeout" "$terminal")
     if [ -n "$terminal" ]; then
-        # The explicit <&0: bash gives a background command /dev/null otherwise.
+        # Without the explicit <&0, bash gives a background command /dev/null.
         "${command[@]}" {run_lock}>&- <&0 &
     else
         "${command[@]}" {run_lock}>&- </dev/null >"$run_dir/qemu.log" 2>&1 &
@@ -56,7 +56,7 @@ boot_begin() {
     boot_pid=$!
 }
 
-# silence_ends PID SECONDS FILE...: kills PID when none of the files has grown for so long.
+# silence_ends PID SECONDS FILE...: kill PID when none of the files has grown for this time.
 silence_ends() {
     local pid=$1 most=$2 since=$SECONDS before='' now
     shift 2
@@ -72,35 +72,35 @@ silence_ends() {
     done
 }
 
-# boot_end: returns when QEMU is gone, by itself or because its time was up (boot_timed_out).
+# boot_end: return when QEMU has ended, by itself or after the timeout (boot_timed_out).
 boot_end() {
     local status=0
     wait "$boot_pid" 2>/dev/null || status=$?
     boot_pid=
     boot_timed_out=
-    # As lib/boot's timeout says it.
+    # The status of lib/boot's timeout.
     [ "$status" -ne 137 ] || boot_timed_out=yes
     if [ ! -s "$run_dir/status" ] && [ -s "$run_dir/qemu.log" ]; then
         sed 's/^/qemu: /' "$run_dir/qemu.log" >&2
     fi
 }
 
-# follow FILE PID: prints FILE as it grows, until PID is gone and all of it is out. Not `tail --pid`,
-# which stops short when whoever reads is slower than PID.
+# follow FILE PID: print FILE as it grows, until PID has ended and everything is printed. `tail --pid` stops too early when its
+# reader is slower than PID.
 follow() {
     local input gone=
     exec {input}<"$1"
     while :; do
         kill -0 "$2" 2>/dev/null || gone=yes
-        # Goes on where the last one stopped: the descriptor is the same.
+        # Continues where the last cat stopped, because the descriptor is the same.
         cat <&"$input" || return
         [ -z "$gone" ] || return 0
         sleep 0.1 # between two looks
     done
 }
 
-# accelerator: kvm only where the stock kernel really boots with it: /dev/kvm may be there and not
-# work (nested virtualization). Asked once per boot of the host.
+# accelerator: kvm only if a stock kernel really boots with it, because /dev/kvm may exist and not work (nested virtualization).
+# Probed once per boot of the host.
 accelerator() {
     case ${GLB_ACCEL:-} in
         kvm | tcg) echo "$GLB_ACCEL"; return ;;

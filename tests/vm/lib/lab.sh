@@ -2,11 +2,11 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # Variables are used by the scripts that source this; k_* are set by name.
 #
-# What all scripts of the lab share: messages, the cache, kernels.conf. Sourced, never run.
+# Functions shared by all scripts of the lab: messages, the cache, kernels.conf. Sourced, never run.
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 checkout=$(cd "$vm_dir/../.." && pwd)
-# Where makers of things whose output goes to a log tell how far they are.
+# Progress messages of functions whose output goes to a log.
 exec {lab_progress}>&2
 cache=${GLB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/glb-lab}
 
@@ -14,14 +14,14 @@ cache=${GLB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/glb-lab}
 # what it makes.
 readonly ROOT_FORMAT=1 GUEST_FORMAT=1 KERNEL_FORMAT=1 TREE_FORMAT=1
 
-# Scripts whose exit status may be another program's set LAB_FAILURE to one that tells theirs apart.
+# A script whose exit status may be that of another program sets LAB_FAILURE to a status of its own.
 die() { printf 'lab: %s\n' "$*" >&2; exit "${LAB_FAILURE:-1}"; }
 say() { [ -n "${LAB_QUIET:-}" ] || printf 'lab: %s\n' "$*" >&2; }
 
-# The packages of a list file, one a line.
+# The packages of a list file, one per line.
 packages_of() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"; }
 
-# A short name for whatever text comes in.
+# A short hash of standard input.
 key_of() { sha256sum | cut -c1-12; }
 
 # --- kernels.conf ------------------------------------------------------------------------------------
@@ -38,7 +38,7 @@ conf_of() {
 
 kernels() { sed -n 's/^\[\([^]]*\)\].*/\1/p' "$vm_dir/kernels.conf" | tr '\n' ' '; }
 
-# load_kernel KERNEL: sets k_* for one section.
+# load_kernel KERNEL: set k_* from one section.
 load_kernel() {
     kernel=$1
     k_kind=$(conf_of "$kernel" kind)
@@ -60,7 +60,7 @@ load_kernel() {
     locate_kernel
 }
 
-# The same for a kernel that is built here from another section's source.
+# The same for a kernel that the lab builds from the source of another section.
 load_source_kernel() {
     local key
     for key in of config make toolchain memory slower; do
@@ -81,9 +81,9 @@ load_source_kernel() {
 
 # --- the cache ---------------------------------------------------------------------------------------
 
-# cached PATH WHAT FUNCTION ARGUMENT...: PATH exists afterwards. FUNCTION gets a temporary name as its
-# first argument and makes the thing there; a rename then shows it, so that whoever sees PATH sees all
-# of it. A second caller waits for the first one's lock and finds the work done.
+# cached PATH WHAT FUNCTION ARGUMENT...: make PATH if it does not exist. FUNCTION gets a temporary name as its first argument and
+# makes the file or directory there. A rename then makes it visible, so PATH is always complete. A second caller waits for the
+# first one's lock and finds the work done.
 cached() {
     local path=$1 what=$2 make=$3
     shift 3
@@ -98,8 +98,8 @@ cached() {
         log=$cache/logs/$(basename "$path").log
         mkdir -p "$cache/logs"
         rm -rf "$tmp"
-        # The lock stays open in there: should this process be killed, nobody else starts before the
-        # subshell is through. A subshell of its own: `set -e` must hold in it, so the caller's `||` may not reach it.
+        # The subshell inherits the lock: if this process is killed, no other one starts before the subshell has ended. `set -e`
+        # must be effective in the subshell, so it is not part of an `||` list.
         local status=0
         set +e
         ( set -e; "$make" "$tmp" "$@" ) >"$log" 2>&1
@@ -115,12 +115,12 @@ cached() {
     exec {lock}>&-
 }
 
-# One line of what to do next, when the log says it.
+# Prints one line that says what to do next, if the log shows it.
 explain_failure() {
     local log=$1 what=$2 missing
     missing=$(grep -Eom1 "Version '[^']*' for '[^']*' was not found|Unable to locate package .*|Package .* is not available.*|Couldn't find any package by .*" "$log" || true)
     if [ -n "$missing" ] && grep -Eq 'linux-|7\.' <<<"$missing"; then
-        die "$what: the archive has the pinned kernel '$kernel' no more ($missing): pin the newest in tests/vm/kernels.conf"
+        die "$what: the archive no longer has the pinned kernel '$kernel' ($missing): pin the newest in tests/vm/kernels.conf"
     elif [ -n "$missing" ]; then
         die "$what: $missing: correct the package lists in tests/vm/*-packages.txt or kernels.conf"
     fi
@@ -130,7 +130,7 @@ explain_failure() {
 
 # --- roots -------------------------------------------------------------------------------------------
 
-# What the host itself needs: enough to make a root. Everything else runs inside one.
+# The host itself only needs the packages to make a root. Everything else runs inside a root.
 ensure_host() {
     [ "$(id -u)" = 0 ] || die "must be run by root (it makes Debian roots): try sudo $0"
     local missing=()
@@ -148,8 +148,8 @@ ensure_host() {
     fi
 }
 
-# debian_root DIRECTORY SUITE EXTRA-SUITE PACKAGE...: no host is named: mmdebstrap knows its default
-# mirror, and the extra suite (backports) comes from the same place as the first one.
+# debian_root DIRECTORY SUITE EXTRA-SUITE PACKAGE...: no archive host is named. mmdebstrap has a default mirror, and the extra suite
+# (backports) comes from the same mirror as the first one.
 debian_root() {
     local root=$1 suite=$2 extra=$3
     shift 3
@@ -158,9 +158,8 @@ debian_root() {
         # shellcheck disable=SC2016 # $1 is mmdebstrap's argument to the hook.
         hooks+=(--setup-hook='sed -n "s/^\(deb .*\) '"$suite"' \(.*\)$/\1 '"$extra"' \2/p" "$1/etc/apt/sources.list" >"$1/etc/apt/sources.list.d/extra.list"; test -s "$1/etc/apt/sources.list.d/extra.list"')
     fi
-    # What is installed is pinned or of a stable suite, so metadata older than it likes to be does no
-    # harm: a mirror that lags, or is frozen, will do.
-    # In a mount namespace of its own, so that nothing stays mounted if it is killed.
+    # The packages are pinned or from a stable suite, so expired metadata does no harm: a mirror may lag or be frozen.
+    # mmdebstrap runs in its own mount namespace, so that nothing stays mounted if it is killed.
     setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
         mmdebstrap --variant=apt --mode=root --skip=cleanup/apt \
         --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' \
@@ -172,9 +171,8 @@ debian_root() {
 }
 root_hooks=()
 
-# enter ROOT [SRC:DST]... -- COMMAND...: COMMAND in ROOT, in mount and process namespaces that end
-# with it. They end with the caller too, however that ends (setpriv: a kill -9 of it is enough). Hence
-# the exec: a shell in between would be the one whose end counts.
+# enter ROOT [SRC:DST]... -- COMMAND...: run COMMAND in ROOT, in mount and process namespaces that end with it. They also end when
+# the caller ends, even by kill -9 (setpriv). This needs the exec: otherwise, the end of an intermediate shell would count.
 enter() { (enter_exec "$@"); }
 enter_exec() { exec setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --kill-child "$vm_dir/lib/enter" "$@"; }
 
@@ -190,7 +188,7 @@ make_build_root() {
     for p in "linux-headers-$k_release" "linux-headers-$k_abi-common" "linux-kbuild-$k_abi" "linux-source-$k_series"; do
         packages+=("$p=$k_version")
     done
-    # The kernel that will be booted comes along, as packages, so that the two are always of one version.
+    # The packages of the kernel to boot are downloaded at the same time, so that kernel and headers have the same version.
     # shellcheck disable=SC2016
     root_hooks=(--customize-hook='mkdir "$1/var/cache/lab" && cd "$1/var/cache/lab" && chroot "$1" sh -c "cd /var/cache/lab && apt-get -o APT::Sandbox::User=root download linux-binary-'"$k_release=$k_version linux-modules-$k_release=$k_version"'"'
         --customize-hook='rm -rf "$1"/var/cache/apt/archives/*.deb')
@@ -206,17 +204,17 @@ make_source_root() {
     debian_root "$1" "$k_base" "$k_suite" "${list[@]}" "${packages[@]}" "linux-source-$k_series=$k_version"
 }
 
-# The tree that the kernel is built in, and what it installs.
+# The tree in which the kernel is built, and the files that it installs.
 make_source_tree() {
     local make_words progress
     read -ra make_words <<<"$k_make"
     mkdir "$1"
-    # Compiling takes long: a line a minute says how far it is.
+    # Compiling takes long, so one line per minute shows the progress.
     while sleep 60; do
         say "kernel $k_release: $(find "$1" -name '*.o' -newer "$1/.config" | wc -l) objects after $((SECONDS - started)) s"
     done 2>&"$lab_progress" &
     progress=$!
-    # Now, not at the end: the variable is gone by then.
+    # $progress is expanded now, because it no longer exists at exit.
     # shellcheck disable=SC2064
     trap "kill $progress" EXIT
     enter "$build_root" "$1:$k_kdir" "$vm_dir:/lab" -- \
@@ -240,7 +238,7 @@ make_kernel_image() {
     enter "$tools_root" "$1:/kernel" "$kernel_parts:/mnt" "$vm_dir/lib:/lab" -- /lab/make-kernel-image "$k_release"
 }
 
-# Where the things are, from what they are made of.
+# The paths of roots, images and trees contain a hash of their inputs.
 tools_root=$cache/roots/tools-$({ echo "$ROOT_FORMAT trixie"; packages_of "$vm_dir/tools-packages.txt"; } | key_of)
 guest_image=$cache/images/guest-$({ echo "$ROOT_FORMAT $GUEST_FORMAT trixie"; packages_of "$vm_dir/guest-packages.txt"; cat "$vm_dir/lib/make-guest-image"; } | key_of).ext4
 build_root=
@@ -275,7 +273,7 @@ ensure_guest() { cached "$guest_image" "guest image (Debian 13)" make_guest_imag
 ensure_kernel() { cached "$kernel_image" "kernel $k_release" make_kernel_image; }
 ensure_all() { ensure_tools; ensure_build; ensure_guest; ensure_kernel; }
 
-# Removes roots and images that no kernel of kernels.conf needs any more.
+# Removes roots and images that no kernel of kernels.conf needs.
 prune() {
     local keep=("$tools_root" "$guest_image") name path
     for name in $(kernels); do

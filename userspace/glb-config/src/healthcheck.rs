@@ -68,7 +68,7 @@ pub fn read(file: &str, text: &str) -> Checked<Healthcheck> {
     Reader::whole(file, text, &names, read_root)
 }
 
-/// The table that a file names, even if the file can not be used: so the faults of both are found at once.
+/// The table that a file names, even if the file cannot be used: so the faults of both are found at once.
 #[must_use]
 pub fn src_of(text: &str) -> Option<PathBuf> {
     let tree: Value = serde_json::from_str(text).ok()?;

@@ -105,7 +105,7 @@ fn check(read: &source::Read) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The table of the last run, for when the operator's can not be used: to go on with it is better than to
+/// The table of the last run, for when the operator's cannot be used: to go on with it is better than to
 /// leave the director without checks.
 fn last_good(settings: &Settings, issues: &mut Vec<Issue>) -> Option<Loaded> {
     let dst: &Path = settings.config.dst.as_deref()?;

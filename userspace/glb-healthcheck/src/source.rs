@@ -130,7 +130,7 @@ pub(crate) fn read_table(path: &Path, settings: &Settings) -> (Option<Loaded>, V
 }
 
 /// What was published before, and where that is known from: the running director, or the file. A file that
-/// can not be read is none, since it is about to be replaced.
+/// cannot be read is none, since it is about to be replaced.
 pub(crate) fn published(settings: &Settings) -> Option<(String, Known)> {
     if settings.is_kernel() {
         let known = publish::health();

@@ -78,7 +78,7 @@ fn arrival<'a>(world: &World, packet: &'a [u8]) -> Judged<Datagram<'a>> {
     } else {
         arrival_v6(world, packet)?
     };
-    // `-p udp --dport`: what the rule can not read matches nothing.
+    // `-p udp --dport`: what the rule cannot read matches nothing.
     let udp = &datagram.bytes[datagram.udp..];
     if udp.len() < world.match_needs || u16_at(udp, 2) != Some(usize::from(world.port)) {
         return Err(Fate::NotSeen);

@@ -25,7 +25,7 @@ pub(crate) struct Question(u64);
 pub(crate) enum News {
     /// Nothing new.
     None,
-    /// The director can not be asked, for this reason.
+    /// The director cannot be asked, for this reason.
     Gone(String),
     /// It is there, and has nothing yet.
     There,
@@ -84,7 +84,7 @@ impl Director {
         matches!(self.seen, Some(Ok(_)))
     }
 
-    /// Why it can not be asked.
+    /// Why it cannot be asked.
     pub(crate) fn fault(&self) -> Option<&str> {
         self.seen.as_ref()?.as_ref().err().map(String::as_str)
     }

@@ -3,7 +3,7 @@
 //! What is decided, apart from how it is carried out.
 //!
 //! Nothing here reads a clock, a file or a socket: time is a parameter (always monotonic, so a step of the
-//! machine's clock can not be seen), results of checks are given, and what is to be done is returned. So a
+//! machine's clock cannot be seen), results of checks are given, and what is to be done is returned. So a
 //! day of flapping backends is simulated in milliseconds.
 
 mod damper;

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// What is done beside the load.
 #[derive(Debug, Clone)]
 pub(crate) struct Kernel {
-    /// Where the table is written too, for a start while the operator's can not be used.
+    /// Where the table is written too, for a start while the operator's cannot be used.
     pub(crate) dst: Option<PathBuf>,
 }
 
@@ -68,7 +68,7 @@ fn ask() -> Result<Known, Error> {
     Ok(known)
 }
 
-/// The number of the load that the running director has, 0 for none; or why it can not be asked.
+/// The number of the load that the running director has, 0 for none; or why it cannot be asked.
 pub(crate) fn generation() -> Result<u32, String> {
     let status = Glb::open_loaded().and_then(|mut glb| glb.status());
     status
