@@ -10,7 +10,7 @@
 
 use super::packet::{self, Inner, Token};
 use super::Failure;
-use crate::logic::plan::Tunnel;
+use crate::logic::probe::Tunnel;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::collections::hash_map::RandomState;
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 
 //! Packets of the echo checks: ICMP in IP in GUE (or, for old fleets, in GRE in FOU), and bare replies.
 
-use crate::logic::plan::Tunnel;
+use crate::logic::probe::Tunnel;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What makes an echo one of ours, and which it is.

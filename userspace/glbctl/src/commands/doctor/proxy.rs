@@ -6,7 +6,7 @@ use super::common;
 use super::facts::{Facts, Redirect};
 use super::finding::Findings;
 use super::rules::{self, Ruleset};
-use crate::commands::table_show::addr as addr_text;
+use crate::text::addr as addr_text;
 use glb_core::addr::Addr;
 use glb_core::director::Forward;
 use glb_netlink::machine::Link;
