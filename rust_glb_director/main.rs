@@ -6,16 +6,14 @@
 //! go on to the row's first proxy in a GUE header that names the others.
 //!
 //! ```text
-//! device -> ingress     what becomes of a packet, step by step
-//!           send        its way to the first hop: whole, in parts, or not
-//!           world       what the core's decision looks at
-//!           refuse      the end of a packet that is not sent
-//!           stats       counters, and ports of first fragments
-//!           tables      the loaded tables: which one a packet belongs to, its rows, its hops
-//!           config      what the operator has set
-//!           state       all of it for one namespace, and how it is replaced
-//!           devices     which devices packets come in by
-//! netlink -> netlink/   the family `glb` (spec/glb.yaml): loading tables, settings, devices, inspection
+//! device -> front/    the devices, and what becomes of a packet of theirs, step by step
+//!           send/     its way to the first hop: whole, in parts, or not
+//!           tables/   the loaded tables, those that come in, and what the core's decision looks at
+//!           stats     counters, and ports of first fragments
+//!           config    what the operator has set
+//!           state     all of it for one namespace, and how it is replaced
+//!           namespace how it is tied to the namespace
+//! netlink -> netlink/ the family `glb` (spec/glb.yaml): loading tables, settings, devices, inspection
 //! ```
 //!
 //! Contexts: packets are handled in softirq context under RCU, on all CPUs at once; nothing there sleeps,
@@ -30,17 +28,13 @@ use kernel::prelude::*;
 use state::State;
 
 mod config;
-mod devices;
-mod ingress;
+mod front;
 mod namespace;
 mod netlink;
-mod refuse;
 mod send;
-mod staging;
 mod state;
 mod stats;
 mod tables;
-mod world;
 
 module! {
     type: GlbDirector,

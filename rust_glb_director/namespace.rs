@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::devices::{self, Attachment};
+use crate::front::devices::{self, Attachment};
 use crate::netlink::notify_detached;
 use crate::state::State;
 use glb_kernel::net::{Change, Net, NetState, News};

@@ -5,11 +5,11 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
-use crate::staging::Staging;
 use crate::stats::Stats;
-use crate::tables::{TableSet, TooManyHops};
-use glb_kernel::rcu::{Guard, Rcu, Reader};
-use glb_kernel::sync::Mutex;
+use crate::tables::set::{TableSet, TooManyHops};
+use crate::tables::staging::Staging;
+use glb_kernel::base::rcu::{Guard, Rcu, Reader};
+use glb_kernel::base::sync::Mutex;
 use kernel::prelude::*;
 
 /// What the module keeps in a namespace, beside the attached devices, which are its doors (`namespace.rs`).

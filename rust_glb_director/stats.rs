@@ -5,12 +5,12 @@
 #![forbid(unsafe_code)]
 
 use glb_core::director::Verdict;
-use glb_core::fragments::{self, FragmentTable};
-use glb_core::hash::FlowKey;
-use glb_core::ip::{Addrs, Fragment};
 use glb_core::limit::RateLimit;
-use glb_kernel::counters::Counters;
-use glb_kernel::{random, time};
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::fragments::{self, FragmentTable};
+use glb_core::packet::ip::{Addrs, Fragment};
+use glb_kernel::base::counters::Counters;
+use glb_kernel::base::{random, time};
 use kernel::prelude::*;
 
 /// Position of the counter of all packets, behind those of the verdicts.

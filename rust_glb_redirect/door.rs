@@ -9,13 +9,13 @@
 
 use crate::redirect::{redirect, Allowed};
 use crate::state::{DoorSettings, State};
+use glb_core::packet::view::View;
 use glb_core::redirect::{is_for_port, Packet, Stop};
-use glb_core::view::View;
-use glb_kernel::hook::{Hook, Outcome};
-use glb_kernel::local_in::{self, LocalIn};
+use glb_kernel::base::rcu::Guard;
+use glb_kernel::front::hook::{Hook, Outcome};
+use glb_kernel::front::local_in::{self, LocalIn};
 use glb_kernel::net::{Net, Registered};
-use glb_kernel::rcu::Guard;
-use glb_kernel::skb::Skb;
+use glb_kernel::packet::skb::Skb;
 use kernel::prelude::*;
 
 /// Pulls at most: IP header, extension headers, UDP header.

@@ -23,10 +23,10 @@
 //! Life times: rules hold the module. A namespace's counters live until its last device is gone. What goes first, and what
 //! last, is the business of [`glb_kernel::net::Registrations`].
 
+use glb_kernel::front::xtables;
 use glb_kernel::genl;
 use glb_kernel::net::Registrations;
 use glb_kernel::proc;
-use glb_kernel::xtables;
 use kernel::prelude::*;
 use state::State;
 

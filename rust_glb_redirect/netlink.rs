@@ -8,8 +8,10 @@
 use crate::door;
 use crate::state::DoorSettings;
 use crate::state::State;
-use glb_core::gue;
-use glb_core::redirect::netlink::{self, command, counter, operation, prefix, redirect, stats};
+use glb_core::netlink::glb_redirect::{
+    self as netlink, command, counter, operation, prefix, redirect, stats,
+};
+use glb_core::packet::gue;
 use glb_core::redirect::{AllowedHops, NotAllowed, MAX_ALLOWED};
 use glb_kernel::genl::{
     self, nest, nest_room, notify, Attr, Command, Message, Operation, Rule, Spec,

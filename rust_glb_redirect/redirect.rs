@@ -6,17 +6,16 @@
 
 use crate::state::State;
 use glb_core::counter::Fate;
-use glb_core::gue::Hop;
+use glb_core::packet::flow::FlowAt;
+use glb_core::packet::gue::Hop;
+use glb_core::packet::view::View;
 use glb_core::redirect::{next_hop, rewrite, step_by_step};
-use glb_core::redirect::{
-    AllowedHops, Common, FlowAt, Inspected, Next, Packet, Question, Stop, Verdict,
-};
-use glb_core::view::View;
-use glb_kernel::hook::{Hook, Outcome};
-use glb_kernel::route::{route, Unroutable};
-use glb_kernel::skb::Skb;
-use glb_kernel::socket::{answers_cookie, is_established};
-use glb_kernel::xt_glbredirect::Options;
+use glb_core::redirect::{AllowedHops, Common, Inspected, Next, Packet, Question, Stop, Verdict};
+use glb_kernel::front::hook::{Hook, Outcome};
+use glb_kernel::front::xt_glbredirect::Options;
+use glb_kernel::out::route::{route, Unroutable};
+use glb_kernel::packet::skb::Skb;
+use glb_kernel::sockets::tcp::{answers_cookie, is_established};
 
 /// How often headers are made linear at most: outer IP, UDP and GUE, hop, inner IP and its extension
 /// headers, transport, embedded packet and its extension headers. Each round gets further than the one

@@ -5,14 +5,14 @@
 #![forbid(unsafe_code)]
 
 use crate::stats::Stats;
-use glb_core::fragments::{self, FragmentTable};
-use glb_core::ip::{Addrs, Fragment};
+use glb_core::packet::fragments::{self, FragmentTable};
+use glb_core::packet::ip::{Addrs, Fragment};
 use glb_core::redirect::AllowedHops;
-use glb_kernel::decap::Devices;
+use glb_kernel::base::rcu::Rcu;
+use glb_kernel::base::{random, time};
 use glb_kernel::net::Net;
-use glb_kernel::rcu::Rcu;
-use glb_kernel::route::Routes;
-use glb_kernel::{random, time};
+use glb_kernel::out::route::Routes;
+use glb_kernel::sockets::decap::Devices;
 use kernel::prelude::*;
 
 /// What the door that is no rule lets in.

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use glb_core::redirect::Verdict;
-use glb_kernel::counters::Counters;
+use glb_kernel::base::counters::Counters;
 use kernel::prelude::*;
 use kernel::seq_file::SeqFile;
 use kernel::seq_print;

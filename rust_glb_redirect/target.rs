@@ -6,17 +6,22 @@
 
 use crate::redirect::{redirect, Allowed};
 use crate::state::State;
-use glb_kernel::hook::{Hook, Outcome};
-use glb_kernel::skb::Skb;
-use glb_kernel::xt_glbredirect::Options;
-use glb_kernel::xtables;
+use glb_core::packet::ip::proto;
+use glb_kernel::front::hook::{Hook, Outcome};
+use glb_kernel::front::xt_glbredirect::Options;
+use glb_kernel::front::xtables;
+use glb_kernel::packet::skb::Skb;
 use kernel::prelude::*;
 
 /// The target.
 pub(crate) struct Target;
 
 impl xtables::Target for Target {
+    const NAME: &'static [u8] = b"GLBREDIRECT";
+    const PROTO: u8 = proto::UDP;
+
     type State = State;
+    type Options = Options;
 
     fn prepare(state: &State) -> Result {
         state.routes().prepare()

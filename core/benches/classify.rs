@@ -4,8 +4,10 @@
 //! order, so that 10,000 binds also show what their memory costs.
 
 use divan::counter::ItemsCount;
-use glb_core::addr::Addr;
-use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{
+    build, words_needed, Bind, BindId, Classifier, Entry, Proto,
+};
+use glb_core::packet::addr::Addr;
 
 fn main() {
     divan::main();

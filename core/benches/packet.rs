@@ -4,13 +4,15 @@
 //! 10,000 binds. Packets go to all binds and rows in turn, in a shuffled order.
 
 use divan::counter::ItemsCount;
-use glb_core::addr::Addr;
-use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{
+    build, words_needed, Bind, BindId, Classifier, Entry, Proto,
+};
+use glb_core::director::select::hash::{packet_hash, HashFields, ROWS};
 use glb_core::director::{header_len, inspect, source_port, Forward, Kind, Params};
-use glb_core::hash::{packet_hash, HashFields, ROWS};
-use glb_core::ip::{Addrs, Family};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::ip::{Addrs, Family};
+use glb_core::packet::view::View;
 use glb_core::siphash::SipKey;
-use glb_core::view::View;
 
 fn main() {
     divan::main();

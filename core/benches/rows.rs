@@ -5,11 +5,12 @@
 //! `baseline` is compiled for any x86-64; `dispatched` is the same source compiled for the vectors that this
 //! processor has, which is what the tools run.
 
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::hash::ROWS;
-use glb_core::rendezvous::build_rows;
-use glb_core::rows3::{self, Member, Room};
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::rows::v2::build_rows;
+use glb_core::director::select::rows::v3 as rows3;
+use glb_core::director::select::rows::v3::{Member, Room};
+use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 
 fn main() {

@@ -7,11 +7,12 @@
 //! cargo run --release -p glb_core --example rows_v3_figure > docs/rows-v3.svg
 //! ```
 
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::hash::ROWS;
-use glb_core::rendezvous::build_rows;
-use glb_core::rows3::{self, Member, Room};
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::rows::v2::build_rows;
+use glb_core::director::select::rows::v3 as rows3;
+use glb_core::director::select::rows::v3::{Member, Room};
+use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 
 const COUNTS: [usize; 12] = [2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 192, 256];

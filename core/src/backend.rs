@@ -2,8 +2,8 @@
 
 //! A backend of a table: its address, its state, its health.
 
-use crate::addr::Addr;
-use crate::netlink::backend_state;
+use crate::netlink::glb::backend_state;
+use crate::packet::addr::Addr;
 
 /// Most backends of a table; their indexes fit a byte.
 pub const MAX_BACKENDS: usize = 256;

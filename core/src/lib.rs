@@ -8,6 +8,20 @@
 //! panic there stops the machine. Arithmetic is therefore wrapping, checked, or bounded by types, and
 //! slices are taken with `get`, `first_chunk` and `split_at_checked`.
 //! What only makes tables and files (feature `tables`) is left out of the modules.
+//!
+//! ```text
+//! packet     bytes in, fields out
+//! director   what a director does with a packet
+//! redirect   what a proxy does with a packet: the second chance
+//! settings   what the operator of a director can set, one line each
+//! backend    a backend of a table: its address, its state, its health
+//! netlink    numbers and names of the netlink families
+//! table      forwarding tables as files
+//! counter    verdicts that are counters
+//! limit      a rate limit
+//! siphash    the keyed hash of packets, rows and fragments
+//! ```
+//!
 //! `tests/unit/no-panic.sh` checks that no call into `core::panicking` is left.
 
 #![no_std]
@@ -16,26 +30,14 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod addr;
 pub mod backend;
-pub mod bind;
-pub mod checksum;
 pub mod counter;
 pub mod director;
-pub mod family;
-pub mod fragments;
-pub mod gue;
-pub mod hash;
-pub mod ip;
 pub mod limit;
 pub mod netlink;
+pub mod packet;
 pub mod redirect;
-#[cfg(feature = "tables")]
-pub mod rendezvous;
-#[cfg(feature = "tables")]
-pub mod rows3;
 pub mod settings;
 pub mod siphash;
 #[cfg(feature = "tables")]
 pub mod table;
-pub mod view;

@@ -14,8 +14,8 @@
 //!
 //! A new type is an arm in [`Form`] and [`Value`], and the compiler names the places that must know it.
 
-use crate::gue;
-use crate::hash::HashFields;
+use crate::director::select::hash::HashFields;
+use crate::packet::gue;
 
 /// What a setting may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,10 @@
 //! The classifier against a model that looks at every bind (longest prefix, then narrowest range
 //! of ports, then table order).
 
-use glb_core::addr::Addr;
-use glb_core::bind::{build, words_needed, Bind, BindId, BuildError, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{
+    build, words_needed, Bind, BindId, BuildError, Classifier, Entry, Proto,
+};
+use glb_core::packet::addr::Addr;
 use proptest::prelude::*;
 
 fn covers(bind: &Bind, dst: Addr) -> bool {

@@ -3,10 +3,10 @@
 //! Version 2 rows against a model that sorts all backends of each row, with the standard library's
 //! SipHash-2-4 (github/glb-director, docs/development/glb-hashing.md).
 
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::hash::ROWS;
-use glb_core::rendezvous::build_rows;
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::rows::v2::build_rows;
+use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use proptest::prelude::*;
 

@@ -2,10 +2,10 @@
 
 //! Version 3 rows: what docs/rows-v3.md promises, over random sets of backends.
 
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::hash::ROWS;
-use glb_core::rows3::{build, Member, Room, RowsError, MAX_HOPS};
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::rows::v3::{build, Member, Room, RowsError, MAX_HOPS};
+use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};

@@ -2,10 +2,10 @@
 
 //! The binary format, version 2: bytes at the specification's offsets, and every check of a loader.
 
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::bind::{Bind, Proto};
-use glb_core::hash::ROWS;
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::select::hash::ROWS;
+use glb_core::packet::addr::Addr;
 use glb_core::table::v2::{header, write_table, Contents, Field, File, FileError, Row, WriteError};
 use glb_core::table::v2::{HEADER_LEN, TABLE_LEN};
 use proptest::prelude::*;

@@ -5,8 +5,10 @@
 
 #![no_main]
 
-use glb_core::addr::Addr;
-use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{
+    build, words_needed, Bind, BindId, Classifier, Entry, Proto,
+};
+use glb_core::packet::addr::Addr;
 use libfuzzer_sys::fuzz_target;
 
 const RECORD: usize = 8;

@@ -5,17 +5,20 @@
 
 #![no_main]
 
-use glb_core::addr::Addr;
-use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{
+    build, words_needed, Bind, BindId, Classifier, Entry, Proto,
+};
+use glb_core::director::select::hash::HashFields;
 use glb_core::director::{
     decide, header_len, inspect, Addresses, Forward, Others, Stop, World, MAX_HEADER_LEN,
 };
-use glb_core::fragments::FragmentTable;
-use glb_core::hash::{FlowKey, HashFields};
-use glb_core::ip::{Addrs, Family, Fragment};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::fragments::FragmentTable;
+use glb_core::packet::ip::{Addrs, Family, Fragment};
+use glb_core::packet::view::View;
 use glb_core::settings::Settings;
 use glb_core::siphash::SipKey;
-use glb_core::view::View;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 

@@ -6,12 +6,12 @@
 
 #![no_main]
 
-use glb_core::checksum::UdpChecksum;
-use glb_core::ip::Family;
+use glb_core::packet::checksum::UdpChecksum;
+use glb_core::packet::ip::Family;
+use glb_core::packet::view::View;
 use glb_core::redirect::{
     inspect, next_hop, rewrite, step_by_step, Common, Next, Packet, Prefix, Question, Stop, Verdict,
 };
-use glb_core::view::View;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

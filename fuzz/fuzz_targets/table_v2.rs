@@ -5,10 +5,10 @@
 
 #![no_main]
 
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::bind::{Bind, Proto};
-use glb_core::hash::ROWS;
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::select::hash::ROWS;
+use glb_core::packet::addr::Addr;
 use glb_core::table::v2::{header, write_table, Contents, File, TABLE_LEN};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;

@@ -5,7 +5,7 @@
 
 #![no_main]
 
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 use glb_core::table::v3::{checksum, File, HEADER_LEN};
 use libfuzzer_sys::fuzz_target;
 

@@ -3,13 +3,15 @@
 # How one module is built; included by its Kbuild file, which sets GLB_MODULE. Three crates make a module:
 #
 #   core/lib.rs   glb_core     the engine, no unsafe
-#   glue/lib.rs   glb_kernel   wrappers of the kernel's C API, on bindings made here and on shim/shim.c
+#   glue/lib.rs   glb_kernel   wrappers of the kernel's C API, on bindings made here and on shim/
 #   main.rs       the module
 #
 # The first two are libraries whose objects are linked into the module.
 
 obj-m := $(GLB_MODULE).o
-$(GLB_MODULE)-y := main.o core/lib.o glue/lib.o shim/shim.o shim/genl.o shim/tunnel.o shim/cut.o shim/decap.o shim/routes.o
+# A .c and a .h each. The .h is what bindgen reads.
+glb_shim := base genl net packet sockets/decap sockets/tcp out/cut out/encap out/path out/route
+$(GLB_MODULE)-y := main.o core/lib.o glue/lib.o $(glb_shim:%=shim/%.o)
 
 ccflags-y += -I$(src)/uapi -I$(src)/shim
 # What is taken for granted is checked where it is used (shim/checks.h): `make modules CHECKS=1`.
@@ -51,7 +53,7 @@ quiet_cmd_glb_bindgen = BINDGEN $(quiet_modtag) $@
 	-- $(filter-out $(glb_skip_c_flags),$(c_flags)) -w --target=x86_64-linux-gnu -fno-builtin \
 	-D__BINDGEN__ -DMODULE
 
-$(obj)/glue/bindings_generated.rs: $(src)/glue/bindings.h $(src)/shim/shim.h $(src)/shim/genl.h $(src)/shim/tunnel.h $(src)/shim/cut.h $(src)/shim/decap.h $(src)/shim/routes.h $(src)/glue/bindings.list FORCE
+$(obj)/glue/bindings_generated.rs: $(src)/glue/bindings.h $(glb_shim:%=$(src)/shim/%.h) $(src)/glue/bindings.list FORCE
 	$(call if_changed_dep,glb_bindgen)
 
 targets += glue/bindings_generated.rs

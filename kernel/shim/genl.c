@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <linux/mm.h>
-#include <linux/netdevice.h>
-#include <linux/rcupdate.h>
-#include <linux/string.h>
+#include <linux/skbuff.h>
 #include <net/genetlink.h>
 
 #include "genl.h"
@@ -83,39 +80,4 @@ void glb_nla_nest_end(struct sk_buff *skb, struct nlattr *nest)
 unsigned int glb_skb_len(const struct sk_buff *skb)
 {
 	return skb->len;
-}
-
-/* --- devices ----------------------------------------------------------------------------------------- */
-
-int glb_ifindex(struct net *net, const char *name)
-{
-	const struct net_device *dev;
-	int ifindex;
-
-	rcu_read_lock();
-	dev = dev_get_by_name_rcu(net, name);
-	ifindex = dev ? dev->ifindex : 0;
-	rcu_read_unlock();
-	return ifindex;
-}
-
-bool glb_ifname(struct net *net, int ifindex, char *name)
-{
-	const struct net_device *dev;
-
-	rcu_read_lock();
-	dev = dev_get_by_index_rcu(net, ifindex);
-	if (dev)
-		strscpy(name, dev->name, IFNAMSIZ);
-	rcu_read_unlock();
-	return dev;
-}
-
-/* --- memory ------------------------------------------------------------------------------------------ */
-
-u64 glb_memory_available(void)
-{
-	long pages = si_mem_available();
-
-	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* As shim.h: generic netlink. */
+/* Generic netlink. */
 #ifndef _GLB_GENL_H
 #define _GLB_GENL_H
 
@@ -30,12 +30,5 @@ void glb_genl_multicast(const struct genl_family *family, struct net *net, struc
 struct nlattr *glb_nla_nest_start(struct sk_buff *skb, int type);
 void glb_nla_nest_end(struct sk_buff *skb, struct nlattr *nest);
 unsigned int glb_skb_len(const struct sk_buff *skb);
-
-/* Devices by name; the length of a name is IFNAMSIZ. */
-int glb_ifindex(struct net *net, const char *name);
-bool glb_ifname(struct net *net, int ifindex, char *name);
-
-/* Bytes that could be had without swapping. */
-u64 glb_memory_available(void);
 
 #endif /* _GLB_GENL_H */

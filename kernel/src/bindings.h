@@ -22,10 +22,14 @@
 #include <net/net_namespace.h>
 #include <net/tcp.h>
 
-#include "cut.h"
-#include "decap.h"
+#include "base.h"
 #include "genl.h"
-#include "routes.h"
-#include "shim.h"
-#include "tunnel.h"
+#include "net.h"
+#include "out/cut.h"
+#include "out/encap.h"
+#include "out/path.h"
+#include "out/route.h"
+#include "packet.h"
+#include "sockets/decap.h"
+#include "sockets/tcp.h"
 #include "xt_GLBREDIRECT.h"

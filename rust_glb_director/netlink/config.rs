@@ -7,11 +7,11 @@
 use super::{Family, Request};
 use crate::config::Config;
 use crate::state::State;
-use crate::tables::TooManyHops;
-use glb_core::netlink::{command, operation};
+use crate::tables::set::TooManyHops;
+use glb_core::netlink::glb::{command, operation};
 use glb_core::settings::Setting;
+use glb_kernel::base::rcu;
 use glb_kernel::genl::{notify, Command, Message, Spec};
-use glb_kernel::rcu;
 use glb_kernel::refuse;
 use kernel::prelude::*;
 

@@ -5,11 +5,11 @@
 #![forbid(unsafe_code)]
 
 use super::{Family, Request};
-use crate::devices;
+use crate::front::devices;
 use crate::state::State;
-use glb_core::netlink::{command, device as attr, operation};
-use glb_kernel::device;
+use glb_core::netlink::glb::{command, device as attr, operation};
 use glb_kernel::genl::{self, Command, Cursor, Dump, Message, Spec};
+use glb_kernel::net::device;
 use glb_kernel::net::{Net, Rtnl};
 use glb_kernel::refuse;
 use kernel::prelude::*;

@@ -6,9 +6,9 @@
 
 use super::{Family, Request};
 use crate::state::State;
-use crate::tables::{MAX_BINDS, MAX_TABLES};
+use crate::tables::set::{MAX_BINDS, MAX_TABLES};
 use glb_core::director::Forward;
-use glb_core::netlink::{features, operation};
+use glb_core::netlink::glb::{features, operation};
 use glb_core::settings::Setting;
 use glb_kernel::genl::{Command, Spec};
 use kernel::prelude::*;

@@ -21,7 +21,7 @@ mod inspect;
 mod load;
 
 use crate::state::State;
-use glb_core::netlink;
+use glb_core::netlink::glb as netlink;
 use glb_kernel::genl::{self, Operation};
 
 pub(crate) use device::notify_detached;

@@ -9,18 +9,19 @@
 
 #![forbid(unsafe_code)]
 
+use super::refuse::refuse;
 use super::Way;
-use crate::refuse::refuse;
-use glb_core::addr::Addr;
-use glb_core::bind::Proto;
+use glb_core::director::classify::bind::Proto;
 use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LEN};
-use glb_core::ip::{Addrs, Family};
-use glb_core::view::View;
-use glb_kernel::cut::{piece, Own, Segments, Whole};
-use glb_kernel::encap::{prepare, prepare_own, send_own, Prepared};
-use glb_kernel::hook::Outcome;
-use glb_kernel::path::{Fit, Flow, Path};
-use glb_kernel::skb::Skb;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::ip::{Addrs, Family};
+use glb_core::packet::view::View;
+use glb_kernel::front::hook::Outcome;
+use glb_kernel::out::cut::{piece, Segments, Whole};
+use glb_kernel::out::encap::{prepare, prepare_own, send_own, Prepared};
+use glb_kernel::out::path::{Fit, Flow, Path};
+use glb_kernel::packet::own::Own;
+use glb_kernel::packet::skb::Skb;
 
 /// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].
 #[cold]

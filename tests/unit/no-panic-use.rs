@@ -6,18 +6,20 @@
 #![no_std]
 #![allow(missing_docs)]
 
-use glb_core::addr::Addr;
-use glb_core::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
-use glb_core::checksum::UdpChecksum;
+use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::director::select::hash::{packet_hash, HashFields};
 use glb_core::director::{self, Forward, Params, Shape};
-use glb_core::fragments::FragmentTable;
-use glb_core::gue::Hop;
-use glb_core::hash::{packet_hash, FlowKey, HashFields};
-use glb_core::ip::{Addrs, Family, Fragment};
 use glb_core::limit::RateLimit;
-use glb_core::redirect::{self, AllowedHops, Flow, Inspected, Next, Packet, Question};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::checksum::UdpChecksum;
+use glb_core::packet::flow::Flow;
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::fragments::FragmentTable;
+use glb_core::packet::gue::Hop;
+use glb_core::packet::ip::{Addrs, Family, Fragment};
+use glb_core::packet::view::View;
+use glb_core::redirect::{self, AllowedHops, Inspected, Next, Packet, Question};
 use glb_core::siphash::SipKey;
-use glb_core::view::View;
 
 #[no_mangle]
 pub fn uses_hash(key: &SipKey, fields: HashFields, flow: &FlowKey) -> u64 {

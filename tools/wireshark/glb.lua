@@ -16,7 +16,7 @@
 -- |  N hops of 4 bytes (type 0, IPv4) or 16 bytes (type 1, IPv6)  |
 --
 -- The bytes here come from the network: every field is read only where the packet has it, and what is wrong is an
--- expert info, not an error of the script. "Wrong" is what a proxy would drop (core/src/gue.rs has the same rules).
+-- expert info, not an error of the script. "Wrong" is what a proxy would drop (core/src/packet/gue.rs has the same rules).
 
 local DEFAULT_PORTS = "19523"
 local BASE_LENGTH = 4    -- the first word of GUE

@@ -6,15 +6,13 @@
 //! The module's ingress hook and its `lookup`, `glbctl encap` and `glbctl lookup` and the fuzz targets all ask [`decide`];
 //! what they differ in is the [`World`] that they decide on.
 
+use super::classify::classify;
 use super::forward::Forward;
-use super::hops::Hops;
-use super::inspect::{Candidate, Kind};
+use super::inspect::Candidate;
+use super::select::hash::{packet_hash, PacketHash};
+use super::select::Hops;
 use super::world::World;
 use super::Verdict;
-use crate::addr::Addr;
-use crate::bind::Proto;
-use crate::hash::{packet_hash, FlowKey, PacketHash};
-use crate::ip::Addrs;
 use crate::settings::Settings;
 
 /// Where a packet goes.
@@ -67,60 +65,4 @@ pub fn decide<'w, W: World>(
         hops,
         verdict,
     })
-}
-
-/// Finds the packet's table, and the verdict that it gets if it reaches a hop.
-#[inline(always)]
-fn classify<'w, W: World>(
-    world: &'w W,
-    settings: &Settings,
-    packet: &mut Candidate,
-) -> Result<(&'w W::Table, Verdict), Verdict> {
-    let bound = match packet.key.addrs {
-        Addrs::V4 { dst, .. } => Addr::V4(dst),
-        Addrs::V6 { dst, .. } => Addr::V6(dst),
-    };
-    let by_port = |proto: Proto, key: &FlowKey| {
-        world
-            .by_port(bound, proto, key.dst_port)
-            .ok_or(Verdict::PassedNoMatchingBind)
-    };
-    let by_addr = || world.by_addr(bound).ok_or(Verdict::PassedNoMatchingBind);
-    match packet.kind {
-        Kind::Flow(proto) => {
-            let table = by_port(proto, &packet.key)?;
-            if let Some(fragment) = packet.fragment {
-                world.remember(&packet.key, fragment);
-            }
-            Ok((table, Verdict::Encapsulated))
-        }
-        Kind::IcmpError(proto) => {
-            Ok((by_port(proto, &packet.key)?, Verdict::EncapsulatedIcmpError))
-        }
-        Kind::Echo => {
-            let table = by_addr()?;
-            if settings.forward_icmp_ping_responses {
-                Ok((table, Verdict::EncapsulatedEcho))
-            } else {
-                Err(Verdict::PassedEcho)
-            }
-        }
-        Kind::LaterFragment(proto) => {
-            let known = packet
-                .fragment
-                .and_then(|fragment| world.remembered(&packet.key.addrs, fragment));
-            if let Some((src_port, dst_port)) = known {
-                // With the ports of the first fragment it takes the first fragment's way exactly.
-                (packet.key.src_port, packet.key.dst_port) = (src_port, dst_port);
-                packet.hint = src_port;
-                return Ok((by_port(proto, &packet.key)?, Verdict::EncapsulatedFragment));
-            }
-            let table = by_addr()?;
-            if settings.hash_fields.needs_ports() {
-                Err(Verdict::DroppedFragment)
-            } else {
-                Ok((table, Verdict::EncapsulatedFragment))
-            }
-        }
-    }
 }

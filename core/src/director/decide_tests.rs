@@ -3,10 +3,11 @@
 //! The order in which a decision is made, on a world of one table.
 
 use super::*;
-use crate::addr::Addr;
-use crate::bind::Proto;
-use crate::hash::{FlowKey, HashFields};
-use crate::ip::{Addrs, Fragment};
+use crate::director::classify::bind::Proto;
+use crate::director::select::hash::HashFields;
+use crate::packet::addr::Addr;
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::{Addrs, Fragment};
 use crate::settings::Settings;
 use crate::siphash::SipKey;
 use std::cell::RefCell;

@@ -3,12 +3,13 @@
 //! A known packet, and the director's rules (docs/counters.md, "Director") one by one.
 
 use super::*;
-use crate::addr::Addr;
-use crate::bind::Proto;
-use crate::hash::{packet_hash, FlowKey, HashFields, PacketHash};
-use crate::ip::{Addrs, Family};
+use crate::director::classify::bind::Proto;
+use crate::director::select::hash::{packet_hash, HashFields, PacketHash};
+use crate::packet::addr::Addr;
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::{Addrs, Family};
+use crate::packet::view::View;
 use crate::siphash::SipKey;
-use crate::view::View;
 use std::vec;
 use std::vec::Vec;
 
@@ -94,7 +95,7 @@ fn icmp4(icmp_type: u8, code: u8, embedded: &[u8]) -> Vec<u8> {
 /// The IPv4 packet, without options, with its header's checksum made anew.
 fn summed(mut packet: Vec<u8>) -> Vec<u8> {
     packet[10..12].copy_from_slice(&[0, 0]);
-    let check = crate::checksum::of_header(packet[..20].try_into().unwrap());
+    let check = crate::packet::checksum::of_header(packet[..20].try_into().unwrap());
     packet[10..12].copy_from_slice(&check);
     packet
 }
@@ -135,7 +136,9 @@ fn what_the_stack_would_drop_is_left_to_it() {
         with[0] = 0x47;
         with[3] += 8;
         with[10..12].copy_from_slice(&[0, 0]);
-        let check = crate::checksum::Sum::default().with(&with[..28]).checksum();
+        let check = crate::packet::checksum::Sum::default()
+            .with(&with[..28])
+            .checksum();
         with[10..12].copy_from_slice(&check.to_be_bytes());
         assert_eq!(passed(&with, Family::V4), verdict, "option {option}");
         with[10] ^= 1;
@@ -240,7 +243,7 @@ fn the_hops_must_fit() {
         let len = header_len(Family::V6, n);
         let out = write(addr, n.into(), len).unwrap();
         let view = View::whole(&out[..len]);
-        let seen = crate::gue::parse(view, 48, Family::V6).unwrap();
+        let seen = crate::packet::gue::parse(view, 48, Family::V6).unwrap();
         assert_eq!(seen.inner_offset, len);
     }
     assert!(write(addr, 8, header_len(Family::V6, 8)).is_none());

@@ -2,11 +2,11 @@
 
 //! What the decision about a packet is made on. The module's loaded tables are one [`World`], a table file is another.
 
+use super::classify::bind::Proto;
 use super::forward::Forward;
-use crate::addr::Addr;
-use crate::bind::Proto;
-use crate::hash::FlowKey;
-use crate::ip::{Addrs, Fragment};
+use crate::packet::addr::Addr;
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::{Addrs, Fragment};
 use crate::siphash::SipKey;
 
 /// What a decision is made on: the loaded tables, and what is remembered of earlier packets.

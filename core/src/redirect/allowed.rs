@@ -3,7 +3,7 @@
 //! The prefixes that hops are allowed from, kept by value: for the door that is no iptables rule.
 
 use super::Prefix;
-use crate::addr::Addr;
+use crate::packet::addr::Addr;
 
 /// Prefixes at most, as many as an iptables rule carries.
 pub const MAX_ALLOWED: usize = 16;
@@ -85,7 +85,7 @@ impl AllowedHops {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gue::Hop;
+    use crate::packet::gue::Hop;
 
     fn allows(list: &AllowedHops, hop: Hop) -> bool {
         list.prefixes()

@@ -6,11 +6,12 @@
 //! What is otherwise in any way is left to [`step_by_step()`](super::step_by_step), the reading of header after header,
 //! which says the same of these packets too: a test and a fuzz target hold both against each other.
 
-use super::inspect::{connection, Flow, Packet, TCP_FLAG_SYN};
+use super::inspect::{connection, Packet, TCP_FLAG_SYN};
 use super::Inspected;
-use crate::gue::{self, Gue};
-use crate::ip::{proto, Family, IPV4_LEN, IPV6_LEN};
-use crate::view::View;
+use crate::packet::flow::Flow;
+use crate::packet::gue::{self, Gue};
+use crate::packet::ip::{proto, Family, IPV4_LEN, IPV6_LEN};
+use crate::packet::view::View;
 
 /// Bytes of UDP and the fixed part of GUE.
 const TUNNEL_LEN: usize = gue::UDP_LEN + gue::FIXED_LEN;

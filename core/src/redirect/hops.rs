@@ -3,8 +3,8 @@
 //! Which proxy, if any, gets the packet next.
 
 use super::{Inspected, Packet, Verdict};
-use crate::gue::{self, Hop};
-use crate::ip::Addrs;
+use crate::packet::gue::{self, Hop};
+use crate::packet::ip::Addrs;
 
 /// A prefix of addresses that hops are allowed from (`--allow-hops`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

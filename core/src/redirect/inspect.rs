@@ -3,9 +3,10 @@
 //! From the outer IP header to the question that only the kernel's socket tables can answer.
 
 use super::{Common, Verdict};
-use crate::gue::{self, Gue, GueError};
-use crate::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
-use crate::view::{Short, View};
+use crate::packet::flow::FlowAt;
+use crate::packet::gue::{self, Gue, GueError};
+use crate::packet::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
+use crate::packet::view::{Short, View};
 
 /// Bytes of the TCP header that are looked at: ports, sequence numbers, flags.
 const TCP_LOOKED_AT: usize = 14;
@@ -25,106 +26,6 @@ pub struct Packet<'a> {
     pub view: View<'a>,
     /// Family of the outer IP header.
     pub outer: Family,
-}
-
-/// A TCP connection as its packet names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow<'p> {
-    /// Over IPv4.
-    V4(Ends<'p, 4>),
-    /// Over IPv6.
-    V6(Ends<'p, 16>),
-}
-
-/// Both ends of a connection: addresses of `N` bytes in network byte order, ports in the host's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ends<'p, const N: usize> {
-    /// Address of the client.
-    pub client: &'p [u8; N],
-    /// The VIP.
-    pub vip: &'p [u8; N],
-    /// Port of the client.
-    pub client_port: u16,
-    /// Port of the VIP.
-    pub vip_port: u16,
-}
-
-impl<'p> Flow<'p> {
-    /// Of a packet that a client sent: its IPv4 header from the addresses on, and the ports right behind it.
-    #[inline(always)]
-    pub(super) fn of_client_v4(bytes: &'p [u8; 12]) -> Option<Self> {
-        Ends::of_client(bytes).map(Self::V4)
-    }
-
-    /// The same with an IPv6 header.
-    #[inline(always)]
-    pub(super) fn of_client_v6(bytes: &'p [u8; 36]) -> Option<Self> {
-        Ends::of_client(bytes).map(Self::V6)
-    }
-}
-
-impl<'p, const N: usize> Ends<'p, N> {
-    /// Source, destination and ports, side by side.
-    #[inline(always)]
-    fn of_client(bytes: &'p [u8]) -> Option<Self> {
-        let (client, rest) = bytes.split_first_chunk()?;
-        let (vip, ports) = rest.split_first_chunk()?;
-        let &[s0, s1, d0, d1] = ports.first_chunk()?;
-        Some(Self {
-            client,
-            vip,
-            client_port: u16::from_be_bytes([s0, s1]),
-            vip_port: u16::from_be_bytes([d0, d1]),
-        })
-    }
-}
-
-/// Where a packet names a TCP connection: offsets from its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FlowAt {
-    /// The IP header with the addresses.
-    pub ip: usize,
-    /// The TCP header with the ports.
-    pub tcp: usize,
-    /// Family of that IP header.
-    pub family: Family,
-    /// Whether the proxy is the sender, as of a packet inside an ICMP error.
-    pub from_proxy: bool,
-}
-
-impl FlowAt {
-    /// The connection, read from its packet.
-    #[inline]
-    pub fn read<'p>(&self, view: View<'p>) -> Result<Flow<'p>, Short> {
-        Ok(match self.family {
-            Family::V4 => Flow::V4(self.ends(view, 12)?),
-            Family::V6 => Flow::V6(self.ends(view, 8)?),
-        })
-    }
-
-    /// The ends, where addresses stand at `at` of the IP header.
-    #[inline]
-    fn ends<'p, const N: usize>(&self, view: View<'p>, at: usize) -> Result<Ends<'p, N>, Short> {
-        let at = self.ip.wrapping_add(at);
-        let (src, dst) = (view.array(at)?, view.array(at.wrapping_add(N))?);
-        let &[s0, s1, d0, d1] = view.array(self.tcp)?;
-        let (source, destination) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
-        Ok(if self.from_proxy {
-            Ends {
-                client: dst,
-                vip: src,
-                client_port: destination,
-                vip_port: source,
-            }
-        } else {
-            Ends {
-                client: src,
-                vip: dst,
-                client_port: source,
-                vip_port: destination,
-            }
-        })
-    }
 }
 
 /// What is left to ask about a packet.

@@ -16,16 +16,13 @@ mod allowed;
 mod common;
 mod hops;
 mod inspect;
-pub mod netlink;
 mod rewrite;
 mod verdict;
 
 pub use allowed::{AllowedHops, NotAllowed, MAX_ALLOWED};
 pub use common::Common;
 pub use hops::{next_hop, Next, Prefix};
-pub use inspect::{
-    inspect, is_for_port, step_by_step, Ends, Flow, FlowAt, Inspected, Packet, Question, Stop,
-};
+pub use inspect::{inspect, is_for_port, step_by_step, Inspected, Packet, Question, Stop};
 pub use rewrite::rewrite;
 pub use verdict::Verdict;
 

@@ -3,8 +3,8 @@
 //! The bytes that change when a packet is passed on: outer addresses, next hop index, checksums.
 
 use super::Inspected;
-use crate::checksum::{Delta, UdpChecksum};
-use crate::gue::Hop;
+use crate::packet::checksum::{Delta, UdpChecksum};
+use crate::packet::gue::Hop;
 
 /// Passes the packet whose first bytes are `head` on to `hop`: the old destination becomes the source,
 /// the hop the destination, and the index goes up by one. UDP ports, TTL and the inner packet stay.

@@ -3,10 +3,11 @@
 //! Known packets, and the rules of docs/proxy.md, "What decides", one by one.
 
 use super::*;
-use crate::checksum::UdpChecksum;
-use crate::gue::Hop;
-use crate::ip::Family;
-use crate::view::View;
+use crate::packet::checksum::UdpChecksum;
+use crate::packet::flow::FlowAt;
+use crate::packet::gue::Hop;
+use crate::packet::ip::Family;
+use crate::packet::view::View;
 use std::vec;
 use std::vec::Vec;
 

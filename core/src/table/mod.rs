@@ -43,7 +43,7 @@ pub mod v2 {
     const _: () = assert!(BINDS_AT == NUM_BINDS_AT + 4);
     const _: () = assert!(HASH_KEY_AT == BINDS_AT + MAX_BINDS * BIND_LEN);
     const _: () = assert!(ROWS_AT == HASH_KEY_AT + 16);
-    const _: () = assert!(TABLE_LEN == ROWS_AT + crate::hash::ROWS * ROW_LEN);
+    const _: () = assert!(TABLE_LEN == ROWS_AT + crate::director::select::hash::ROWS * ROW_LEN);
 }
 
 /// This project's binary format (docs/formats.md).

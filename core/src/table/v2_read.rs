@@ -11,10 +11,10 @@ use super::v2::{
     BACKENDS_AT, BACKEND_LEN, BINDS_AT, BIND_LEN, FAMILY_V4, FAMILY_V6, HASH_KEY_AT, HEADER_LEN,
     MAGIC, MAX_BACKENDS, MAX_BINDS, NUM_BINDS_AT, ROWS_AT, ROW_LEN, TABLE_LEN, VERSION,
 };
-use crate::addr::Addr;
 use crate::backend::{Backend, State};
-use crate::bind::{Bind, Proto};
-use crate::hash::ROWS;
+use crate::director::classify::bind::{Bind, Proto};
+use crate::director::select::hash::ROWS;
+use crate::packet::addr::Addr;
 
 /// A file that was checked.
 #[derive(Debug, Clone, Copy)]

@@ -9,12 +9,12 @@ use super::v3::{
     checksum, BACKEND_LEN, BIND_LEN, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, TABLE_HEADER_LEN,
     VERSION,
 };
-use crate::addr::Addr;
 use crate::backend::{Backend, State, MAX_BACKENDS};
-use crate::bind::{Bind, Proto};
+use crate::director::classify::bind::{Bind, Proto};
+use crate::director::select::hash::ROWS;
+use crate::director::select::rows::v3::{MAX_HOPS, MAX_WEIGHT};
 use crate::director::Forward;
-use crate::hash::ROWS;
-use crate::rows3::{MAX_HOPS, MAX_WEIGHT};
+use crate::packet::addr::Addr;
 
 /// A file that was checked.
 #[derive(Debug, Clone, Copy)]

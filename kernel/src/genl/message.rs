@@ -4,7 +4,7 @@
 
 use crate::bindings;
 use core::ptr::NonNull;
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use kernel::error::to_result;
 use kernel::prelude::*;
 

@@ -14,16 +14,16 @@ mod request;
 mod socket;
 
 pub use attr::{Attr, Attrs};
-pub use glb_core::family::Operation as Spec;
+pub use glb_core::netlink::family::Operation as Spec;
 pub use message::Message;
 pub use policy::{nest, nest_room, Rule, Rules};
 pub use request::{not_supported, Request};
 pub use socket::{SocketGone, SocketWatch};
 
+use crate::base::rcu;
+use crate::base::vec::Append;
 use crate::bindings;
 use crate::net::{Net, NetState, Registered};
-use crate::rcu;
-use crate::vec::Append;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, Ordering};

@@ -8,7 +8,7 @@
 //! call none of it.
 
 use crate::bindings;
-use glb_core::family::{Form, Set};
+use glb_core::netlink::family::{Form, Set};
 
 type Value = bindings::nla_policy__bindgen_ty_1;
 

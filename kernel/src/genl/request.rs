@@ -8,7 +8,7 @@ use crate::bindings;
 use crate::net::{Net, NetState, Registered};
 use core::fmt::{self, Write};
 use core::ptr::NonNull;
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use kernel::error::to_result;
 use kernel::prelude::*;
 

@@ -10,8 +10,8 @@
 //! Contexts: process context; everything may sleep.
 
 use super::{Net, NetState, Registered, Rtnl};
-use crate::sync::{Guard, Mutex};
-use crate::vec::Append;
+use crate::base::sync::{Guard, Mutex};
+use crate::base::vec::Append;
 use core::ops::Deref;
 use kernel::prelude::*;
 

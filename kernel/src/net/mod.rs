@@ -16,11 +16,12 @@
 //!
 //! C header: `include/net/net_namespace.h`
 
+pub mod device;
 mod doors;
 mod watch;
 
+use crate::base::rcu::Reader;
 use crate::bindings;
-use crate::rcu::Reader;
 use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::sync::atomic::{AtomicU32, Ordering};

@@ -7,15 +7,15 @@
 use super::row::{put_hops, LOOKUP_SIZE};
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::world::Loaded;
-use glb_core::addr::Addr;
-use glb_core::bind::Proto;
+use crate::tables::world::Loaded;
+use glb_core::director::classify::bind::Proto;
 use glb_core::director::{decide, Candidate, Kind, Verdict};
-use glb_core::hash::FlowKey;
-use glb_core::ip::{proto, Addrs};
-use glb_core::netlink::{lookup as attr, operation};
+use glb_core::netlink::glb::{lookup as attr, operation};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::ip::{proto, Addrs};
+use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Spec};
-use glb_kernel::rcu;
 use glb_kernel::refuse;
 use kernel::prelude::*;
 

@@ -7,11 +7,11 @@
 use super::find;
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::tables::{Table, TableSet};
-use glb_core::hash::ROWS;
-use glb_core::netlink::{hop, lookup as attr, operation};
+use crate::tables::set::{Table, TableSet};
+use glb_core::director::select::hash::ROWS;
+use glb_core::netlink::glb::{hop, lookup as attr, operation};
+use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
-use glb_kernel::rcu;
 use kernel::prelude::*;
 
 /// Room for two rows of 31 hops and a name.

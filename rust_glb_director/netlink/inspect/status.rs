@@ -5,12 +5,12 @@
 #![forbid(unsafe_code)]
 
 use super::TABLE_SIZE;
-use crate::devices::num_attached;
+use crate::front::devices::num_attached;
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use glb_core::netlink::{counter, operation, stats, status};
+use glb_core::netlink::glb::{counter, operation, stats, status};
+use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Spec};
-use glb_kernel::rcu;
 use kernel::prelude::*;
 
 /// `stats-get`

@@ -6,13 +6,13 @@
 
 use super::{attr, change, named};
 use crate::netlink::{Family, Request};
-use crate::staging::{gfp, Load};
 use crate::state::State;
-use glb_core::bind::{Bind, Proto};
-use glb_core::netlink::{bind, operation};
+use crate::tables::staging::{gfp, Load};
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::netlink::glb::{bind, operation};
+use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{nest, nest_room, Attr, Command, Rule, Spec};
 use glb_kernel::refuse;
-use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
 pub(super) static BIND: [Rule; nest_room(&bind::SET)] = nest(&bind::SET);

@@ -6,10 +6,10 @@
 
 use super::{attr, hops, unknown};
 use crate::netlink::{Family, Request};
-use crate::staging::{Load, Unfinished};
 use crate::state::{State, Unpublished};
-use glb_core::hash::ROWS;
-use glb_core::netlink::{command, operation, table as of_table};
+use crate::tables::staging::{Load, Unfinished};
+use glb_core::director::select::hash::ROWS;
+use glb_core::netlink::glb::{command, operation, table as of_table};
 use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;
 use kernel::prelude::*;

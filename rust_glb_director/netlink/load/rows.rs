@@ -6,13 +6,13 @@
 
 use super::{attr, change, hops, named};
 use crate::netlink::{Family, Request};
-use crate::staging::gfp;
 use crate::state::State;
-use glb_core::hash::ROWS;
-use glb_core::netlink::operation;
+use crate::tables::staging::gfp;
+use glb_core::director::select::hash::ROWS;
+use glb_core::netlink::glb::operation;
+use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;
-use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
 /// `row-set`

@@ -6,19 +6,19 @@
 
 use super::{attr, bind, change};
 use crate::netlink::{Family, Request};
-use crate::staging::{self, gfp, Load, Refusal};
 use crate::state::State;
-use crate::tables::{AddressList, Backend};
+use crate::tables::set::{AddressList, Backend};
+use crate::tables::staging::{self, gfp, Load, Refusal};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
+use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;
-use glb_core::gue::max_hops;
-use glb_core::hash::ROWS;
-use glb_core::ip::Family as IpFamily;
-use glb_core::netlink::{backend, operation};
+use glb_core::netlink::glb::{backend, operation};
+use glb_core::packet::gue::max_hops;
+use glb_core::packet::ip::Family as IpFamily;
+use glb_kernel::base::rcu;
+use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{nest, nest_room, not_supported, Command, Rule, Spec};
-use glb_kernel::rcu;
 use glb_kernel::refuse;
-use glb_kernel::vec::Append;
 use kernel::prelude::*;
 
 static BACKEND: [Rule; nest_room(&backend::SET)] = nest(&backend::SET);

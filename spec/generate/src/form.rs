@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an attribute may be, as `core/src/family.rs` says it.
+//! What an attribute may be, as `core/src/netlink/family.rs` says it.
 
 use crate::family::{Attribute, Family};
 use crate::names::path;

@@ -7,8 +7,8 @@
 //!                          spec/glbctl.schema.json, docs/director.md
 //! core/src/director/forward > spec/glb.yaml (its enum forward), spec/forwarding_table.schema.json,
 //!                          spec/glbctl.schema.json
-//! spec/glb.yaml ─────────> core/src/netlink.rs
-//! spec/glb_redirect.yaml > core/src/redirect/netlink.rs
+//! spec/glb.yaml ─────────> core/src/netlink/glb.rs
+//! spec/glb_redirect.yaml > core/src/netlink/glb_redirect.rs
 //! ```
 //!
 //! `make spec` writes the files, and then docs/formats.md from the schemas. With `--check` nothing is written: what is not
@@ -30,8 +30,8 @@ use std::process::ExitCode;
 
 /// The families: the specification, and the file of its numbers and names.
 const FAMILIES: [(&str, &str); 2] = [
-    ("spec/glb.yaml", "core/src/netlink.rs"),
-    ("spec/glb_redirect.yaml", "core/src/redirect/netlink.rs"),
+    ("spec/glb.yaml", "core/src/netlink/glb.rs"),
+    ("spec/glb_redirect.yaml", "core/src/netlink/glb_redirect.rs"),
 ];
 
 type Make = fn(&str) -> Result<String>;

@@ -16,7 +16,7 @@ pub(crate) fn file(spec: &str, family: &Family) -> Result<String> {
          //!\n\
          //! Made from `{spec}` by `make spec`. What they mean is written there.\n\n\
          #![allow(missing_docs)]\n\n\
-         use crate::family::{{Attribute, Form, Operation, Set}};\n\n\
+         use super::family::{{Attribute, Form, Operation, Set}};\n\n\
          /// Name of the family.\npub const FAMILY: &str = {0:?};\n\
          /// Version of the family.\npub const VERSION: u8 = {1};\n\
          /// The multicast group of the notifications.\npub const EVENTS: &str = {2:?};\n\n",

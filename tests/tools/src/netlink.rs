@@ -7,13 +7,13 @@
 //! or lengthened. Several threads send at once, each on sockets of its own, which it closes in the middle of things.
 
 use anyhow::{bail, Context, Result};
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;
-use glb_core::hash::ROWS;
-use glb_core::netlink::{backend, bind, command, load, FAMILY, VERSION};
-use glb_core::redirect::netlink as door;
+use glb_core::netlink::glb::{backend, bind, command, load, FAMILY, VERSION};
+use glb_core::netlink::glb_redirect as door;
+use glb_core::packet::addr::Addr;
 use glb_netlink::socket::Socket;
 use glb_netlink::wire::{Request, NLM_F_ACK, NLM_F_DUMP};
 use glb_netlink::{Family, Glb, TableSpec, DIRECTOR, REDIRECT};

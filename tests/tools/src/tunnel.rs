@@ -4,9 +4,9 @@
 //! encoder, as the director's module uses it.
 
 use anyhow::{bail, Context, Result};
-use glb_core::addr::Addr;
 use glb_core::director::{Forward, Params, Shape};
-use glb_core::ip::Family;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::ip::Family;
 use std::fmt;
 use std::fs;
 use std::net::IpAddr;
@@ -52,8 +52,14 @@ impl Hops {
         let (list, most) = match (v4.is_empty(), v6.is_empty()) {
             (true, true) => bail!("no hop"),
             (false, false) => bail!("hops of both families"),
-            (false, true) => (Self::V4(v4), usize::from(glb_core::gue::MAX_HOPS_V4)),
-            (true, false) => (Self::V6(v6), usize::from(glb_core::gue::MAX_HOPS_V6)),
+            (false, true) => (
+                Self::V4(v4),
+                usize::from(glb_core::packet::gue::MAX_HOPS_V4),
+            ),
+            (true, false) => (
+                Self::V6(v6),
+                usize::from(glb_core::packet::gue::MAX_HOPS_V6),
+            ),
         };
         // The first hop is the outer destination and not in the header's list.
         if hops.len() > most + 1 {

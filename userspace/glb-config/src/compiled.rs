@@ -6,9 +6,9 @@
 //! is the same, so that looking up, comparing and loading need not know.
 
 use glb_core::backend::{Backend, State};
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
+use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;
-use glb_core::hash::ROWS;
 
 /// Where tables came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::issue::{Issue, Severity};
 use crate::rows::compile;
 use crate::tables::Table;
 use glb_core::backend::{Backend, State};
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 
 /// The rows of a table whose packets are lost, as health is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

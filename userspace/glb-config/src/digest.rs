@@ -3,9 +3,9 @@
 //! A number that stands for a table, so that directors can be compared without their keys being told.
 
 use crate::tables::{Rule, Table, TableBackend};
-use glb_core::addr::Addr;
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
 use glb_core::director::Forward;
+use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 
 /// What the hash is used for here, so that it is none that the packets' hash gives.

@@ -5,7 +5,7 @@
 use crate::issue::Checked;
 use crate::read::{Node, Object, Reader};
 use crate::settings;
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use glb_core::settings::{Setting, Settings, Value};
 use serde_json::{json, Map, Value as Json};
 

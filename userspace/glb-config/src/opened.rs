@@ -8,7 +8,7 @@ use crate::file::{read_kind, Kind};
 use crate::issue::{io_reason, quoted, Checked};
 use crate::rows::compile;
 use crate::tables::{unsaid_health, Config};
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::Path;

@@ -6,7 +6,7 @@
 //! case of a field's name does not matter. Both hold here.
 
 use crate::issue::{Checked, Issue, Severity};
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;

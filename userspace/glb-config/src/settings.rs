@@ -3,7 +3,7 @@
 //! The settings of `core/src/settings.rs` as people write them: on a command line and in JSON.
 
 use crate::read::{Node, Reader};
-use glb_core::hash::HashFields;
+use glb_core::director::select::hash::HashFields;
 use glb_core::settings::{Form, Value};
 use serde_json::{json, Value as Json};
 use std::net::{Ipv4Addr, Ipv6Addr};

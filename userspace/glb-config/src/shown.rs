@@ -8,10 +8,10 @@ use crate::dead::DeadRows;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
 use crate::tables::{bad_state, read_forward, Rule};
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
-use glb_core::bind::{Bind, Proto};
-use glb_core::hash::ROWS;
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::select::hash::ROWS;
+use glb_core::packet::addr::Addr;
 use glb_core::table::v2::MAX_BINDS;
 use serde_json::Value;
 
@@ -270,7 +270,10 @@ fn read_backend(
         .required(object, "healthy")
         .and_then(|node| reader.boolean(&node));
     let weight = match object.get("weight") {
-        Some(node) => reader.integer(&node, 1u16..=glb_core::rows3::MAX_WEIGHT),
+        Some(node) => reader.integer(
+            &node,
+            1u16..=glb_core::director::select::rows::v3::MAX_WEIGHT,
+        ),
         None => Some(1),
     };
     let domain = match object.get("domain") {

@@ -5,11 +5,11 @@
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::select::rows::v3::MAX_WEIGHT;
 use glb_core::director::Forward;
-use glb_core::rows3::MAX_WEIGHT;
+use glb_core::packet::addr::Addr;
 use glb_core::table::v2::MAX_BINDS;
 use serde_json::Value;
 use std::collections::HashMap;

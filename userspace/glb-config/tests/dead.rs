@@ -6,7 +6,7 @@ use glb_config::file::read_bytes;
 use glb_config::rows::compile;
 use glb_config::tables::{self, Table};
 use glb_config::{DeadRows, Remedy, Severity};
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 
 /// A table of these backends, `STATE` or `STATE, unhealthy`.
 fn text(version: u8, backends: &[&str]) -> String {

@@ -4,7 +4,7 @@
 
 use glb_config::healthcheck::Publish;
 use glb_config::{director, healthcheck};
-use glb_core::hash::HashFields;
+use glb_core::director::select::hash::HashFields;
 use glb_core::settings::Settings;
 
 #[test]

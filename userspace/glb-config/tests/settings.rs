@@ -5,7 +5,7 @@
 
 use glb_config::director::{read, write};
 use glb_config::settings::{file_json, FIELDS};
-use glb_core::hash::HashFields;
+use glb_core::director::select::hash::HashFields;
 use glb_core::settings::{Form, Setting, Settings, Value};
 use serde_json::{json, Value as Json};
 use std::fs;

@@ -3,8 +3,8 @@
 //! Files of tables: what is accepted, and what is said of each fault.
 
 use glb_config::tables::{self, Rule};
-use glb_core::addr::Addr;
 use glb_core::backend::State;
+use glb_core::packet::addr::Addr;
 
 const GOOD: &str = r#"{
   "tables": [

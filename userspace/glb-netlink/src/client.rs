@@ -7,15 +7,15 @@ use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use crate::wire::{Attr, Attrs, Request};
 use glb_config::compiled::Compiled;
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;
-use glb_core::hash::ROWS;
-use glb_core::netlink::{
+use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, hop, load, lookup, stats, status, table,
     VERSION,
 };
+use glb_core::packet::addr::Addr;
 use glb_core::settings::{Setting, Settings, Value};
 
 /// Binds of one message: an attribute of 16 bits has room for more.
@@ -663,7 +663,7 @@ pub(crate) fn device_info(attrs: Attrs<'_>) -> Device {
 mod tests {
     use super::*;
     use crate::wire::messages;
-    use glb_core::hash::HashFields;
+    use glb_core::director::select::hash::HashFields;
 
     /// What the module is sent it takes by the same table, so the answer to `config-get` has the same form.
     #[test]

@@ -6,7 +6,7 @@ use crate::client::{config_info, device_info, Device};
 use crate::error::Error;
 use crate::names::DIRECTOR;
 use crate::socket::Socket;
-use glb_core::netlink::{command, table, EVENTS};
+use glb_core::netlink::glb::{command, table, EVENTS};
 use glb_core::settings::Settings;
 use std::collections::VecDeque;
 

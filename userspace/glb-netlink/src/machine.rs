@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::names::{ETHTOOL, FOU};
 use crate::socket::Socket;
 use crate::wire::{Attrs, Message, Request};
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;

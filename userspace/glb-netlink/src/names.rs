@@ -3,9 +3,9 @@
 //! The families, and the names of commands and attributes, for people.
 
 use crate::wire::{Attrs, ATTR_HEADER, GENL_HEADER, NLMSG_HEADER};
-use glb_core::family::{Form, Operation, Set};
-use glb_core::netlink;
-use glb_core::redirect::netlink as redirect;
+use glb_core::netlink::family::{Form, Operation, Set};
+use glb_core::netlink::glb as netlink;
+use glb_core::netlink::glb_redirect as redirect;
 
 /// A family, and what people should know of it.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ fn path(
 mod tests {
     use super::*;
     use crate::wire::Request;
-    use glb_core::netlink::{backend, command, load};
+    use glb_core::netlink::glb::{backend, command, load};
 
     #[test]
     fn attributes_are_named_by_their_place() {

@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::names::REDIRECT;
 use crate::socket::Socket;
 use crate::wire::{Attrs, Request};
-use glb_core::addr::Addr;
-use glb_core::redirect::netlink::{command, prefix, redirect, VERSION};
+use glb_core::netlink::glb_redirect::{command, prefix, redirect, VERSION};
+use glb_core::packet::addr::Addr;
 
 /// The redirect of this network namespace.
 pub struct Redirect {

@@ -6,20 +6,20 @@
 
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
-use glb_core::addr::Addr;
-use glb_core::bind::{Classifier, Proto};
-use glb_core::checksum::Sum;
+use glb_core::director::classify::bind::{Classifier, Proto};
 use glb_core::director::{
     decide, flow_label, inspect, source_port, Addresses, Forward, Gso, Layout, Params, Plan, Shape,
     Stop, Verdict, World, MAX_HEADER_LEN,
 };
-use glb_core::fragments::{FragmentTable, TICK_MS};
-use glb_core::gue::max_hops;
-use glb_core::hash::FlowKey;
-use glb_core::ip::{proto, tos, Addrs, Family, Fragment};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::checksum::Sum;
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::fragments::{FragmentTable, TICK_MS};
+use glb_core::packet::gue::max_hops;
+use glb_core::packet::ip::{proto, tos, Addrs, Family, Fragment};
+use glb_core::packet::view::View;
 use glb_core::settings::Settings;
 use glb_core::siphash::SipKey;
-use glb_core::view::View;
 
 /// A table as packets need it.
 pub(crate) struct Table<'a> {

@@ -2,8 +2,8 @@
 
 //! Addresses and binds as people write them.
 
-use glb_core::addr::Addr;
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::packet::addr::Addr;
 use std::net::IpAddr;
 
 /// The address as people write it.

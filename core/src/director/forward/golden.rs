@@ -4,8 +4,8 @@
 //! `abcde`.
 
 use super::{Forward, Params, Shape};
-use crate::addr::Addr;
-use crate::ip::Family;
+use crate::packet::addr::Addr;
+use crate::packet::ip::Family;
 use std::format;
 use std::string::String;
 use std::vec;

@@ -11,7 +11,7 @@
 //! further hops: only the first of a row counts.
 
 use super::{outer, Gso, Layout, Others, Params, Shape};
-use crate::ip::{proto, Family};
+use crate::packet::ip::{proto, Family};
 
 const GRE_LEN: usize = 4;
 
@@ -41,10 +41,10 @@ pub(super) fn write<O: Others + ?Sized>(params: &Params, _: &O, out: &mut [u8]) 
 
 #[cfg(test)]
 mod tests {
-    use crate::addr::Addr;
     use crate::director::forward::golden::{packet, V4, V6};
     use crate::director::Forward::Gre;
-    use crate::ip::Family;
+    use crate::packet::addr::Addr;
+    use crate::packet::ip::Family;
     use std::borrow::ToOwned;
 
     /// Field by field: version and IHL, TOS, total length, DF, TTL, protocol 47, checksum, addresses; then GRE.

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! GUE: outer IP, UDP, GUE with the hops behind the first ([`crate::gue`]).
+//! GUE: outer IP, UDP, GUE with the hops behind the first ([`crate::packet::gue`]).
 //!
 //! As with the deployed directors, DSCP and ECN of the outer header are 0, and so is the flow label: the UDP source port
 //! spreads flows.
 
 use super::outer::{self, Marks};
 use super::{Gso, Layout, Others, Params, Shape};
-use crate::addr::Addr;
-use crate::gue::{FIXED_LEN, MAX_HOPS_V6, TYPE_IPV4_HOPS, TYPE_IPV6_HOPS, UDP_LEN};
-use crate::hash::PacketHash;
-use crate::ip::{proto, Family};
+use crate::director::select::hash::PacketHash;
+use crate::packet::addr::Addr;
+use crate::packet::gue::{FIXED_LEN, MAX_HOPS_V6, TYPE_IPV4_HOPS, TYPE_IPV6_HOPS, UDP_LEN};
+use crate::packet::ip::{proto, Family};
 
 const UNMARKED: Marks = Marks {
     tos: 0,

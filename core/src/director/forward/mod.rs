@@ -15,9 +15,9 @@ mod ipip;
 mod others;
 mod outer;
 
-use crate::addr::Addr;
-use crate::hash::PacketHash;
-use crate::ip::Family;
+use crate::director::select::hash::PacketHash;
+use crate::packet::addr::Addr;
+use crate::packet::ip::Family;
 
 pub use gue::{header_len, source_port, MAX_HEADER_LEN};
 pub use others::Others;

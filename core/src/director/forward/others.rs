@@ -2,8 +2,8 @@
 
 //! The hops behind the first, for forwards whose headers list them.
 
-use crate::addr::Addr;
-use crate::ip::Family;
+use crate::packet::addr::Addr;
+use crate::packet::ip::Family;
 
 /// The hops behind the first, as a header lists them.
 pub trait Others {

@@ -3,9 +3,9 @@
 //! The outer IP header (RFC 791, RFC 8200), which every forward that tunnels begins with.
 
 use super::Params;
-use crate::addr::Addr;
-use crate::checksum;
-use crate::ip::{Family, IPV4_LEN, IPV6_LEN};
+use crate::packet::addr::Addr;
+use crate::packet::checksum;
+use crate::packet::ip::{Family, IPV4_LEN, IPV6_LEN};
 
 const TTL: u8 = 64;
 

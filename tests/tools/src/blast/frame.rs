@@ -5,10 +5,10 @@
 use crate::capture::ethernet::{frame, Mac};
 use crate::tunnel::{Hops, Inner, Source};
 use anyhow::{bail, Context, Result};
-use glb_core::checksum::{of_header, Sum};
+use glb_core::director::select::hash::PacketHash;
 use glb_core::director::source_port;
-use glb_core::hash::PacketHash;
-use glb_core::ip::{proto, Family};
+use glb_core::packet::checksum::{of_header, Sum};
+use glb_core::packet::ip::{proto, Family};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -102,7 +102,7 @@ impl Spec {
                 if let Some((source, hops)) = &self.outer {
                     let ports = (
                         source_port(PacketHash(rng.random()), 0),
-                        glb_core::gue::PORT,
+                        glb_core::packet::gue::PORT,
                     );
                     let inner = Inner {
                         family: if self.dst.is_ipv4() {

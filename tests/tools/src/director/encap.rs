@@ -3,11 +3,11 @@
 //! A client's packet with the tunnel headers in front, as a director sends it.
 
 use crate::tunnel::{Hops, Inner, Source};
+use glb_core::director::select::hash::{packet_hash, HashFields};
 use glb_core::director::{inspect, source_port};
-use glb_core::hash::{packet_hash, HashFields};
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
+use glb_core::packet::view::View;
 use glb_core::siphash::SipKey;
-use glb_core::view::View;
 
 /// The key of the specification's vectors: which one it is decides only the source port here.
 const KEY: [u8; 16] = [

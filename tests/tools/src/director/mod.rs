@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "hops")]
     hops_file: Option<PathBuf>,
     /// UDP destination port.
-    #[arg(long, value_name = "PORT", default_value_t = glb_core::gue::PORT)]
+    #[arg(long, value_name = "PORT", default_value_t = glb_core::packet::gue::PORT)]
     port: u16,
     /// Fill the outer UDP checksum in (deployed directors send 0: none).
     #[arg(long)]

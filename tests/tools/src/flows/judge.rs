@@ -30,7 +30,7 @@ pub(crate) struct Judge {
     #[arg(long)]
     ignore_source: bool,
     /// UDP destination port of the tunnel
-    #[arg(long, default_value_t = glb_core::gue::PORT)]
+    #[arg(long, default_value_t = glb_core::packet::gue::PORT)]
     port: u16,
 }
 
@@ -184,7 +184,7 @@ mod tests {
         packet[0] = 0x45;
         packet[9] = 17;
         packet[15] = source;
-        packet[22..24].copy_from_slice(&glb_core::gue::PORT.to_be_bytes());
+        packet[22..24].copy_from_slice(&glb_core::packet::gue::PORT.to_be_bytes());
         packet[39] = body;
         packet
     }
@@ -196,7 +196,7 @@ mod tests {
             times: 1,
             mixed,
             ignore_source,
-            port: glb_core::gue::PORT,
+            port: glb_core::packet::gue::PORT,
         })
         .is_ok()
     }

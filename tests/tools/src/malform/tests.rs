@@ -3,12 +3,12 @@
 //! The model against the engine: they know nothing of each other, and must agree on every packet.
 
 use super::*;
-use glb_core::gue::Hop;
-use glb_core::ip::{Addrs, Family};
+use glb_core::packet::gue::Hop;
+use glb_core::packet::ip::{Addrs, Family};
+use glb_core::packet::view::View;
 use glb_core::redirect::{
     inspect, next_hop, Next, Packet as Seen, Prefix, Question, Stop, Verdict,
 };
-use glb_core::view::View;
 
 fn world(v6: bool) -> World {
     let [director, proxy, reachable, allow, no_route] = if v6 {

@@ -39,7 +39,7 @@ pub(crate) struct Shapes {
     #[arg(long, value_enum, default_value_t = OuterChecksum::None)]
     outer_checksum: OuterChecksum,
     /// UDP destination port of the tunnel
-    #[arg(long, default_value_t = glb_core::gue::PORT)]
+    #[arg(long, default_value_t = glb_core::packet::gue::PORT)]
     port: u16,
 }
 

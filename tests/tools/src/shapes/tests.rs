@@ -3,10 +3,10 @@
 //! The judge is judged: frames that are right pass, and each thing that can be wrong with them is seen.
 
 use super::*;
-use glb_core::addr::Addr;
-use glb_core::checksum::Sum;
 use glb_core::director::{Forward, Params};
-use glb_core::ip::Family;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::checksum::Sum;
+use glb_core::packet::ip::Family;
 
 const LINE: &str = "src=10.2.0.1 dst=1.1.1.1 sport=2000 seq=4294967000 id=7 len=2500 size=1000";
 const TUNNEL_LEN: usize = 36;
@@ -52,7 +52,7 @@ fn frame(inner: &[u8]) -> Vec<u8> {
         src: Addr::V4([65; 4]),
         dst: Addr::V4([10, 1, 0, 1]),
         src_port: 0x8001,
-        dst_port: glb_core::gue::PORT,
+        dst_port: glb_core::packet::gue::PORT,
         flow_label: 0,
         tos: 0,
         inner: Family::V4,
@@ -86,7 +86,7 @@ fn verdict(want: &str, frames: &[Vec<u8>], mtu: usize) -> Result<()> {
         got: dir.join("got"),
         mtu,
         outer_checksum: OuterChecksum::None,
-        port: glb_core::gue::PORT,
+        port: glb_core::packet::gue::PORT,
     });
     fs::remove_dir_all(&dir)?;
     result

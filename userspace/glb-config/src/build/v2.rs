@@ -5,7 +5,7 @@
 use crate::compiled::Compiled;
 use crate::issue::{quoted, Issue, Severity};
 use crate::tables::{Config, Rule};
-use glb_core::rendezvous::Row;
+use glb_core::director::select::rows::v2::Row;
 use glb_core::table::v2::{header, write_table, Contents, TABLE_LEN};
 use std::io::{self, Write};
 

@@ -4,8 +4,8 @@
 
 use crate::compiled::Compiled;
 use crate::issue::quoted;
-use glb_core::addr::Addr;
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
+use glb_core::packet::addr::Addr;
 use glb_core::table::v3::{Checksum, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION};
 use std::collections::HashMap;
 use std::io::{self, Write};

@@ -4,8 +4,8 @@
 
 use crate::tables::Table;
 use glb_core::backend::Backend;
-use glb_core::hash::ROWS;
-use glb_core::rendezvous::{build_rows, NoRows, Row};
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::rows::v2::{build_rows, NoRows, Row};
 use glb_core::siphash::SipKey;
 
 /// The rows of a table by the deployed rule.

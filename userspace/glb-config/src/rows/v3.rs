@@ -3,8 +3,8 @@
 //! Version 3: this project's rows (docs/rows-v3.md).
 
 use crate::tables::Table;
-use glb_core::hash::ROWS;
-use glb_core::rows3::{build, Member, Room, RowsError};
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::rows::v3::{build, Member, Room, RowsError};
 use glb_core::siphash::SipKey;
 use std::collections::HashMap;
 

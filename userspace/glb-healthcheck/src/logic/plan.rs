@@ -5,8 +5,8 @@
 use super::known::Known;
 use super::probe::{Probe, Target, Tunnel};
 use glb_config::tables::{Config, Table, TableBackend};
-use glb_core::addr::Addr;
 use glb_core::backend::State;
+use glb_core::packet::addr::Addr;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

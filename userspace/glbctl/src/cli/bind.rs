@@ -7,7 +7,7 @@ use super::values::bind;
 use crate::places::SOURCE;
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]

@@ -115,7 +115,7 @@ fn of_file(path: &Path) -> Vec<Table> {
     tables.map(table).collect()
 }
 
-fn addresses(addrs: impl Iterator<Item = glb_core::addr::Addr>) -> Vec<String> {
+fn addresses(addrs: impl Iterator<Item = glb_core::packet::addr::Addr>) -> Vec<String> {
     addrs.map(addr).collect()
 }
 

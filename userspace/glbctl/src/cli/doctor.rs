@@ -25,7 +25,7 @@ pub(crate) struct Doctor {
     #[arg(long)]
     pub(crate) role: Option<Role>,
     /// UDP port of the tunnel, on a proxy
-    #[arg(long, default_value_t = glb_core::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = glb_core::packet::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
     /// An address that is served, instead of the addresses of a table
     #[arg(long = "vip", value_name = "ADDRESS")]

@@ -16,7 +16,7 @@ pub(crate) enum RedirectCommand {
   glbctl redirect on --port 6080")]
     On {
         /// UDP port of the tunnel
-        #[arg(long, default_value_t = glb_core::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+        #[arg(long, default_value_t = glb_core::packet::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
         port: u16,
         /// Send only to hops in these prefixes, at most 16, separated by commas; without it to any hop
         #[arg(long, value_name = "PREFIX", value_delimiter = ',', value_parser = prefix)]

@@ -6,7 +6,7 @@ use super::complete;
 use super::values::{bind, forward};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
 use glb_core::director::Forward;
 use std::net::IpAddr;
 use std::path::PathBuf;

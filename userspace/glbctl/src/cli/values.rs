@@ -4,9 +4,9 @@
 
 use crate::http::Url;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use glb_core::addr::Addr;
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
+use glb_core::packet::addr::Addr;
 use glb_netlink::Prefix;
 use std::net::IpAddr;
 

@@ -7,7 +7,7 @@ use crate::cli::bind::{BindChange, BindCommand};
 use crate::output::{print, Failure};
 use crate::text::{addr, bind};
 use glb_config::quoted;
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
 use serde::Serialize;
 use serde_json::{json, Value};
 

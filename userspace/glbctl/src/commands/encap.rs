@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::{load, save};
 use glb_config::atomic;
 use glb_core::director::Verdict;
-use glb_core::ip::Family;
+use glb_core::packet::ip::Family;
 use glb_core::settings::Settings;
 use serde_json::{json, Map, Value};
 use std::fs::File;

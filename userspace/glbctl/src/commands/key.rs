@@ -2,7 +2,8 @@
 
 //! A table's key of the packet hash, as far as it is known.
 
-use glb_core::hash::{packet_hash, FlowKey, HashFields};
+use glb_core::director::select::hash::{packet_hash, HashFields};
+use glb_core::packet::flow::FlowKey;
 use glb_core::siphash::SipKey;
 
 /// What is known of a key.

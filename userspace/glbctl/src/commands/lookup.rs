@@ -12,11 +12,14 @@ use glb_config::compiled::Compiled;
 use glb_config::opened::Opened;
 use glb_config::settings::field_names;
 use glb_config::{quoted, DeadRows};
-use glb_core::addr::Addr;
-use glb_core::bind::{build, words_needed, Bind, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::bind::{
+    build, words_needed, Bind, BindId, Classifier, Entry, Proto,
+};
+use glb_core::director::select::hash::{HashFields, PacketHash};
 use glb_core::director::{decide, Candidate, Kind};
-use glb_core::hash::{FlowKey, HashFields, PacketHash};
-use glb_core::ip::Addrs;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::ip::Addrs;
 use glb_core::settings::Settings;
 use serde::Serialize;
 use std::borrow::Cow;

@@ -5,7 +5,7 @@
 use super::key::Key;
 use crate::text::{addr, bind as bind_text};
 use glb_config::compiled::{Compiled, CompiledBackend};
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
 
 /// In what a table differs from one that is there, of whose key `key` is known; nothing if in nothing.
 pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Option<String> {

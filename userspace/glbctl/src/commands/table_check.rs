@@ -10,7 +10,7 @@ use glb_config::compiled::{usable, Compiled};
 use glb_config::file::read_bytes;
 use glb_config::{quoted, shown, Checked, DeadRows, Issue, Severity};
 use glb_core::backend::{Backend, State};
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

@@ -12,9 +12,9 @@ use crate::cli::backend::BackendCommand;
 use crate::output::Failure;
 use glb_config::quoted;
 use glb_config::tables::{Config, Table};
-use glb_core::addr::Addr;
 use glb_core::backend::State;
 use glb_core::director::Forward;
+use glb_core::packet::addr::Addr;
 use std::net::IpAddr;
 
 pub(crate) fn run(command: &BackendCommand, json: bool) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use glb_config::quoted;
 use glb_config::rows::compile;
 use glb_config::tables::Table;
 use glb_core::backend::State;
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};

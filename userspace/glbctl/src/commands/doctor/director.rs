@@ -6,9 +6,9 @@ use super::common;
 use super::facts::{Director, Facts, Table};
 use super::finding::Findings;
 use crate::text::addr as addr_text;
-use glb_core::addr::Addr;
 use glb_core::director::Shape;
-use glb_core::ip::Family;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::ip::Family;
 use std::collections::BTreeSet;
 
 pub(super) fn judge(facts: &Facts, director: &Director, out: &mut Findings) {

@@ -2,9 +2,9 @@
 
 //! What was found out about the machine. The judges look at nothing else, so that tests can make up a machine.
 
-use glb_core::addr::Addr;
-use glb_core::bind::Bind;
+use glb_core::director::classify::bind::Bind;
 use glb_core::director::Forward;
+use glb_core::packet::addr::Addr;
 use glb_core::settings::Settings;
 use glb_netlink::machine::{Address, Link, Route, TunnelPort};
 use glb_netlink::Door;

@@ -7,8 +7,8 @@ use super::facts::{Facts, Redirect};
 use super::finding::Findings;
 use super::rules::{self, Rules, Ruleset};
 use crate::text::addr as addr_text;
-use glb_core::addr::Addr;
 use glb_core::director::Forward;
+use glb_core::packet::addr::Addr;
 use glb_netlink::machine::Link;
 
 /// Bytes that a tunnel with two hops adds to a client's packet.

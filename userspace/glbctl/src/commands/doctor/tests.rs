@@ -6,9 +6,9 @@ use super::facts::{Checker, Director, Facts, Module, Redirect, Rules, Table, Udp
 use super::finding::Findings;
 use super::{all_pages, director, proxy, roles};
 use crate::cli::doctor::Role;
-use glb_core::addr::Addr;
-use glb_core::bind::{Bind, Proto};
+use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
+use glb_core::packet::addr::Addr;
 use glb_core::settings::Settings;
 use glb_netlink::machine::{Address, Link, Route, TunnelPort};
 use glb_netlink::{Door, Prefix};

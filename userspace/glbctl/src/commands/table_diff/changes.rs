@@ -5,7 +5,7 @@
 use super::side::{Settings, Side};
 use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;

@@ -6,10 +6,10 @@ use super::rows::{Compared, OfBackend};
 use super::{Comparison, VipDiff};
 use crate::text::addr;
 use glb_config::quoted;
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
+use glb_core::director::select::hash::HashFields;
 use glb_core::director::Forward;
-use glb_core::hash::HashFields;
+use glb_core::packet::addr::Addr;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]

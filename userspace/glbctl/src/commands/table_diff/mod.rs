@@ -22,8 +22,8 @@ use crate::output::{print, Failure};
 use crate::text::{addr, bind};
 use glb_config::compiled::Compiled;
 use glb_core::backend::Backend;
-use glb_core::bind::{BindId, Classifier};
-use glb_core::hash::ROWS;
+use glb_core::director::classify::bind::{BindId, Classifier};
+use glb_core::director::select::hash::ROWS;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -270,7 +270,7 @@ fn table_diff(table: String, compared: &Compared, same_key: bool) -> TableDiff {
             healthy: backend.healthy,
         })
     };
-    let backend = |(ip, of): (&glb_core::addr::Addr, &OfBackend)| BackendDiff {
+    let backend = |(ip, of): (&glb_core::packet::addr::Addr, &OfBackend)| BackendDiff {
         ip: addr(*ip),
         old: side(of.old),
         new: side(of.new),

@@ -8,9 +8,9 @@
 //! fails was first once, and behind one that fills stands the one whose place it takes.
 
 use glb_config::compiled::{usable, Compiled};
-use glb_core::addr::Addr;
 use glb_core::backend::{Backend, State};
-use glb_core::hash::{HashFields, ROWS};
+use glb_core::director::select::hash::{HashFields, ROWS};
+use glb_core::packet::addr::Addr;
 use std::collections::BTreeMap;
 
 /// How directors hash: the fields, and the second set, whose hops are appended.

@@ -13,7 +13,7 @@ use glb_config::compiled::Compiled;
 use glb_config::director::Director;
 use glb_config::quoted;
 use glb_config::tables::Config;
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ impl Settings {
                 fields: director.settings.hash_fields,
                 alt: director.settings.alt_hash_fields,
             },
-            udp_port: port.unwrap_or(u64::from(glb_core::gue::PORT)),
+            udp_port: port.unwrap_or(u64::from(glb_core::packet::gue::PORT)),
             tree: Some(director.tree.clone()),
         }
     }

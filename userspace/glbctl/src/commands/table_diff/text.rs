@@ -5,7 +5,7 @@
 use super::changes::Change;
 use super::{Diff, TableDiff};
 use glb_config::quoted;
-use glb_core::hash::ROWS;
+use glb_core::director::select::hash::ROWS;
 use std::io::{self, Write};
 
 pub(super) fn write(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {

@@ -5,8 +5,8 @@
 //! Addresses are cut where a prefix of either side begins or ends, ports where a range of a bind does that
 //! covers the piece; within a piece each side has one answer, which is its own classifier's.
 
-use glb_core::addr::Addr;
-use glb_core::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::packet::addr::Addr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Addresses and ports that one bind of each side takes, or none.
@@ -136,7 +136,7 @@ fn own_address(prefix: Prefix, behind: &[Prefix]) -> Option<Addr> {
 mod tests {
     use super::*;
     use crate::text::bind as text;
-    use glb_core::bind::{build, words_needed, Entry};
+    use glb_core::director::classify::bind::{build, words_needed, Entry};
 
     fn bind(text: &str) -> Bind {
         let (prefix, ports) = text.split_once(' ').unwrap();

@@ -12,7 +12,7 @@ use glb_config::compiled::{Compiled, Format};
 use glb_config::quoted;
 use glb_config::rows::compile;
 use glb_config::tables::{self, Config, Rule, Table};
-use glb_core::addr::Addr;
+use glb_core::packet::addr::Addr;
 use serde_json::{json, Value};
 use std::path::Path;
 

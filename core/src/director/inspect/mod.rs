@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From the client's IP header to the flow that the packet belongs to.
+
+mod valid;
+
+use super::classify::bind::Proto;
+use super::Verdict;
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
+use crate::packet::view::{Short, View};
+use valid::Invalid;
+
+const ICMP_LEN: usize = 8;
+const ICMP_DEST_UNREACH: u8 = 3;
+const ICMP_FRAG_NEEDED: u8 = 4;
+const ICMP_ECHO: u8 = 8;
+const ICMPV6_PKT_TOOBIG: u8 = 2;
+const ICMPV6_ECHO_REQUEST: u8 = 128;
+
+/// What kind of packet it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// TCP or UDP.
+    Flow(Proto),
+    /// An ICMP error about a packet of this protocol.
+    IcmpError(Proto),
+    /// An echo request.
+    Echo,
+    /// A fragment without ports, of a datagram of this protocol; the ports in the key are 0.
+    LaterFragment(Proto),
+}
+
+/// A packet that may belong to a bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// What kind of packet it is.
+    pub kind: Kind,
+    /// The flow, seen from client to bound address.
+    pub key: FlowKey,
+    /// What the outer source port is mixed with, beside the hash.
+    pub hint: u16,
+    /// Length of the packet by its own header, without padding of the frame.
+    pub len: usize,
+    /// Set in fragments.
+    pub fragment: Option<Fragment>,
+}
+
+/// Why there is no candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Make the first `usize` bytes linear and inspect again.
+    NeedLinear(usize),
+    /// Not for a director.
+    Pass(Verdict),
+}
+
+const UNKNOWN: Stop = Stop::Pass(Verdict::PassedUnknownFormat);
+
+impl From<Short> for Stop {
+    #[inline]
+    fn from(short: Short) -> Self {
+        match short {
+            Short::NeedLinear(len) => Self::NeedLinear(len),
+            Short::Truncated => UNKNOWN,
+        }
+    }
+}
+
+impl From<Invalid> for Stop {
+    #[inline]
+    fn from(invalid: Invalid) -> Self {
+        match invalid {
+            Invalid::Verdict(verdict) => Self::Pass(verdict),
+            Invalid::Short(short) => short.into(),
+        }
+    }
+}
+
+impl From<IpError> for Stop {
+    #[inline]
+    fn from(error: IpError) -> Self {
+        match error {
+            IpError::Short(short) => short.into(),
+            IpError::Malformed => UNKNOWN,
+        }
+    }
+}
+
+/// Reads a client's packet from its IP header on.
+#[inline]
+pub fn inspect(view: View<'_>, family: Family) -> Result<Candidate, Stop> {
+    let ip = ip::parse(view, 0, family)?;
+    let len = if ip.end == usize::MAX {
+        view.len()
+    } else {
+        ip.end
+    };
+    if len > view.len() {
+        return Err(UNKNOWN);
+    }
+    let view = view.limit(len);
+    valid::check(view, family, &ip)?;
+    let (kind, key, hint) = match (ip.protocol, family) {
+        (proto::TCP, _) => flow(view, &ip, Proto::Tcp)?,
+        (proto::UDP, _) => flow(view, &ip, Proto::Udp)?,
+        (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => icmp(view, &ip, family)?,
+        _ => return Err(UNKNOWN),
+    };
+    Ok(Candidate {
+        kind,
+        key,
+        hint,
+        len,
+        fragment: ip.fragment,
+    })
+}
+
+#[inline]
+fn flow(view: View<'_>, ip: &Ip, proto: Proto) -> Result<(Kind, FlowKey, u16), Stop> {
+    if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
+        return Ok((Kind::LaterFragment(proto), key(ip.addrs, 0, 0), 0));
+    }
+    let &[s0, s1, d0, d1] = view.array(ip.transport)?;
+    let src_port = u16::from_be_bytes([s0, s1]);
+    let dst_port = u16::from_be_bytes([d0, d1]);
+    Ok((
+        Kind::Flow(proto),
+        key(ip.addrs, src_port, dst_port),
+        src_port,
+    ))
+}
+
+fn icmp(view: View<'_>, ip: &Ip, family: Family) -> Result<(Kind, FlowKey, u16), Stop> {
+    // A later fragment of an ICMP message says nothing about what it is about.
+    if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
+        return Err(UNKNOWN);
+    }
+    let &[icmp_type, code] = view.array(ip.transport)?;
+    match (family, icmp_type, code) {
+        // What tells echo requests of one client apart is no port: the identification of the IPv4
+        // packet, or the low 16 bits of the flow label.
+        (Family::V4, ICMP_ECHO, _) => Ok((Kind::Echo, key(ip.addrs, 0, 0), view.be16(4)?)),
+        (Family::V6, ICMPV6_ECHO_REQUEST, _) => {
+            Ok((Kind::Echo, key(ip.addrs, 0, 0), view.be16(2)?))
+        }
+        (Family::V4, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED) | (Family::V6, ICMPV6_PKT_TOOBIG, _) => {
+            embedded(view, ip.transport.wrapping_add(ICMP_LEN), family)
+        }
+        _ => Err(UNKNOWN),
+    }
+}
+
+/// The flow of the packet inside an ICMP error: a proxy sent it, so its source is the bound address.
+fn embedded(view: View<'_>, at: usize, family: Family) -> Result<(Kind, FlowKey, u16), Stop> {
+    let ip = ip::parse(view, at, family)?;
+    let proto = Proto::from_number(ip.protocol).ok_or(UNKNOWN)?;
+    if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
+        return Err(UNKNOWN);
+    }
+    let &[s0, s1, d0, d1] = view.array(ip.transport)?;
+    let client_port = u16::from_be_bytes([d0, d1]);
+    let bound_port = u16::from_be_bytes([s0, s1]);
+    Ok((
+        Kind::IcmpError(proto),
+        key(ip.addrs.reversed(), client_port, bound_port),
+        client_port,
+    ))
+}
+
+#[inline]
+fn key(addrs: Addrs, src_port: u16, dst_port: u16) -> FlowKey {
+    FlowKey {
+        addrs,
+        src_port,
+        dst_port,
+    }
+}

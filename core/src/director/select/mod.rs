@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which hops a packet has in its table.
+//!
+//! ```text
+//! hash   packet -> row
+//! hops   row -> first hop, and those that its header names
+//! rows   backends -> rows: for the tools that make table files
+//! ```
+
+pub mod hash;
+mod hops;
+#[cfg(feature = "tables")]
+pub mod rows;
+
+pub use hops::Hops;

@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `glb`: numbers, names, and what attributes may be.
+//!
+//! Made from `spec/glb.yaml` by `make spec`. What they mean is written there.
+
+#![allow(missing_docs)]
+
+use super::family::{Attribute, Form, Operation, Set};
+
+/// Name of the family.
+pub const FAMILY: &str = "glb";
+/// Version of the family.
+pub const VERSION: u8 = 1;
+/// The multicast group of the notifications.
+pub const EVENTS: &str = "events";
+
+/// Rows of a table.
+pub const ROWS: u32 = 65536;
+
+pub const MAX_TABLES: u32 = 4096;
+
+/// Of all tables together.
+pub const MAX_BINDS: u32 = 65536;
+
+/// Of a table.
+pub const MAX_BACKENDS: u32 = 256;
+
+/// Of a row; 8 with IPv6 backends.
+pub const MAX_HOPS: u32 = 31;
+
+/// The numbers of `backend-state`.
+pub mod backend_state {
+    pub const FILLING: u8 = 0;
+    pub const ACTIVE: u8 = 1;
+    pub const DRAINING: u8 = 2;
+    pub const INACTIVE: u8 = 3;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 4] = ["filling", "active", "draining", "inactive"];
+}
+
+/// The numbers of `forward`.
+pub mod forward {
+    pub const GUE: u8 = 0;
+    pub const GRE: u8 = 1;
+    pub const IPIP: u8 = 2;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 3] = ["gue", "gre", "ipip"];
+}
+
+/// The numbers of `protocol`.
+pub mod protocol {
+    pub const ICMP: u8 = 1;
+    pub const TCP: u8 = 6;
+    pub const UDP: u8 = 17;
+    pub const ICMPV6: u8 = 58;
+}
+
+/// The numbers of `hash-fields`.
+pub mod hash_fields {
+    pub const SRC_ADDR: u8 = 1;
+    pub const DST_ADDR: u8 = 2;
+    pub const SRC_PORT: u8 = 4;
+    pub const DST_PORT: u8 = 8;
+}
+
+/// Commands, and notifications behind them.
+pub mod command {
+    pub const TABLE_BEGIN: u8 = 1;
+    pub const TABLE_ADD: u8 = 2;
+    pub const BIND_ADD: u8 = 3;
+    pub const ROW_SET: u8 = 4;
+    pub const TABLE_COMMIT: u8 = 5;
+    pub const TABLE_ABORT: u8 = 6;
+    pub const TABLE_GET: u8 = 7;
+    pub const BIND_GET: u8 = 8;
+    pub const ROW_GET: u8 = 9;
+    pub const LOOKUP: u8 = 10;
+    pub const CONFIG_SET: u8 = 11;
+    pub const CONFIG_GET: u8 = 12;
+    pub const ATTACH: u8 = 13;
+    pub const DETACH: u8 = 14;
+    pub const DEVICE_GET: u8 = 15;
+    pub const STATS_GET: u8 = 16;
+    pub const STATUS_GET: u8 = 17;
+    pub const TABLE_NTF: u8 = 18;
+    pub const CONFIG_NTF: u8 = 19;
+    pub const ATTACH_NTF: u8 = 20;
+    pub const DETACH_NTF: u8 = 21;
+    pub const FEATURES_GET: u8 = 22;
+}
+
+/// What is known of each command.
+pub mod operation {
+    use super::{command, Operation};
+    /// Begin to load tables.
+    pub const TABLE_BEGIN: Operation = Operation {
+        number: command::TABLE_BEGIN,
+        name: "table-begin",
+        set: &super::load::SET,
+        admin: true,
+        takes: &[
+            super::load::TABLES,
+            super::load::BINDS,
+            super::load::ROW_BYTES,
+        ],
+        takes_for_list: &[],
+    };
+    /// The next table, its backends, and some or all of its binds.
+    pub const TABLE_ADD: Operation = Operation {
+        number: command::TABLE_ADD,
+        name: "table-add",
+        set: &super::load::SET,
+        admin: true,
+        takes: &[
+            super::load::TRANSACTION,
+            super::load::TABLE,
+            super::load::NAME,
+            super::load::HASH_KEY,
+            super::load::HOPS,
+            super::load::BACKEND,
+            super::load::BIND,
+            super::load::FORWARD,
+        ],
+        takes_for_list: &[],
+    };
+    /// More binds of a table.
+    pub const BIND_ADD: Operation = Operation {
+        number: command::BIND_ADD,
+        name: "bind-add",
+        set: &super::load::SET,
+        admin: true,
+        takes: &[
+            super::load::TRANSACTION,
+            super::load::TABLE,
+            super::load::BIND,
+        ],
+        takes_for_list: &[],
+    };
+    /// The next rows of a table.
+    pub const ROW_SET: Operation = Operation {
+        number: command::ROW_SET,
+        name: "row-set",
+        set: &super::load::SET,
+        admin: true,
+        takes: &[
+            super::load::TRANSACTION,
+            super::load::TABLE,
+            super::load::FIRST_ROW,
+            super::load::ROWS,
+        ],
+        takes_for_list: &[],
+    };
+    /// Put what was loaded in the place of the tables that are there.
+    pub const TABLE_COMMIT: Operation = Operation {
+        number: command::TABLE_COMMIT,
+        name: "table-commit",
+        set: &super::load::SET,
+        admin: true,
+        takes: &[super::load::TRANSACTION],
+        takes_for_list: &[],
+    };
+    /// Drop what was loaded.
+    pub const TABLE_ABORT: Operation = Operation {
+        number: command::TABLE_ABORT,
+        name: "table-abort",
+        set: &super::load::SET,
+        admin: true,
+        takes: &[super::load::TRANSACTION],
+        takes_for_list: &[],
+    };
+    /// A table by index or by name, with its backends; or a list of all without them.
+    pub const TABLE_GET: Operation = Operation {
+        number: command::TABLE_GET,
+        name: "table-get",
+        set: &super::table::SET,
+        admin: false,
+        takes: &[super::table::INDEX, super::table::NAME],
+        takes_for_list: &[],
+    };
+    /// The binds of all tables, or of one; each with the index of its table.
+    pub const BIND_GET: Operation = Operation {
+        number: command::BIND_GET,
+        name: "bind-get",
+        set: &super::load::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[super::load::TABLE],
+    };
+    /// The hops of a row of a table, which is named by index or by name; or all rows of one, many a message.
+    pub const ROW_GET: Operation = Operation {
+        number: command::ROW_GET,
+        name: "row-get",
+        set: &super::lookup::SET,
+        admin: false,
+        takes: &[
+            super::lookup::TABLE,
+            super::lookup::NAME,
+            super::lookup::ROW,
+        ],
+        takes_for_list: &[super::lookup::TABLE],
+    };
+    /// Where a packet would go.
+    pub const LOOKUP: Operation = Operation {
+        number: command::LOOKUP,
+        name: "lookup",
+        set: &super::lookup::SET,
+        admin: false,
+        takes: &[
+            super::lookup::DST,
+            super::lookup::PROTO,
+            super::lookup::DST_PORT,
+            super::lookup::SRC,
+            super::lookup::SRC_PORT,
+        ],
+        takes_for_list: &[],
+    };
+    /// Change settings; those that are not given stay.
+    pub const CONFIG_SET: Operation = Operation {
+        number: command::CONFIG_SET,
+        name: "config-set",
+        set: &super::config::SET,
+        admin: true,
+        takes: &[
+            super::config::SOURCE_V4,
+            super::config::SOURCE_V6,
+            super::config::GATEWAY_MAC,
+            super::config::HASH_FIELDS,
+            super::config::ALT_HASH_FIELDS,
+            super::config::FORWARD_ICMP_PING_RESPONSES,
+            super::config::UDP_PORT,
+            super::config::UDP_CHECKSUM,
+            super::config::SEGMENT_TCP,
+        ],
+        takes_for_list: &[],
+    };
+    /// The settings.
+    pub const CONFIG_GET: Operation = Operation {
+        number: command::CONFIG_GET,
+        name: "config-get",
+        set: &super::config::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// Look at the packets that come in on a device, named by index or by name.
+    pub const ATTACH: Operation = Operation {
+        number: command::ATTACH,
+        name: "attach",
+        set: &super::device::SET,
+        admin: true,
+        takes: &[super::device::IFINDEX, super::device::IFNAME],
+        takes_for_list: &[],
+    };
+    /// Leave the packets of a device alone.
+    pub const DETACH: Operation = Operation {
+        number: command::DETACH,
+        name: "detach",
+        set: &super::device::SET,
+        admin: true,
+        takes: &[super::device::IFINDEX, super::device::IFNAME],
+        takes_for_list: &[],
+    };
+    /// The attached devices.
+    pub const DEVICE_GET: Operation = Operation {
+        number: command::DEVICE_GET,
+        name: "device-get",
+        set: &super::device::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// The counters of packets.
+    pub const STATS_GET: Operation = Operation {
+        number: command::STATS_GET,
+        name: "stats-get",
+        set: &super::stats::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// How much of what there is.
+    pub const STATUS_GET: Operation = Operation {
+        number: command::STATUS_GET,
+        name: "status-get",
+        set: &super::status::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// Other tables are there.
+    pub const TABLE_NTF: Operation = Operation {
+        number: command::TABLE_NTF,
+        name: "table-ntf",
+        set: &super::table::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// The settings were changed.
+    pub const CONFIG_NTF: Operation = Operation {
+        number: command::CONFIG_NTF,
+        name: "config-ntf",
+        set: &super::config::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// A device was attached.
+    pub const ATTACH_NTF: Operation = Operation {
+        number: command::ATTACH_NTF,
+        name: "attach-ntf",
+        set: &super::device::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// A device was detached, or went away, and then it has no name any more.
+    pub const DETACH_NTF: Operation = Operation {
+        number: command::DETACH_NTF,
+        name: "detach-ntf",
+        set: &super::device::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// What this module can. A module without this command knows the forward gue alone.
+    pub const FEATURES_GET: Operation = Operation {
+        number: command::FEATURES_GET,
+        name: "features-get",
+        set: &super::features::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+}
+
+/// All commands and notifications, in the order of their numbers.
+pub const OPERATIONS: &[Operation] = &[
+    operation::TABLE_BEGIN,
+    operation::TABLE_ADD,
+    operation::BIND_ADD,
+    operation::ROW_SET,
+    operation::TABLE_COMMIT,
+    operation::TABLE_ABORT,
+    operation::TABLE_GET,
+    operation::BIND_GET,
+    operation::ROW_GET,
+    operation::LOOKUP,
+    operation::CONFIG_SET,
+    operation::CONFIG_GET,
+    operation::ATTACH,
+    operation::DETACH,
+    operation::DEVICE_GET,
+    operation::STATS_GET,
+    operation::STATUS_GET,
+    operation::TABLE_NTF,
+    operation::CONFIG_NTF,
+    operation::ATTACH_NTF,
+    operation::DETACH_NTF,
+    operation::FEATURES_GET,
+];
+
+/// Attribute set `load`.
+pub mod load {
+    pub const TRANSACTION: u16 = 1;
+    pub const TABLES: u16 = 2;
+    pub const BINDS: u16 = 3;
+    pub const ROW_BYTES: u16 = 4;
+    pub const TABLE: u16 = 5;
+    pub const NAME: u16 = 6;
+    pub const HASH_KEY: u16 = 7;
+    pub const HOPS: u16 = 8;
+    pub const BACKEND: u16 = 9;
+    pub const BIND: u16 = 10;
+    pub const FIRST_ROW: u16 = 11;
+    pub const ROWS: u16 = 12;
+    pub const GENERATION: u16 = 13;
+    pub const FORWARD: u16 = 14;
+
+    pub const SET: super::Set = super::Set {
+        name: "load",
+        attributes: &[
+            super::Attribute::new(TRANSACTION, "transaction", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(TABLES, "tables", super::Form::U32(0, 4096)),
+            super::Attribute::new(BINDS, "binds", super::Form::U32(0, 65536)),
+            super::Attribute::new(ROW_BYTES, "row-bytes", super::Form::Uint),
+            super::Attribute::new(TABLE, "table", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(NAME, "name", super::Form::Text(255)),
+            super::Attribute::new(HASH_KEY, "hash-key", super::Form::Bytes(16, 16)),
+            super::Attribute::new(HOPS, "hops", super::Form::U8(2, 31)),
+            super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
+            super::Attribute::new(BIND, "bind", super::Form::Nest(&super::bind::SET)),
+            super::Attribute::new(FIRST_ROW, "first-row", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65531)),
+            super::Attribute::new(GENERATION, "generation", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, u8::MAX)),
+        ],
+    };
+}
+
+/// Attribute set `backend`.
+pub mod backend {
+    pub const ADDRESS: u16 = 1;
+    pub const STATE: u16 = 2;
+    pub const HEALTHY: u16 = 3;
+
+    pub const SET: super::Set = super::Set {
+        name: "backend",
+        attributes: &[
+            super::Attribute::new(ADDRESS, "address", super::Form::Bytes(4, 16)),
+            super::Attribute::new(STATE, "state", super::Form::U8(0, 3)),
+            super::Attribute::new(HEALTHY, "healthy", super::Form::U8(0, 1)),
+        ],
+    };
+}
+
+/// Attribute set `bind`.
+pub mod bind {
+    pub const ADDRESS: u16 = 1;
+    pub const PREFIX_LEN: u16 = 2;
+    pub const PROTO: u16 = 3;
+    pub const PORT_START: u16 = 4;
+    pub const PORT_END: u16 = 5;
+
+    pub const SET: super::Set = super::Set {
+        name: "bind",
+        attributes: &[
+            super::Attribute::new(ADDRESS, "address", super::Form::Bytes(4, 16)),
+            super::Attribute::new(PREFIX_LEN, "prefix-len", super::Form::U8(0, 128)),
+            super::Attribute::new(PROTO, "proto", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(PORT_START, "port-start", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(PORT_END, "port-end", super::Form::U16(0, u16::MAX)),
+        ],
+    };
+}
+
+/// Attribute set `table`.
+pub mod table {
+    pub const INDEX: u16 = 1;
+    pub const NAME: u16 = 2;
+    pub const GENERATION: u16 = 3;
+    pub const HOPS: u16 = 4;
+    pub const NUM_BACKENDS: u16 = 5;
+    pub const NUM_BINDS: u16 = 6;
+    pub const BACKEND: u16 = 7;
+    pub const TABLES: u16 = 8;
+    pub const FORWARD: u16 = 9;
+
+    pub const SET: super::Set = super::Set {
+        name: "table",
+        attributes: &[
+            super::Attribute::new(INDEX, "index", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(NAME, "name", super::Form::Text(255)),
+            super::Attribute::new(GENERATION, "generation", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(HOPS, "hops", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(NUM_BACKENDS, "num-backends", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(NUM_BINDS, "num-binds", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
+            super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+        ],
+    };
+}
+
+/// Attribute set `lookup`.
+pub mod lookup {
+    pub const DST: u16 = 1;
+    pub const PROTO: u16 = 2;
+    pub const DST_PORT: u16 = 3;
+    pub const SRC: u16 = 4;
+    pub const SRC_PORT: u16 = 5;
+    pub const TABLE: u16 = 6;
+    pub const NAME: u16 = 7;
+    pub const GENERATION: u16 = 8;
+    pub const HASH: u16 = 9;
+    pub const ROW: u16 = 10;
+    pub const ALT_HASH: u16 = 11;
+    pub const ALT_ROW: u16 = 12;
+    pub const HOP: u16 = 13;
+    pub const ROWS: u16 = 14;
+    pub const FORWARD: u16 = 15;
+
+    pub const SET: super::Set = super::Set {
+        name: "lookup",
+        attributes: &[
+            super::Attribute::new(DST, "dst", super::Form::Bytes(4, 16)),
+            super::Attribute::new(PROTO, "proto", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(DST_PORT, "dst-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(SRC, "src", super::Form::Bytes(4, 16)),
+            super::Attribute::new(SRC_PORT, "src-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(TABLE, "table", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(NAME, "name", super::Form::Text(255)),
+            super::Attribute::new(GENERATION, "generation", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(HASH, "hash", super::Form::Uint),
+            super::Attribute::new(ROW, "row", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(ALT_HASH, "alt-hash", super::Form::Uint),
+            super::Attribute::new(ALT_ROW, "alt-row", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(HOP, "hop", super::Form::Nest(&super::hop::SET)),
+            super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+        ],
+    };
+}
+
+/// Attribute set `hop`.
+pub mod hop {
+    pub const BACKEND: u16 = 1;
+    pub const ADDRESS: u16 = 2;
+    pub const STATE: u16 = 3;
+    pub const HEALTHY: u16 = 4;
+
+    pub const SET: super::Set = super::Set {
+        name: "hop",
+        attributes: &[
+            super::Attribute::new(BACKEND, "backend", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(ADDRESS, "address", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(STATE, "state", super::Form::U8(0, 3)),
+            super::Attribute::new(HEALTHY, "healthy", super::Form::U8(0, u8::MAX)),
+        ],
+    };
+}
+
+/// Attribute set `config`.
+pub mod config {
+    pub const SOURCE_V4: u16 = 1;
+    pub const SOURCE_V6: u16 = 2;
+    pub const GATEWAY_MAC: u16 = 3;
+    pub const HASH_FIELDS: u16 = 4;
+    pub const ALT_HASH_FIELDS: u16 = 5;
+    pub const FORWARD_ICMP_PING_RESPONSES: u16 = 6;
+    pub const UDP_PORT: u16 = 7;
+    pub const UDP_CHECKSUM: u16 = 8;
+    pub const SEGMENT_TCP: u16 = 9;
+
+    pub const SET: super::Set = super::Set {
+        name: "config",
+        attributes: &[
+            super::Attribute::new(SOURCE_V4, "source-v4", super::Form::Bytes(4, 4)),
+            super::Attribute::new(SOURCE_V6, "source-v6", super::Form::Bytes(16, 16)),
+            super::Attribute::new(GATEWAY_MAC, "gateway-mac", super::Form::Bytes(6, 6)),
+            super::Attribute::new(HASH_FIELDS, "hash-fields", super::Form::U8(1, 15)),
+            super::Attribute::new(ALT_HASH_FIELDS, "alt-hash-fields", super::Form::U8(0, 15)),
+            super::Attribute::new(
+                FORWARD_ICMP_PING_RESPONSES,
+                "forward-icmp-ping-responses",
+                super::Form::U8(0, 1),
+            ),
+            super::Attribute::new(UDP_PORT, "udp-port", super::Form::U16(1, u16::MAX)),
+            super::Attribute::new(UDP_CHECKSUM, "udp-checksum", super::Form::U8(0, 1)),
+            super::Attribute::new(SEGMENT_TCP, "segment-tcp", super::Form::U8(0, 1)),
+        ],
+    };
+}
+
+/// Attribute set `device`.
+pub mod device {
+    pub const IFINDEX: u16 = 1;
+    pub const IFNAME: u16 = 2;
+
+    pub const SET: super::Set = super::Set {
+        name: "device",
+        attributes: &[
+            super::Attribute::new(IFINDEX, "ifindex", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(IFNAME, "ifname", super::Form::Text(15)),
+        ],
+    };
+}
+
+/// Attribute set `stats`.
+pub mod stats {
+    pub const COUNTER: u16 = 1;
+
+    pub const SET: super::Set = super::Set {
+        name: "stats",
+        attributes: &[super::Attribute::new(
+            COUNTER,
+            "counter",
+            super::Form::Nest(&super::counter::SET),
+        )],
+    };
+}
+
+/// Attribute set `counter`.
+pub mod counter {
+    pub const NAME: u16 = 1;
+    pub const VALUE: u16 = 2;
+
+    pub const SET: super::Set = super::Set {
+        name: "counter",
+        attributes: &[
+            super::Attribute::new(NAME, "name", super::Form::Text(65535)),
+            super::Attribute::new(VALUE, "value", super::Form::Uint),
+        ],
+    };
+}
+
+/// Attribute set `status`.
+pub mod status {
+    pub const GENERATION: u16 = 1;
+    pub const TABLES: u16 = 2;
+    pub const BINDS: u16 = 3;
+    pub const NEXT_HOPS: u16 = 4;
+    pub const DEVICES: u16 = 5;
+    pub const MEMORY: u16 = 6;
+    pub const LOADS: u16 = 7;
+    pub const STAGED: u16 = 8;
+
+    pub const SET: super::Set = super::Set {
+        name: "status",
+        attributes: &[
+            super::Attribute::new(GENERATION, "generation", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(BINDS, "binds", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(NEXT_HOPS, "next-hops", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(DEVICES, "devices", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(MEMORY, "memory", super::Form::Uint),
+            super::Attribute::new(LOADS, "loads", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(STAGED, "staged", super::Form::Uint),
+        ],
+    };
+}
+
+/// Attribute set `features`.
+pub mod features {
+    pub const FORWARD: u16 = 1;
+    pub const SETTING: u16 = 2;
+    pub const MAX_TABLES: u16 = 3;
+    pub const MAX_BINDS: u16 = 4;
+
+    pub const SET: super::Set = super::Set {
+        name: "features",
+        attributes: &[
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(SETTING, "setting", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(MAX_TABLES, "max-tables", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(MAX_BINDS, "max-binds", super::Form::U32(0, u32::MAX)),
+        ],
+    };
+}

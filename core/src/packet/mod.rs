@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Packets: bytes in, fields out. What the fields mean for a director or for a proxy is said in their rooms.
+//!
+//! ```text
+//! view       reading a packet of which only the first bytes are at hand
+//! ip         IPv4 and IPv6, their extension headers, fragments
+//! gue        the tunnel header between directors and proxies
+//! flow       addresses and ports of a packet
+//! fragments  what became of first fragments, for those that follow
+//! checksum   the Internet checksum
+//! addr       an address, and the prefixes made from it
+//! ```
+
+pub mod addr;
+pub mod checksum;
+pub mod flow;
+pub mod fragments;
+pub mod gue;
+pub mod ip;
+pub mod view;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/cpumask.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/random.h>
+
+#include "base.h"
+#include "checks.h"
+
+/* --- per-CPU counters ------------------------------------------------------------------------------- */
+
+/* A counter is read in one piece, and added to in one instruction: in any context. */
+static_assert(sizeof(long) == sizeof(u64));
+
+u64 __percpu *glb_counters_alloc(size_t count)
+{
+	return (u64 __percpu *)__alloc_percpu(array_size(count, sizeof(u64)), SMP_CACHE_BYTES);
+}
+
+/* May sleep; nobody may use them any more. */
+void glb_counters_free(u64 __percpu *counters, size_t count)
+{
+	glb_percpu_end(counters, array_size(count, sizeof(u64)));
+}
+
+void glb_counters_add2(u64 __percpu *counters, size_t first, size_t second)
+{
+	this_cpu_inc(counters[first]);
+	this_cpu_inc(counters[second]);
+}
+
+void glb_counters_add(u64 __percpu *counters, size_t index, u64 value)
+{
+	this_cpu_add(counters[index], value);
+}
+
+u64 glb_counters_sum(u64 __percpu *counters, size_t index)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(counters, cpu)[index]);
+	return sum;
+}
+
+/* --- memory, time and chance ------------------------------------------------------------------------- */
+
+u64 glb_memory_available(void)
+{
+	long pages = si_mem_available();
+
+	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
+}
+
+u64 glb_milliseconds(void)
+{
+	return jiffies64_to_msecs(get_jiffies_64());
+}
+
+void glb_random(void *bytes, size_t len)
+{
+	get_random_bytes(bytes, len);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Per-CPU counters, memory, time and chance. */
+#ifndef _GLB_BASE_H
+#define _GLB_BASE_H
+
+#include <linux/types.h>
+
+/* Per-CPU arrays of 64-bit counters. */
+u64 __percpu *glb_counters_alloc(size_t count);
+void glb_counters_free(u64 __percpu *counters, size_t count);
+void glb_counters_add2(u64 __percpu *counters, size_t first, size_t second);
+void glb_counters_add(u64 __percpu *counters, size_t index, u64 value);
+u64 glb_counters_sum(u64 __percpu *counters, size_t index);
+
+/* Bytes that could be had without swapping. */
+u64 glb_memory_available(void);
+
+/* Time and chance. */
+u64 glb_milliseconds(void);
+void glb_random(void *bytes, size_t len);
+
+#endif /* _GLB_BASE_H */

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/netdevice.h>
+#include <linux/nsproxy.h>
+#include <linux/proc_fs.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/seq_file_net.h>
+#include <linux/string.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+#include "net.h"
+
+/* --- network namespaces ------------------------------------------------------------------------------ */
+
+void *glb_net_generic(const struct net *net, unsigned int id)
+{
+	return net_generic(net, id);
+}
+
+/* The same where RCU is locked. */
+void *glb_net_generic_rcu(const struct net *net, unsigned int id)
+{
+	return rcu_dereference(net->gen)->ptr[id];
+}
+
+struct net *glb_current_net(void)
+{
+	return current->nsproxy->net_ns;
+}
+
+/* --- files below /proc ------------------------------------------------------------------------------- */
+
+int glb_proc_create_net(struct net *net, const char *name, int (*show)(struct seq_file *, void *))
+{
+	return proc_create_net_single(name, 0444, net->proc_net, show, NULL) ? 0 : -ENOMEM;
+}
+
+void glb_proc_remove_net(struct net *net, const char *name)
+{
+	remove_proc_entry(name, net->proc_net);
+}
+
+struct net *glb_seq_file_net(struct seq_file *file)
+{
+	return seq_file_single_net(file);
+}
+
+int glb_proc_create(const char *name, int (*show)(struct seq_file *, void *))
+{
+	return proc_create_single(name, 0444, NULL, show) ? 0 : -ENOMEM;
+}
+
+/* --- devices ----------------------------------------------------------------------------------------- */
+
+struct net *glb_dev_net(const struct net_device *dev)
+{
+	return dev_net(dev);
+}
+
+const char *glb_dev_name(const struct net_device *dev)
+{
+	return dev->name;
+}
+
+int glb_dev_ifindex(const struct net_device *dev)
+{
+	return dev->ifindex;
+}
+
+int glb_ifindex(struct net *net, const char *name)
+{
+	const struct net_device *dev;
+	int ifindex;
+
+	rcu_read_lock();
+	dev = dev_get_by_name_rcu(net, name);
+	ifindex = dev ? dev->ifindex : 0;
+	rcu_read_unlock();
+	return ifindex;
+}
+
+bool glb_ifname(struct net *net, int ifindex, char *name)
+{
+	const struct net_device *dev;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(net, ifindex);
+	if (dev)
+		strscpy(name, dev->name, IFNAMSIZ);
+	rcu_read_unlock();
+	return dev;
+}

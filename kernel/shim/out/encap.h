@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The steps of putting a packet into a tunnel and on the wire. */
+#ifndef _GLB_ENCAP_H
+#define _GLB_ENCAP_H
+
+#include <linux/types.h>
+
+struct dst_entry;
+struct net;
+struct sk_buff;
+
+/* Encapsulation: prepare, push, with a UDP checksum or without, send. `gso_type` is the tunnel's. */
+int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
+		       unsigned int header_len, bool inner_is_v6, int gso_type);
+void *glb_tunnel_push(struct sk_buff *skb, unsigned int header_len, unsigned int ip_len, bool is_v6);
+void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6);
+bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
+		     const u8 *gateway_mac);
+
+/* A packet of our own, an answer about the packet `about`; takes nothing, keeps the route with the caller. */
+struct sk_buff *glb_packet_alloc(const struct net *net, const struct sk_buff *about,
+				 const struct dst_entry *dst, const void *bytes, unsigned int len,
+				 bool is_v6);
+
+#endif /* _GLB_ENCAP_H */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Routes of packets of our own, and whether a packet fits them. */
+#ifndef _GLB_PATH_H
+#define _GLB_PATH_H
+
+#include <linux/types.h>
+
+struct dst_cache;
+struct dst_entry;
+struct in6_addr;
+struct net;
+struct sk_buff;
+
+/* What the way of a packet of our own depends on beside its addresses and the packet that it is about. */
+struct glb_flow {
+	/* Of ICMP, `dport` is type and code, a byte each, as in union flowi_uli. */
+	__be16 sport;
+	__be16 dport;
+	u8 proto;
+	/* IPv6: traffic class. */
+	u8 tos;
+};
+
+/* Routes, remembered by CPU where the cache is set up; the caller releases what it gets. `skb` is the client's packet.
+ * Bottom halves are off, RCU is held. First what is kept, if it may be this packet's; then the look-up.
+ */
+struct dst_entry *glb_route4_kept(struct dst_cache *cache, const struct sk_buff *skb, __be32 *saddr);
+struct dst_entry *glb_route6_kept(struct dst_cache *cache, const struct sk_buff *skb,
+				  struct in6_addr *saddr);
+struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
+				  const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
+				  __be32 *saddr);
+struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
+				  const struct sk_buff *skb, struct glb_flow flow,
+				  const struct in6_addr *daddr, struct in6_addr *saddr);
+int glb_route_cache_init(struct dst_cache *cache);
+void glb_route_cache_reset(struct dst_cache *cache);
+void glb_dst_release(struct dst_entry *dst);
+
+/* Whether a packet, or each packet of an aggregate, fits a route with a tunnel header in front. */
+enum glb_fit {
+	GLB_FIT_WHOLE,
+	/* Too long. */
+	GLB_FIT_NOT,
+	/* The packets of this aggregate have to go one by one. */
+	GLB_FIT_APART,
+	/* An aggregate that nobody can take apart. */
+	GLB_FIT_NEVER,
+};
+
+enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added);
+unsigned int glb_dst_mtu(const struct dst_entry *dst);
+
+#endif /* _GLB_PATH_H */

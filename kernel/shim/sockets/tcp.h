@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Sockets of TCP. */
+#ifndef _GLB_TCP_H
+#define _GLB_TCP_H
+
+#include <linux/types.h>
+
+struct net;
+struct sock;
+
+bool glb_cookies_expected(const struct net *net, const struct sock *listener);
+
+#endif /* _GLB_TCP_H */

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Routes of packets that leave, remembered for each next hop, and whether a packet fits them.
+//!
+//! C headers: `include/net/route.h`, `include/net/dst_cache.h`
+
+use crate::bindings;
+use crate::front::hook::Hook;
+use crate::packet::skb::Skb;
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::ip::{proto, Family};
+use kernel::alloc::AllocError;
+use kernel::prelude::*;
+
+/// A route to the first hop, and the source address to use with it.
+pub struct Path {
+    /// INVARIANT: a route of family `family`, with a reference that this object owns.
+    dst: NonNull<bindings::dst_entry>,
+    source: Addr,
+}
+
+/// The route to one next hop, as each CPU found it last, and the source address that went with it.
+///
+/// The kernel's own check says whether a route still holds, so nothing here need hear of changed routes or addresses.
+pub struct RouteCache(UnsafeCell<bindings::dst_cache>);
+
+// SAFETY: The per-CPU memory behind it is not tied to a thread.
+unsafe impl Send for RouteCache {}
+// SAFETY: A CPU changes only its own part, with bottom halves off; the time of the last reset is one word.
+unsafe impl Sync for RouteCache {}
+
+impl RouteCache {
+    /// Knows nothing yet. May sleep.
+    pub fn new() -> Result<Self, AllocError> {
+        let mut cache = Self::none();
+        // SAFETY: The cache is set up once. It may be moved then, as nobody points to it but to its per-CPU memory.
+        let error = unsafe { bindings::glb_route_cache_init(cache.0.get_mut()) };
+        // It fails for no other reason.
+        if error == 0 {
+            Ok(cache)
+        } else {
+            Err(AllocError)
+        }
+    }
+
+    /// One that never knows anything.
+    fn none() -> Self {
+        // SAFETY: All zero is a valid value of a cache that is not set up, which the functions take.
+        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
+    }
+
+    /// Forgets what it knows. What packets find while this runs may be what they would have found before.
+    pub fn reset(&self) {
+        // SAFETY: The cache is set up.
+        unsafe { bindings::glb_route_cache_reset(self.0.get()) };
+    }
+}
+
+impl Drop for RouteCache {
+    fn drop(&mut self) {
+        // SAFETY: Set up by `new`, and nobody else has it any more.
+        unsafe { bindings::dst_cache_destroy(self.0.get()) };
+    }
+}
+
+/// What the route of a packet of our own depends on, beside its addresses.
+#[derive(Clone, Copy)]
+pub struct Flow {
+    src_port: u16,
+    dst_port: u16,
+    proto: u8,
+    tos: u8,
+}
+
+impl Flow {
+    /// A packet of this protocol; between these ports, if it has ports.
+    #[inline]
+    pub fn tunnel(proto: u8, (src_port, dst_port): (u16, u16), tos: u8) -> Self {
+        let (src_port, dst_port) = match proto {
+            proto::UDP => (src_port, dst_port),
+            _ => (0, 0),
+        };
+        Self {
+            src_port,
+            dst_port,
+            proto,
+            tos,
+        }
+    }
+
+    /// An ICMP error of this type and code, which over IPv4 goes out with the precedence of network control (RFC 1812, section
+    /// 4.3.2.5).
+    pub fn icmp_error(family: Family, kind: u8, code: u8) -> Self {
+        let (proto, tos) = match family {
+            Family::V4 => (proto::ICMP, 0xc0),
+            Family::V6 => (proto::ICMPV6, 0),
+        };
+        Self {
+            src_port: 0,
+            dst_port: u16::from_be_bytes([kind, code]),
+            proto,
+            tos,
+        }
+    }
+
+    #[inline]
+    fn raw(self) -> bindings::glb_flow {
+        bindings::glb_flow {
+            sport: self.src_port.to_be(),
+            dport: self.dst_port.to_be(),
+            proto: self.proto,
+            tos: self.tos,
+        }
+    }
+}
+
+/// Whether a packet fits a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It does, or each packet of an aggregate does.
+    Whole,
+    /// It is too long.
+    TooLong,
+    /// The packets of this aggregate have to be sent one by one.
+    Apart,
+    /// An aggregate that nobody can take apart.
+    Never,
+}
+
+impl Path {
+    /// The route to `to`, which `cache` is for, if it is remembered and may be taken by the client's packet `skb`. If another
+    /// source is wanted than before, the cache must have been reset.
+    #[inline]
+    pub fn kept(cache: &RouteCache, skb: &Skb<'_>, to: Addr) -> Option<Self> {
+        match to {
+            Addr::V4(_) => {
+                let mut from = 0;
+                // SAFETY: In a hook of a device: bottom halves are off, RCU is held, and the buffer has a device. The cache
+                // is set up or all zero, and `from` is written where there is a route.
+                let dst =
+                    unsafe { bindings::glb_route4_kept(cache.0.get(), skb.as_ptr(), &mut from) };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V4(from.to_ne_bytes()),
+                })
+            }
+            Addr::V6(_) => {
+                let mut from = [0; 16];
+                // SAFETY: As above; an address is 16 bytes and needs no alignment on the architectures that the module is
+                // built for.
+                let dst = unsafe {
+                    let from = from.as_mut_ptr().cast();
+                    bindings::glb_route6_kept(cache.0.get(), skb.as_ptr(), from)
+                };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V6(from),
+                })
+            }
+        }
+    }
+
+    /// Looks the route of `flow` to `to` up, for the client's packet `skb`, and remembers it in `cache` where it may be the next
+    /// packet's. Without `source` the kernel chooses one.
+    #[cold]
+    #[inline(never)]
+    pub fn find(
+        hook: &Hook<'_>,
+        cache: &RouteCache,
+        skb: &Skb<'_>,
+        flow: Flow,
+        (to, source): (Addr, Option<Addr>),
+    ) -> Option<Self> {
+        let (net, skb) = (hook.net.as_ptr(), skb.as_ptr());
+        match to {
+            Addr::V4(to) => {
+                let mut from = match source {
+                    Some(Addr::V4(from)) => u32::from_ne_bytes(from),
+                    _ => 0,
+                };
+                // SAFETY: As in `kept`; `from` is read and written.
+                let dst = unsafe {
+                    let to = u32::from_ne_bytes(to);
+                    bindings::glb_route4_find(net, cache.0.get(), skb, flow.raw(), to, &mut from)
+                };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V4(from.to_ne_bytes()),
+                })
+            }
+            Addr::V6(to) => {
+                let mut from = match source {
+                    Some(Addr::V6(from)) => from,
+                    _ => [0; 16],
+                };
+                // SAFETY: As above.
+                let dst = unsafe {
+                    let (to, from) = (to.as_ptr().cast(), from.as_mut_ptr().cast());
+                    bindings::glb_route6_find(net, cache.0.get(), skb, flow.raw(), to, from)
+                };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V6(from),
+                })
+            }
+        }
+    }
+
+    /// Looks the route of `flow` between these addresses up, for an answer to the client's packet `skb`.
+    pub fn of_answer(
+        hook: &Hook<'_>,
+        skb: &Skb<'_>,
+        flow: Flow,
+        to: Addr,
+        source: Addr,
+    ) -> Option<Self> {
+        Self::find(hook, &RouteCache::none(), skb, flow, (to, Some(source)))
+    }
+
+    /// The route itself, valid as long as the path.
+    #[inline]
+    pub(crate) fn dst(&self) -> *mut bindings::dst_entry {
+        self.dst.as_ptr()
+    }
+
+    /// The source address.
+    #[inline]
+    pub fn source(&self) -> Addr {
+        self.source
+    }
+
+    /// Whether the packet, with `added` bytes in front, fits the path.
+    #[inline]
+    pub fn fits(&self, skb: &Skb<'_>, added: usize) -> Fit {
+        // SAFETY: Both are valid. More than 32 bits do not occur.
+        match unsafe { bindings::glb_dst_fits(skb.as_ptr(), self.dst.as_ptr(), added as u32) } {
+            bindings::glb_fit_GLB_FIT_WHOLE => Fit::Whole,
+            bindings::glb_fit_GLB_FIT_APART => Fit::Apart,
+            bindings::glb_fit_GLB_FIT_NEVER => Fit::Never,
+            _ => Fit::TooLong,
+        }
+    }
+
+    /// Bytes of an IP packet that fit the path.
+    pub fn mtu(&self) -> u32 {
+        // SAFETY: The route is valid.
+        unsafe { bindings::glb_dst_mtu(self.dst.as_ptr()) }
+    }
+}
+
+impl Drop for Path {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: The reference is owned by this object.
+        unsafe { bindings::glb_dst_release(self.dst.as_ptr()) };
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of a packet that is not sent.
+
+#![forbid(unsafe_code)]
+
+use crate::stats::Stats;
+use glb_core::counter::Fate;
+use glb_core::director::Verdict;
+use glb_kernel::front::hook::Outcome;
+use glb_kernel::packet::skb::Skb;
+
+/// Ends a packet's way here with `verdict`.
+#[inline]
+pub(crate) fn refuse<'a>(stats: &Stats, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
+    stats.count(verdict);
+    match verdict.fate() {
+        Fate::Pass => Outcome::Accept(skb),
+        Fate::Send | Fate::Drop => Outcome::Drop(skb),
+    }
+}

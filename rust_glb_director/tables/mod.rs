@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tables of a namespace.
+//!
+//! ```text
+//! set      the loaded tables: which one a packet belongs to, its rows, its hops
+//! staging  a load while it comes in
+//! world    what the core's decision looks at: the loaded tables, and the fragments that are remembered
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub(crate) mod set;
+pub(crate) mod staging;
+pub(crate) mod world;

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The loaded tables: which one a packet belongs to, its rows, its hops.
+//!
+//! A [`TableSet`] is built aside by `netlink::load` and never changed after it was published.
+
+#![forbid(unsafe_code)]
+
+use glb_core::backend::State as BackendState;
+use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::{Addresses, Forward};
+use glb_core::netlink::glb as netlink;
+use glb_core::packet::addr::Addr;
+use glb_core::packet::gue::max_hops;
+use glb_core::packet::ip::Family;
+use glb_core::siphash::SipKey;
+use glb_kernel::base::vec::Append;
+use glb_kernel::out::path::RouteCache;
+use kernel::alloc::{AllocError, Flags};
+use kernel::prelude::*;
+
+/// Most tables of a namespace.
+pub(crate) const MAX_TABLES: usize = netlink::MAX_TABLES as usize;
+/// Most binds of all tables together.
+pub(crate) const MAX_BINDS: usize = netlink::MAX_BINDS as usize;
+
+/// A table whose rows have more hops than [`max_hops`] allows for two rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TooManyHops {
+    /// Index of the table.
+    pub(crate) table: usize,
+    /// Hops of its rows.
+    pub(crate) hops: u8,
+    /// How many there may be.
+    pub(crate) most: u8,
+}
+
+/// All tables of a namespace.
+pub(crate) struct TableSet {
+    /// Counts the loads of the namespace; never 0.
+    pub(crate) generation: u32,
+    /// Words of a [`Classifier`].
+    pub(crate) classifier: KVVec<u32>,
+    /// In the order in which they were sent.
+    pub(crate) tables: KVVec<Table>,
+    /// Every address of a backend once, over all tables.
+    pub(crate) next_hops: KVVec<NextHop>,
+    /// Binds of all tables.
+    pub(crate) num_binds: usize,
+}
+
+impl TableSet {
+    /// The table that packets to this address and port belong to.
+    #[inline]
+    pub(crate) fn classify(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table> {
+        self.table_of(Classifier::new(&self.classifier).lookup(dst, proto, port)?)
+    }
+
+    /// The table that echo requests to this address belong to.
+    #[inline]
+    pub(crate) fn classify_addr(&self, dst: Addr) -> Option<&Table> {
+        self.table_of(Classifier::new(&self.classifier).lookup_addr(dst)?)
+    }
+
+    /// Bytes that the set takes, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        let words = self.classifier.len().saturating_mul(4);
+        let hops = self
+            .next_hops
+            .len()
+            .saturating_mul(core::mem::size_of::<NextHop>());
+        let rest = self
+            .tables
+            .iter()
+            .fold(words.saturating_add(hops), |sum, table| {
+                let binds = table
+                    .binds
+                    .len()
+                    .saturating_mul(core::mem::size_of::<Bind>());
+                sum.saturating_add(core::mem::size_of::<Table>())
+                    .saturating_add(binds)
+                    .saturating_add(table.rows.len())
+            });
+        rest as u64
+    }
+
+    /// The first table whose hops of two rows do not fit one header.
+    pub(crate) fn too_long_for_two(&self) -> Option<TooManyHops> {
+        for (index, table) in (0..).zip(self.tables.iter()) {
+            let most = max_hops(table.addresses.family(), true);
+            if table.hops > most {
+                return Some(TooManyHops {
+                    table: index,
+                    hops: table.hops,
+                    most,
+                });
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn table_of(&self, bind: BindId) -> Option<&Table> {
+        self.tables.get(usize::from(bind.table))
+    }
+
+    /// The next hop of a table's backend.
+    #[inline]
+    pub(crate) fn hop(&self, table: &Table, backend: u8) -> Option<&NextHop> {
+        self.next_hop(table.backends.get(usize::from(backend))?.next_hop)
+    }
+
+    /// A next hop by its index.
+    #[inline]
+    pub(crate) fn next_hop(&self, index: u16) -> Option<&NextHop> {
+        self.next_hops.get(usize::from(index))
+    }
+}
+
+/// A proxy.
+pub(crate) struct NextHop {
+    /// Where it is.
+    pub(crate) addr: Addr,
+    /// The way there.
+    pub(crate) route: RouteCache,
+}
+
+impl NextHop {
+    /// A proxy that no packet went to yet.
+    pub(crate) fn new(addr: Addr) -> Result<Self, AllocError> {
+        let route = RouteCache::new()?;
+        Ok(Self { addr, route })
+    }
+}
+
+/// A backend of a table.
+#[derive(Clone, Copy)]
+pub(crate) struct Backend {
+    /// Index of its address in [`TableSet::next_hops`].
+    pub(crate) next_hop: u16,
+    /// What the operator wants of it. The rows have taken it into account; it is kept to be shown.
+    pub(crate) state: BackendState,
+    /// What the health checks found; likewise.
+    pub(crate) healthy: bool,
+}
+
+/// Addresses of a table's backends, by their index.
+pub(crate) enum AddressList {
+    /// IPv4.
+    V4(KVec<[u8; 4]>),
+    /// IPv6.
+    V6(KVec<[u8; 16]>),
+}
+
+impl AddressList {
+    /// For backends of the family of this one.
+    pub(crate) fn of(first: Addr) -> Self {
+        match first {
+            Addr::V4(_) => Self::V4(KVec::new()),
+            Addr::V6(_) => Self::V6(KVec::new()),
+        }
+    }
+
+    /// Adds the next one; `false` if it is not of the family of the others.
+    pub(crate) fn push(&mut self, addr: Addr, flags: Flags) -> Result<bool, AllocError> {
+        match (self, addr) {
+            (Self::V4(list), Addr::V4(addr)) => list.append(addr, flags)?,
+            (Self::V6(list), Addr::V6(addr)) => list.append(addr, flags)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// As headers list them.
+    #[inline]
+    pub(crate) fn as_list(&self) -> Addresses<'_> {
+        match self {
+            Self::V4(list) => Addresses::V4(list),
+            Self::V6(list) => Addresses::V6(list),
+        }
+    }
+
+    /// Their family.
+    pub(crate) fn family(&self) -> Family {
+        match self {
+            Self::V4(_) => Family::V4,
+            Self::V6(_) => Family::V6,
+        }
+    }
+}
+
+/// A table.
+pub(crate) struct Table {
+    /// Its name; UTF-8, may be empty.
+    pub(crate) name: KVec<u8>,
+    /// The load that it came with.
+    pub(crate) generation: u32,
+    /// Key of the packet hash.
+    pub(crate) hash_key: SipKey,
+    /// At most 256, all of one family.
+    pub(crate) backends: KVec<Backend>,
+    /// Their addresses, as headers list them.
+    pub(crate) addresses: AddressList,
+    /// What belongs to it; kept to be shown.
+    pub(crate) binds: KVVec<Bind>,
+    /// Hops of a row: 2 to 31, with IPv6 backends to 8.
+    pub(crate) hops: u8,
+    /// How its packets leave.
+    pub(crate) forward: Forward,
+    /// `hops` indexes of backends for each row.
+    pub(crate) rows: KVVec<u8>,
+}
+
+impl Table {
+    /// Key of the packet hash.
+    #[inline]
+    pub(crate) fn hash_key(&self) -> &SipKey {
+        &self.hash_key
+    }
+
+    /// The backends of a row, the primary first. Not empty.
+    #[inline]
+    pub(crate) fn row(&self, row: u16) -> &[u8] {
+        let hops = usize::from(self.hops);
+        let at = usize::from(row).wrapping_mul(hops);
+        self.rows
+            .get(at..)
+            .and_then(|rows| rows.get(..hops))
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A load while it comes in: tables that no packet sees yet.
+
+#![forbid(unsafe_code)]
+
+use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
+use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
+use glb_core::director::select::hash::ROWS;
+use glb_core::director::Forward;
+use glb_core::packet::addr::Addr;
+use glb_core::siphash::SipKey;
+use glb_kernel::base::random;
+use glb_kernel::base::vec::Append;
+use kernel::alloc::flags::__GFP_NOWARN;
+use kernel::alloc::Flags;
+use kernel::prelude::*;
+
+/// Tables are on the account of the process that loads them. That there is no memory for them is an
+/// answer, not an emergency.
+pub(crate) fn gfp() -> Flags {
+    GFP_KERNEL_ACCOUNT | __GFP_NOWARN
+}
+
+/// Loads that may be under way in a namespace.
+const MAX_LOADS: usize = 4;
+/// Bytes that the loads under way in a namespace may take together.
+pub(crate) const MAX_STAGED: u64 = 2 << 30;
+/// Slots of the index of next hops: more than twice as many as there can be next hops.
+const SLOTS: usize = 1 << 17;
+/// Bytes that a bind takes while the classifier is built, and then some.
+const BYTES_PER_BIND: u64 = 1024;
+
+/// What the sender has said would come.
+#[derive(Clone, Copy)]
+pub(crate) struct Promise {
+    pub(crate) tables: usize,
+    pub(crate) binds: usize,
+    pub(crate) row_bytes: u64,
+}
+
+impl Promise {
+    /// Bytes that such a load takes at its end.
+    pub(crate) fn bytes(&self) -> u64 {
+        let tables = (self.tables as u64).saturating_mul(core::mem::size_of::<Table>() as u64);
+        let binds = (self.binds as u64).saturating_mul(BYTES_PER_BIND);
+        self.row_bytes
+            .saturating_add(tables)
+            .saturating_add(binds)
+            .saturating_add(4 * SLOTS as u64)
+    }
+}
+
+/// The loads that are under way in a namespace.
+pub(crate) struct Staging {
+    loads: KVec<KBox<Load>>,
+}
+
+impl Staging {
+    pub(crate) const fn new() -> Self {
+        Self { loads: KVec::new() }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.loads.len()
+    }
+
+    /// Bytes that they take at their ends.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.loads
+            .iter()
+            .fold(0u64, |sum, load| sum.saturating_add(load.promise.bytes()))
+    }
+
+    /// Begins a load; `ENOSPC` if there are as many as there may be.
+    pub(crate) fn begin(&mut self, load: KBox<Load>) -> Result {
+        if self.loads.len() >= MAX_LOADS {
+            return Err(ENOSPC);
+        }
+        Ok(self.loads.append(load, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    /// The load of a socket with this number.
+    pub(crate) fn find(&mut self, socket: u32, id: u32) -> Option<&mut Load> {
+        self.loads
+            .iter_mut()
+            .find(|load| load.socket == socket && load.id == id)
+            .map(|load| &mut **load)
+    }
+
+    /// Takes the load of a socket out.
+    pub(crate) fn take(&mut self, socket: u32, id: u32) -> Option<KBox<Load>> {
+        self.take_if(|load| load.socket == socket && load.id == id)
+    }
+
+    /// Takes any load of a socket out.
+    pub(crate) fn take_any(&mut self, socket: u32) -> Option<KBox<Load>> {
+        self.take_if(|load| load.socket == socket)
+    }
+
+    fn take_if(&mut self, wanted: impl Fn(&Load) -> bool) -> Option<KBox<Load>> {
+        let at = self.loads.iter().position(|load| wanted(load))?;
+        // The one wanted goes to the end, from where it is taken.
+        if let Some([wanted, rest @ ..]) = self.loads.get_mut(at..) {
+            if let Some(last) = rest.last_mut() {
+                core::mem::swap(wanted, last);
+            }
+        }
+        self.loads.pop()
+    }
+}
+
+/// Why a part of a load is refused.
+pub(crate) enum Refusal {
+    /// No memory.
+    Memory,
+    /// More than [`MAX_NEXT_HOPS`] different addresses.
+    NextHops,
+}
+
+impl From<kernel::alloc::AllocError> for Refusal {
+    fn from(_: kernel::alloc::AllocError) -> Self {
+        Self::Memory
+    }
+}
+
+/// A load while it comes in.
+pub(crate) struct Load {
+    pub(crate) id: u32,
+    pub(crate) socket: u32,
+    pub(crate) promise: Promise,
+    pub(crate) tables: KVVec<Table>,
+    next_hops: NextHops,
+    /// Binds of all tables.
+    pub(crate) num_binds: usize,
+    /// Bytes of all rows that the tables will have.
+    pub(crate) row_bytes: u64,
+}
+
+impl Load {
+    pub(crate) fn new(socket: u32, promise: Promise) -> Result<KBox<Self>> {
+        Ok(KBox::new(
+            Self {
+                // Not 0, so that no one who has none gets it right by accident.
+                id: u32::from_ne_bytes(random::bytes()) | 1,
+                socket,
+                promise,
+                tables: KVVec::with_capacity(promise.tables, gfp())?,
+                next_hops: NextHops::new()?,
+                num_binds: 0,
+                row_bytes: 0,
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?)
+    }
+
+    /// The index of an address among the next hops.
+    pub(crate) fn next_hop(&mut self, addr: Addr) -> Result<u16, Refusal> {
+        self.next_hops.index_of(addr)
+    }
+
+    /// Makes the set of tables. Which bind is wrong is said, if one is.
+    pub(crate) fn finish(mut self: KBox<Self>) -> Result<TableSet, Unfinished> {
+        let mut entries: KVVec<Entry> = KVVec::with_capacity(self.num_binds, gfp())?;
+        for (table, index) in self.tables.iter().zip(0u16..=u16::MAX) {
+            for (bind, of_table) in table.binds.iter().zip(0u16..=u16::MAX) {
+                let id = BindId {
+                    table: index,
+                    bind: of_table,
+                };
+                entries.append(Entry { bind: *bind, id }, gfp())?;
+            }
+        }
+        let mut room = zeroes(bind::words_needed(&entries))?;
+        let used = bind::build(&mut entries, &mut room).map_err(|error| match error {
+            BuildError::Bind(id) => Unfinished::Bind(id),
+            BuildError::Space => Unfinished::Space,
+        })?;
+        let mut classifier = KVVec::with_capacity(used, gfp())?;
+        let words = room.get(..used).ok_or(Unfinished::Space)?;
+        classifier.append_slice(words, gfp())?;
+        Ok(TableSet {
+            generation: 0,
+            classifier,
+            tables: core::mem::take(&mut self.tables),
+            next_hops: core::mem::take(&mut self.next_hops.list),
+            num_binds: self.num_binds,
+        })
+    }
+}
+
+/// Why a load does not make a set of tables.
+pub(crate) enum Unfinished {
+    /// No memory.
+    Memory,
+    /// A bind is wrong in itself.
+    Bind(BindId),
+    /// The classifier has become too large.
+    Space,
+}
+
+impl From<kernel::alloc::AllocError> for Unfinished {
+    fn from(_: kernel::alloc::AllocError) -> Self {
+        Self::Memory
+    }
+}
+
+fn zeroes<T: Copy + Default>(len: usize) -> Result<KVVec<T>, kernel::alloc::AllocError> {
+    let mut vec = KVVec::with_capacity(len, gfp())?;
+    let piece = [T::default(); 256];
+    let mut left = len;
+    while left > 0 {
+        let some = piece.get(..left).unwrap_or(&piece);
+        vec.append_slice(some, gfp())?;
+        left = left.saturating_sub(some.len());
+    }
+    Ok(vec)
+}
+
+/// Addresses, each once, found by a hash table with linear probing. Its key is random, as the addresses
+/// come from outside.
+struct NextHops {
+    list: KVVec<NextHop>,
+    /// Index in the list, plus one; 0 in an empty slot.
+    slots: KVVec<u16>,
+    key: SipKey,
+}
+
+impl NextHops {
+    fn new() -> Result<Self, kernel::alloc::AllocError> {
+        Ok(Self {
+            list: KVVec::new(),
+            slots: zeroes(SLOTS)?,
+            key: SipKey::new(&random::bytes()),
+        })
+    }
+
+    fn index_of(&mut self, addr: Addr) -> Result<u16, Refusal> {
+        let hash = match addr {
+            Addr::V4(bytes) => self.key.hash_4(bytes),
+            Addr::V6(bytes) => self.key.hash_16(&bytes),
+        };
+        // The cast keeps the low bits.
+        let mut at = hash as usize;
+        for _ in 0..SLOTS {
+            let slot = self
+                .slots
+                .get_mut(at & (SLOTS - 1))
+                .ok_or(Refusal::Memory)?;
+            match slot.checked_sub(1) {
+                Some(index) => {
+                    let found = self.list.get(usize::from(index));
+                    if found.is_some_and(|hop| hop.addr == addr) {
+                        return Ok(index);
+                    }
+                }
+                None => {
+                    let index = u16::try_from(self.list.len()).map_err(|_| Refusal::NextHops)?;
+                    let code = index.checked_add(1).ok_or(Refusal::NextHops)?;
+                    self.list.append(NextHop::new(addr)?, gfp())?;
+                    *slot = code;
+                    return Ok(index);
+                }
+            }
+            at = at.wrapping_add(1);
+        }
+        Err(Refusal::NextHops)
+    }
+}
+
+/// A table without rows, with room for them.
+pub(crate) fn table(
+    name: &[u8],
+    hash_key: &[u8; 16],
+    (hops, forward): (u8, Forward),
+    (backends, addresses): (KVec<Backend>, AddressList),
+) -> Result<Table> {
+    let mut own_name = KVec::with_capacity(name.len(), gfp())?;
+    own_name.append_slice(name, gfp())?;
+    let rows = usize::from(hops).saturating_mul(ROWS);
+    Ok(Table {
+        name: own_name,
+        generation: 0,
+        hash_key: SipKey::new(hash_key),
+        backends,
+        addresses,
+        binds: KVVec::new(),
+        hops,
+        forward,
+        rows: KVVec::with_capacity(rows, gfp())?,
+    })
+}
+
+const _: () = assert!(MAX_BINDS <= 65_536 && SLOTS > 2 * 65_535);

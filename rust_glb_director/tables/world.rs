@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the core decides on in a namespace: its loaded tables, and the fragments that it remembers.
+
+#![forbid(unsafe_code)]
+
+use super::set::{NextHop, Table, TableSet};
+use crate::stats::Stats;
+use glb_core::director::classify::bind::Proto;
+use glb_core::director::{self, Addresses, Forward, World};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::ip::{Addrs, Fragment};
+use glb_core::siphash::SipKey;
+
+/// The loaded tables, and what is remembered, as long as RCU holds them.
+pub(crate) struct Loaded<'s> {
+    pub(crate) tables: &'s TableSet,
+    pub(crate) stats: &'s Stats,
+}
+
+/// Where a packet goes.
+pub(crate) type Plan<'w, 's> = director::Plan<'w, Loaded<'s>>;
+
+impl World for Loaded<'_> {
+    type Table = Table;
+    type Hop = NextHop;
+
+    #[inline]
+    fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table> {
+        self.tables.classify(dst, proto, port)
+    }
+
+    #[inline]
+    fn by_addr(&self, dst: Addr) -> Option<&Table> {
+        self.tables.classify_addr(dst)
+    }
+
+    #[inline]
+    fn forward(table: &Table) -> Forward {
+        table.forward
+    }
+
+    #[inline]
+    fn hash_key<'w>(&'w self, table: &'w Table) -> &'w SipKey {
+        table.hash_key()
+    }
+
+    #[inline]
+    fn row<'w>(&'w self, table: &'w Table, row: u16) -> &'w [u8] {
+        table.row(row)
+    }
+
+    #[inline]
+    fn hop<'w>(&'w self, table: &'w Table, backend: u8) -> Option<&'w NextHop> {
+        self.tables.hop(table, backend)
+    }
+
+    #[inline]
+    fn addresses(table: &Table) -> Addresses<'_> {
+        table.addresses.as_list()
+    }
+
+    fn remember(&self, key: &FlowKey, fragment: Fragment) {
+        self.stats.record_fragment(key, fragment);
+    }
+
+    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
+        self.stats.ports_of_fragment(addrs, fragment)
+    }
+}
