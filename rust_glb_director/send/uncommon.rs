@@ -157,15 +157,9 @@ impl Way<'_, '_> {
         let head = cut.header_len();
         let mut start = 0;
         while let Some(part) = cut.piece(start) {
-            let mut own = piece(
-                packet,
-                self.path,
-                self.header.layout.len,
-                head,
-                start,
-                part.len,
-            )
-            .ok_or(Verdict::DroppedNoMemory)?;
+            let room = self.header.layout.len;
+            let mut own =
+                piece(packet, self.path, room, head, &part).ok_or(Verdict::DroppedNoMemory)?;
             own.head(head)
                 .and_then(|header| cut.write(header, &part))
                 .ok_or(Verdict::DroppedTooBig)?;

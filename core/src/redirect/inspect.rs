@@ -2,7 +2,7 @@
 
 //! From the outer IP header to the question that only the kernel's socket tables can answer.
 
-use super::{Common, Verdict};
+use super::Verdict;
 use crate::packet::flow::FlowAt;
 use crate::packet::gue::{self, Gue, GueError};
 use crate::packet::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
@@ -101,17 +101,7 @@ fn ip_error(error: IpError, malformed: Verdict) -> Stop {
     }
 }
 
-/// Reads a packet from its outer IP header to its inner transport header.
-#[inline]
-pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
-    match Common::read(packet) {
-        Some(common) if common.is_syn() => Err(Stop::Decided(Verdict::AcceptedSyn)),
-        Some(common) => Ok(common.inspected(packet.outer)),
-        None => step_by_step(packet.view, packet.outer),
-    }
-}
-
-/// The same, header after header. It says the same of every packet.
+/// Reads a packet header after header. It says the same of every packet as [`inspect()`](super::inspect()).
 #[inline(never)]
 pub fn step_by_step(view: View<'_>, family: Family) -> Result<Inspected, Stop> {
     let outer =

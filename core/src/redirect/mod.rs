@@ -22,9 +22,20 @@ mod verdict;
 pub use allowed::{AllowedHops, NotAllowed, MAX_ALLOWED};
 pub use common::Common;
 pub use hops::{next_hop, Next, Prefix};
-pub use inspect::{inspect, is_for_port, step_by_step, Inspected, Packet, Question, Stop};
+pub use inspect::{is_for_port, step_by_step, Inspected, Packet, Question, Stop};
 pub use rewrite::rewrite;
 pub use verdict::Verdict;
+
+/// Reads a packet from its outer IP header to its inner transport header: a common one in few steps, another one header after
+/// header.
+#[inline]
+pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
+    match Common::read(packet) {
+        Some(common) if common.is_syn() => Err(Stop::Decided(Verdict::AcceptedSyn)),
+        Some(common) => Ok(common.inspected(packet.outer)),
+        None => step_by_step(packet.view, packet.outer),
+    }
+}
 
 #[cfg(test)]
 mod tests;

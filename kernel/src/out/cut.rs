@@ -8,17 +8,17 @@ use crate::bindings;
 use crate::out::path::Path;
 use crate::packet::own::Own;
 use crate::packet::skb::Skb;
+use glb_core::director::Piece;
 use kernel::prelude::*;
 
-/// A piece of `packet`: its first `header_len` bytes, and `len` bytes from `start` behind them, with room in front for `room`
-/// bytes and for the headers of the path's device. `None`: no memory.
+/// A piece of `packet`: its first `header_len` bytes, and the part of what is behind them, with room in front for `room` bytes
+/// and for the headers of the path's device. `None`: no memory.
 pub fn piece(
     packet: &Skb<'_>,
     path: &Path,
     room: usize,
     header_len: usize,
-    start: usize,
-    len: usize,
+    part: &Piece,
 ) -> Option<Own> {
     // SAFETY: Both are valid; the function checks the lengths, which are far below 32 bits, against the packet.
     let skb = unsafe {
@@ -27,8 +27,8 @@ pub fn piece(
             path.dst(),
             room as u32,
             header_len as u32,
-            start as u32,
-            len as u32,
+            part.start as u32,
+            part.len as u32,
         )
     };
     // SAFETY: A new buffer, which is handed over.

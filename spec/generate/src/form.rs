@@ -3,7 +3,7 @@
 //! What an attribute may be, as `core/src/netlink/family.rs` says it.
 
 use crate::family::{Attribute, Family};
-use crate::rust::path;
+use crate::names::path;
 use anyhow::{bail, ensure, Context, Result};
 
 /// A `Form`, as Rust.

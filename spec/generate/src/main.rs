@@ -17,6 +17,7 @@
 mod family;
 mod form;
 mod forwards;
+mod names;
 mod numbers;
 mod parts;
 mod rust;

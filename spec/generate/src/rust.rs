@@ -4,18 +4,9 @@
 
 use crate::family::{Definition, Exchange, Family, Set};
 use crate::form::form;
+use crate::names::{constant, path};
 use anyhow::{Context, Result};
 use std::fmt::Write;
-
-/// The name of a constant.
-fn constant(name: &str) -> String {
-    name.to_uppercase().replace('-', "_")
-}
-
-/// The name of a module.
-pub(crate) fn path(name: &str) -> String {
-    name.replace('-', "_")
-}
 
 /// The file of a family; its layout is rustfmt's to make.
 pub(crate) fn file(spec: &str, family: &Family) -> Result<String> {

@@ -26,6 +26,13 @@ pub(crate) enum Hops {
     V6(Vec<[u8; 16]>),
 }
 
+/// A packet that goes into a tunnel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inner<'a> {
+    pub(crate) family: Family,
+    pub(crate) packet: &'a [u8],
+}
+
 impl Hops {
     pub(crate) fn new(hops: &[IpAddr]) -> Result<Self> {
         let v4: Vec<_> = hops
@@ -68,14 +75,13 @@ impl Hops {
         matches!(self, Self::V6(_))
     }
 
-    /// Puts `packet`, which is of the family `inner`, into a tunnel from `source` to the first hop, into `out`. `None`: the
-    /// source is of another family, or the packet is too long.
+    /// Puts a packet into a tunnel from `source` to the first hop, into `out`. `None`: the source is of another family, or the
+    /// packet is too long.
     pub(crate) fn encapsulate(
         &self,
         source: Source,
         ports: (u16, u16),
-        inner: Family,
-        packet: &[u8],
+        inner: Inner<'_>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
         let (src, hops): (_, Vec<Addr>) = match (source, self) {
@@ -96,8 +102,8 @@ impl Hops {
             dst_port,
             flow_label: 0,
             tos: 0,
-            inner,
-            inner_len: packet.len(),
+            inner: inner.family,
+            inner_len: inner.packet.len(),
         };
         let outer = match src {
             Addr::V4(_) => Family::V4,
@@ -105,14 +111,14 @@ impl Hops {
         };
         let layout = Forward::Gue.layout(&Shape {
             outer,
-            inner,
+            inner: inner.family,
             others: u8::try_from(others.len()).ok()?,
             udp_checksum: false,
         });
         out.clear();
         out.resize(layout.len, 0);
         Forward::Gue.write(&params, others, out)?;
-        out.extend_from_slice(packet);
+        out.extend_from_slice(inner.packet);
         Some(())
     }
 

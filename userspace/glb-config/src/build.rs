@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! From checked tables to rows, and to the binary formats.
+//! From checked tables to the binary formats.
 
 mod v2;
 mod v3;
 
-pub use v2::{v2_rows, why_not_v2, write_v2};
-pub use v3::{v3_rows, write_v3};
+pub use v2::{why_not_v2, write_v2};
+pub use v3::write_v3;
 
-use crate::compiled::{compile_each, without_rows, Compiled};
+use crate::compiled::Compiled;
+use crate::rows::{compile_each, without_rows};
 use crate::tables::Config;
 use std::io::{self, Write};
 

@@ -7,8 +7,9 @@
 //! deployed, so where both are bad, or where the second one drains or fills, the row still begins with a bad
 //! one. Version 3 has no such row as long as any backend is good (docs/rows-v3.md).
 
-use crate::compiled::{compile, usable, Compiled};
+use crate::compiled::{usable, Compiled};
 use crate::issue::{Issue, Severity};
+use crate::rows::compile;
 use crate::tables::Table;
 use glb_core::backend::{Backend, State};
 use glb_core::director::select::hash::ROWS;

@@ -3,7 +3,7 @@
 //! What is wrong with a file.
 
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, io};
 
 /// Whether a file can be used in spite of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -72,6 +72,21 @@ pub struct Checked<T> {
 }
 
 impl<T> Checked<T> {
+    /// A file that cannot be used for one reason.
+    pub(crate) fn failed(file: &str, reason: impl Into<String>) -> Self {
+        Self {
+            value: None,
+            issues: vec![Issue {
+                severity: Severity::Error,
+                file: file.to_owned(),
+                table: None,
+                field: String::new(),
+                value: None,
+                reason: reason.into(),
+            }],
+        }
+    }
+
     /// The contents and the warnings, or all issues if the file cannot be used.
     pub fn into_result(self) -> Result<(T, Vec<Issue>), Vec<Issue>> {
         match self.value {
@@ -85,5 +100,15 @@ impl<T> Checked<T> {
         self.issues
             .iter()
             .filter(|issue| issue.severity == Severity::Error)
+    }
+}
+
+/// What an error of the system says, without the number that Rust adds.
+#[must_use]
+pub fn io_reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((reason, _)) => reason.to_owned(),
+        None => text,
     }
 }

@@ -8,7 +8,8 @@
 //! * [`DeadRows`] are those that lead to a backend that is known to be dead
 //! * [`edit`] changes single values of a file in place
 //! * [`shown`] is about what `glbctl table show --json` prints
-//! * [`build`] goes from a file's tables to rows and to the binary format
+//! * [`compiled`] is about tables with rows, which [`rows`] computes and [`file`] reads
+//! * [`build`] goes from a file's tables to the binary formats
 //!
 //! Every file is read as a tree of JSON first and then checked field by field, so that all that is wrong
 //! with it is reported at once, each fault with file, table, field and value; a reader that stops at the
@@ -16,6 +17,7 @@
 //! tree, and no field that this version does not know is lost.
 
 pub mod atomic;
+mod binary;
 pub mod build;
 mod checks;
 pub mod compiled;
@@ -23,13 +25,15 @@ mod dead;
 mod digest;
 pub mod director;
 pub mod edit;
+pub mod file;
 pub mod healthcheck;
 mod issue;
 pub mod opened;
 mod read;
+pub mod rows;
 pub mod settings;
 pub mod shown;
 pub mod tables;
 
 pub use dead::{DeadRows, Remedy};
-pub use issue::{quoted, Checked, Issue, Severity};
+pub use issue::{io_reason, quoted, Checked, Issue, Severity};

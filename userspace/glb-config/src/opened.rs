@@ -3,8 +3,10 @@
 //! A file of tables whose rows are computed only where somebody asks for them: who wants to know one thing about
 //! one of a thousand tables does not wait for all of them.
 
-use crate::compiled::{compile, io_reason, read_kind, Compiled, CompiledFile, Kind};
-use crate::issue::{quoted, Checked};
+use crate::compiled::{Compiled, CompiledFile};
+use crate::file::{read_kind, Kind};
+use crate::issue::{io_reason, quoted, Checked};
+use crate::rows::compile;
 use crate::tables::{unsaid_health, Config};
 use glb_core::director::classify::bind::Bind;
 use std::borrow::Cow;
@@ -30,7 +32,7 @@ pub fn open(path: &Path) -> Checked<Opened> {
     let file = path.display().to_string();
     match std::fs::read(path) {
         Ok(bytes) => open_bytes(&file, &bytes),
-        Err(error) => crate::compiled::failed(&file, io_reason(&error)),
+        Err(error) => Checked::failed(&file, io_reason(&error)),
     }
 }
 

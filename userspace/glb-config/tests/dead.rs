@@ -2,7 +2,8 @@
 
 //! Rows that lead to a backend that is known to be dead.
 
-use glb_config::compiled::{compile, read_bytes};
+use glb_config::file::read_bytes;
+use glb_config::rows::compile;
 use glb_config::tables::{self, Table};
 use glb_config::{DeadRows, Remedy, Severity};
 use glb_core::director::select::hash::ROWS;

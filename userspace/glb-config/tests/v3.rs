@@ -3,7 +3,9 @@
 //! Version 3 tables: from JSON to rows, to the binary format and back; every fault of a file.
 
 use glb_config::build::{why_not_v2, write_v3};
-use glb_config::compiled::{compile_all, read_bytes, Compiled, Format};
+use glb_config::compiled::{Compiled, Format};
+use glb_config::file::read_bytes;
+use glb_config::rows::compile_all;
 use glb_config::tables;
 use glb_core::table::v3::{checksum, File, HEADER_LEN, TABLE_HEADER_LEN};
 

@@ -7,8 +7,9 @@
 
 use crate::check::{Checker, Tls};
 use crate::logic::director::{Director, News, Question};
-use crate::logic::engine::{Engine, Known, Outcome, TargetId};
+use crate::logic::engine::{Engine, Outcome, TargetId};
 use crate::logic::event::Event;
+use crate::logic::known::Known;
 use crate::notify::Notify;
 use crate::publish::{self, PublishError};
 use crate::rows::{self, TableRows};

@@ -4,8 +4,9 @@
 
 use crate::check::server_name;
 use crate::check::Tls;
-use crate::logic::engine::Known;
-use crate::logic::plan::{Plan, Probe};
+use crate::logic::known::Known;
+use crate::logic::plan::Plan;
+use crate::logic::probe::Probe;
 use crate::publish::{self, FileAndCommand, Kernel, Publisher};
 use glb_config::healthcheck::{self, Healthcheck, Publish};
 use glb_config::{tables, Checked, Issue, Severity};

@@ -2,7 +2,8 @@
 
 //! The commands of the documents, by the parser of the command line: what an operator copies is understood.
 
-use crate::cli::{Cli, DirectorCli};
+use crate::cli::deployed::DirectorCli;
+use crate::cli::Cli;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use std::collections::BTreeSet;

@@ -13,8 +13,10 @@ mod http;
 mod load;
 mod output;
 mod pcap;
+mod places;
 mod progress;
 mod save;
+mod text;
 
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
@@ -27,7 +29,8 @@ fn main() -> ExitCode {
     let called = std::env::args_os().next();
     let name = called.as_deref().map(Path::new).and_then(Path::file_name);
     let (json, result) = if name == Some(OsStr::new("glb-director-cli")) {
-        let cli::DirectorCommand::BuildConfig { src, dst } = cli::DirectorCli::parse().command;
+        let cli::deployed::DirectorCommand::BuildConfig { src, dst } =
+            cli::deployed::DirectorCli::parse().command;
         (false, commands::table_build::as_deployed(&src, &dst))
     } else {
         // A shell that completes a line asks by a variable; nothing else is done then.

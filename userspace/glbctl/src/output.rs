@@ -28,7 +28,7 @@ const NOT_SAFE: u8 = 3;
 impl Failure {
     /// A failure about a file.
     pub(crate) fn file(path: &std::path::Path, error: &io::Error) -> Self {
-        let reason = glb_config::compiled::io_reason(error);
+        let reason = glb_config::io_reason(error);
         Self::Message(format!("{}: {reason}", path.display()))
     }
 

@@ -3,7 +3,7 @@
 //! The frames of a set: one flow each, from clients at made-up addresses.
 
 use crate::capture::ethernet::{frame, Mac};
-use crate::tunnel::{Hops, Source};
+use crate::tunnel::{Hops, Inner, Source};
 use anyhow::{bail, Context, Result};
 use glb_core::director::select::hash::PacketHash;
 use glb_core::director::source_port;
@@ -104,13 +104,16 @@ impl Spec {
                         source_port(PacketHash(rng.random()), 0),
                         glb_core::packet::gue::PORT,
                     );
-                    let inner = if self.dst.is_ipv4() {
-                        Family::V4
-                    } else {
-                        Family::V6
+                    let inner = Inner {
+                        family: if self.dst.is_ipv4() {
+                            Family::V4
+                        } else {
+                            Family::V6
+                        },
+                        packet: &packet,
                     };
                     let mut out = Vec::new();
-                    hops.encapsulate(*source, ports, inner, &packet, &mut out)
+                    hops.encapsulate(*source, ports, inner, &mut out)
                         .context("outer= has two families")?;
                     packet = out;
                 }

@@ -2,7 +2,7 @@
 
 //! A client's packet with the tunnel headers in front, as a director sends it.
 
-use crate::tunnel::{Hops, Source};
+use crate::tunnel::{Hops, Inner, Source};
 use glb_core::director::select::hash::{packet_hash, HashFields};
 use glb_core::director::{inspect, source_port};
 use glb_core::packet::ip::Family;
@@ -35,17 +35,19 @@ impl Encapsulator {
 
     /// Puts the tunnel packet for `packet` into `out`. `None`: not a packet for a director.
     pub(super) fn encapsulate(&self, packet: &[u8], out: &mut Vec<u8>) -> Option<()> {
-        let inner = match packet.first()? >> 4 {
+        let family = match packet.first()? >> 4 {
             4 => Family::V4,
             6 => Family::V6,
             _ => return None,
         };
-        let candidate = inspect(View::whole(packet), inner).ok()?;
-        let packet = packet.get(..candidate.len)?;
+        let candidate = inspect(View::whole(packet), family).ok()?;
+        let inner = Inner {
+            family,
+            packet: packet.get(..candidate.len)?,
+        };
         let hash = packet_hash(&self.key, HashFields::DEFAULT, &candidate.key);
         let ports = (source_port(hash, candidate.hint), self.port);
-        self.hops
-            .encapsulate(self.source, ports, inner, packet, out)?;
+        self.hops.encapsulate(self.source, ports, inner, out)?;
         match (self.source, self.udp_checksum) {
             (_, false) => {}
             (Source::V4(_), true) => fill_checksum(out, 12, 20),

@@ -37,7 +37,14 @@ pub(super) fn any(chance: &mut Chance, world: &World, number: u32) -> Packet {
     let v6 = chance.percent(40);
     let client = client(chance, v6);
     let (protocol, payload) = transport(chance, world, v6, &client);
-    let inner = ip(chance, world, v6, &client, part, number, protocol, payload);
+    let inside = Inside {
+        client: &client,
+        part,
+        number,
+        protocol,
+        payload,
+    };
+    let inner = ip(chance, world, v6, inside);
     tunnel(chance, world, v6, inner)
 }
 
@@ -51,7 +58,14 @@ pub(super) fn fragments(chance: &mut Chance, world: &World, number: u32) -> [Pac
         tcp[13] = 0x10;
     }
     [(Part::First, tcp), (Part::Later, chance.bytes(24))].map(|(part, payload)| {
-        let inner = ip(chance, world, v6, &client, part, number, 6, payload);
+        let inside = Inside {
+            client: &client,
+            part,
+            number,
+            protocol: 6,
+            payload,
+        };
+        let inner = ip(chance, world, v6, inside);
         tunnel(chance, world, v6, inner)
     })
 }
@@ -127,8 +141,14 @@ fn icmp(chance: &mut Chance, world: &World, v6: bool, client: &[u8]) -> Vec<u8> 
     } else {
         Part::Later
     };
-    let payload = chance.bytes(20);
-    let mut embedded = ip(chance, world, v6, client, part, 1, protocol, payload).0;
+    let inside = Inside {
+        client,
+        part,
+        number: 1,
+        protocol,
+        payload: chance.bytes(20),
+    };
+    let mut embedded = ip(chance, world, v6, inside).0;
     let (src, dst, len) = if v6 { (8, 24, 16) } else { (12, 16, 4) };
     for at in 0..len {
         embedded.swap(src + at, dst + at);
@@ -144,34 +164,33 @@ fn icmp(chance: &mut Chance, world: &World, v6: bool, client: &[u8]) -> Vec<u8> 
 
 // --- IP inside ---------------------------------------------------------------------------------------
 
-/// The client's IP packet, and where its transport header starts.
-#[expect(clippy::too_many_arguments, reason = "each is one field of the packet")]
-fn ip(
-    chance: &mut Chance,
-    world: &World,
-    v6: bool,
-    client: &[u8],
+/// What is in the client's IP packet.
+struct Inside<'a> {
+    client: &'a [u8],
     part: Part,
+    /// Of the datagram.
     number: u32,
     protocol: u8,
     payload: Vec<u8>,
-) -> (Vec<u8>, usize) {
+}
+
+/// The client's IP packet, and where its transport header starts.
+fn ip(chance: &mut Chance, world: &World, v6: bool, inside: Inside<'_>) -> (Vec<u8>, usize) {
     if v6 {
-        ip6(chance, world, client, part, number, protocol, payload)
+        ip6(chance, world, inside)
     } else {
-        ip4(chance, world, client, part, number, protocol, payload)
+        ip4(chance, world, inside)
     }
 }
 
-fn ip4(
-    chance: &mut Chance,
-    world: &World,
-    client: &[u8],
-    part: Part,
-    number: u32,
-    protocol: u8,
-    payload: Vec<u8>,
-) -> (Vec<u8>, usize) {
+fn ip4(chance: &mut Chance, world: &World, inside: Inside<'_>) -> (Vec<u8>, usize) {
+    let Inside {
+        client,
+        part,
+        number,
+        protocol,
+        payload,
+    } = inside;
     let options = options_v4(chance);
     let header = 20 + options.len();
     let [_, _, id_hi, id_lo] = number.to_be_bytes();
@@ -219,15 +238,14 @@ fn options_v4(chance: &mut Chance) -> Vec<u8> {
     options
 }
 
-fn ip6(
-    chance: &mut Chance,
-    world: &World,
-    client: &[u8],
-    part: Part,
-    number: u32,
-    protocol: u8,
-    payload: Vec<u8>,
-) -> (Vec<u8>, usize) {
+fn ip6(chance: &mut Chance, world: &World, inside: Inside<'_>) -> (Vec<u8>, usize) {
+    let Inside {
+        client,
+        part,
+        number,
+        protocol,
+        payload,
+    } = inside;
     let mut ip = vec![0x60, 0, 0, 0, 0, 0, 0, 64];
     ip.extend(client);
     ip.extend(world.vip6.octets());

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Version 2: the deployed rows and the deployed file (docs/formats.md).
+//! Version 2: the deployed file (docs/formats.md).
 
 use crate::compiled::Compiled;
 use crate::issue::{quoted, Issue, Severity};
-use crate::tables::{Config, Rule, Table};
-use glb_core::backend::Backend;
-use glb_core::director::select::hash::ROWS;
-use glb_core::director::select::rows::v2::{build_rows, NoRows, Row};
-use glb_core::siphash::SipKey;
+use crate::tables::{Config, Rule};
+use glb_core::director::select::rows::v2::Row;
 use glb_core::table::v2::{header, write_table, Contents, TABLE_LEN};
 use std::io::{self, Write};
 
@@ -33,35 +30,6 @@ pub fn why_not_v2(file: &str, config: &Config) -> Vec<Issue> {
             }),
         })
         .collect()
-}
-
-/// The rows of a table by the deployed rule.
-pub fn v2_rows(table: &Table) -> Result<Vec<Row>, NoRows> {
-    let mut rows = vec![[0; 2]; ROWS];
-    let build = Build {
-        seed: SipKey::new(&table.seed),
-        backends: &table.core_backends(),
-        rows: &mut rows,
-    };
-    pulp::Arch::new().dispatch(build)?;
-    Ok(rows)
-}
-
-/// The building of rows, compiled once for each set of vector instructions; the processor decides which
-/// one runs. All give the same rows: the arithmetic is on integers.
-struct Build<'a> {
-    seed: SipKey,
-    backends: &'a [Backend],
-    rows: &'a mut [Row],
-}
-
-impl pulp::WithSimd for Build<'_> {
-    type Output = Result<(), NoRows>;
-
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
-        build_rows(&self.seed, self.backends, self.rows)
-    }
 }
 
 /// Writes tables of two hops in the binary format, version 2.

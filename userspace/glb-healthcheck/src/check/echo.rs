@@ -10,7 +10,7 @@
 
 use super::packet::{self, Inner, Token};
 use super::Failure;
-use crate::logic::plan::Tunnel;
+use crate::logic::probe::Tunnel;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::collections::hash_map::RandomState;
 use std::collections::HashMap;
@@ -93,7 +93,8 @@ impl Echo {
         let (seq, token) = self.token();
         // All echoes have one identifier, so that a proxy that tracks connections has one for each address.
         let id = self.random.hash_one("identifier") as u16;
-        let request = packet::request(tunnel, outer.ip(), addrs, id, seq, &token);
+        let echo = packet::Echo { id, seq, token };
+        let request = packet::request(tunnel, outer.ip(), addrs, &echo);
         let (sender, receiver) = oneshot::channel();
         lock(&self.pending).insert(token, sender);
         let _waiting = Waiting {

@@ -13,7 +13,7 @@ use http::Way;
 pub(crate) use tls::{server_name, Tls};
 
 use crate::logic::engine::Outcome;
-use crate::logic::plan::{Probe, Target};
+use crate::logic::probe::{Probe, Target};
 use rustix::io::Errno;
 use std::error::Error;
 use std::io;

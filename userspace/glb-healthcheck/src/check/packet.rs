@@ -2,7 +2,7 @@
 
 //! Packets of the echo checks: ICMP in IP in GUE (or, for old fleets, in GRE in FOU), and bare replies.
 
-use crate::logic::plan::Tunnel;
+use crate::logic::probe::Tunnel;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What makes an echo one of ours, and which it is.
@@ -28,16 +28,17 @@ pub(super) enum Inner {
     V6 { src: Ipv6Addr, dst: Ipv6Addr },
 }
 
+/// What one echo is known by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Echo {
+    pub(super) id: u16,
+    pub(super) seq: u16,
+    pub(super) token: Token,
+}
+
 /// The payload of the UDP packet to the proxy. `outer` is its address there, which decides the type of the
 /// (empty) list of hops.
-pub(super) fn request(
-    tunnel: Tunnel,
-    outer: IpAddr,
-    inner: Inner,
-    id: u16,
-    seq: u16,
-    token: &Token,
-) -> Vec<u8> {
+pub(super) fn request(tunnel: Tunnel, outer: IpAddr, inner: Inner, echo: &Echo) -> Vec<u8> {
     let mut packet = Vec::with_capacity(96);
     match tunnel {
         Tunnel::Gue => {
@@ -61,13 +62,13 @@ pub(super) fn request(
     match inner {
         Inner::V4 { src, dst } => {
             packet.extend(ip_header_v4(src, dst));
-            packet.extend(icmp(ECHO_REQUEST, id, seq, token, 0));
+            packet.extend(icmp(ECHO_REQUEST, echo, 0));
         }
         Inner::V6 { src, dst } => {
             packet.extend(ip_header_v6(src, dst));
             let pseudo = sum(&src.octets()) + sum(&dst.octets());
             let pseudo = pseudo + (ICMP_HEADER + PAYLOAD) as u32 + u32::from(ICMP_V6);
-            packet.extend(icmp(ECHO_REQUEST_V6, id, seq, token, pseudo));
+            packet.extend(icmp(ECHO_REQUEST_V6, echo, pseudo));
         }
     }
     packet
@@ -99,12 +100,12 @@ fn ip_header_v6(src: Ipv6Addr, dst: Ipv6Addr) -> [u8; 40] {
     header
 }
 
-fn icmp(kind: u8, id: u16, seq: u16, token: &Token, pseudo: u32) -> Vec<u8> {
+fn icmp(kind: u8, echo: &Echo, pseudo: u32) -> Vec<u8> {
     let mut message = vec![kind, 0, 0, 0];
-    message.extend(id.to_be_bytes());
-    message.extend(seq.to_be_bytes());
+    message.extend(echo.id.to_be_bytes());
+    message.extend(echo.seq.to_be_bytes());
     message.extend(MARK);
-    message.extend(token);
+    message.extend(echo.token);
     let check = !fold(sum(&message) + pseudo);
     message[2..4].copy_from_slice(&check.to_be_bytes());
     message
@@ -145,7 +146,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const TOKEN: Token = *b"0123456789abcdef";
+    /// An echo of this number.
+    fn echo(id: u16, seq: u16) -> Echo {
+        Echo {
+            id,
+            seq,
+            token: *b"0123456789abcdef",
+        }
+    }
 
     fn hex(bytes: &[u8]) -> String {
         let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n)]);
@@ -162,7 +170,7 @@ mod tests {
             dst: [10, 10, 10, 10].into(),
         };
         let outer = "192.168.50.10".parse().unwrap();
-        let packet = request(Tunnel::Gue, outer, inner, 0x1234, 7, &TOKEN);
+        let packet = request(Tunnel::Gue, outer, inner, &echo(0x1234, 7));
         // The checksums were computed apart from this code, with Python.
         let expected = [
             "0104000000000000",
@@ -181,14 +189,14 @@ mod tests {
             dst: "fd00::a".parse().unwrap(),
         };
         let outer = "fd00::a".parse().unwrap();
-        let packet = request(Tunnel::Gue, outer, inner, 0x1234, 7, &TOKEN);
+        let packet = request(Tunnel::Gue, outer, inner, &echo(0x1234, 7));
         assert_eq!(hex(&packet[..8]), "0129000000010000");
         assert_eq!(hex(&packet[8..16]), "6000000000203a40");
         let inner = Inner::V4 {
             src: [1, 1, 1, 1].into(),
             dst: [2, 2, 2, 2].into(),
         };
-        let packet = request(Tunnel::Fou, [2, 2, 2, 2].into(), inner, 0, 0, &TOKEN);
+        let packet = request(Tunnel::Fou, [2, 2, 2, 2].into(), inner, &echo(0, 0));
         assert_eq!(hex(&packet[..8]), "2000080000000000");
     }
 
@@ -196,13 +204,14 @@ mod tests {
         /// Both checksums verify the way that a receiver does it.
         #[test]
         fn checksums_verify(src: [u8; 16], dst: [u8; 16], id: u16, seq: u16, token: Token) {
+            let echo = Echo { id, seq, token };
             let short = |addr: [u8; 16]| Ipv4Addr::new(addr[0], addr[1], addr[2], addr[3]);
             let v4 = Inner::V4 { src: short(src), dst: short(dst) };
-            let packet = request(Tunnel::Gue, short(dst).into(), v4, id, seq, &token);
+            let packet = request(Tunnel::Gue, short(dst).into(), v4, &echo);
             prop_assert_eq!(fold(sum(&packet[8..28])), 0xffff);
             prop_assert_eq!(fold(sum(&packet[28..])), 0xffff);
             let v6 = Inner::V6 { src: src.into(), dst: dst.into() };
-            let packet = request(Tunnel::Gue, short(dst).into(), v6, id, seq, &token);
+            let packet = request(Tunnel::Gue, short(dst).into(), v6, &echo);
             let pseudo = sum(&src) + sum(&dst) + 32 + 58;
             prop_assert_eq!(fold(sum(&packet[48..]) + pseudo), 0xffff);
         }
@@ -211,7 +220,7 @@ mod tests {
         #[test]
         fn replies(token: Token, options in 0usize..=10, cut in 1usize..40) {
             let inner = Inner::V4 { src: [1, 1, 1, 1].into(), dst: [2, 2, 2, 2].into() };
-            let request = request(Tunnel::Gue, [2, 2, 2, 2].into(), inner, 1, 1, &token);
+            let request = request(Tunnel::Gue, [2, 2, 2, 2].into(), inner, &Echo { id: 1, seq: 1, token });
             let mut reply = vec![0x45 + options as u8; 1];
             reply.resize(20 + options * 4, 0);
             reply.extend(&request[28..]);

@@ -12,8 +12,10 @@ use super::damper::Damper;
 use super::event::{self, Event, Mark};
 use super::gate::Gate;
 use super::hold;
+use super::known::Known;
 use super::pace::{Pace, Phases, FIRST_WITHIN};
-use super::plan::{Kind, Plan, PlannedTable, Target};
+use super::plan::{Plan, PlannedTable};
+use super::probe::{Kind, Target};
 use super::stats::Stats;
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -94,9 +96,6 @@ struct Version {
     generation: u64,
     healthy: Vec<Vec<bool>>,
 }
-
-/// Whether backends of tables were published as healthy.
-pub(crate) type Known = HashMap<(String, IpAddr), bool>;
 
 /// See the module's text.
 #[derive(Debug)]

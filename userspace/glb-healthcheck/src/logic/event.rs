@@ -2,7 +2,8 @@
 
 //! What an operator should hear of.
 
-use super::plan::{Kind, Plan};
+use super::plan::Plan;
+use super::probe::Kind;
 use glb_core::backend::State;
 use std::collections::HashMap;
 use std::fmt;

@@ -12,8 +12,10 @@ pub(crate) mod engine;
 pub(crate) mod event;
 mod gate;
 mod hold;
+pub(crate) mod known;
 mod pace;
 pub(crate) mod plan;
+pub(crate) mod probe;
 #[cfg(test)]
 mod simulation;
 pub(crate) mod stats;

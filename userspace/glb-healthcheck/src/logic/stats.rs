@@ -2,7 +2,7 @@
 
 //! What the engine counts.
 
-use super::plan::Kind;
+use super::probe::Kind;
 use crate::histogram::{Histogram, OF_CHECKS};
 
 /// Results of one kind of check.

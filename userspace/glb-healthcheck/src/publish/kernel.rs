@@ -6,7 +6,7 @@
 //! never loaded from here: an operator who took it out wants it out.
 
 use super::{file, PublishError};
-use crate::logic::engine::Known;
+use crate::logic::known::Known;
 use crate::logic::plan::ip;
 use glb_config::compiled;
 use glb_netlink::{Error, Glb};
@@ -35,7 +35,7 @@ impl Kernel {
                 .map_err(|error| PublishError::Write(format!("{}: {error}", dst.display())))?;
         }
         let text = tree.to_string();
-        let checked = compiled::read_bytes("the checked table", text.as_bytes(), &mut |_| {});
+        let checked = file::read_bytes("the checked table", text.as_bytes(), &mut |_| {});
         let (file, _) = checked.into_result().map_err(|issues| {
             let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
             PublishError::Load(issues.join("; "))

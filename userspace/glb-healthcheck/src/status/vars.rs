@@ -3,7 +3,7 @@
 //! `/debug/vars`: counters under the names that the deployed daemon has, for the scripts that read them.
 
 use super::{Answer, Facts};
-use crate::logic::plan::Kind;
+use crate::logic::probe::Kind;
 use serde_json::{json, Map, Value};
 
 impl Facts<'_> {

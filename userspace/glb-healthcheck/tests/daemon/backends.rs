@@ -2,7 +2,8 @@
 
 //! Backends: servers whose answers tests change.
 
-use crate::harness::{address, LIMIT};
+use crate::loopback::address;
+use crate::wait::LIMIT;
 use serde_json::{json, Value};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -6,8 +6,9 @@
 //! cargo test --release -p glb-healthcheck --test daemon -- --ignored --nocapture cost
 //! ```
 
-use crate::harness::{wait, Place};
+use crate::harness::Place;
 use crate::tunnel::{echo_reply, raw};
+use crate::wait::wait;
 use serde_json::{json, Value};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,7 +3,9 @@
 //! From checks to the published table.
 
 use crate::backends::{backend, Web};
-use crate::harness::{address, fast, free_port, table, wait, Place};
+use crate::harness::{fast, table, Place};
+use crate::loopback::{address, free_port};
+use crate::wait::wait;
 use serde_json::{json, Value};
 use std::net::TcpListener;
 

@@ -3,6 +3,8 @@
 //! A directory, a daemon and what it says.
 
 use crate::backends::Web;
+use crate::loopback::{address, free_port};
+use crate::wait::{wait, LIMIT};
 use serde_json::{json, Value};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -12,43 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-
-/// The end of every wait: so long, and after so many looks, which take a busy machine longer. What takes so long hangs.
-pub(crate) const LIMIT: Duration = Duration::from_secs(300);
-const LOOKS: u32 = 10_000;
-
-/// A loopback address that no other test uses.
-pub(crate) fn address() -> Ipv4Addr {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    // 14 bits of the process, 9 bits of the test.
-    let number = (std::process::id() & 0x3fff) << 9 | (next & 0x1ff);
-    let [_, a, b, c] = number.to_be_bytes();
-    Ipv4Addr::new(127, 64 + a, b, c)
-}
-
-/// A port on this address that is free now.
-pub(crate) fn free_port(address: Ipv4Addr) -> u16 {
-    let listener = TcpListener::bind((address, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// Waits until there is a value.
-pub(crate) fn wait<T>(what: &str, mut value: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    for look in 0.. {
-        if let Some(value) = value() {
-            return value;
-        }
-        assert!(
-            look < LOOKS || start.elapsed() < LIMIT,
-            "waited in vain for: {what}"
-        );
-        // Between two looks.
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    unreachable!("looks have no end")
-}
 
 /// A directory of a test's own, with the daemon's files.
 pub(crate) struct Place {

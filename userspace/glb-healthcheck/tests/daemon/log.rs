@@ -3,7 +3,8 @@
 //! The log: its forms, what is told, and what is not told twice.
 
 use crate::backends::Web;
-use crate::harness::{fast, table, wait, Daemon, Place};
+use crate::harness::{fast, table, Daemon, Place};
+use crate::wait::wait;
 use serde_json::{json, Value};
 use std::os::linux::fs::MetadataExt;
 

@@ -3,7 +3,8 @@
 //! The pages for clients that are not alone.
 
 use crate::backends::Web;
-use crate::harness::{fast, get, table, wait, Place};
+use crate::harness::{fast, get, table, Place};
+use crate::wait::wait;
 use serde_json::json;
 use std::io::Read;
 use std::net::TcpStream;

@@ -3,7 +3,8 @@
 //! Redirects, and answers with many headers.
 
 use crate::backends::{backend, ReadWrite, Web, Wrap};
-use crate::harness::{address, fast, table, Place};
+use crate::harness::{fast, table, Place};
+use crate::loopback::address;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

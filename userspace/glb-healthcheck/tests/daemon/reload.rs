@@ -3,7 +3,8 @@
 //! The reload command: not too often, never twice at a time, never for ever.
 
 use crate::backends::Web;
-use crate::harness::{table, wait, Place};
+use crate::harness::{table, Place};
+use crate::wait::wait;
 use serde_json::json;
 use std::time::Instant;
 

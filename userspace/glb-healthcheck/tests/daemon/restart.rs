@@ -3,7 +3,8 @@
 //! What a daemon takes over from the one before it.
 
 use crate::backends::Web;
-use crate::harness::{table, wait, Daemon, Place};
+use crate::harness::{table, Daemon, Place};
+use crate::wait::wait;
 use serde_json::{json, Value};
 use std::fs;
 

@@ -2,7 +2,8 @@
 
 //! What systemd is told, and what the unit file says.
 
-use crate::harness::{wait, Daemon, Place};
+use crate::harness::{Daemon, Place};
+use crate::wait::wait;
 
 #[test]
 fn ready_reloading_watchdog_stopping() {

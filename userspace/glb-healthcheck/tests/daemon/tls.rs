@@ -3,7 +3,9 @@
 //! HTTPS: names, certificates, and servers that do not speak it.
 
 use crate::backends::{backend, ReadWrite, Web, Wrap};
-use crate::harness::{address, fast, run, table, wait, Place};
+use crate::harness::{fast, run, table, Place};
+use crate::loopback::address;
+use crate::wait::wait;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::json;
 use std::io::{Read, Write};

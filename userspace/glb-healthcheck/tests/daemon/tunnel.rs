@@ -3,7 +3,9 @@
 //! Echoes through the tunnel, answered by a proxy that lives in this test: it takes the packet out of the
 //! tunnel and sends the bare reply by a raw socket, as a proxy's kernel does.
 
-use crate::harness::{address, fast, table, wait, Daemon, Place};
+use crate::harness::{fast, table, Daemon, Place};
+use crate::loopback::address;
+use crate::wait::wait;
 use serde_json::{json, Value};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -3,9 +3,9 @@
 //! `glbctl bind add`, `glbctl bind remove`: what leads to a table, in the operator's file.
 
 use super::source::{List, Source};
-use super::table_show::{addr, bind};
-use crate::cli::{BindChange, BindCommand};
+use crate::cli::bind::{BindChange, BindCommand};
 use crate::output::{print, Failure};
+use crate::text::{addr, bind};
 use glb_config::quoted;
 use glb_core::director::classify::bind::{Bind, Proto};
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 //! `glbctl config check`: all that is wrong with a `director.conf`, and what it stands for.
 
-use super::running::config::ConfigView;
+use super::settings::ConfigView;
 use crate::output::{print, Failure};
 use glb_config::{director, Issue, Severity};
 use serde::Serialize;

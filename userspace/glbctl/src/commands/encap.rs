@@ -3,7 +3,7 @@
 //! `glbctl encap`: the director over a capture, no kernel needed.
 
 use super::lookup::classifier;
-use crate::cli::Encap;
+use crate::cli::packet::Encap;
 use crate::engine::Engine;
 use crate::output::{print_beside, Failure};
 use crate::pcap::{Link, Reader, Writer};

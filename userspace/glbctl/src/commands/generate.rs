@@ -2,7 +2,8 @@
 
 //! Completions and manual pages, from the command line's definition.
 
-use crate::cli::{Cli, DirectorCli};
+use crate::cli::deployed::DirectorCli;
+use crate::cli::Cli;
 use crate::output::{print, Failure};
 use clap::{Command, CommandFactory};
 use clap_complete::env::Shells;

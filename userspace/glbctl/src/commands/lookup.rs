@@ -2,11 +2,12 @@
 
 //! `glbctl lookup`: where a packet would go, by a table file. The steps are the director's own.
 
-use super::table_show::{bind, BackendView, ForwardView};
-use crate::cli::{Lookup, Protocol};
+use super::table_show::{BackendView, ForwardView};
+use crate::cli::packet::{Lookup, Protocol};
 use crate::engine::Tables;
 use crate::load;
 use crate::output::{print, warn, Failure};
+use crate::text::bind;
 use glb_config::compiled::Compiled;
 use glb_config::opened::Opened;
 use glb_config::settings::field_names;

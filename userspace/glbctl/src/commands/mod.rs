@@ -4,7 +4,6 @@
 
 mod backend;
 mod bind;
-pub(crate) mod complete;
 mod config_check;
 mod doctor;
 mod encap;
@@ -14,6 +13,7 @@ mod layout;
 mod lookup;
 mod running;
 mod same;
+mod settings;
 mod source;
 pub(crate) mod table_build;
 mod table_check;
@@ -22,7 +22,8 @@ mod table_export;
 mod table_new;
 mod table_show;
 
-use crate::cli::{Cli, Command, TableCommand};
+use crate::cli::table::TableCommand;
+use crate::cli::{Cli, Command};
 use crate::output::Failure;
 
 /// What is to be done after a change of the operator's file.

@@ -3,7 +3,7 @@
 //! Whether two tables do the same to every packet.
 
 use super::key::Key;
-use super::table_show::{addr, bind as bind_text};
+use crate::text::{addr, bind as bind_text};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_core::director::classify::bind::Bind;
 
@@ -74,7 +74,7 @@ fn backend_text(one: &CompiledBackend) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use glb_config::compiled::compile;
+    use glb_config::rows::compile;
     use glb_config::tables;
     use serde_json::{json, Value};
 

@@ -2,7 +2,7 @@
 
 //! `glbctl table build`, and `glb-director-cli build-config`.
 
-use crate::cli::BinaryFormat;
+use crate::cli::table::BinaryFormat;
 use crate::output::{print_beside, warn, DeadTable, Failure};
 use crate::progress::Progress;
 use crate::{load, save};

@@ -2,11 +2,12 @@
 
 //! `glbctl table check`: all that is wrong with files, and how even their rows are.
 
-use super::table_show::addr;
 use crate::load;
 use crate::output::{print, DeadRowsView, Failure};
 use crate::progress::Progress;
-use glb_config::compiled::{read_bytes, usable, Compiled};
+use crate::text::addr;
+use glb_config::compiled::{usable, Compiled};
+use glb_config::file::read_bytes;
 use glb_config::{quoted, shown, Checked, DeadRows, Issue, Severity};
 use glb_core::backend::{Backend, State};
 use glb_core::director::select::hash::ROWS;

@@ -4,7 +4,7 @@
 
 use super::source::Source;
 use super::{bind, layout};
-use crate::cli::TableNew;
+use crate::cli::table::TableNew;
 use crate::load::is_standard;
 use crate::output::{hex, print, Failure};
 use glb_config::{atomic, tables};

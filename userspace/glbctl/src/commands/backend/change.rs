@@ -6,7 +6,7 @@
 //! place of the old one.
 
 use super::{ip, no_second_hop, wanted, OF_ROWS_TAKEN};
-use crate::cli::StateChange;
+use crate::cli::backend::StateChange;
 use crate::output::{print, Failure};
 use glb_config::edit::{self, Step};
 use glb_config::tables::{self, Config, Rule, Table};

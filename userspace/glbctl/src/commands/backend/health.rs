@@ -4,7 +4,7 @@
 
 use super::status::PATIENCE;
 use crate::http::{samples, Url};
-use glb_config::compiled::io_reason;
+use glb_config::io_reason;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;

@@ -3,7 +3,7 @@
 //! `glbctl backend add`, `glbctl backend remove`: which backends a table has, in the operator's file.
 
 use super::{ip, no_second_hop, OF_ROWS_TAKEN};
-use crate::cli::{BackendAdd, BackendRemove};
+use crate::cli::backend::{BackendAdd, BackendRemove};
 use crate::commands::source::{List, Source};
 use crate::commands::RELOAD;
 use crate::output::{print, Failure};

@@ -8,7 +8,7 @@ mod health;
 mod members;
 mod status;
 
-use crate::cli::BackendCommand;
+use crate::cli::backend::BackendCommand;
 use crate::output::Failure;
 use glb_config::quoted;
 use glb_config::tables::{Config, Table};

@@ -6,12 +6,14 @@
 //! connections. So each proxy is asked for that counter, twice.
 
 use super::{ip, wanted};
-use crate::cli::{BackendStatus, OrNone};
+use crate::cli::backend::BackendStatus;
+use crate::cli::values::OrNone;
 use crate::http::{samples, Url};
 use crate::load;
 use crate::output::{print, Failure};
-use glb_config::compiled::{compile, io_reason};
+use glb_config::io_reason;
 use glb_config::quoted;
+use glb_config::rows::compile;
 use glb_config::tables::Table;
 use glb_core::backend::State;
 use glb_core::director::select::hash::ROWS;

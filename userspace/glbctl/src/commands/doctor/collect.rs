@@ -3,10 +3,12 @@
 //! Finds out about the machine: netlink, /proc and /sys; of programs only iptables-save.
 
 use super::facts::{Checker, Director, Facts, Module, Redirect, Rules, Table, UdpSocket, Vip};
-use crate::cli::{Doctor, OrNone, SOURCE};
-use crate::commands::table_show::addr as addr_text;
+use crate::cli::doctor::Doctor;
+use crate::cli::values::OrNone;
 use crate::load::{self, Tables};
 use crate::output::Failure;
+use crate::places::SOURCE;
+use crate::text::addr as addr_text;
 use glb_core::director::classify::bind::Bind;
 use glb_core::packet::addr::Addr;
 use glb_netlink::machine::{self, Machine};
@@ -183,7 +185,7 @@ fn rules(v6: bool) -> Rules {
             Err(format!("{program}: {first}"))
         }
         Err(error) => {
-            let reason = glb_config::compiled::io_reason(&error);
+            let reason = glb_config::io_reason(&error);
             Err(format!("{program}: {reason}"))
         }
     };
@@ -262,7 +264,7 @@ fn director(
             OrNone(Some(url)) => Some(
                 // It says 503 until it has published, and why on the page.
                 url.get_of(LIMIT, &["200", "503"])
-                    .map_err(|error| glb_config::compiled::io_reason(&error))
+                    .map_err(|error| glb_config::io_reason(&error))
                     .and_then(|page| checker(&page)),
             ),
         },

@@ -5,7 +5,7 @@
 use super::common;
 use super::facts::{Director, Facts, Table};
 use super::finding::Findings;
-use crate::commands::table_show::addr as addr_text;
+use crate::text::addr as addr_text;
 use glb_core::director::Shape;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::Family;

@@ -16,7 +16,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use crate::cli::{Doctor, Role};
+use crate::cli::doctor::{Doctor, Role};
 use crate::http::Url;
 use crate::output::{print, Failure};
 use facts::Facts;
@@ -92,7 +92,7 @@ fn all_pages(urls: &[Url]) -> Vec<Page> {
 
 fn ask(url: &Url) -> Page {
     let page = url.get(collect::LIMIT);
-    let page = page.map_err(|error| glb_config::compiled::io_reason(&error));
+    let page = page.map_err(|error| glb_config::io_reason(&error));
     Page::new(url.to_string(), page)
 }
 

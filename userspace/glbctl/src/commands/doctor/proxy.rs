@@ -5,8 +5,8 @@
 use super::common;
 use super::facts::{Facts, Redirect};
 use super::finding::Findings;
-use super::rules::{self, Ruleset};
-use crate::commands::table_show::addr as addr_text;
+use super::rules::{self, Rules, Ruleset};
+use crate::text::addr as addr_text;
 use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;
 use glb_netlink::machine::Link;
@@ -389,7 +389,14 @@ fn second_chance(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
                 format!("{program} -A INPUT -p udp --dport {port} -j GLBREDIRECT --allow-hops PREFIX (docs/proxy.md), or glbctl redirect on --port {port} --allow-hops PREFIX"),
             );
         }
-        rules::judge(program, &set, port, redirect.door.is_some(), used, out);
+        let rules = Rules {
+            program,
+            set: &set,
+            port,
+            hook: redirect.door.is_some(),
+            conntrack_used: used,
+        };
+        rules::judge(&rules, out);
     }
     if let Some(door) = &redirect.door {
         if door.allow_hops.is_empty() {

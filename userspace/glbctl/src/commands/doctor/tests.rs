@@ -5,7 +5,7 @@
 use super::facts::{Checker, Director, Facts, Module, Redirect, Rules, Table, UdpSocket, Vip};
 use super::finding::Findings;
 use super::{all_pages, director, proxy, roles};
-use crate::cli::Role;
+use crate::cli::doctor::Role;
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;

@@ -3,42 +3,16 @@
 //! `glbctl config show`, `set` and `load`.
 
 use super::{director, director_or_load};
-use crate::cli::ConfigCommand;
+use crate::cli::config::ConfigCommand;
 use crate::commands::config_check;
+use crate::commands::settings::ConfigView;
 use crate::load;
 use crate::output::{print, Failure};
-use glb_config::settings::{json, text};
 use glb_config::{atomic, director as file};
-use glb_core::settings::{Setting, Settings};
-use serde::{Serialize, Serializer};
+use glb_core::settings::Setting;
 use serde_json::Value as Json;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-
-/// The settings as they are shown.
-pub(crate) struct ConfigView(pub(crate) Settings);
-
-impl Serialize for ConfigView {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let settings = Setting::ALL.iter();
-        serializer.collect_map(settings.map(|setting| (setting.field, json(self.0.get(setting)))))
-    }
-}
-
-impl ConfigView {
-    /// A line each, as `config set` takes it.
-    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let longest = Setting::ALL
-            .iter()
-            .map(|setting| setting.option.len())
-            .max();
-        let width = longest.unwrap_or_default();
-        Setting::ALL.iter().try_for_each(|setting| {
-            let value = text(self.0.get(setting));
-            writeln!(out, "{:<width$}  {value}", setting.option)
-        })
-    }
-}
 
 pub(crate) fn run(command: &ConfigCommand, as_json: bool) -> Result<(), Failure> {
     match command {

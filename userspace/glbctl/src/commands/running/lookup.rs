@@ -3,7 +3,7 @@
 //! `glbctl lookup --running`: where a packet would go, by the loaded tables.
 
 use super::{director, BackendView};
-use crate::cli::{Lookup, Protocol};
+use crate::cli::packet::{Lookup, Protocol};
 use crate::commands::table_show::ForwardView;
 use crate::output::{print, Failure};
 use glb_config::quoted;

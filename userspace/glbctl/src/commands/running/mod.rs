@@ -15,8 +15,8 @@ pub(crate) mod statsd;
 pub(crate) mod status;
 pub(crate) mod tables;
 
-use super::table_show::{addr, bind};
 use crate::output::Failure;
+use crate::text::{addr, bind};
 use glb_netlink::{BackendInfo, Error, Glb};
 use serde::Serialize;
 use std::io::{self, Write};

@@ -2,7 +2,7 @@
 
 //! `glbctl monitor`: what changes, a line for each change.
 
-use super::config::ConfigView;
+use crate::commands::settings::ConfigView;
 use crate::output::Failure;
 use glb_netlink::{Device, Event, Events};
 use serde::Serialize;

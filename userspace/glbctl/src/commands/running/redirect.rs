@@ -3,7 +3,7 @@
 //! `glbctl redirect`: the second door of the redirect module.
 
 use super::{addr, stats};
-use crate::cli::RedirectCommand;
+use crate::cli::redirect::RedirectCommand;
 use crate::output::{print, Failure};
 use glb_netlink::{Door, Redirect};
 use serde::Serialize;

@@ -5,7 +5,7 @@
 //! Sent is what has come since the last report. A report that nobody takes is lost, as statsd has it.
 
 use super::director;
-use crate::cli::Statsd;
+use crate::cli::statsd::Statsd;
 use crate::load;
 use crate::output::Failure;
 use glb_core::director::Verdict;

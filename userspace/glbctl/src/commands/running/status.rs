@@ -2,8 +2,8 @@
 
 //! `glbctl status`.
 
-use super::config::ConfigView;
 use super::director;
+use crate::commands::settings::ConfigView;
 use crate::output::{print, Failure};
 use glb_core::director::Forward;
 use glb_netlink::Features;

@@ -3,7 +3,7 @@
 //! What is said differently on the two sides, field by field, whether it breaks connections or not.
 
 use super::side::{Settings, Side};
-use crate::commands::table_show::{addr, bind};
+use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_core::packet::addr::Addr;
 use serde::Serialize;

@@ -4,7 +4,7 @@
 
 use super::rows::{Compared, OfBackend};
 use super::{Comparison, VipDiff};
-use crate::commands::table_show::addr;
+use crate::text::addr;
 use glb_config::quoted;
 use glb_core::backend::{Backend, State};
 use glb_core::director::select::hash::HashFields;

@@ -4,7 +4,7 @@
 //! with them.
 
 use super::rows::Hashing;
-use crate::cli::TableDiff;
+use crate::cli::table::TableDiff;
 use crate::commands::key::Key;
 use crate::commands::running;
 use crate::load::{self, Tables};

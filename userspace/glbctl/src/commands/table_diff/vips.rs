@@ -135,7 +135,7 @@ fn own_address(prefix: Prefix, behind: &[Prefix]) -> Option<Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::table_show::bind as text;
+    use crate::text::bind as text;
     use glb_core::director::classify::bind::{build, words_needed, Entry};
 
     fn bind(text: &str) -> Bind {

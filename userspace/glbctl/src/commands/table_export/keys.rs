@@ -2,13 +2,15 @@
 
 //! The file that has what a binary file of version 2, or the kernel, does not tell.
 
+use super::source::Source;
 use super::tree;
 use crate::commands::key::Key;
 use crate::commands::layout;
 use crate::load::{self, Tables};
 use crate::output::Failure;
-use glb_config::compiled::{compile, Compiled, Format};
+use glb_config::compiled::{Compiled, Format};
 use glb_config::quoted;
+use glb_config::rows::compile;
 use glb_config::tables::{self, Config, Rule, Table};
 use glb_core::packet::addr::Addr;
 use serde_json::{json, Value};
@@ -18,13 +20,6 @@ pub(super) struct Keys {
     /// What messages call it.
     pub(super) name: String,
     config: Config,
-}
-
-/// A table of the file, as it was read and as it stands there.
-#[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
-    pub(super) table: &'a Table,
-    pub(super) tree: &'a Value,
 }
 
 impl Keys {

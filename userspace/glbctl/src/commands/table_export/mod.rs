@@ -7,16 +7,17 @@
 
 mod keys;
 mod proof;
+mod source;
 mod there;
 mod tree;
 
 use super::key::Key;
 use super::layout;
-use super::table_show::addr;
-use crate::cli::TableExport;
+use crate::cli::table::TableExport;
 use crate::load::{self, is_standard};
 use crate::output::{print_beside, Failure};
 use crate::save;
+use crate::text::addr;
 use glb_config::tables::Rule;
 use glb_config::{atomic, quoted};
 use keys::Keys;

@@ -7,7 +7,8 @@ use crate::commands::same;
 use crate::output::{warn, Failure};
 use crate::progress::Progress;
 use glb_config::build::{write_v2, write_v3};
-use glb_config::compiled::{compile_each, Compiled, Format};
+use glb_config::compiled::{Compiled, Format};
+use glb_config::rows::compile_each;
 use glb_config::{quoted, tables};
 use std::io::{self, Write};
 

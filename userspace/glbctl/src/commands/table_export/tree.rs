@@ -2,11 +2,11 @@
 
 //! A table as it stands in the operator's file.
 
-use super::keys::Source;
+use super::source::Source;
 use crate::commands::bind;
 use crate::commands::key::Key;
-use crate::commands::table_show::addr;
 use crate::output::hex;
+use crate::text::addr;
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::tables::Rule;
 use glb_core::backend::State;

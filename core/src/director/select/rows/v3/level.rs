@@ -7,7 +7,7 @@
 //! alone, and change little when the set changes little, so few rows move that would not have to.
 
 use super::members::best_tier;
-use super::{Member, Set};
+use super::{Costed, Member, Set};
 use crate::backend::MAX_BACKENDS;
 use crate::director::select::hash::ROWS;
 
@@ -39,9 +39,7 @@ pub(super) struct Sorted<'a> {
 pub(super) fn choose(
     members: &[Member],
     set: Set,
-    hops: usize,
-    rows: &[u8],
-    costs: &[u64],
+    costed: &Costed<'_>,
     first: &mut [u8],
     sorted: &mut Sorted<'_>,
 ) {
@@ -49,9 +47,9 @@ pub(super) fn choose(
     let mut fair = [0u64; MAX_BACKENDS];
     shares(members, set, &mut eligible, &mut fair);
     let race = Race {
-        hops,
-        rows,
-        costs,
+        hops: costed.hops,
+        rows: costed.rows,
+        costs: costed.costs,
         eligible: &eligible,
     };
     let mut handicaps = [ONE; MAX_BACKENDS];

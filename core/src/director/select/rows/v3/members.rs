@@ -12,21 +12,15 @@
 //! is overtaken (docs/rows-v3.md).
 
 use super::cost::waiting_time;
-use super::{all_alone, Member, Set, Tier, MAX_HOPS};
+use super::{all_alone, Costed, Member, Set, Tier, MAX_HOPS};
 use crate::backend::MAX_BACKENDS;
 use crate::director::select::rows::scores::{Lanes, LANES};
 use crate::siphash::SipKey;
 
 /// Finds the members of all rows, cheapest first within a round, and their costs.
 #[inline(always)]
-pub(super) fn find(
-    seed: &SipKey,
-    members: &[Member],
-    set: Set,
-    hops: usize,
-    rows: &mut [u8],
-    costs: &mut [u64],
-) {
+pub(super) fn find(seed: &SipKey, members: &[Member], set: Set, costed: &mut Costed<'_>) {
+    let hops = costed.hops;
     let best = best_tier(members, set);
     let is_best = |member: &Member| member.is_in(set) && member.tier() == best;
     let all_best = members.iter().all(|one| !one.is_in(set) || is_best(one));
@@ -38,8 +32,8 @@ pub(super) fn find(
     };
     let mut cheapest = Cheapest::new();
     let lines = hops.saturating_mul(LANES);
-    let rows = rows.chunks_exact_mut(lines);
-    let costs = costs.chunks_exact_mut(lines);
+    let rows = costed.rows.chunks_exact_mut(lines);
+    let costs = costed.costs.chunks_exact_mut(lines);
     let mut first_row = 0u32;
     for (rows, costs) in rows.zip(costs) {
         block.fill(seed, first_row);

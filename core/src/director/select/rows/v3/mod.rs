@@ -106,6 +106,13 @@ enum Set {
     Before,
 }
 
+/// All rows while they are built, with the cost of each hop.
+struct Costed<'a> {
+    hops: usize,
+    rows: &'a mut [u8],
+    costs: &'a mut [u64],
+}
+
 /// Whether no two members of the set are of one domain.
 fn all_alone(members: &[Member], set: Set) -> bool {
     let mut rest = members;
@@ -134,8 +141,11 @@ pub fn build(
 ) -> Result<(), RowsError> {
     check(members, hops)?;
     let len = ROWS.checked_mul(hops).ok_or(RowsError::Hops)?;
-    let rows = rows.get_mut(..len).ok_or(RowsError::Room)?;
-    let costs = room.costs.get_mut(..len).ok_or(RowsError::Room)?;
+    let mut costed = Costed {
+        hops,
+        rows: rows.get_mut(..len).ok_or(RowsError::Room)?,
+        costs: room.costs.get_mut(..len).ok_or(RowsError::Room)?,
+    };
     let first = room.first.get_mut(..ROWS).ok_or(RowsError::Room)?;
     let before = room.before.get_mut(..ROWS).ok_or(RowsError::Room)?;
     let both = room.sorted.get_mut(..2 * ROWS).ok_or(RowsError::Room)?;
@@ -151,18 +161,18 @@ pub fn build(
             .iter()
             .any(|member| member.backend.state == State::Filling);
     if filling {
-        members::find(seed, members, Set::Before, hops, rows, costs);
-        level::choose(members, Set::Before, hops, rows, costs, before, &mut sorted);
+        members::find(seed, members, Set::Before, &mut costed);
+        level::choose(members, Set::Before, &costed, before, &mut sorted);
     }
-    members::find(seed, members, Set::All, hops, rows, costs);
-    level::choose(members, Set::All, hops, rows, costs, first, &mut sorted);
+    members::find(seed, members, Set::All, &mut costed);
+    level::choose(members, Set::All, &costed, first, &mut sorted);
     if !filling {
         // Nobody stood in a row before whom the row does not have now.
         for (before, first) in before.iter_mut().zip(first.iter()) {
             *before = *first;
         }
     }
-    order::arrange(members, filling, hops, rows, first, before);
+    order::arrange(members, filling, &mut costed, first, before);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 //! The order of a row's hops behind the first.
 
-use super::{all_alone, Member, Set};
+use super::{all_alone, Costed, Member, Set};
 
 /// Puts each row's hops in order: the first hop that was chosen; then one outside its domain, where there
 /// is one; then who held the row before filling backends came; then the good before the bad.
@@ -12,12 +12,11 @@ use super::{all_alone, Member, Set};
 pub(super) fn arrange(
     members: &[Member],
     filling: bool,
-    hops: usize,
-    rows: &mut [u8],
+    costed: &mut Costed<'_>,
     first: &[u8],
     before: &[u8],
 ) {
-    let rows = rows.chunks_exact_mut(hops);
+    let rows = costed.rows.chunks_exact_mut(costed.hops);
     let used = || members.iter().filter(|member| member.is_in(Set::All));
     let tier = used().next().map(Member::tier);
     let alike = used().all(|member| Some(member.tier()) == tier);

@@ -31,15 +31,27 @@ struct Case<'a> {
     show: String,
 }
 
-/// Judges the rules of a family for tunnel packets to a port. `hook` says that the redirect works without rules.
-pub(super) fn judge(
-    program: &str,
-    set: &Ruleset,
-    port: u16,
-    hook: bool,
-    conntrack_used: bool,
-    out: &mut Findings,
-) {
+/// The rules of a family, and what matters to them on this machine.
+pub(super) struct Rules<'a> {
+    /// The program that shows and changes them.
+    pub(super) program: &'a str,
+    pub(super) set: &'a Ruleset,
+    /// The port of the tunnel.
+    pub(super) port: u16,
+    /// The redirect works without rules.
+    pub(super) hook: bool,
+    pub(super) conntrack_used: bool,
+}
+
+/// Judges the rules of a family for tunnel packets.
+pub(super) fn judge(rules: &Rules<'_>, out: &mut Findings) {
+    let &Rules {
+        program,
+        set,
+        port,
+        hook,
+        conntrack_used,
+    } = rules;
     let rules = set.chains.values().flat_map(|chain| &chain.rules);
     let sources = rules
         .filter(|rule| rule.about(port))
@@ -105,6 +117,12 @@ pub(super) fn judge(
             format!("{program} -t raw -A PREROUTING -p udp --dport {port} -j CT --notrack"),
         );
     }
+}
+
+/// What packets are called that the policy drops, or a rule.
+struct Called {
+    by_policy: &'static str,
+    by_rule: &'static str,
 }
 
 impl<'a> Case<'a> {
@@ -263,25 +281,17 @@ impl<'a> Case<'a> {
         let rules: Vec<_> = met.iter().filter_map(dropped).collect();
         if let Some(rule) = rules.first() {
             let all = rules.len() == met.len() && !met.iter().any(|walk| perhaps(walk));
-            self.dropped(
-                *rule,
-                all,
-                "packets that GLBREDIRECT leaves here",
-                "tunnel packets that stay",
-                out,
-            );
+            let called = Called {
+                by_policy: "packets that GLBREDIRECT leaves here",
+                by_rule: "tunnel packets that stay",
+            };
+            self.dropped(*rule, all, &called, out);
         }
     }
 
     /// Says that these are dropped, all or perhaps, by a rule or by the policy.
-    fn dropped(
-        &self,
-        rule: Option<&Rule>,
-        all: bool,
-        by_policy: &str,
-        by_rule: &str,
-        out: &mut Findings,
-    ) {
+    fn dropped(&self, rule: Option<&Rule>, all: bool, called: &Called, out: &mut Findings) {
+        let Called { by_policy, by_rule } = called;
         let (program, port) = (self.program, self.port);
         let accept = format!("-p udp --dport {port} -j ACCEPT");
         let (what, what_to_do) = match rule {
@@ -322,8 +332,12 @@ impl<'a> Case<'a> {
         let all = !self.first.iter().any(perhaps);
         let stranger = self.first.iter().find(|walk| walk.who.stranger);
         if let Some(End::Drop(rule)) = stranger.map(|walk| walk.end) {
-            let what = "tunnel packets, which the hook of glbctl redirect sees behind the rules,";
-            self.dropped(rule, all, what, "all tunnel packets", out);
+            let called = Called {
+                by_policy:
+                    "tunnel packets, which the hook of glbctl redirect sees behind the rules,",
+                by_rule: "all tunnel packets",
+            };
+            self.dropped(rule, all, &called, out);
         }
     }
 

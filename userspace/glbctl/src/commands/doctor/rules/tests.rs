@@ -16,14 +16,14 @@ fn found_with(raw: &str, policy: &str, rules: &[&str], hook: bool, used: bool) -
         rules.join("\n")
     );
     let mut out = Findings::default();
-    judge(
-        "iptables",
-        &Ruleset::parse(&text),
-        19523,
+    let rules = Rules {
+        program: "iptables",
+        set: &Ruleset::parse(&text),
+        port: 19523,
         hook,
-        used,
-        &mut out,
-    );
+        conntrack_used: used,
+    };
+    judge(&rules, &mut out);
     out.bad()
 }
 
@@ -334,14 +334,14 @@ fn a_rule_where_no_tunnel_packet_comes() {
     // The kernel lets the target stand in other tables too.
     let mangle = format!("*mangle\n:INPUT ACCEPT [0:0]\n{DROP}\n{SAFE}\nCOMMIT\n*filter\n:INPUT DROP [0:0]\n{ACCEPT}\n");
     let mut out = Findings::default();
-    judge(
-        "iptables",
-        &Ruleset::parse(&mangle),
-        19523,
-        false,
-        false,
-        &mut out,
-    );
+    let rules = Rules {
+        program: "iptables",
+        set: &Ruleset::parse(&mangle),
+        port: 19523,
+        hook: false,
+        conntrack_used: false,
+    };
+    judge(&rules, &mut out);
     assert_eq!(out.bad(), [] as [&str; 0]);
 }
 
@@ -384,13 +384,13 @@ fn ipv6_has_its_own_borders() {
         SAFE.replace("192.168.50.0/24", "fd00:50::/64")
     );
     let mut out = Findings::default();
-    judge(
-        "ip6tables",
-        &Ruleset::parse(&text),
-        19523,
-        false,
-        false,
-        &mut out,
-    );
+    let rules = Rules {
+        program: "ip6tables",
+        set: &Ruleset::parse(&text),
+        port: 19523,
+        hook: false,
+        conntrack_used: false,
+    };
+    judge(&rules, &mut out);
     assert_eq!(out.bad(), [] as [&str; 0]);
 }

@@ -21,6 +21,9 @@ pub(super) enum End<'a> {
 /// What packets of one sender in one state meet.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
+    set: &'a Ruleset,
+    /// The port of the tunnel.
+    port: u16,
     pub(super) who: Who<'a>,
     pub(super) state: State,
     /// GLBREDIRECT rules, and whether each takes all that get there.
@@ -50,8 +53,10 @@ enum Left {
 }
 
 impl<'a> Walk<'a> {
-    fn new(who: Who<'a>, state: State) -> Self {
+    fn new(set: &'a Ruleset, port: u16, who: Who<'a>, state: State) -> Self {
         Self {
+            set,
+            port,
             who,
             state,
             redirects: Vec::new(),
@@ -68,16 +73,16 @@ impl<'a> Walk<'a> {
 
     /// Whether conntrack leaves packets of a sender alone.
     pub(super) fn untracks(set: &'a Ruleset, port: u16, who: Who<'a>) -> bool {
-        let mut walk = Self::new(who, State::Untracked);
-        walk.chain(set, "raw", "PREROUTING", port, Match::Yes, 0);
+        let mut walk = Self::new(set, port, who, State::Untracked);
+        walk.chain("raw", "PREROUTING", Match::Yes, 0);
         walk.untracked
     }
 
     /// The way to this machine's sockets.
     pub(super) fn input(set: &'a Ruleset, port: u16, who: Who<'a>, state: State) -> Self {
-        let mut walk = Self::new(who, state);
+        let mut walk = Self::new(set, port, who, state);
         for table in ["mangle", "filter"] {
-            let left = walk.chain(set, table, "INPUT", port, Match::Yes, 0);
+            let left = walk.chain(table, "INPUT", Match::Yes, 0);
             let policy = set.chain(table, "INPUT").map(|chain| &*chain.policy);
             if !walk.ended && left == Left::Returned && policy == Some("DROP") {
                 walk.finish(End::Drop(None));
@@ -105,19 +110,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Follows a chain. `all` says whether all packets that are left get here.
-    fn chain(
-        &mut self,
-        set: &'a Ruleset,
-        table: &str,
-        name: &str,
-        port: u16,
-        mut all: Match,
-        depth: u8,
-    ) -> Left {
+    fn chain(&mut self, table: &str, name: &str, mut all: Match, depth: u8) -> Left {
+        let set = self.set;
         let rules = set.chain(table, name).map_or(&[][..], |chain| &chain.rules);
         for rule in rules {
             self.steps += 1;
-            let matches = rule.matches(port, self.who, self.state);
+            let matches = rule.matches(self.port, self.who, self.state);
             if matches == Match::No {
                 continue;
             }
@@ -159,7 +157,7 @@ impl<'a> Walk<'a> {
                 // Some are gone from this chain.
                 "RETURN" => all = here,
                 target if set.chain(table, target).is_some() => {
-                    let left = self.chain(set, table, target, port, here, depth + 1);
+                    let left = self.chain(table, target, here, depth + 1);
                     if left == Left::Done {
                         return Left::Done;
                     }

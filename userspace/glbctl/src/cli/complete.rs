@@ -6,8 +6,8 @@
 //! offered is what is there: in the files that the line names, or else in the operator's table. What cannot
 //! be read offers nothing; a completion is no place for errors.
 
-use super::table_show::addr;
-use crate::cli::SOURCE;
+use crate::places::SOURCE;
+use crate::text::addr;
 use clap_complete::CompletionCandidate;
 use glb_config::{compiled, tables};
 use glb_netlink::Glb;
@@ -106,7 +106,7 @@ fn of_file(path: &Path) -> Vec<Table> {
         };
         return tables.map(table).collect();
     }
-    let file = compiled::read_bytes("", &bytes, &mut |_| {}).value;
+    let file = file::read_bytes("", &bytes, &mut |_| {}).value;
     let tables = file.iter().flat_map(|file| file.tables.iter().enumerate());
     let table = |(index, table): (usize, &compiled::Compiled)| Table {
         label: table.label(index),

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reads binary files of tables (docs/formats.md).
+
+use crate::compiled::{Compiled, CompiledBackend, CompiledFile, Format};
+use crate::issue::Checked;
+use glb_core::backend::Backend;
+use glb_core::director::Forward;
+use glb_core::table::{v2, v3};
+
+/// Whether a file is one of these, by its first bytes.
+pub(crate) fn is_one(bytes: &[u8]) -> bool {
+    bytes.starts_with(&v2::MAGIC)
+}
+
+/// Reads a file of either version.
+pub(crate) fn read(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
+    if bytes.get(4..8) == Some(&v3::VERSION.to_le_bytes()) {
+        read_v3(file, bytes)
+    } else {
+        read_v2(file, bytes)
+    }
+}
+
+fn read_v2(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
+    let checked = match v2::File::check(bytes) {
+        Ok(checked) => checked,
+        Err(error) => return Checked::failed(file, error.to_string()),
+    };
+    let tables = checked.tables().map(|table| Compiled {
+        name: None,
+        version: 2,
+        forward: Forward::default(),
+        hash_key: table.hash_key(),
+        seed: None,
+        binds: table.binds().collect(),
+        backends: table.backends().map(plain).collect(),
+        hops: 2,
+        // The casts are exact: the check has bounded the indexes by the number of backends.
+        rows: table
+            .rows()
+            .flat_map(|row| [row.primary as u8, row.secondary as u8])
+            .collect(),
+    });
+    Checked {
+        value: Some(CompiledFile {
+            format: Format::V2,
+            tables: tables.collect(),
+        }),
+        issues: Vec::new(),
+    }
+}
+
+fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
+    let checked = match v3::File::check(bytes) {
+        Ok(checked) => checked,
+        Err(error) => return Checked::failed(file, error.to_string()),
+    };
+    let tables = checked.tables().map(|table| {
+        let domains: Vec<&str> = table.domains().collect();
+        let domain = |index: u16| domains.get(usize::from(index)).map(ToString::to_string);
+        let backends = table.backends().map(|b| CompiledBackend {
+            backend: b.backend,
+            weight: b.weight,
+            domain: b.domain.and_then(domain),
+        });
+        Compiled {
+            name: Some(table.name.to_owned()).filter(|name| !name.is_empty()),
+            version: table.rule,
+            forward: table.forward,
+            hash_key: *table.hash_key,
+            seed: Some(*table.seed),
+            binds: table.binds().collect(),
+            backends: backends.collect(),
+            hops: usize::from(table.hops),
+            rows: table.rows.to_vec(),
+        }
+    });
+    Checked {
+        value: Some(CompiledFile {
+            format: Format::V3,
+            tables: tables.collect(),
+        }),
+        issues: Vec::new(),
+    }
+}
+
+fn plain(backend: Backend) -> CompiledBackend {
+    CompiledBackend {
+        backend,
+        weight: 1,
+        domain: None,
+    }
+}

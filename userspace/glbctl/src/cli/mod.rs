@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The command line: the one definition that help, completions and manual pages are made from.
+//!
+//! This file has the commands that stand alone; a room of commands, and a command with many options, has a file of its own.
+
+pub(crate) mod backend;
+pub(crate) mod bind;
+mod complete;
+pub(crate) mod config;
+pub(crate) mod deployed;
+pub(crate) mod doctor;
+pub(crate) mod packet;
+pub(crate) mod redirect;
+pub(crate) mod statsd;
+pub(crate) mod table;
+pub(crate) mod values;
+
+use backend::BackendCommand;
+use bind::BindCommand;
+use clap::{Parser, Subcommand};
+use clap_complete::engine::ArgValueCompleter;
+use clap_complete::Shell;
+use config::ConfigCommand;
+use doctor::Doctor;
+use packet::{Encap, Lookup};
+use redirect::RedirectCommand;
+use statsd::Statsd;
+use std::path::PathBuf;
+use table::TableCommand;
+use values::seconds;
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 on success, 1 on an error (in a file, a packet or the system), 2 on a wrong command line.
+
+The name - for a table file or a capture means standard input or standard output. With --json, an error is printed on
+standard output instead of the result: {\"error\": ..., \"issues\": [...]}.";
+
+/// Works with GLB directors: their forwarding tables, as files and in the running kernel.
+#[derive(Debug, Parser)]
+#[command(name = "glbctl", version, after_help = EXIT_STATUS, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build, check, show and compare forwarding tables
+    #[command(subcommand)]
+    Table(TableCommand),
+    /// Show where a packet would go: hash, row, hops
+    Lookup(Lookup),
+    /// Encapsulate the packets of a capture as a director would
+    Encap(Encap),
+    /// Process the packets that arrive on a device
+    Attach {
+        /// The device
+        #[arg(add = ArgValueCompleter::new(complete::device))]
+        device: String,
+    },
+    /// Stop processing the packets of a device
+    Detach {
+        /// The device
+        #[arg(add = ArgValueCompleter::new(complete::attached))]
+        device: String,
+    },
+    /// Show or change the settings of the running director
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show what the running director has: tables, devices, settings
+    Status,
+    /// Print the counters of the running director
+    Stats {
+        /// Print the changes every so many seconds, with rates
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
+        watch: Option<f64>,
+    },
+    /// Send the counters of the running director to a statsd on this machine until it is stopped
+    ///
+    /// In each interval it reads director.conf and sends the increase of the counters to UDP port statsd_port of
+    /// 127.0.0.1, with the names that deployed directors use. Without statsd_port it waits until there is one.
+    Statsd(Statsd),
+    /// Print changes of the running director: tables, devices, settings
+    Monitor {
+        /// End after this number of events
+        #[arg(long, value_name = "EVENTS")]
+        count: Option<u64>,
+    },
+    /// Take proxies out of service and put them back, in the operator's table; see when to continue
+    ///
+    /// A backend changes its state in this order: active, draining, inactive, filling, active. Each command makes
+    /// one step and changes only the file of the operator's table. Reload the health checker afterwards.
+    #[command(subcommand)]
+    Backend(BackendCommand),
+    /// Change the binds of a table, in the operator's file
+    ///
+    /// Reload the health checker afterwards.
+    #[command(subcommand)]
+    Bind(BindCommand),
+    /// Switch the redirect of a proxy on and off, for hosts without iptables
+    ///
+    /// It does what the iptables target GLBREDIRECT does, with a netfilter hook behind the filter tables of this
+    /// network namespace. Use only one of the two: packets that pass both are counted twice.
+    #[command(subcommand)]
+    Redirect(RedirectCommand),
+    /// Report what is wrong with this director, this proxy or a fleet, and what to do about it
+    Doctor(Doctor),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example: glbctl completions bash > /etc/bash_completion.d/glbctl")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory; created if it does not exist
+        dir: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::deployed::DirectorCli;
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_are_sound() {
+        Cli::command().debug_assert();
+        DirectorCli::command().debug_assert();
+    }
+}

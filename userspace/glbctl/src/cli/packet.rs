@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands that say what a director does with packets.
+
+use clap::{Args, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  glbctl lookup --running 10.11.12.13:45678 1.1.1.1:80
+  glbctl lookup --table t.json 10.11.12.13:45678 1.1.1.1:80
+  glbctl lookup --table t.bin --proto udp '[fd00::1]:5353' '[fd00::53]:53'")]
+pub(crate) struct Lookup {
+    /// The client: address, or address:port if the port matters
+    #[arg(value_parser = endpoint)]
+    pub(crate) client: Endpoint,
+    /// The service: address:port
+    #[arg(value_parser = endpoint)]
+    pub(crate) service: Endpoint,
+    /// The table file, JSON or binary
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "running",
+        conflicts_with = "running"
+    )]
+    pub(crate) table: Option<PathBuf>,
+    /// Ask the running director instead of a file
+    #[arg(long)]
+    pub(crate) running: bool,
+    /// director.conf, for the hash fields; without it only the client's address is hashed
+    #[arg(long, value_name = "FILE", conflicts_with = "running")]
+    pub(crate) config: Option<PathBuf>,
+    /// Protocol
+    #[arg(long, value_enum, default_value_t = Protocol::Tcp)]
+    pub(crate) proto: Protocol,
+}
+
+/// Reads ingress frames and writes the frames that a director would send, in order. Packets that it would not
+/// encapsulate are omitted and counted. The frames are sent back to where they came from, or to
+/// outbound_gateway_mac; VLAN tags are kept.
+#[derive(Debug, Args)]
+pub(crate) struct Encap {
+    /// The capture: pcap, of Ethernet frames or raw IP packets
+    #[arg(value_name = "IN.pcap")]
+    pub(crate) input: PathBuf,
+    /// The capture to write
+    #[arg(value_name = "OUT.pcap")]
+    pub(crate) output: PathBuf,
+    /// The table file, JSON or binary
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table: PathBuf,
+    /// director.conf
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Protocols of binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// An address with or without a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) addr: IpAddr,
+    pub(crate) port: Option<u16>,
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    if let Ok(addr) = text.parse() {
+        return Ok(Endpoint { addr, port: None });
+    }
+    match text.parse::<std::net::SocketAddr>() {
+        Ok(both) => Ok(Endpoint {
+            addr: both.ip(),
+            port: Some(both.port()),
+        }),
+        Err(_) => Err("expected ADDRESS or ADDRESS:PORT ([ADDRESS]:PORT for IPv6)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        let port = |text: &str| endpoint(text).map(|e| e.port);
+        assert_eq!(port("10.0.0.1"), Ok(None));
+        assert_eq!(port("10.0.0.1:80"), Ok(Some(80)));
+        assert_eq!(port("fd00::1"), Ok(None));
+        assert_eq!(port("[fd00::1]:80"), Ok(Some(80)));
+        assert!(port("10.0.0.1:").is_err());
+        assert!(port("host").is_err());
+    }
+}
