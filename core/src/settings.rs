@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The settings of a director: one line each, from which all that knows settings is made.
+//! The settings of a director, one line each. Everything that handles settings is derived from these lines.
 //!
-//! The line says the number of the netlink attribute, the name in capitals and in small letters, that of
-//! `director.conf` where it is another, the type, the bounds of a number, the default, and what the setting is for.
-//! From it follow
+//! A line has the number of the netlink attribute, the name in capitals and in small letters, the name in
+//! `director.conf` where it differs, the type, the bounds of a number, the default, and the purpose of the setting.
+//! Derived from it are
 //!
 //! * [`Settings`], which the module publishes and the packet path reads,
 //! * the commands `config-set` and `config-get`, in the module and in `userspace/glb-netlink`,
@@ -12,7 +12,7 @@
 //! * by `make spec` the attributes in `spec/glb.yaml`, the JSON Schemas, and the tables in `docs/director.md` and
 //!   `docs/formats.md`.
 //!
-//! A new type is an arm in [`Form`] and [`Value`], and the compiler names the places that must know it.
+//! A new type needs a variant in [`Form`] and in [`Value`]; the compiler then names the places that must handle it.
 
 use crate::director::select::hash::HashFields;
 use crate::packet::gue;
@@ -140,7 +140,7 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// As deployed directors run whose configuration says nothing.
+            /// The settings of a deployed director with an empty configuration.
             pub const DEFAULT: Self = Self { $($field: $default,)* };
 
             /// What a setting is.
@@ -194,23 +194,23 @@ macro_rules! settings {
 
 settings! {
     1 SOURCE_V4 source_v4: Option<[u8; 4]> as Form::V4, None,
-        "Source of outer IPv4 headers; without one the route's own.";
+        "Source address of outer IPv4 headers; if none, the source address of the route.";
     2 SOURCE_V6 source_v6: Option<[u8; 16]> as Form::V6, None,
-        "Source of outer IPv6 headers; without one the route's own.";
+        "Source address of outer IPv6 headers; if none, the source address of the route.";
     3 GATEWAY_MAC gateway_mac "outbound_gateway_mac": Option<[u8; 6]> as Form::Mac, None,
-        "Where all packets are sent on the link, past routes and neighbours; without one by routes.";
+        "Destination MAC address of all packets; if none, the neighbour of the route.";
     4 HASH_FIELDS hash_fields: HashFields as Form::Fields, HashFields::DEFAULT,
-        "What of a packet is hashed.";
+        "The packet fields that are hashed.";
     5 ALT_HASH_FIELDS alt_hash_fields: Option<HashFields> as Form::OptionalFields, None,
-        "A second set of fields, whose hops are appended. With it rows may have 15 hops, 4 with IPv6 backends.";
+        "A second set of hashed fields. Its hops are appended. Rows may then have 15 hops, 4 with IPv6 backends.";
     6 FORWARD_ICMP_PING_RESPONSES forward_icmp_ping_responses: bool as Form::Flag, true,
         "Whether echo requests to bound addresses go to a backend.";
     7 UDP_PORT udp_port: u16 as Form::Number(1, u16::MAX), gue::PORT,
         "Destination port of the outer UDP header.";
     8 UDP_CHECKSUM udp_checksum: bool as Form::Flag, false,
-        "Whether the outer UDP header has a checksum. Deployed directors send 0, which receivers take.";
+        "Whether the outer UDP header has a checksum. Deployed directors send 0, which receivers accept.";
     9 SEGMENT_TCP segment_tcp: bool as Form::Flag, false,
-        "Whether a TCP packet that does not fit the path is cut into shorter ones. Else its sender is told what fits.";
+        "Whether a TCP packet that does not fit the path is segmented; otherwise its sender gets an ICMP error.";
 }
 
 /// A value of another setting's type.
@@ -253,8 +253,8 @@ impl Form {
 
 /// The form of an attribute, and of what a director is sent.
 impl Form {
-    /// The value of a netlink attribute's payload, numbers in the byte order of the machine. An address of zeroes
-    /// is none, and so is a set of no fields.
+    /// The value of a netlink attribute's payload, with numbers in the byte order of the machine. An address of all
+    /// zeros means none, and so does an empty set of fields.
     #[must_use]
     pub fn decode(self, payload: &[u8]) -> Option<Value> {
         fn some<const N: usize>(payload: &[u8]) -> Option<Option<[u8; N]>> {
@@ -281,13 +281,13 @@ impl Form {
 }
 
 impl Value {
-    /// Whether it is an address that is not set: such an attribute is left out of answers.
+    /// Whether this is an address that is not set. Such an attribute is omitted from answers.
     #[must_use]
     pub const fn is_unset_address(self) -> bool {
         matches!(self, Self::V4(None) | Self::V6(None) | Self::Mac(None))
     }
 
-    /// Gives the payload of the netlink attribute, which [`Form::decode`] reads.
+    /// Passes the payload of the netlink attribute to `put`; [`Form::decode`] reads it.
     pub fn encode<T>(self, put: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Self::V4(addr) => put(&addr.unwrap_or([0; 4])),

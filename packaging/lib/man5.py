@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Manual page of a configuration file, section 5, from its JSON Schema: man5.py SCHEMA >PAGE
 
-Every field with its type, its limits and its default, under the path that leads to it. What the page says of a field is what
-the schema says, which tests hold the programs to.
+The page lists every field under its path, with its type, limits and default. The description of a field is that of the
+schema, against which tests check the programs.
 """
 import json
 import pathlib
 import sys
 
-# What a schema does not say: where the file is, an example of it, and who reads it.
+# What a schema lacks: the places of the file, an example, the programs that read it, and the page's title.
 PAGES = {
     "director.conf": (["/etc/glb/director.conf"], "debian/examples/director.conf", ["glbctl"], "settings of a GLB director"),
     "healthcheck.conf": (
@@ -21,58 +21,11 @@ PAGES = {
         "services of GLB directors, and their backends"),
 }
 
-# Words for fields of which their schemas have none.
-WORDS = {
-    "director.conf": {
-        "outbound_src_ip": "This director's own address: the source of the tunnel's packets.",
-        "outbound_gateway_mac": "All packets go to this neighbour; without it, by the kernel's routes.",
-        "forward_icmp_ping_responses": "Whether echo requests to bound addresses go to a proxy.",
-    },
-    "healthcheck.conf": {
-        "forwarding_table": "Where tables are read and written.",
-        "forwarding_table.src": "The operator's table.",
-        "forwarding_table.dst": "The same with what the checks found, which is published.",
-    },
-    "forwarding_table.json": {
-        "tables": "Each has its own backends, and 65,536 rows of them.",
-        "healthchecks": "When backends are checked, where they do not say it themselves.",
-        "tables[].name": "What tools and logs call it.",
-        "tables[].hops": "Proxies of a row; of version 3.",
-        "tables[].binds": "What packets are for this table.",
-        "tables[].binds[].proto": "The packet's protocol.",
-        "tables[].binds[].port": "The one port; or port_start and port_end.",
-        "tables[].binds[].port_start": "The first port of several.",
-        "tables[].binds[].port_end": "The last one.",
-        "tables[].backends": "The proxies.",
-        "tables[].backends[].ip": "The proxy's own address, where the tunnel ends.",
-        "tables[].backends[].state":
-            "What the operator wants. A proxy goes round in this order only: active, draining, inactive, filling, active.",
-        "tables[].backends[].healthy": "What the health checker found; it is written by it.",
-        "tables[].backends[].weight": "Its share of the rows, beside the other weights; of version 3.",
-        "tables[].backends[].healthchecks": "A port switches a check on; without any, a backend is healthy.",
-        ".http": "GET to this port.",
-        ".https": "GET over TLS to this port.",
-        ".tcp": "A connection to this port.",
-        ".gue": "ICMP echo through the GUE tunnel to this port.",
-        ".fou": "ICMP echo through GRE in FOU to this port, for old fleets.",
-        "_uri": "What is asked for.",
-        ".interval_ms": "From one check to the next.",
-        ".timeout_ms": "An answer that comes later is none.",
-        ".trigger": "So many results in a row change what is believed.",
-    },
-}
-
-
-def words_of(title, where):
-    """The words for a field, by its path or by how that ends."""
-    known = WORDS[title]
-    return known.get(where) or next((text for end, text in known.items() if end[0] in "._" and where.endswith(end)), None)
-
 
 def plain(text):
-    """Text as roff reads it: nothing in it is a request."""
+    """Text as roff source, without requests."""
     text = str(text).replace("\\", "\\e")
-    # A pattern may be longer than a line: it can be broken in front of a parenthesis, and behind one.
+    # A pattern may be longer than a line, so it can be broken before and after a parenthesis.
     text = text.replace("(", "\\:(").replace(")", ")\\:")
     for character, name in (("-", "\\-"), ('"', "\\(dq"), ("^", "\\(ha"), ("~", "\\(ti")):
         text = text.replace(character, name)
@@ -84,7 +37,7 @@ class Schema:
         self.tree = tree
 
     def resolved(self, node):
-        """A node with what its reference leads to; words of its own go first. `true` takes everything."""
+        """A node with its reference resolved; its own keys take precedence. `true` accepts everything."""
         if not isinstance(node, dict):
             return {}
         while "$ref" in node:
@@ -95,7 +48,7 @@ class Schema:
         return node
 
     def kind(self, node):
-        """What a value looks like, in words."""
+        """The form of a value, in words."""
         node = self.resolved(node)
         words = []
         if "enum" in node:
@@ -128,7 +81,7 @@ class Schema:
         return ", ".join(words)
 
     def fields(self, node, path=""):
-        """All fields below a node: path, node, whether it must be there."""
+        """All fields below a node: path, node, whether the field is required."""
         node = self.resolved(node)
         required = node.get("required", [])
         for name, field in node.get("properties", {}).items():
@@ -148,8 +101,8 @@ def page(path):
     files, example, readers, name = PAGES[title]
     out = ['.\\" SPDX-License-Identifier: GPL-2.0', f'.TH {plain(title.upper())} 5 "" "GLB" "GLB"', ".SH NAME",
            f"{plain(title)} \\- {plain(name)}", ".SH DESCRIPTION", plain(schema.tree["description"]),
-           "The file is JSON (RFC 8259). Fields that are not known are warned of. In the list below,",
-           "names that are behind a full stop are fields of the object before it, and [] stands for each item of an array.",
+           "The file is JSON (RFC 8259). Unknown fields cause a warning. In the list below,",
+           "a name after a full stop is a field of the object before it, and [] stands for each item of an array.",
            ".ds AD l", ".ad l", ".SH FIELDS"]
     for where, node, required in schema.fields(schema.tree):
         out += [".TP", f".B {plain(where)}"]
@@ -161,9 +114,8 @@ def page(path):
         facts = "; ".join(fact for fact in facts if fact)
         if facts:
             out.append(plain(facts[0].upper() + facts[1:] + "."))
-        words = node.get("description") or words_of(title, where)
-        if words:
-            out.append(plain(words))
+        if "description" in node:
+            out.append(plain(node["description"]))
         if node.get("deprecated") and "gnored" not in node.get("description", ""):
             out.append("Deprecated.")
     out += [".SH EXAMPLE", ".nf"]

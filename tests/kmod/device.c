@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A network device for tests, `ip link add NAME type glbtest`. What is sent to it is counted and gone; captures see it, cut
- * and completed as its features say. What is to come in on it is told by lines of KEY=VALUE (spec.c) that are written to
+ * A network device for tests, `ip link add NAME type glbtest`. It counts and frees the packets that are sent to it; captures
+ * see them segmented and checksummed according to its features. A line of KEY=VALUE (spec.c) that is written to
  *
  *   /sys/class/net/NAME/glbtest/inject
  *
- * one a write; the write ends when the packet's way through the stack has. Of a packet with cloned=1 the device keeps a
- * clone, and
+ * describes a packet that arrives on the device. The write returns when the stack has processed the packet. Of a packet with
+ * cloned=1, the device keeps a clone, and
  *
  *   /sys/class/net/NAME/glbtest/held
  *
- * tells whether it still is what it was.
+ * shows whether the clone is unchanged.
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
@@ -169,7 +169,7 @@ static int testdev_init(struct net_device *dev)
 	return 0;
 }
 
-/* The files are gone by now. */
+/* The files are already removed. */
 static void testdev_uninit(struct net_device *dev)
 {
 	release(netdev_priv(dev));

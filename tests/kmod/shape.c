@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Buffers as drivers and GRO make them. What GRO leaves in which field is that of net/core/gro.c and of the offloads of
- * IPv4, IPv6, TCP and UDP, with one difference: here nobody looks at whether it makes sense.
+ * Makes buffers as drivers and GRO do. The fields have the values that net/core/gro.c and the offloads of IPv4, IPv6, TCP
+ * and UDP leave in them, except that nothing here checks whether a combination makes sense.
  */
 #include <linux/etherdevice.h>
 #include <linux/if_vlan.h>
@@ -16,7 +16,7 @@
 
 #include "shape.h"
 
-/* The byte at an offset of a flow's payload: no two parts of it, and no two flows, look the same. */
+/* The byte at an offset of a flow's payload. It differs between parts of the payload and between flows. */
 static u8 pattern(const struct glb_spec *spec, unsigned int offset)
 {
 	return ((spec->sport << 16 | offset) * 0x9e3779b1u) >> 24;
@@ -45,13 +45,13 @@ static unsigned int segments(const struct glb_spec *spec)
 	return DIV_ROUND_UP(spec->len, spec->size);
 }
 
-/* Where the segment with this number begins, if there is one: else the end. */
+/* The offset of the segment with this number, or the end if there is none. */
 static unsigned int start_of(const struct glb_spec *spec, unsigned int segment)
 {
 	return min(segment * spec->size, spec->len);
 }
 
-/* A buffer with room for `linear` bytes behind the headroom. */
+/* A buffer with room for `linear` bytes after the headroom. */
 static struct sk_buff *new_buffer(const struct glb_spec *spec, unsigned int linear)
 {
 	const unsigned int headroom = spec->headroom + ETH_HLEN + NET_IP_ALIGN;
@@ -75,14 +75,14 @@ static struct sk_buff *new_buffer(const struct glb_spec *spec, unsigned int line
 	return skb;
 }
 
-/* Payload behind what is linear so far. */
+/* Appends payload to the linear part. */
 static void put_linear(struct sk_buff *skb, const struct glb_spec *spec, unsigned int offset,
 		       unsigned int len)
 {
 	fill(spec, skb_put(skb, len), offset, len);
 }
 
-/* Payload in pages. Each fragment begins at an odd place of its page, as those of drivers may. */
+/* Payload in pages. Each fragment begins at an odd offset in its page, as a driver's may. */
 static int put_pages(struct sk_buff *skb, const struct glb_spec *spec, unsigned int offset,
 		     unsigned int end)
 {
@@ -168,7 +168,7 @@ static __sum16 *checksum_of(const struct glb_spec *spec, void *transport)
 					    &((struct udphdr *)transport)->check;
 }
 
-/* The pseudo header's part of the checksum, complemented with what `sum` is of the rest. */
+/* The complemented checksum of the pseudo header and `sum`, the sum of the other bytes. */
 static __sum16 checksum(const struct glb_spec *spec, unsigned int transport, __wsum sum)
 {
 	if (spec->family == 6)
@@ -176,7 +176,7 @@ static __sum16 checksum(const struct glb_spec *spec, unsigned int transport, __w
 	return csum_tcpudp_magic(spec->src4, spec->dst4, transport, spec->proto, sum);
 }
 
-/* The checksum of the bytes from the transport header on, which `transport` of the buffer's bytes are. */
+/* Writes the checksum of the last `transport` bytes of the buffer, from the transport header on. */
 static void finish_checksum(const struct glb_spec *spec, struct sk_buff *skb, int offset,
 			    unsigned int transport)
 {
@@ -190,7 +190,7 @@ static void finish_checksum(const struct glb_spec *spec, struct sk_buff *skb, in
 		*check = ~*check ^ htons(0x0101);
 }
 
-/* A part of a list: the payload of the segments from `segment` on. */
+/* An element of a list: the payload of the segments from `segment` on. */
 static struct sk_buff *list_part(const struct glb_spec *spec, unsigned int segment)
 {
 	const unsigned int start = start_of(spec, segment);
@@ -208,7 +208,7 @@ static struct sk_buff *list_part(const struct glb_spec *spec, unsigned int segme
 	return skb;
 }
 
-/* A part of a list of packets: one packet, whose headers were pulled. */
+/* An element of a list of packets: one packet, whose headers were pulled. */
 static struct sk_buff *packet_part(const struct glb_spec *spec, unsigned int segment,
 				   const struct ethhdr *eth)
 {
@@ -261,7 +261,7 @@ static int put_list(struct sk_buff *skb, const struct glb_spec *spec, const stru
 	return 0;
 }
 
-/* The payload of the first buffer; the rest of it is for the list. */
+/* The payload of the first buffer; the list gets the rest. */
 static int put_payload(struct sk_buff *skb, const struct glb_spec *spec, unsigned int linear)
 {
 	unsigned int end = spec->len;
@@ -311,7 +311,7 @@ static void set_gso(struct sk_buff *skb, const struct glb_spec *spec)
 	}
 }
 
-/* Of a list of packets: the first packet's own, which was there before GRO wrote the length of all into its UDP header. */
+/* Writes the first packet's own checksum in a list of packets, from before GRO wrote the total length into its UDP header. */
 static void finish_first_checksum(const struct glb_spec *spec, struct sk_buff *skb, void *header)
 {
 	const unsigned int first = transport_len(spec) + start_of(spec, 1);
@@ -325,7 +325,7 @@ static void finish_first_checksum(const struct glb_spec *spec, struct sk_buff *s
 		udp->len = whole;
 }
 
-/* The checksum field, and what the buffer says of it; its data begin at the IP header. */
+/* Sets the checksum field and the checksum state of the buffer, whose data begin at the IP header. */
 static void set_checksum(struct sk_buff *skb, const struct glb_spec *spec)
 {
 	const unsigned int transport = skb->len - ip_len(spec);

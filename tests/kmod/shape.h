@@ -6,7 +6,7 @@
 
 #include "spec.h"
 
-/* Makes the buffer that a driver, or GRO behind it, would hand to the stack. May sleep. */
+/* Makes the buffer that a driver, or GRO after it, would pass to the stack. May sleep. */
 struct sk_buff *glb_shape(struct net_device *dev, const struct glb_spec *spec);
 
 #endif

@@ -34,7 +34,7 @@ static const struct glb_word types[] = {
 	{ "broadcast", PACKET_BROADCAST }, { "multicast", PACKET_MULTICAST }, {}
 };
 
-/* A key, where its value goes, and either the words or the numbers that it takes. */
+/* A key, the offset of its value, and either the words or the numbers that it accepts. */
 struct glb_key {
 	const char *key;
 	size_t offset;
@@ -122,7 +122,7 @@ static int take(struct glb_spec *spec, const char *key, const char *value)
 	return -ENOENT;
 }
 
-/* What no buffer can be. */
+/* Combinations that no buffer can have. */
 static const char *contradiction(const struct glb_spec *spec)
 {
 	if (spec->options % 4)

@@ -7,7 +7,7 @@
 
 struct net_device;
 
-/* Where the payload of a packet lies. */
+/* The memory layout of a packet's payload. */
 enum glb_layout {
 	/* All of it behind the headers. */
 	GLB_LINEAR,
@@ -19,7 +19,7 @@ enum glb_layout {
 	GLB_FRAGLIST,
 };
 
-/* What the buffer says of its segments. */
+/* The GSO metadata of the buffer. */
 enum glb_gso {
 	/* What fits the protocol. */
 	GLB_GSO_YES,
@@ -29,7 +29,7 @@ enum glb_gso {
 	GLB_GSO_LRO,
 };
 
-/* A packet, or an aggregate of packets, that is to come in on a device. The defaults are in spec.c. */
+/* A packet, or an aggregate of packets, that arrives on a device. The defaults are in spec.c. */
 struct glb_spec {
 	unsigned int family;
 	unsigned int proto;
@@ -79,7 +79,7 @@ struct glb_spec {
 	unsigned int pkt_type;
 };
 
-/* Reads a line of words KEY=VALUE. Says in the kernel's log what is wrong with it. */
+/* Parses a line of words KEY=VALUE. Errors are reported in the kernel's log. */
 int glb_spec_parse(const struct net_device *dev, char *line, struct glb_spec *spec);
 
 #endif

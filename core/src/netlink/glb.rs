@@ -15,18 +15,18 @@ pub const VERSION: u8 = 1;
 /// The multicast group of the notifications.
 pub const EVENTS: &str = "events";
 
-/// Rows of a table.
+/// Number of rows of a table.
 pub const ROWS: u32 = 65536;
 
 pub const MAX_TABLES: u32 = 4096;
 
-/// Of all tables together.
+/// Maximum of all tables together.
 pub const MAX_BINDS: u32 = 65536;
 
-/// Of a table.
+/// Maximum per table.
 pub const MAX_BACKENDS: u32 = 256;
 
-/// Of a row; 8 with IPv6 backends.
+/// Maximum per row; 8 with IPv6 backends.
 pub const MAX_HOPS: u32 = 31;
 
 /// The numbers of `backend-state`.
@@ -93,7 +93,7 @@ pub mod command {
 /// What is known of each command.
 pub mod operation {
     use super::{command, Operation};
-    /// Begin to load tables.
+    /// Begin a transaction that loads tables.
     pub const TABLE_BEGIN: Operation = Operation {
         number: command::TABLE_BEGIN,
         name: "table-begin",
@@ -151,7 +151,7 @@ pub mod operation {
         ],
         takes_for_list: &[],
     };
-    /// Put what was loaded in the place of the tables that are there.
+    /// Replace the running tables by those of the transaction.
     pub const TABLE_COMMIT: Operation = Operation {
         number: command::TABLE_COMMIT,
         name: "table-commit",
@@ -160,7 +160,7 @@ pub mod operation {
         takes: &[super::load::TRANSACTION],
         takes_for_list: &[],
     };
-    /// Drop what was loaded.
+    /// Drop the transaction.
     pub const TABLE_ABORT: Operation = Operation {
         number: command::TABLE_ABORT,
         name: "table-abort",
@@ -169,7 +169,7 @@ pub mod operation {
         takes: &[super::load::TRANSACTION],
         takes_for_list: &[],
     };
-    /// A table by index or by name, with its backends; or a list of all without them.
+    /// A table by index or by name, with its backends; or a list of all tables, without backends.
     pub const TABLE_GET: Operation = Operation {
         number: command::TABLE_GET,
         name: "table-get",
@@ -178,7 +178,7 @@ pub mod operation {
         takes: &[super::table::INDEX, super::table::NAME],
         takes_for_list: &[],
     };
-    /// The binds of all tables, or of one; each with the index of its table.
+    /// The binds of all tables or of one table, each with the index of its table.
     pub const BIND_GET: Operation = Operation {
         number: command::BIND_GET,
         name: "bind-get",
@@ -187,7 +187,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[super::load::TABLE],
     };
-    /// The hops of a row of a table, which is named by index or by name; or all rows of one, many a message.
+    /// The hops of a row of a table, which is given by index or by name; or all rows of a table, many per message.
     pub const ROW_GET: Operation = Operation {
         number: command::ROW_GET,
         name: "row-get",
@@ -200,7 +200,7 @@ pub mod operation {
         ],
         takes_for_list: &[super::lookup::TABLE],
     };
-    /// Where a packet would go.
+    /// The table, row and hops of a packet.
     pub const LOOKUP: Operation = Operation {
         number: command::LOOKUP,
         name: "lookup",
@@ -215,7 +215,7 @@ pub mod operation {
         ],
         takes_for_list: &[],
     };
-    /// Change settings; those that are not given stay.
+    /// Change settings; settings that are not given do not change.
     pub const CONFIG_SET: Operation = Operation {
         number: command::CONFIG_SET,
         name: "config-set",
@@ -243,7 +243,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// Look at the packets that come in on a device, named by index or by name.
+    /// Attach the director to a device, given by index or by name; it then handles the packets that arrive there.
     pub const ATTACH: Operation = Operation {
         number: command::ATTACH,
         name: "attach",
@@ -252,7 +252,7 @@ pub mod operation {
         takes: &[super::device::IFINDEX, super::device::IFNAME],
         takes_for_list: &[],
     };
-    /// Leave the packets of a device alone.
+    /// Detach the director from a device.
     pub const DETACH: Operation = Operation {
         number: command::DETACH,
         name: "detach",
@@ -270,7 +270,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// The counters of packets.
+    /// The packet counters.
     pub const STATS_GET: Operation = Operation {
         number: command::STATS_GET,
         name: "stats-get",
@@ -279,7 +279,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// How much of what there is.
+    /// Numbers of loaded tables, binds, devices and transactions, and their memory.
     pub const STATUS_GET: Operation = Operation {
         number: command::STATUS_GET,
         name: "status-get",
@@ -288,7 +288,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// Other tables are there.
+    /// The tables were replaced.
     pub const TABLE_NTF: Operation = Operation {
         number: command::TABLE_NTF,
         name: "table-ntf",
@@ -315,7 +315,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// A device was detached, or went away, and then it has no name any more.
+    /// A device was detached or removed; a removed device has no name.
     pub const DETACH_NTF: Operation = Operation {
         number: command::DETACH_NTF,
         name: "detach-ntf",
@@ -324,7 +324,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// What this module can. A module without this command knows the forward gue alone.
+    /// The features of the module. A module without this command has only the forward gue.
     pub const FEATURES_GET: Operation = Operation {
         number: command::FEATURES_GET,
         name: "features-get",

@@ -27,7 +27,7 @@ pub mod command {
 /// What is known of each command.
 pub mod operation {
     use super::{command, Operation};
-    /// Switch the hook on, or change one that is on to these settings, between two packets.
+    /// Switch the hook on, or replace its settings atomically.
     pub const ON: Operation = Operation {
         number: command::ON,
         name: "on",
@@ -54,7 +54,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// The counters of packets, those of the target included.
+    /// The packet counters, including those of the target.
     pub const STATS_GET: Operation = Operation {
         number: command::STATS_GET,
         name: "stats-get",
@@ -63,7 +63,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// The hook was switched or changed.
+    /// The hook was switched on or off, or its settings were changed.
     pub const NTF: Operation = Operation {
         number: command::NTF,
         name: "ntf",

@@ -26,7 +26,7 @@ pub(crate) fn specification(old: &str) -> Result<String> {
 /// The lines of a setting in the netlink specification.
 fn attribute(setting: &Setting) -> String {
     let none = match setting.form {
-        Form::V4 | Form::V6 | Form::Mac => " Zeroes or nothing is none.",
+        Form::V4 | Form::V6 | Form::Mac => " All zeros or absent means none.",
         Form::OptionalFields => " 0 is none.",
         Form::Fields | Form::Flag | Form::Number(..) => "",
     };
@@ -136,7 +136,7 @@ pub(crate) fn document(old: &str) -> Result<String> {
         format!("| `{name}` | `--{option}` | {what} | {default} | {doc} |\n")
     });
     let begin = "<!-- made from core/src/settings.rs -->\n";
-    let head = "\n| in `director.conf` | `glbctl config set` | what it may be | default | |\n|---|---|---|---|---|\n";
+    let head = "\n| in `director.conf` | `glbctl config set` | value | default | |\n|---|---|---|---|---|\n";
     between(old, begin, "<!-- end -->\n", &format!("{head}{lines}\n"))
 }
 

@@ -47,7 +47,7 @@ pub fn expected(form: Form) -> String {
             .to_owned(),
         Form::Fields | Form::OptionalFields => {
             let names = FIELDS.map(|(_, name)| name).join(", ");
-            format!("hash fields with commas between (there are {names})")
+            format!("comma-separated hash fields (there are {names})")
         }
         Form::Flag => "true or false".to_owned(),
         Form::Number(least, most) => format!("a whole number from {least} to {most}"),

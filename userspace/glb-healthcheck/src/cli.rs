@@ -9,11 +9,10 @@ use tracing::level_filters::LevelFilter;
 
 /// Checks the proxies of a GLB director and keeps its forwarding table up to date
 ///
-/// Reads the operator's table (forwarding_table.src), checks every backend as its "healthchecks" say, and
-/// publishes the table with what was found (forwarding_table.dst, then reload_command; or into the running
-/// kernel). SIGHUP rereads the
-/// configuration and the table. http://127.0.0.1:19520/health tells how things are, /metrics the same for
-/// Prometheus.
+/// Reads the operator's table (forwarding_table.src), makes the checks in the "healthchecks" of every backend, and
+/// publishes the table with the results: in forwarding_table.dst, followed by reload_command, or in the running
+/// kernel. SIGHUP rereads the configuration and the table. http://127.0.0.1:19520/health reports the status,
+/// /metrics is for Prometheus.
 ///
 /// Exit status: 0 after SIGTERM or SIGINT, or if --check found no error; 1 on errors in files; 2 on wrong
 /// usage.
@@ -24,24 +23,24 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE", default_value = "/etc/glb/healthcheck.conf")]
     pub(crate) config: PathBuf,
 
-    /// Say what is wrong with the configuration and the table, change nothing, and end
+    /// Report errors in the configuration and the table, change nothing, and exit
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// How much is logged (GLB_HEALTHCHECK_LOG_DEBUG=1 also stands for debug)
+    /// The log level (GLB_HEALTHCHECK_LOG_DEBUG=1 also means debug)
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub(crate) log: Level,
 
-    /// The form of the log: lines for people, or an object of JSON a line
+    /// The format of the log: text, or one JSON object per line
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log_format: LogFormat,
 
-    /// Print the manual page or a shell's completions, and end
+    /// Print the manual page or a shell's completions, and exit
     #[arg(long, value_name = "WHAT", hide = true)]
     pub(crate) generate: Option<Generate>,
 }
 
-/// What is made from this definition.
+/// Output that is generated from this definition.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Generate {
     Man,
@@ -74,7 +73,7 @@ impl Generate {
     }
 }
 
-/// Forms of the log.
+/// Formats of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     Text,

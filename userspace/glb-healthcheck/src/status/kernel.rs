@@ -20,7 +20,7 @@ pub(super) struct Counter {
 
 /// The redirect module's counters; none where it is not loaded.
 pub(super) fn redirect() -> Vec<Counter> {
-    // A file that can not be read is a module that is not there, which is usual on a director.
+    // A file that cannot be read is a module that is not there, which is usual on a director.
     let text = fs::read_to_string(REDIRECT).unwrap_or_default();
     counters("glb_redirect", &text)
 }
@@ -43,7 +43,7 @@ type Director = (Vec<Counter>, Vec<Gauge>, Option<Settings>);
 
 /// The director module's counters, what it has, and its settings; nothing where it is not loaded.
 pub(super) fn director() -> Director {
-    // As above: a module that is not there, or that can not be asked, has no counters to show.
+    // As above: a module that is not there, or that cannot be asked, has no counters to show.
     ask_director().unwrap_or_default()
 }
 
@@ -77,14 +77,14 @@ fn ask_director() -> Result<Director, Error> {
         ),
         (
             "glb_director_table_bytes",
-            "Bytes that the loaded tables take, about.",
+            "Approximate size of the loaded tables in bytes.",
             status.memory,
         ),
     ];
     Ok((counters, gauges, Some(glb.config()?)))
 }
 
-/// Counters from lines `name: value`. Lines of another form are left out: a module may be newer than this
+/// Counters from lines `name: value`. Lines of another form are skipped, because the module may be newer than this
 /// program.
 fn counters(module: &str, text: &str) -> Vec<Counter> {
     let mut counters: Vec<Counter> = Vec::new();

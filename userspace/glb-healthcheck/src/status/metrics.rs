@@ -40,7 +40,7 @@ impl Facts<'_> {
             let help = "Whether the director's module is loaded.";
             text.family("glb_healthcheck_director_loaded", Type::Gauge, help)
                 .sample(&[], truth(self.director.is_there()));
-            let help = "How often tables that were loaded had gone, and were loaded again.";
+            let help = "How often loaded tables were gone and were loaded again.";
             text.family(
                 "glb_healthcheck_director_lost_tables_total",
                 Type::Counter,
@@ -50,7 +50,7 @@ impl Facts<'_> {
         }
         let (director, gauges, settings) = kernel::director();
         if let Some(settings) = settings {
-            let help = "Settings that all directors of a fleet have the same.";
+            let help = "Settings that must be the same on all directors of a fleet.";
             let labels = kernel::shared(&settings);
             let labels: Vec<(&str, &str)> = labels
                 .iter()
@@ -118,15 +118,15 @@ impl Facts<'_> {
         );
         gauge(
             "glb_healthcheck_backend_marked_up",
-            "Whether the backend is healthy in the table that is published.",
+            "Whether the backend is healthy in the published table.",
             &|mark| mark.healthy,
         );
         gauge(
             "glb_healthcheck_backend_held_up",
-            "Whether the backend fails and is not marked down, since too many fail.",
+            "Whether the backend fails but is not marked down, because too many fail.",
             &Mark::is_held,
         );
-        let help = "The state that the operator gave the backend.";
+        let help = "The state that the operator wants of the backend.";
         let mut family = text.family("glb_healthcheck_backend_state", Type::Gauge, help);
         for (table, addr, backend, _) in &backends {
             let state = backend.state.name();
@@ -142,13 +142,13 @@ impl Facts<'_> {
             family.sample(&[("table", &table.name)], share);
         }
         let help =
-            "The tables: where two directors have the same digest, they have the same table.";
+            "The tables. Directors with the same digest have the same table.";
         let mut family = text.family("glb_healthcheck_table_info", Type::Gauge, help);
         for (table, _) in self.engine.tables() {
             let digest = format!("{:016x}", table.digest);
             family.sample(&[("table", &table.name), ("digest", &digest)], 1.0);
         }
-        let help = "Changes of what backends are marked as.";
+        let help = "Changes of the published health of backends.";
         text.family("glb_healthcheck_backend_changes_total", Type::Counter, help)
             .sample(&[], self.engine.stats().backend_changes as f64);
     }
@@ -175,7 +175,7 @@ impl Facts<'_> {
         };
         gauge(
             "glb_healthcheck_target_up",
-            "Whether the check passes, after dampening; missing before the first result.",
+            "Whether the check passes, after dampening; absent before the first result.",
             &|watched| watched.damper.believed().map(truth),
         );
         gauge(
@@ -189,7 +189,7 @@ impl Facts<'_> {
         let stats = self.engine.stats();
         let kinds = || Kind::ALL.iter().map(|kind| kind.name()).zip(&stats.kinds);
         let help =
-            "Checks made; unable ones failed on this machine and say nothing of the backend.";
+            "Checks made. The outcome unable is a failure on this machine, not of the backend.";
         let mut family = text.family("glb_healthcheck_checks_total", Type::Counter, help);
         for (kind, stats) in kinds() {
             for (outcome, count) in [
@@ -209,17 +209,17 @@ impl Facts<'_> {
         for (kind, stats) in kinds() {
             family.histogram(&[("kind", kind)], &stats.latency);
         }
-        let help = "Checks left out because the last one of the same target still ran.";
+        let help = "Checks skipped because the previous one of the same target was still running.";
         text.family("glb_healthcheck_checks_left_out_total", Type::Counter, help)
             .sample(&[], stats.overruns as f64);
-        let help = "Changes of what is believed of targets, after dampening.";
+        let help = "Changes of the results of targets, after dampening.";
         text.family("glb_healthcheck_target_changes_total", Type::Counter, help)
             .sample(&[], stats.target_changes as f64);
     }
 
     fn publications(&self, text: &mut Text) {
         let publications = self.publications;
-        let help = "Publications: the table written and the reload command run.";
+        let help = "Publications of the table: file and reload command, or load into the kernel.";
         let mut family = text.family("glb_healthcheck_reloads_total", Type::Counter, help);
         for (outcome, count) in PublishError::OUTCOMES.iter().zip(publications.outcomes) {
             family.sample(&[("outcome", outcome)], count as f64);
@@ -231,7 +231,7 @@ impl Facts<'_> {
             help,
         )
         .histogram(&[], &publications.time);
-        let help = "Whether what the checks found is published.";
+        let help = "Whether the current results of the checks are published.";
         text.family("glb_healthcheck_published", Type::Gauge, help)
             .sample(&[], truth(self.engine.is_published()));
         if let Some(at) = publications.last_good {
