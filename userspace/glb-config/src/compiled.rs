@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tables with their rows: what a director works with, wherever it came from.
+//! Tables with their rows, as a director uses them.
 //!
-//! A file of JSON is checked and its rows are computed; a binary file has its rows. Either way the result
-//! is the same, so that looking up, comparing and loading need not know.
+//! The rows of a JSON file are computed after it was checked; a binary file contains its rows. The result is
+//! the same, so looking up, comparing and loading do not distinguish them.
 
 use crate::build::{v2_rows, v3_rows};
 use crate::dead::DeadRows;

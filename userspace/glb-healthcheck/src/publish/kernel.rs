@@ -2,8 +2,8 @@
 
 //! Loading a table into the director in the running kernel, through netlink.
 //!
-//! A load takes the place of all tables at once or, if anything is wrong, changes nothing. The module is
-//! never loaded from here: an operator who took it out wants it out.
+//! A load replaces all tables at once or, on any error, changes nothing. The module is never loaded from here,
+//! because an operator who unloads it does so on purpose.
 
 use super::{file, PublishError};
 use crate::logic::engine::Known;
