@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writing a file so that at any time either the old or the new one is there, whole.
+//! Replacing a file atomically: at any time, either the complete old file or the complete new one exists.
 
 use rustix::fs::{fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr, Gid, Uid, XattrFlags};
 use std::ffi::{CString, OsString};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The `healthchecks` of `forwarding_table.json`: what is asked of a backend, and how often
+//! The `healthchecks` of `forwarding_table.json`: the checks of a backend, and their timing
 //! (docs/healthcheck.md).
 
 use crate::read::{Node, Object, Reader};

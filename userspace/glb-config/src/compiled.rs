@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tables with their rows: what a director works with, wherever it came from.
+//! Tables with their rows, as a director uses them.
 //!
-//! The rows of a file of JSON are computed ([`rows`](crate::rows)); a binary file has its rows. Either way the result
-//! is the same, so that looking up, comparing and loading need not know.
+//! The rows of a JSON file are computed after it was checked ([`rows`](crate::rows)); a binary file contains its rows. The
+//! result is the same, so looking up, comparing and loading do not distinguish them.
 
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::Bind;

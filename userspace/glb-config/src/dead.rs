@@ -2,10 +2,10 @@
 
 //! Rows that lead to a backend that is known to be dead.
 //!
-//! The first hop of a row passes on what it has no connection for. If it is dead, nobody does: whatever the
-//! other hops are, every packet of the row is lost. The rows of version 2 have two hops and are kept as
-//! deployed, so where both are bad, or where the second one drains or fills, the row still begins with a bad
-//! one. Version 3 has no such row as long as any backend is good (docs/rows-v3.md).
+//! The first hop of a row passes on packets whose connections it does not have. If it is dead, no packet is
+//! passed on: every packet of the row is lost, whatever the other hops are. The rows of version 2 have two
+//! hops and are those of deployed directors. If both hops are bad, or if the second one drains or fills, such
+//! a row still begins with a bad one. Version 3 has no such row while any backend is good (docs/rows-v3.md).
 
 use crate::compiled::{usable, Compiled};
 use crate::issue::{Issue, Severity};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A number that stands for a table, so that directors can be compared without their keys being told.
+//! A digest of a table, to compare directors without revealing their keys.
 
 use crate::tables::{Rule, Table, TableBackend};
 use glb_core::director::classify::bind::Bind;

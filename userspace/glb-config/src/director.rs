@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `director.conf`: the settings of `core/src/settings.rs`, and what other programs read there.
+//! `director.conf`: the settings of `core/src/settings.rs`, and the fields that other programs read.
 
 use crate::issue::Checked;
 use crate::read::{Node, Object, Reader};

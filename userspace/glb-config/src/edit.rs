@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Changing single values in a file's text, so that everything else in it stays as the operator wrote it:
-//! fields that nobody here knows, their order, line breaks, numbers to the last digit.
+//! Changing single values in the text of a file. Everything else stays as the operator wrote it: unknown
+//! fields, the order of fields, line breaks, and every digit of numbers.
 
 use std::ops::Range;
 

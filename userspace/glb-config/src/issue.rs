@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is wrong with a file.
+//! Errors and warnings about a file.
 
 use serde::Serialize;
 use std::{fmt, io};

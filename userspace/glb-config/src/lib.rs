@@ -3,7 +3,7 @@
 //! The configuration files of GLB.
 //!
 //! * [`tables`] is about `forwarding_table.json` (docs/formats.md)
-//! * [`director`] is about `director.conf`, [`settings`] about what may stand there
+//! * [`director`] is about `director.conf`, [`settings`] about the settings in it
 //! * [`healthcheck`] is about `healthcheck.conf` (docs/healthcheck.md)
 //! * [`DeadRows`] are those that lead to a backend that is known to be dead
 //! * [`edit`] changes single values of a file in place
@@ -11,10 +11,10 @@
 //! * [`compiled`] is about tables with rows, which [`rows`] computes and [`file`] reads
 //! * [`build`] goes from a file's tables to the binary formats
 //!
-//! Every file is read as a tree of JSON first and then checked field by field, so that all that is wrong
-//! with it is reported at once, each fault with file, table, field and value; a reader that stops at the
-//! first wrong type could not. The tree stays with the checked values: who writes a file back edits the
-//! tree, and no field that this version does not know is lost.
+//! Every file is first read as a tree of JSON and then checked field by field. Therefore all errors are
+//! reported at once, each with file, table, field and value; a reader that stops at the first wrong type could
+//! not do this. The tree is kept with the checked values: a program that writes a file back edits the tree, so
+//! fields that this version does not know are not lost.
 
 pub mod atomic;
 mod binary;

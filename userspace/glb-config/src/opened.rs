@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A file of tables whose rows are computed only where somebody asks for them: who wants to know one thing about
-//! one of a thousand tables does not wait for all of them.
+//! A file of tables whose rows are computed on demand, so that a query about one of a thousand tables does not
+//! wait for all of them.
 
 use crate::compiled::{Compiled, CompiledFile};
 use crate::file::{read_kind, Kind};

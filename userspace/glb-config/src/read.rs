@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Walking a tree of JSON and noting all that is wrong.
+//! Walking a tree of JSON and collecting all errors.
 //!
-//! Deployed files were read by Go's `encoding/json`, for which `null` is as good as an absent field and the
-//! case of a field's name does not matter. Both hold here.
+//! Deployed files are read by Go's `encoding/json`, which treats `null` as an absent field and ignores the case
+//! of field names. This reader does the same.
 
 use crate::issue::{Checked, Issue, Severity};
 use glb_core::packet::addr::Addr;

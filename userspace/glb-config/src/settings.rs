@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The settings of `core/src/settings.rs` as people write them: on a command line and in JSON.
+//! The text forms of the settings of `core/src/settings.rs`: on a command line and in JSON.
 
 use crate::read::{Node, Reader};
 use glb_core::director::select::hash::HashFields;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `glbctl table show --json` prints, read back: tables as a director has them, without their seeds and
-//! health checks, and with rows only where they were asked for.
+//! Reads the output of `glbctl table show --json`: tables as a director has them, without seeds and health
+//! checks, and with rows only if they were requested.
 
 use crate::compiled::{Compiled, CompiledBackend};
 use crate::dead::DeadRows;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The main loop: it carries what the engine decides out into the world, and what happens there back.
+//! The main loop: it carries out the decisions of the engine and reports the results to it.
 //!
-//! Everything that changes state happens in this one task. Checks, publications and reads of files run
-//! beside it and report by one channel, so nothing is locked and nothing waits for a disk.
+//! Only this task changes state. Checks, publications and reads of files run beside it and report through one
+//! channel, so there are no locks, and the loop never waits for a disk.
 
 use crate::check::{Checker, Tls};
 use crate::logic::director::{Director, News, Question};

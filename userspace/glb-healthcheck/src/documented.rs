@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands of the documents, by the parser of the command line: what an operator copies is understood.
+//! The parser of the command line accepts all commands in the documents.
 
 use crate::cli::Cli;
 use clap::Parser;

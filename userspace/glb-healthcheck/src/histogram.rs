@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long things take, as Prometheus counts it.
+//! Durations, as a Prometheus histogram.
 
 use std::time::Duration;
 

@@ -3,11 +3,11 @@
 //! `glb-healthcheck`: checks the proxies of a GLB director and keeps its forwarding table up to date.
 //!
 //! * [`source`] reads the operator's files
-//! * [`logic`] decides: what is checked when, what results mean, what is published when
+//! * [`logic`] decides when to check which target, what results mean, and when to publish
 //! * [`mod@check`] makes the checks
-//! * [`publish`] brings the table to the director
-//! * [`status`] tells how things are
-//! * [`daemon`] joins them
+//! * [`publish`] transfers the table to the director
+//! * [`status`] reports the state
+//! * [`daemon`] connects them
 
 mod check;
 mod cli;

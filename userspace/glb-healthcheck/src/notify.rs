@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Telling systemd how the daemon is (sd_notify(3)); without systemd nothing is told.
+//! Reporting the daemon's state to systemd (sd_notify(3)), if it runs under systemd.
 
 use rustix::time::{clock_gettime, ClockId};
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The rows of a published table that lead to a backend that is down. Rows of version 2 are as deployed, so
-//! there may be some although other backends are up.
+//! The rows of a published table that lead to a backend that is down. With rows of version 2, which are those of
+//! deployed directors, there may be some even if other backends are up.
 
 use glb_config::{tables, DeadRows};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Reading the configuration and the operator's table, with all that is wrong in both at once.
+//! Reading the configuration and the operator's table, and reporting the errors in both at once.
 
 use crate::check::server_name;
 use crate::check::Tls;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How talking to the kernel fails.
+//! Errors of the communication with the kernel.
 
 use crate::names::Family;
 use std::fmt;

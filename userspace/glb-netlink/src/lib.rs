@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink families `glb` (`spec/glb.yaml`) and `glb_redirect` (`spec/glb_redirect.yaml`), from the
-//! side of who uses them.
+//! Clients of the generic netlink families `glb` (`spec/glb.yaml`) and `glb_redirect` (`spec/glb_redirect.yaml`).
 //!
 //! * [`Glb`] has a method for each command of the director, and [`Glb::load`] for a whole transaction
 //! * [`Events`] listens to the director's notifications
 //! * [`Redirect`] has a method for each command of the redirect
-//! * [`machine`] looks at what the kernel has around them: devices, addresses, routes, tunnel ports
-//! * [`wire`] and [`socket`] are messages and sockets as such
+//! * [`machine`] reads related kernel state: devices, addresses, routes, tunnel ports
+//! * [`wire`] and [`socket`] are messages and sockets in general
 
 mod client;
 mod error;

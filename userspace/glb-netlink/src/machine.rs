@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel has around director and redirect: devices, addresses, routes, ports of tunnels, features of
-//! network cards. Nothing here changes anything or loads a module.
+//! Kernel state related to director and redirect: devices, addresses, routes, ports of tunnels, features of
+//! network cards. Nothing here changes it or loads a module.
 
 use crate::client::{addr, put_addr};
 use crate::error::Error;

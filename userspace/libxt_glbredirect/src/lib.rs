@@ -2,12 +2,12 @@
 
 //! The iptables extension of `GLBREDIRECT`, without iptables.
 //!
-//! A rule reads `-j GLBREDIRECT [--allow-hops PREFIX[,PREFIX...]]`. This crate knows what the value may
-//! look like ([`AllowedHops`]), how it is written out again ([`text`]) and which bytes of the kernel's
-//! structure stand for it ([`info`]). It calls nobody, so all of it is tested by `cargo test`. The
-//! plugin in `kernel/libxt`, which libxtables loads, only carries strings and bytes between the two.
+//! A rule has the form `-j GLBREDIRECT [--allow-hops PREFIX[,PREFIX...]]`. This crate defines the syntax of the
+//! value ([`AllowedHops`]), its text output ([`text`]) and its bytes in the kernel's structure ([`info`]). It has
+//! no calls to the outside, so `cargo test` tests all of it. The plugin in `kernel/libxt`, which libxtables loads,
+//! only passes strings and bytes between the two.
 //!
-//! Three forms of one rule must agree, and the tests of this crate hold them to it:
+//! Three forms of a rule must agree, which the tests of this crate check:
 //!
 //! ```text
 //!   --allow-hops 10.1.2.3/8,fd00::/8        what the operator types

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the extension writes: help, the column of a listing, and the words of a saved rule.
+//! The output of the extension: help, the column of a listing, and the words of a saved rule.
 
 use crate::info::InfoError;
 use crate::AllowedHops;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ICMP echo through the tunnel: the same way that clients' packets take.
+//! ICMP echo through the tunnel, on the path of clients' packets.
 //!
-//! The request goes out as the payload of a UDP packet. The proxy takes it out of the tunnel and answers the
-//! echo itself, so the reply comes back bare, like all that proxies send to clients. Replies are picked up
-//! by raw sockets, one for each family, and matched by a token in their payload that nobody else knows.
+//! The request is sent as the payload of a UDP packet. The proxy decapsulates it and answers the echo itself,
+//! so the reply comes back without a tunnel, like all packets from proxies to clients. Raw sockets, one for
+//! each family, receive the replies. A secret token in the payload matches a reply to its request.
 //!
 //! An echo to the backend's address tests the tunnel; one to a VIP also tests that the proxy has the VIP.
 

@@ -2,11 +2,11 @@
 
 //! Whether a web server gives a good answer.
 //!
-//! Each check is a connection of its own: a server that answers on old connections but takes no new ones
-//! is of no use to clients. Of the answer only the head is read.
+//! Each check opens its own connection, because a server that accepts no new connections is of no use to
+//! clients. Only the head of the answer is read.
 //!
-//! Redirects are followed, as deployed; where one leads to the name that the check has for the backend, it is
-//! the backend that is asked.
+//! Redirects are followed, as in the deployed checker. A redirect to the check's name for the backend leads to
+//! the backend itself.
 
 use super::{Failure, Tls};
 use glb_config::tables::{escape_uri, HttpCheck};

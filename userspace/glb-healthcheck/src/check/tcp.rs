@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether a port takes connections.
+//! Whether a port accepts connections.
 
 use super::Failure;
 use std::net::SocketAddr;

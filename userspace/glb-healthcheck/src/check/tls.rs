@@ -2,9 +2,9 @@
 
 //! TLS to backends.
 //!
-//! A check asks whether the service answers, so by default any certificate will do: a checker that took all
-//! proxies out at midnight because of a date would do more harm than the date. Whoever wants the
-//! certificate checked says so (`https_verify`).
+//! A check asks whether the service answers, so by default any certificate is accepted: a checker that took all
+//! proxies out of service when a certificate expires would do more harm than the certificate. `https_verify`
+//! checks the certificate.
 
 use super::{with_causes, Failure};
 use glb_config::tables::HttpsCheck;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dampening: one lost packet does not make a backend sick.
+//! Dampening: one lost packet does not make a backend unhealthy.
 
 /// What is believed of a target: the first result counts at once, unless something was believed before;
 /// afterwards it takes a number of consecutive opposite results to change it.

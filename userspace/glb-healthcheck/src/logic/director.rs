@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of the director in the kernel, from asking it now and then: whether its module is loaded,
-//! and whether its tables are still those that were loaded from here.
+//! The last known state of the director in the kernel: whether its module is loaded, and whether its tables are
+//! still those that this daemon loaded.
 
 /// See the module's text.
 #[derive(Debug, Default)]

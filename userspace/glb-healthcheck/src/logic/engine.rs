@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The health checker without its hands: which checks are due, what their results mean, and when a changed
-//! table goes out.
+//! The decisions of the health checker: which checks are due, what their results mean, and when a changed table
+//! is published.
 //!
 //! ```text
 //!   load ──> targets ──due──> (checks run) ──result──> dampers ──> marks of backends ──> publication

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an operator should hear of.
+//! Events to report to the operator.
 
 use super::plan::Plan;
 use super::probe::Kind;

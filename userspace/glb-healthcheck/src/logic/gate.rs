@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When a changed table goes out: one at a time, and not more often than the director should reload.
+//! When a changed table is published: one publication at a time, and no more often than the director should reload.
 
 use std::time::{Duration, Instant};
 

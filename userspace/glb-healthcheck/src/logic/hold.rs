@@ -2,9 +2,9 @@
 
 //! Holding back: however many backends of a table fail, only a share of them is marked down.
 //!
-//! When most backends fail at once, it is usually the checker that is cut off; and when it is not, the few
-//! that are left would be overrun. So those that failed first are marked down, as many as may be, and the
-//! others stay up and are reported. The order keeps a backend that is marked down from coming back because
+//! When most backends fail at once, usually the checker itself is cut off. Otherwise, the few remaining backends
+//! would be overloaded. Therefore only the allowed number is marked down, those that failed first; the others
+//! stay up and are reported. Because of this order, a backend that is marked down does not come back when
 //! another one fails.
 
 use std::time::Instant;

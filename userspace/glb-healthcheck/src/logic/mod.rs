@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is decided, apart from how it is carried out.
+//! The decisions, separate from their execution.
 //!
-//! Nothing here reads a clock, a file or a socket: time is a parameter (always monotonic, so a step of the
-//! machine's clock cannot be seen), results of checks are given, and what is to be done is returned. So a
-//! day of flapping backends is simulated in milliseconds.
+//! Nothing here reads a clock, a file or a socket. Time is a parameter (always monotonic, so a step of the
+//! machine's clock has no effect), results of checks are parameters, and actions are returned. Therefore a day
+//! of flapping backends is simulated in milliseconds.
 
 mod damper;
 pub(crate) mod director;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When targets are checked: at even distances over the interval, however many there are.
+//! When targets are checked: evenly spread over the interval, for any number of targets.
 //!
-//! Each target has a phase, its place in the interval. Phases come from the multiples of the golden ratio,
-//! whose fractions stay evenly spread after any number of them; so targets that come later fit in between
-//! and no other target moves.
+//! Each target has a phase, its position in the interval. Phases are the fractions of the multiples of the golden
+//! ratio, which are evenly spread for any number of them. A new target gets a position between the others, and
+//! no other target moves.
 
 use std::time::{Duration, Instant};
 

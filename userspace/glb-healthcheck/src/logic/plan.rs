@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is to be checked, made from the operator's tables.
+//! The targets to check, from the operator's tables.
 
 use super::known::Known;
 use super::probe::{Probe, Target, Tunnel};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the engine counts.
+//! The counters of the engine.
 
 use super::probe::Kind;
 use crate::histogram::{Histogram, OF_CHECKS};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Running the reload command, with an end to it.
+//! Running the reload command with a timeout.
 
 use super::PublishError;
 use rustix::process::{kill_process_group, Pid, Signal};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The deployed way: a file beside the operator's, and a command that has it loaded.
+//! The method of the deployed checker: a file beside the operator's, and a command that loads it.
 
 use super::{command, PublishError};
 use glb_config::atomic;

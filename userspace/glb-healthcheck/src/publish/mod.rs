@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ways by which a checked table reaches the director.
+//! Methods to transfer a checked table to the director.
 //!
-//! When a publication may start, and what happens after a failed one, is not decided here (see
-//! `logic::gate`); so a way that is added needs no more than to carry a table over.
+//! `logic::gate` decides when a publication may start, and what happens after a failed one. A new method only
+//! has to transfer a table.
 
 mod command;
 mod file;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/health`: how the daemon and the backends are, as JSON.
+//! `/health`: the state of the daemon and of the backends, as JSON.
 //!
-//! The status is 503 only until the first table is published. Afterwards it is 200 even if something is
-//! wrong: a supervisor that restarted the daemon over a mistake in a file would make things worse. What is
-//! wrong is in `problems`.
+//! The status is 503 only until the first table is published. Afterwards it is 200 even if there is a problem:
+//! a supervisor that restarts the daemon because of an error in a file would make it worse. `problems` lists the
+//! problems.
 
 use super::{Answer, Facts};
 use crate::logic::engine::Watched;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters of the kernel modules, of those that are loaded.
+//! Counters of the loaded kernel modules.
 
 use glb_config::settings;
 use glb_core::settings::{Setting, Settings};

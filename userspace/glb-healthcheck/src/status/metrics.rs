@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/metrics`, for Prometheus. docs/healthcheck.md lists the names; dashboards are made from them.
+//! `/metrics`, for Prometheus. docs/healthcheck.md lists the names, on which dashboards depend.
 
 use super::kernel;
 use super::text::{Text, Type};
@@ -141,8 +141,7 @@ impl Facts<'_> {
             let share = self.dead_rows(&table.name).map_or(0.0, DeadRows::share);
             family.sample(&[("table", &table.name)], share);
         }
-        let help =
-            "The tables. Directors with the same digest have the same table.";
+        let help = "The tables. Directors with the same digest have the same table.";
         let mut family = text.family("glb_healthcheck_table_info", Type::Gauge, help);
         for (table, _) in self.engine.tables() {
             let digest = format!("{:016x}", table.digest);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the daemon tells of itself: pages for people, scripts and Prometheus.
+//! The status pages of the daemon, for people, scripts and Prometheus.
 
 mod health;
 mod kernel;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The server of the pages. It only carries requests to the main loop and answers back, so pages always
-//! show one consistent state; and a page that is answered shows that the main loop runs.
+//! The server of the pages. It only passes requests to the main loop and answers back. Therefore a page always
+//! shows one consistent state, and an answer proves that the main loop runs.
 
 use super::{Answer, Page};
 use http_body_util::Full;
