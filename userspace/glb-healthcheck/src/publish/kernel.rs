@@ -8,7 +8,7 @@
 use super::{file, PublishError};
 use crate::logic::known::Known;
 use crate::logic::plan::ip;
-use glb_config::compiled;
+use glb_config::file::read_bytes;
 use glb_netlink::{Error, Glb};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ impl Kernel {
                 .map_err(|error| PublishError::Write(format!("{}: {error}", dst.display())))?;
         }
         let text = tree.to_string();
-        let checked = file::read_bytes("the checked table", text.as_bytes(), &mut |_| {});
+        let checked = read_bytes("the checked table", text.as_bytes(), &mut |_| {});
         let (file, _) = checked.into_result().map_err(|issues| {
             let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
             PublishError::Load(issues.join("; "))
