@@ -4,9 +4,11 @@
 
 use crate::output::{warn, Failure};
 use crate::progress::Progress;
-use glb_config::compiled::{self, CompiledFile, Format};
+use glb_config::compiled::{Compiled, CompiledFile, Format};
 use glb_config::director::{self, Director};
+use glb_config::file::read_bytes;
 use glb_config::opened::{self, Opened};
+use glb_config::rows::compile_all;
 use glb_config::tables::{self, Config};
 use glb_config::{Checked, DeadRows};
 use glb_core::table::v2;
@@ -42,9 +44,9 @@ pub(crate) fn tables(path: &Path, json: bool) -> Result<CompiledFile, Failure> {
 }
 
 /// Computes the rows of a file's tables.
-pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<compiled::Compiled>, Failure> {
+pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<Compiled>, Failure> {
     let mut progress = Progress::new("tables built").of(config.tables.len());
-    rows::compile_all(config, &mut |done| progress.done(done))
+    compile_all(config, &mut |done| progress.done(done))
         .map_err(|reason| Failure::Message(format!("{}: {reason}", name(path))))
 }
 
@@ -52,7 +54,7 @@ pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<compiled::Comp
 pub(crate) fn either(path: &Path, json: bool) -> Result<Tables, Failure> {
     let bytes = bytes(path)?;
     if bytes.starts_with(&v2::MAGIC) {
-        let checked = file::read_bytes(&name(path), &bytes, &mut |_| {});
+        let checked = read_bytes(&name(path), &bytes, &mut |_| {});
         return accept(checked, json).map(Tables::Built);
     }
     let Ok(text) = String::from_utf8(bytes) else {

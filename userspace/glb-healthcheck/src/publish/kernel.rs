@@ -2,13 +2,13 @@
 
 //! Loading a table into the director in the running kernel, through netlink.
 //!
-//! A load replaces all tables at once or, on any error, changes nothing. The module is never loaded from here,
-//! because an operator who unloads it does so on purpose.
+//! A load takes the place of all tables at once or, if anything is wrong, changes nothing. The module is
+//! never loaded from here: an operator who took it out wants it out.
 
 use super::{file, PublishError};
 use crate::logic::known::Known;
 use crate::logic::plan::ip;
-use glb_config::file as config_file;
+use glb_config::file::read_bytes;
 use glb_netlink::{Error, Glb};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ impl Kernel {
                 .map_err(|error| PublishError::Write(format!("{}: {error}", dst.display())))?;
         }
         let text = tree.to_string();
-        let checked = config_file::read_bytes("the checked table", text.as_bytes(), &mut |_| {});
+        let checked = read_bytes("the checked table", text.as_bytes(), &mut |_| {});
         let (file, _) = checked.into_result().map_err(|issues| {
             let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
             PublishError::Load(issues.join("; "))

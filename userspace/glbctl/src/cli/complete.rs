@@ -9,7 +9,9 @@
 use crate::places::SOURCE;
 use crate::text::addr;
 use clap_complete::CompletionCandidate;
-use glb_config::{compiled, tables};
+use glb_config::compiled::Compiled;
+use glb_config::file::read_bytes;
+use glb_config::tables;
 use glb_netlink::Glb;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -106,9 +108,9 @@ fn of_file(path: &Path) -> Vec<Table> {
         };
         return tables.map(table).collect();
     }
-    let file = file::read_bytes("", &bytes, &mut |_| {}).value;
+    let file = read_bytes("", &bytes, &mut |_| {}).value;
     let tables = file.iter().flat_map(|file| file.tables.iter().enumerate());
-    let table = |(index, table): (usize, &compiled::Compiled)| Table {
+    let table = |(index, table): (usize, &Compiled)| Table {
         label: table.label(index),
         backends: addresses(table.backends.iter().map(|one| one.backend.addr)),
     };

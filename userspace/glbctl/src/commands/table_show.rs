@@ -4,14 +4,12 @@
 
 use crate::load;
 use crate::output::{hex, print, DeadRowsView, Failure};
+use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::{quoted, DeadRows};
-use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
-use glb_core::packet::addr::Addr;
 use serde::Serialize;
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::Path;
 
 #[derive(Serialize)]

@@ -7,7 +7,8 @@ use crate::commands::key::Key;
 use crate::commands::running;
 use crate::load;
 use crate::output::{warn, Failure};
-use glb_config::compiled::{self, Compiled, Format};
+use glb_config::compiled::{Compiled, Format};
+use glb_config::file::read_bytes;
 use glb_core::table::v2;
 
 pub(super) struct There {
@@ -43,7 +44,7 @@ pub(super) fn read(args: &TableExport, json: bool) -> Result<There, Failure> {
             "{name}: is no binary table (its first bytes are not GLBD); a source of JSON needs no export"
         )));
     }
-    let checked = file::read_bytes(&name, &bytes, &mut |_| {});
+    let checked = read_bytes(&name, &bytes, &mut |_| {});
     let (file, warnings) = checked.into_result().map_err(Failure::Issues)?;
     warn(&warnings, json);
     Ok(There {
