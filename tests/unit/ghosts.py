@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-NOT_SOURCES = {".git", "build", "out", "target", "__pycache__"}
+NOT_SOURCES = {"./.git", "./build", "./out", "./target", "./debian/build"}
 # debian/ names what a build of the packages leaves; figures and seeds have no prose.
 NOT_READ = ("debian/", "LICENSES/", "fuzz/seeds/", "tests/unit/ghosts.py")
 NOT_TEXT = (".svg", ".png", ".pcap", ".bin", ".lock", ".gz")
@@ -25,7 +25,7 @@ ISSUE = re.compile(r"\b(?:spec|issues?) #?[0-9]+\b")
 def tree():
     """Every file and directory of the repository, relative to its top directory."""
     for folder, folders, files in os.walk("."):
-        folders[:] = [name for name in folders if name not in NOT_SOURCES]
+        folders[:] = [name for name in folders if f"{folder}/{name}" not in NOT_SOURCES and name != "__pycache__"]
         yield from (os.path.normpath(os.path.join(folder, name)) for name in folders + files)
 
 
