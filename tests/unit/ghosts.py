@@ -41,7 +41,7 @@ def exists(path, here, known):
 def test_exists(path, known):
     _, name, *test = path.split("/")
     for file in (f"tests/lab/{name}{end}" for end in (".sh", ".py", "")):
-        if file in known:
+        if os.path.isfile(file):
             with open(file, encoding="utf-8") as text:
                 return not test or f"test_{test[0]}" in text.read()
     return any(other.startswith(f"tests/lab/{name}-") for other in known)
@@ -51,7 +51,7 @@ def ghosts(text, here, pattern, known):
     for found in pattern.findall(text):
         path = found.rstrip(".")
         if path.startswith("lab/") and re.fullmatch(r"lab/[a-z0-9-]+(/[a-z0-9_]+)?", path):
-            if not test_exists(path, known):
+            if not test_exists(path, known) and not exists(path, "tests", known):
                 yield path
         elif not path.startswith("lab/") and not exists(path, here, known):
             yield path
