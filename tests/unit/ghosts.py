@@ -11,7 +11,7 @@ import os
 import re
 import sys
 
-NOT_SOURCES = {".git", "build", "out", "target", "__pycache__"}
+NOT_SOURCES = {"./.git", "./build", "./out", "./target", "./debian/build"}
 # debian/ names what a build of the packages leaves; figures and seeds have no prose.
 NOT_READ = ("debian/", "LICENSES/", "fuzz/seeds/", "tests/unit/ghosts.py")
 NOT_TEXT = (".svg", ".png", ".pcap", ".bin", ".lock", ".gz")
@@ -25,7 +25,7 @@ ISSUE = re.compile(r"\b(?:spec|issues?) #?[0-9]+\b")
 def tree():
     """Every file and directory of the repository, relative to its top directory."""
     for folder, folders, files in os.walk("."):
-        folders[:] = [name for name in folders if name not in NOT_SOURCES]
+        folders[:] = [name for name in folders if f"{folder}/{name}" not in NOT_SOURCES and name != "__pycache__"]
         yield from (os.path.normpath(os.path.join(folder, name)) for name in folders + files)
 
 
@@ -41,7 +41,7 @@ def exists(path, here, known):
 def test_exists(path, known):
     _, name, *test = path.split("/")
     for file in (f"tests/lab/{name}{end}" for end in (".sh", ".py", "")):
-        if file in known:
+        if os.path.isfile(file):
             with open(file, encoding="utf-8") as text:
                 return not test or f"test_{test[0]}" in text.read()
     return any(other.startswith(f"tests/lab/{name}-") for other in known)
@@ -51,7 +51,7 @@ def ghosts(text, here, pattern, known):
     for found in pattern.findall(text):
         path = found.rstrip(".")
         if path.startswith("lab/") and re.fullmatch(r"lab/[a-z0-9-]+(/[a-z0-9_]+)?", path):
-            if not test_exists(path, known):
+            if not test_exists(path, known) and not exists(path, "tests", known):
                 yield path
         elif not path.startswith("lab/") and not exists(path, here, known):
             yield path
