@@ -5,19 +5,18 @@
 //! A load takes the place of all tables at once or, if anything is wrong, changes nothing. The module is
 //! never loaded from here: an operator who took it out wants it out.
 
-use super::{file, PublishError};
+use super::{Dst, PublishError};
 use crate::logic::engine::Known;
 use crate::logic::plan::ip;
 use glb_config::compiled;
 use glb_netlink::{Error, Glb};
 use serde_json::Value;
-use std::path::PathBuf;
 
 /// What is done beside the load.
 #[derive(Debug, Clone)]
 pub(crate) struct Kernel {
     /// Where the table is written too, for a start while the operator's can not be used.
-    pub(crate) dst: Option<PathBuf>,
+    pub(crate) dst: Option<Dst>,
 }
 
 impl Kernel {
@@ -31,8 +30,7 @@ impl Kernel {
 
     fn load(&self, tree: &Value) -> Result<u32, PublishError> {
         if let Some(dst) = &self.dst {
-            file::write(dst, tree)
-                .map_err(|error| PublishError::Write(format!("{}: {error}", dst.display())))?;
+            dst.write(tree)?;
         }
         let text = tree.to_string();
         let checked = compiled::read_bytes("the checked table", text.as_bytes(), &mut |_| {});

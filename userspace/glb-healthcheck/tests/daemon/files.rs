@@ -3,7 +3,7 @@
 //! Files that are missing, half written or wrong.
 
 use crate::backends::Web;
-use crate::harness::{fast, names, run, table, wait, Place};
+use crate::harness::{fast, names, run, table, wait, Daemon, Place};
 use serde_json::json;
 use std::fs;
 
@@ -62,6 +62,60 @@ fn usage_and_check() {
     assert_eq!((status, err.as_str()), (0, ""));
     assert_eq!(out, "good: 1 tables, 2 backends, 2 targets to check\n");
     assert_eq!(names(&place.dir), ["conf", "src.json"]);
+}
+
+#[test]
+fn a_file_that_is_read_is_not_written() {
+    let place = Place::new("same");
+    let backends = [json!({"ip": "192.0.2.1", "state": "active"})];
+    let text = table(&json!({}), &backends);
+    place.write("src.json", &text);
+    place.configure(&json!({}));
+    let dst = place.path("dst.json");
+    for read in ["src.json", "conf"] {
+        let kept = fs::read_to_string(place.path(read)).unwrap();
+        for hard in [false, true] {
+            if hard {
+                fs::hard_link(place.path(read), &dst).unwrap();
+            } else {
+                std::os::unix::fs::symlink(read, &dst).unwrap();
+            }
+            for arguments in [&["--check"][..], &[]] {
+                let (status, _, err) = run(place.command().args(arguments));
+                assert_eq!(status, 1, "{err}");
+                assert!(err.contains("which publishing would destroy"), "{err}");
+                assert_eq!(fs::read_to_string(place.path(read)).unwrap(), kept);
+            }
+            fs::remove_file(&dst).unwrap();
+        }
+    }
+}
+
+/// Links that are made while the daemon runs: neither a reload nor a publication destroys what they lead to.
+#[test]
+fn a_link_to_what_is_read_is_not_followed_later() {
+    let (place, webs) = Place::with_webs::<2>("link-later");
+    let mut daemon = place.start();
+    daemon.wait_status("ok");
+    let src = place.text("src.json");
+    fs::remove_file(place.path("dst.json")).unwrap();
+    std::os::unix::fs::symlink("src.json", place.path("dst.json")).unwrap();
+    let told = |daemon: &Daemon<'_>| {
+        let problems = daemon.health()["problems"].to_string();
+        problems.contains("which publishing would destroy")
+    };
+    webs[1].set_status(500);
+    wait("the publication to be refused", || {
+        told(&daemon).then_some(())
+    });
+    assert_eq!(place.text("src.json"), src);
+    daemon.reload();
+    assert!(told(&daemon));
+    assert_eq!(place.text("src.json"), src);
+    // Without the link all goes on.
+    fs::remove_file(place.path("dst.json")).unwrap();
+    daemon.reload();
+    place.wait_published(&[true, false]);
 }
 
 #[test]
