@@ -5,7 +5,6 @@
 use super::{command, PublishError};
 use glb_config::atomic;
 use serde_json::Value;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,11 +59,17 @@ impl Dst {
         if let Some(reason) = self.destroys() {
             return Err(PublishError::Write(reason));
         }
-        let written = atomic::write(&self.path, |out| {
+        let tables = tree.get("tables").and_then(Value::as_array);
+        let has_keys = tables.is_some_and(|tables| !tables.is_empty());
+        let name = self.path.display();
+        let written = atomic::write_made(&self.path, has_keys, |out| {
             serde_json::to_writer_pretty(&mut *out, tree)?;
             out.write_all(b"\n")
         });
-        let told = |error: io::Error| format!("{}: {error}", self.path.display());
-        written.map_err(|error| PublishError::Write(told(error)))
+        let changed = written.map_err(|error| PublishError::Write(format!("{name}: {error}")))?;
+        for change in changed {
+            tracing::warn!("{name}: {change}");
+        }
+        Ok(())
     }
 }

@@ -3,9 +3,11 @@
 //! Files that are missing, half written or wrong.
 
 use crate::backends::Web;
-use crate::harness::{fast, names, run, table, wait, Daemon, Place};
+use crate::harness::{can, fast, names, run, table, wait, Daemon, Place};
 use serde_json::json;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{chown, MetadataExt, PermissionsExt};
+use std::process::Command;
 
 #[test]
 fn all_faults_of_both_files_are_said_before_anything_is_touched() {
@@ -116,6 +118,47 @@ fn a_link_to_what_is_read_is_not_followed_later() {
     fs::remove_file(place.path("dst.json")).unwrap();
     daemon.reload();
     place.wait_published(&[true, false]);
+}
+
+/// A table of the deployed checker is for all to read: its keys are not any longer. That is said once.
+#[test]
+fn keys_are_taken_from_others() {
+    let (place, webs) = Place::with_webs::<2>("keys");
+    let mode = || fs::metadata(place.path("dst.json")).unwrap().mode() & 0o7777;
+    fs::write(place.path("dst.json"), place.text("src.json")).unwrap();
+    fs::set_permissions(place.path("dst.json"), Permissions::from_mode(0o644)).unwrap();
+    let daemon = place.start();
+    daemon.wait_status("ok");
+    place.wait_published(&[true, true]);
+    assert_eq!(mode(), 0o640);
+    webs[0].set_status(500);
+    place.wait_published(&[false, true]);
+    assert_eq!(mode(), 0o640);
+    let said = "dst.json: it has the keys of tables and was for all to use (mode 0644)";
+    assert_eq!(place.text("log").matches(said).count(), 1);
+}
+
+/// As under the unit, which may give no file to others: what an operator did with the file stops nothing.
+#[test]
+fn an_owner_that_cannot_be_kept_stops_nothing() {
+    let (place, webs) = Place::with_webs::<2>("group");
+    fs::write(place.path("dst.json"), place.text("src.json")).unwrap();
+    let given = chown(place.path("dst.json"), None, Some(1236)).is_ok();
+    if !can("give files to others", given) {
+        return;
+    }
+    let inner = place.command();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--bounding-set", "-chown", "--"])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    let daemon = Daemon::start_command(&place, command);
+    daemon.wait_status("ok");
+    webs[0].set_status(500);
+    place.wait_published(&[false, true]);
+    let said = "dst.json: its owner and group (0:1236) cannot be kept";
+    assert_eq!(place.text("log").matches(said).count(), 1);
 }
 
 #[test]
