@@ -207,15 +207,15 @@ pub fn compile_each(
     })
 }
 
-/// Computes the rows of all tables on all processors; `progress` is told how many tables are done.
+/// Computes the rows of all tables on all processors; `progress` is told how many tables are done, and of how many.
 pub fn compile_all(
     config: &Config,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Compiled>, String> {
     let mut compiled = Vec::with_capacity(config.tables.len());
     compile_each(config, &mut |index, table| {
         compiled.push(table);
-        progress(index + 1);
+        progress(index + 1, config.tables.len());
         Ok(())
     })
     .map_err(|error| error.to_string())?;
@@ -223,7 +223,7 @@ pub fn compile_all(
 }
 
 /// Reads a file of either kind, told apart by its first bytes, and computes rows where it has none.
-pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize)) -> Checked<CompiledFile> {
+pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize, usize)) -> Checked<CompiledFile> {
     let file = path.display().to_string();
     match std::fs::read(path) {
         Ok(bytes) => read_bytes(&file, &bytes, progress),
@@ -235,7 +235,7 @@ pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize)) -> Checked<Compil
 pub fn read_bytes(
     file: &str,
     bytes: &[u8],
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Checked<CompiledFile> {
     let mut checked = read_tables(file, bytes, progress);
     for (index, table) in checked
@@ -250,7 +250,11 @@ pub fn read_bytes(
     checked
 }
 
-fn read_tables(file: &str, bytes: &[u8], progress: &mut dyn FnMut(usize)) -> Checked<CompiledFile> {
+fn read_tables(
+    file: &str,
+    bytes: &[u8],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Checked<CompiledFile> {
     let checked = match read_kind(file, bytes) {
         Kind::Binary(checked) => return checked,
         Kind::Json(checked) => checked,

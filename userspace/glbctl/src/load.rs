@@ -43,8 +43,8 @@ pub(crate) fn tables(path: &Path, json: bool) -> Result<CompiledFile, Failure> {
 
 /// Computes the rows of a file's tables.
 pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<compiled::Compiled>, Failure> {
-    let mut progress = Progress::new("tables built").of(config.tables.len());
-    compiled::compile_all(config, &mut |done| progress.done(done))
+    let mut progress = Progress::new("tables built");
+    compiled::compile_all(config, &mut |done, of| progress.done_of(done, of))
         .map_err(|reason| Failure::Message(format!("{}: {reason}", name(path))))
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<compiled::Comp
 pub(crate) fn either(path: &Path, json: bool) -> Result<Tables, Failure> {
     let bytes = bytes(path)?;
     if bytes.starts_with(&v2::MAGIC) {
-        let checked = compiled::read_bytes(&name(path), &bytes, &mut |_| {});
+        let checked = compiled::read_bytes(&name(path), &bytes, &mut |_, _| {});
         return accept(checked, json).map(Tables::Built);
     }
     let Ok(text) = String::from_utf8(bytes) else {

@@ -33,7 +33,7 @@ impl Kernel {
             dst.write(tree)?;
         }
         let text = tree.to_string();
-        let checked = compiled::read_bytes("the checked table", text.as_bytes(), &mut |_| {});
+        let checked = compiled::read_bytes("the checked table", text.as_bytes(), &mut |_, _| {});
         let (file, _) = checked.into_result().map_err(|issues| {
             let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
             PublishError::Load(issues.join("; "))
