@@ -2,11 +2,13 @@
 
 //! Replacing a file atomically: at any time, either the complete old file or the complete new one exists.
 
-use rustix::fs::{fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr, Gid, Uid, XattrFlags};
-use std::ffi::{CString, OsString};
-use std::fs::{self, File, OpenOptions, Permissions};
+mod kept;
+
+use kept::Manner;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A new file's mode, where the umask leaves that much. Tables have the keys of the hashes, by which load
@@ -20,7 +22,19 @@ const MOST_LINKS: usize = 40;
 /// temporary file is removed and what was at `path` stays. Owner, group, mode, and attributes such as access
 /// control lists are those of the file that was there.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    write_as(path, NEW_MODE, fill)
+    write_as(path, NEW_MODE, Manner::AsItWas, fill).map(drop)
+}
+
+/// As [`fn@write`], of what programs make anew again and again, and which must not stop: where owner, group or
+/// attributes cannot be kept, the file goes without them, and nobody may do more with it than before. One with the keys
+/// of tables is taken from all others, whatever its mode was. Returns what has changed so: it is not found again the
+/// next time.
+pub fn write_made(
+    path: &Path,
+    has_keys: bool,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<Vec<String>> {
+    write_as(path, NEW_MODE, Manner::Made { has_keys }, fill)
 }
 
 /// As [`fn@write`], of what has no secrets: a new file is for all to read, as far as the umask lets it.
@@ -28,7 +42,7 @@ pub fn write_public(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    write_as(path, 0o666, fill)
+    write_as(path, 0o666, Manner::AsItWas, fill).map(drop)
 }
 
 /// Whether both paths lead to one file, by links of whatever kind. Who writes one destroys the other then.
@@ -45,8 +59,9 @@ pub fn same_file(one: &Path, other: &Path) -> bool {
 fn write_as(
     path: &Path,
     mode: u32,
+    manner: Manner,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<Vec<String>> {
     // Renaming over a link would replace the link; the operator means the file behind it.
     let (target, old) = match fs::metadata(path) {
         Ok(old) if old.is_file() => (fs::canonicalize(path)?, Some(File::open(path))),
@@ -54,15 +69,22 @@ fn write_as(
             // A pipe or a device (/dev/stdout, say) cannot be replaced, only written to.
             let mut out = io::BufWriter::new(OpenOptions::new().write(true).open(path)?);
             fill(&mut out)?;
-            return out.flush();
+            out.flush()?;
+            return Ok(Vec::new());
         }
         Err(_) => (end_of_links(path)?, None),
     };
     let (temporary, file) = create_beside(&target, if old.is_some() { 0o600 } else { mode })?;
     let guard = RemoveOnDrop(Some(&temporary));
-    if let Some(old) = old {
-        keep_attributes(&old?, &file)?;
-    }
+    let changed = match old {
+        Some(Ok(old)) => kept::keep(&old, &file, manner)?,
+        // Nobody but this program has access to the new one: less than before.
+        Some(Err(error)) if manner != Manner::AsItWas => vec![format!(
+            "cannot be read ({error}), so that its owner, group and mode cannot be kept: it is this program's alone now"
+        )],
+        Some(Err(error)) => return Err(error),
+        None => Vec::new(),
+    };
     let mut out = io::BufWriter::new(file);
     fill(&mut out)?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -71,7 +93,8 @@ fn write_as(
     fs::rename(&temporary, &target)?;
     guard.keep();
     // The rename itself must survive a power cut, too.
-    File::open(directory(&target))?.sync_all()
+    File::open(directory(&target))?.sync_all()?;
+    Ok(changed)
 }
 
 /// Where a link leads to that leads to nothing yet; the path itself if it is no link.
@@ -84,81 +107,6 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::other("too many links, one to the other"))
-}
-
-/// Gives the new file what the old one has: owner, group, mode, and the attributes that are somebody's word
-/// and not the kernel's sum over the contents.
-fn keep_attributes(old: &File, new: &File) -> io::Result<()> {
-    let (before, now) = (old.metadata()?, new.metadata()?);
-    if (before.uid(), before.gid()) != (now.uid(), now.gid()) {
-        let owner = (Uid::from_raw(before.uid()), Gid::from_raw(before.gid()));
-        fchown(new, Some(owner.0), Some(owner.1)).map_err(|error| {
-            let (owner, group) = (before.uid(), before.gid());
-            let error = io::Error::from(error);
-            let reason = format!(
-                "its owner and group ({owner}:{group}) cannot be kept ({error}): do this as root or as that user"
-            );
-            io::Error::new(error.kind(), reason)
-        })?;
-    }
-    let names = attributes(old)?;
-    // The directory may have given the new file a list of its own.
-    for name in attributes(new)?
-        .iter()
-        .filter(|name| is_kept(name) && !names.contains(name))
-    {
-        // SELinux labels can be changed and not removed.
-        let _ = fremovexattr(new, name.as_c_str());
-    }
-    new.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
-    for name in names.iter().filter(|name| is_kept(name)) {
-        let value = attribute(old, name)?;
-        if attribute(new, name).ok().as_ref() == Some(&value) {
-            continue;
-        }
-        fsetxattr(new, name.as_c_str(), &value, XattrFlags::empty()).map_err(|error| {
-            let error = io::Error::from(error);
-            let name = name.to_string_lossy();
-            io::Error::new(
-                error.kind(),
-                format!("its attribute {name} cannot be kept ({error})"),
-            )
-        })?;
-    }
-    Ok(())
-}
-
-/// Attributes that say what a file is allowed or meant to be. Those of IMA and EVM are sums over the old
-/// contents, and capabilities are for programs.
-fn is_kept(name: &CString) -> bool {
-    let other: [&[u8]; 3] = [b"security.ima", b"security.evm", b"security.capability"];
-    !other.contains(&name.as_bytes())
-}
-
-/// The names of a file's attributes; none where the file system has no such thing.
-fn attributes(file: &File) -> io::Result<Vec<CString>> {
-    let mut names = vec![0u8; 65_536];
-    let len = match flistxattr(file, &mut names) {
-        Ok(len) => len,
-        Err(rustix::io::Errno::NOTSUP) => 0,
-        Err(error) => return Err(error.into()),
-    };
-    let names = names
-        .get(..len)
-        .unwrap_or_default()
-        .split(|byte| *byte == 0);
-    let names = names.filter(|name| !name.is_empty());
-    names
-        .map(|name| CString::new(name).map_err(io::Error::other))
-        .collect()
-}
-
-fn attribute(file: &File, name: &CString) -> io::Result<Vec<u8>> {
-    // The kernel has none that is longer.
-    let mut value = vec![0u8; 65_536];
-    let len = fgetxattr(file, name.as_c_str(), &mut value)?;
-    value.truncate(len);
-    Ok(value)
 }
 
 fn directory(path: &Path) -> &Path {
@@ -214,8 +162,10 @@ impl Drop for RemoveOnDrop<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
-    fn scratch(name: &str) -> PathBuf {
+    pub(super) fn scratch(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("glb-atomic-{}-{name}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         dir
@@ -301,51 +251,6 @@ mod tests {
             write(&path, |out| out.write_all(b"newer")).unwrap();
             assert_eq!(mode(), kept);
         }
-        fs::remove_dir_all(dir).unwrap();
-    }
-
-    #[test]
-    fn owner_group_and_attributes_stay() {
-        let dir = scratch("owner");
-        let path = dir.join("a");
-        fs::write(&path, "old").unwrap();
-        let open = || File::open(&path).unwrap();
-        // "user::rw-,user:1235:r--,group::r--,mask::r--,other::---", as the kernel has it.
-        let entry = |tag: u16, bits: u16, id: u32| {
-            [
-                &tag.to_le_bytes()[..],
-                &bits.to_le_bytes(),
-                &id.to_le_bytes(),
-            ]
-            .concat()
-        };
-        let list = [
-            2u32.to_le_bytes().to_vec(),
-            entry(1, 6, u32::MAX),
-            entry(2, 4, 1235),
-            entry(4, 4, u32::MAX),
-            entry(16, 4, u32::MAX),
-            entry(32, 0, u32::MAX),
-        ]
-        .concat();
-        let acl = CString::new("system.posix_acl_access").unwrap();
-        let user = CString::new("user.note").unwrap();
-        let has_acl = fsetxattr(open(), acl.as_c_str(), &list, XattrFlags::empty()).is_ok();
-        let has_user = fsetxattr(open(), user.as_c_str(), b"ours", XattrFlags::empty()).is_ok();
-        let as_root = fchown(open(), Some(Uid::from_raw(1234)), Some(Gid::from_raw(1236))).is_ok();
-        write(&path, |out| out.write_all(b"new")).unwrap();
-        let found = open().metadata().unwrap();
-        if as_root {
-            assert_eq!((found.uid(), found.gid()), (1234, 1236));
-        }
-        if has_acl {
-            assert_eq!(attribute(&open(), &acl).unwrap(), list);
-            assert_eq!(found.mode() & 0o777, 0o640);
-        }
-        if has_user {
-            assert_eq!(attribute(&open(), &user).unwrap(), b"ours");
-        }
-        assert_eq!(fs::read(&path).unwrap(), b"new");
         fs::remove_dir_all(dir).unwrap();
     }
 

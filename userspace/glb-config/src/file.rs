@@ -11,7 +11,7 @@ use crate::tables::{self, Config};
 use std::path::Path;
 
 /// Reads a file of either kind, told apart by its first bytes, and computes rows where it has none.
-pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize)) -> Checked<CompiledFile> {
+pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize, usize)) -> Checked<CompiledFile> {
     let file = path.display().to_string();
     match std::fs::read(path) {
         Ok(bytes) => read_bytes(&file, &bytes, progress),
@@ -23,7 +23,7 @@ pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize)) -> Checked<Compil
 pub fn read_bytes(
     file: &str,
     bytes: &[u8],
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Checked<CompiledFile> {
     let mut checked = read_tables(file, bytes, progress);
     for (index, table) in checked
@@ -38,7 +38,7 @@ pub fn read_bytes(
     checked
 }
 
-fn read_tables(file: &str, bytes: &[u8], progress: &mut dyn FnMut(usize)) -> Checked<CompiledFile> {
+fn read_tables(file: &str, bytes: &[u8], progress: &mut dyn FnMut(usize, usize)) -> Checked<CompiledFile> {
     let checked = match read_kind(file, bytes) {
         Kind::Binary(checked) => return checked,
         Kind::Json(checked) => checked,

@@ -93,12 +93,12 @@ pub fn compile_each(
 /// Computes the rows of all tables on all processors; `progress` is told how many tables are done.
 pub fn compile_all(
     config: &Config,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Vec<Compiled>, String> {
     let mut compiled = Vec::with_capacity(config.tables.len());
     compile_each(config, &mut |index, table| {
         compiled.push(table);
-        progress(index + 1);
+        progress(index + 1, config.tables.len());
         Ok(())
     })
     .map_err(|error| error.to_string())?;

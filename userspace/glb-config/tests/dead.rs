@@ -109,7 +109,7 @@ fn it_is_counted_row_by_row() {
 
 #[test]
 fn whoever_reads_a_table_with_its_rows_is_told() {
-    let checked = read_bytes("f", text(2, &TWO_BAD).as_bytes(), &mut |_| ());
+    let checked = read_bytes("f", text(2, &TWO_BAD).as_bytes(), &mut |_, _| ());
     assert!(checked.value.is_some());
     let [issue] = &checked.issues[..] else {
         panic!("{:?}", checked.issues);

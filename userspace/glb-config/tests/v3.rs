@@ -24,7 +24,7 @@ const TEXT: &str = r#"{"tables": [
 
 fn compiled() -> Vec<Compiled> {
     let (config, _) = tables::read("t", TEXT).into_result().unwrap();
-    compile_all(&config, &mut |_| ()).unwrap()
+    compile_all(&config, &mut |_, _| ()).unwrap()
 }
 
 fn binary() -> Vec<u8> {
@@ -36,7 +36,9 @@ fn binary() -> Vec<u8> {
 #[test]
 fn what_was_written_is_read() {
     let bytes = binary();
-    let (file, issues) = read_bytes("f", &bytes, &mut |_| ()).into_result().unwrap();
+    let (file, issues) = read_bytes("f", &bytes, &mut |_, _| ())
+        .into_result()
+        .unwrap();
     assert_eq!(issues, []);
     assert_eq!(file.format, Format::V3);
     assert_eq!(file.tables, compiled());

@@ -7,7 +7,7 @@ use crate::check::Tls;
 use crate::logic::known::Known;
 use crate::logic::plan::Plan;
 use crate::logic::probe::Probe;
-use crate::publish::{self, FileAndCommand, Kernel, Publisher};
+use crate::publish::{self, Dst, FileAndCommand, Kernel, Publisher};
 use glb_config::healthcheck::{self, Healthcheck, Publish};
 use glb_config::{tables, Checked, Issue, Severity};
 use std::fs;
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn publisher(&self) -> Publisher {
         let command = self.config.reload_command.clone();
-        match (self.config.publish, self.config.dst.clone()) {
+        match (self.config.publish, self.dst()) {
             (Publish::File, Some(dst)) => Publisher::FileAndCommand(FileAndCommand {
                 dst,
                 command: command.unwrap_or_default(),
@@ -33,6 +33,14 @@ impl Settings {
             }),
             (_, dst) => Publisher::Kernel(Kernel { dst }),
         }
+    }
+
+    /// The file that is published, if one is.
+    pub(crate) fn dst(&self) -> Option<Dst> {
+        let config = &self.config;
+        let read = [&config.src, &config.https_ca_file, &self.file];
+        let path = config.dst.clone()?;
+        Some(Dst::new(path, read.map(PathBuf::clone)))
     }
 
     /// Whether tables are loaded into the kernel.
@@ -74,10 +82,14 @@ pub(crate) fn read(file: &Path) -> Read {
         }
     };
     let Checked { value, mut issues } = healthcheck::read(&name, &text);
-    let settings = value.map(|config| Settings {
+    let mut settings = value.map(|config| Settings {
         file: file.to_owned(),
         config,
     });
+    if let Some(issue) = settings.as_ref().and_then(destroyed) {
+        issues.push(issue);
+        settings = None;
+    }
     let loaded = match &settings {
         Some(settings) => {
             let (loaded, more) = read_table(&settings.config.src, settings);
@@ -96,6 +108,12 @@ pub(crate) fn read(file: &Path) -> Read {
         loaded,
         issues,
     }
+}
+
+/// The fault of a file that is published over one that is read.
+fn destroyed(settings: &Settings) -> Option<Issue> {
+    let reason = settings.dst()?.destroys()?;
+    Some(issue(&settings.file, "forwarding_table.dst", &reason))
 }
 
 /// Reads a table, the operator's or one that was published before.

@@ -45,8 +45,8 @@ pub(crate) fn tables(path: &Path, json: bool) -> Result<CompiledFile, Failure> {
 
 /// Computes the rows of a file's tables.
 pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<Compiled>, Failure> {
-    let mut progress = Progress::new("tables built").of(config.tables.len());
-    compile_all(config, &mut |done| progress.done(done))
+    let mut progress = Progress::new("tables built");
+    compile_all(config, &mut |done, of| progress.done_of(done, of))
         .map_err(|reason| Failure::Message(format!("{}: {reason}", name(path))))
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<Compiled>, Fai
 pub(crate) fn either(path: &Path, json: bool) -> Result<Tables, Failure> {
     let bytes = bytes(path)?;
     if bytes.starts_with(&v2::MAGIC) {
-        let checked = read_bytes(&name(path), &bytes, &mut |_| {});
+        let checked = read_bytes(&name(path), &bytes, &mut |_, _| {});
         return accept(checked, json).map(Tables::Built);
     }
     let Ok(text) = String::from_utf8(bytes) else {

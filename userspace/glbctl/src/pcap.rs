@@ -25,6 +25,8 @@ pub(crate) struct Reader<R> {
     big_endian: bool,
     nanoseconds: bool,
     pub(crate) link: Link,
+    /// How much of the file has been taken.
+    bytes_read: usize,
 }
 
 /// A frame and its time.
@@ -92,7 +94,13 @@ impl<R: Read> Reader<R> {
             big_endian,
             nanoseconds,
             link,
+            bytes_read: 24,
         })
+    }
+
+    /// How much of the file is behind.
+    pub(crate) fn bytes_read(&self) -> usize {
+        self.bytes_read
     }
 
     /// The next frame, or nothing at the end.
@@ -115,6 +123,7 @@ impl<R: Read> Reader<R> {
         }
         let mut bytes = vec![0; len as usize];
         self.input.read_exact(&mut bytes).map_err(cut)?;
+        self.bytes_read = self.bytes_read.saturating_add(header.len() + bytes.len());
         Ok(Some(Frame {
             seconds: word(0),
             fraction: word(4),
@@ -207,6 +216,7 @@ mod tests {
                     writer.frame(&frame, &[&frame.bytes, b"!"]).unwrap();
                 }
                 writer.finish().unwrap();
+                assert_eq!(reader.bytes_read(), bytes.len());
                 let mut reader = Reader::new(&out[..]).unwrap();
                 assert_eq!(reader.nanoseconds, magic == NANOSECONDS);
                 for expected in [&b"one!"[..], b"!", b"three!"] {

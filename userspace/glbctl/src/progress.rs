@@ -33,6 +33,12 @@ impl Progress {
         }
     }
 
+    /// So many are done, of so many.
+    pub(crate) fn done_of(&mut self, count: usize, total: usize) {
+        self.total = Some(total);
+        self.done(count);
+    }
+
     /// So many are done.
     pub(crate) fn done(&mut self, count: usize) {
         let last = self.shown.unwrap_or(self.started);
@@ -40,11 +46,17 @@ impl Progress {
         if self.enabled && last.elapsed() >= wait {
             self.shown = Some(Instant::now());
             let mut out = io::stderr().lock();
-            let _ = match self.total {
-                Some(total) => write!(out, "\r\x1b[K{count} of {total} {}", self.what),
-                None => write!(out, "\r\x1b[K{count} {}", self.what),
-            };
+            let _ = write!(out, "\r\x1b[K{}", self.line(count));
             let _ = out.flush();
+        }
+    }
+}
+
+impl Progress {
+    fn line(&self, count: usize) -> String {
+        match self.total {
+            Some(total) => format!("{count} of {total} {}", self.what),
+            None => format!("{count} {}", self.what),
         }
     }
 }
@@ -55,5 +67,20 @@ impl Drop for Progress {
             // The line is for the eye only; what comes next starts clean.
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_of_how_many() {
+        let mut progress = Progress::new("tables built");
+        assert_eq!(progress.line(3), "3 tables built");
+        progress.done_of(3, 1000);
+        assert_eq!(progress.line(3), "3 of 1000 tables built");
+        let progress = Progress::new("bytes read").of(24);
+        assert_eq!(progress.line(0), "0 of 24 bytes read");
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::load::{self, is_standard};
 use crate::output::Failure;
-use glb_config::atomic;
+use glb_config::{atomic, Issue, Severity};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -28,6 +28,18 @@ pub(crate) fn standard_output(
     let mut out = io::BufWriter::new(io::stdout().lock());
     fill(&mut out)?;
     out.flush()
+}
+
+/// What is not as it was with a file that was written.
+pub(crate) fn warning(dst: &Path, reason: String) -> Issue {
+    Issue {
+        severity: Severity::Warning,
+        file: dst.display().to_string(),
+        table: None,
+        field: String::new(),
+        value: None,
+        reason,
+    }
 }
 
 /// What went wrong with a file that is written.

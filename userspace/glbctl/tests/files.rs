@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{director_cli, glbctl, glbctl_fed, table, Dir};
+use common::{can, director_cli, glbctl, glbctl_fed, table, Dir};
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
@@ -140,7 +140,8 @@ fn standard_input_and_output() {
 fn a_file_keeps_its_owner_and_mode_and_a_new_one_is_not_for_all() {
     let dir = Dir::new("owner");
     let src = dir.file("src.json", &table(TWO).to_string());
-    let as_root = std::os::unix::fs::chown(&src, Some(1234), Some(1235)).is_ok();
+    let given = std::os::unix::fs::chown(&src, Some(1234), Some(1235)).is_ok();
+    let given = can("give files to others", given);
     fs::set_permissions(&src, fs::Permissions::from_mode(0o604)).unwrap();
     let run = glbctl(
         "backend drain t 1.1.1.1 --force --checker none --metrics none --file",
@@ -154,7 +155,7 @@ fn a_file_keeps_its_owner_and_mode_and_a_new_one_is_not_for_all() {
     assert_eq!(run.code, 0, "{run:?}");
     let found = fs::metadata(&src).unwrap();
     assert_eq!(found.mode() & 0o777, 0o604);
-    if as_root {
+    if given {
         assert_eq!((found.uid(), found.gid()), (1234, 1235));
     }
     let dst = dir.path("new.bin");
@@ -179,3 +180,26 @@ fn a_link_to_what_is_not_there_yet_is_followed() {
         assert!(fs::metadata(dir.path("run/checked.bin")).unwrap().is_file());
     }
 }
+/// The binary table of a deployed director is for all to read, and has the keys.
+#[test]
+fn a_built_table_is_taken_from_others_and_that_is_said_once() {
+    let dir = Dir::new("taken");
+    let src = dir.file("src.json", &table(TWO).to_string());
+    let dst = dir.path("dst.bin");
+    for way in ["table build", "build-config"] {
+        let build = || match way {
+            "build-config" => director_cli(way, &[&src, &dst]),
+            _ => glbctl(way, &[&src, &dst]),
+        };
+        fs::write(&dst, "old").unwrap();
+        fs::set_permissions(&dst, fs::Permissions::from_mode(0o644)).unwrap();
+        let said = |err: &str| err.contains("dst.bin: warning: it has the keys of tables");
+        let run = build();
+        assert!(run.code == 0 && said(&run.err), "{run:?}");
+        assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o777, 0o640);
+        let run = build();
+        assert!(run.code == 0 && run.err.is_empty(), "{run:?}");
+        fs::remove_file(&dst).unwrap();
+    }
+}
+

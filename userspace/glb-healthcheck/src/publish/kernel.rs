@@ -5,19 +5,18 @@
 //! A load takes the place of all tables at once or, if anything is wrong, changes nothing. The module is
 //! never loaded from here: an operator who took it out wants it out.
 
-use super::{file, PublishError};
+use super::{Dst, PublishError};
 use crate::logic::known::Known;
 use crate::logic::plan::ip;
 use glb_config::file::read_bytes;
 use glb_netlink::{Error, Glb};
 use serde_json::Value;
-use std::path::PathBuf;
 
 /// What is done beside the load.
 #[derive(Debug, Clone)]
 pub(crate) struct Kernel {
     /// Where the table is written too, for a start while the operator's cannot be used.
-    pub(crate) dst: Option<PathBuf>,
+    pub(crate) dst: Option<Dst>,
 }
 
 impl Kernel {
@@ -31,11 +30,10 @@ impl Kernel {
 
     fn load(&self, tree: &Value) -> Result<u32, PublishError> {
         if let Some(dst) = &self.dst {
-            file::write(dst, tree)
-                .map_err(|error| PublishError::Write(format!("{}: {error}", dst.display())))?;
+            dst.write(tree)?;
         }
         let text = tree.to_string();
-        let checked = read_bytes("the checked table", text.as_bytes(), &mut |_| {});
+        let checked = read_bytes("the checked table", text.as_bytes(), &mut |_, _| {});
         let (file, _) = checked.into_result().map_err(|issues| {
             let issues: Vec<String> = issues.iter().map(ToString::to_string).collect();
             PublishError::Load(issues.join("; "))

@@ -9,7 +9,7 @@ mod command;
 mod file;
 mod kernel;
 
-pub(crate) use file::FileAndCommand;
+pub(crate) use file::{Dst, FileAndCommand};
 pub(crate) use kernel::{generation, health, Kernel};
 
 use serde_json::Value;

@@ -148,3 +148,89 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
         .insert(header::CONTENT_TYPE, content_type);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream as Client};
+    use tokio::time::Instant;
+
+    /// What takes so long hangs.
+    const HANGS: Duration = Duration::from_secs(120);
+
+    /// Connects, and is silent.
+    fn silent(to: SocketAddr) -> Client {
+        let client = Client::connect(to).unwrap();
+        client.set_read_timeout(Some(HANGS)).unwrap();
+        client
+    }
+
+    fn ask(mut client: &Client) -> String {
+        let question = "GET /health HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+        client.write_all(question.as_bytes()).unwrap();
+        let mut answer = String::new();
+        client
+            .read_to_string(&mut answer)
+            .expect("an answer, although no time passes");
+        answer
+    }
+
+    fn is_open(mut client: &Client) -> bool {
+        client.set_nonblocking(true).unwrap();
+        let read = client.read(&mut [0]);
+        matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Serves these clients, who find that no time passes.
+    fn serve_them(clients: impl FnOnce(SocketAddr) + Send + 'static) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let to = listener.local_addr().unwrap();
+            let (asked, mut questions) = mpsc::channel::<Asked>(1);
+            tokio::spawn(serve(listener, asked));
+            tokio::spawn(async move {
+                while let Some((_, sender)) = questions.recv().await {
+                    let _ = sender.send(plain(200, "here\n"));
+                }
+            });
+            let began = Instant::now();
+            // The clock moves on by itself only where nothing blocks.
+            tokio::task::spawn_blocking(move || clients(to))
+                .await
+                .unwrap();
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        });
+    }
+
+    /// The answer waits for no time limit: the clock stands still, so that none ever ends a connection.
+    #[test]
+    fn an_answer_does_not_wait_for_the_end_of_a_silent_connection() {
+        serve_them(|to| {
+            let mut open: Vec<Client> = (0..CONNECTIONS).map(|_| silent(to)).collect();
+            let answer = ask(&silent(to));
+            assert!(answer.ends_with("here\n"), "{answer}");
+            // One gave way, the oldest.
+            assert_eq!(open.remove(0).read(&mut [0]).ok(), Some(0));
+            assert!(open.iter().all(is_open));
+        });
+    }
+
+    /// Nor do those that send a bit now and then, and never all of it.
+    #[test]
+    fn an_answer_does_not_wait_for_the_end_of_a_slow_one() {
+        serve_them(|to| {
+            let mut open: Vec<Client> = (0..2 * CONNECTIONS).map(|_| silent(to)).collect();
+            for part in ["GET /health", " HTTP/1.1\r\n", "Host: "] {
+                for one in &mut open {
+                    // Whoever gave way is gone.
+                    let _ = one.write_all(part.as_bytes());
+                }
+                let answer = ask(&silent(to));
+                assert!(answer.ends_with("here\n"), "{part}: {answer}");
+            }
+        });
+    }
+}

@@ -3,10 +3,12 @@
 //! Files that are missing, half written or wrong.
 
 use crate::backends::Web;
-use crate::harness::{fast, names, run, table, Place};
+use crate::harness::{can, fast, names, run, table, Daemon, Place};
 use crate::wait::wait;
 use serde_json::json;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{chown, MetadataExt, PermissionsExt};
+use std::process::Command;
 
 #[test]
 fn all_faults_of_both_files_are_said_before_anything_is_touched() {
@@ -63,6 +65,101 @@ fn usage_and_check() {
     assert_eq!((status, err.as_str()), (0, ""));
     assert_eq!(out, "good: 1 tables, 2 backends, 2 targets to check\n");
     assert_eq!(names(&place.dir), ["conf", "src.json"]);
+}
+
+#[test]
+fn a_file_that_is_read_is_not_written() {
+    let place = Place::new("same");
+    let backends = [json!({"ip": "192.0.2.1", "state": "active"})];
+    let text = table(&json!({}), &backends);
+    place.write("src.json", &text);
+    place.configure(&json!({}));
+    let dst = place.path("dst.json");
+    for read in ["src.json", "conf"] {
+        let kept = fs::read_to_string(place.path(read)).unwrap();
+        for hard in [false, true] {
+            if hard {
+                fs::hard_link(place.path(read), &dst).unwrap();
+            } else {
+                std::os::unix::fs::symlink(read, &dst).unwrap();
+            }
+            for arguments in [&["--check"][..], &[]] {
+                let (status, _, err) = run(place.command().args(arguments));
+                assert_eq!(status, 1, "{err}");
+                assert!(err.contains("which publishing would destroy"), "{err}");
+                assert_eq!(fs::read_to_string(place.path(read)).unwrap(), kept);
+            }
+            fs::remove_file(&dst).unwrap();
+        }
+    }
+}
+
+/// Links that are made while the daemon runs: neither a reload nor a publication destroys what they lead to.
+#[test]
+fn a_link_to_what_is_read_is_not_followed_later() {
+    let (place, webs) = Place::with_webs::<2>("link-later");
+    let mut daemon = place.start();
+    daemon.wait_status("ok");
+    let src = place.text("src.json");
+    fs::remove_file(place.path("dst.json")).unwrap();
+    std::os::unix::fs::symlink("src.json", place.path("dst.json")).unwrap();
+    let told = |daemon: &Daemon<'_>| {
+        let problems = daemon.health()["problems"].to_string();
+        problems.contains("which publishing would destroy")
+    };
+    webs[1].set_status(500);
+    wait("the publication to be refused", || {
+        told(&daemon).then_some(())
+    });
+    assert_eq!(place.text("src.json"), src);
+    daemon.reload();
+    assert!(told(&daemon));
+    assert_eq!(place.text("src.json"), src);
+    // Without the link all goes on.
+    fs::remove_file(place.path("dst.json")).unwrap();
+    daemon.reload();
+    place.wait_published(&[true, false]);
+}
+
+/// A table of the deployed checker is for all to read: its keys are not any longer. That is said once.
+#[test]
+fn keys_are_taken_from_others() {
+    let (place, webs) = Place::with_webs::<2>("keys");
+    let mode = || fs::metadata(place.path("dst.json")).unwrap().mode() & 0o7777;
+    fs::write(place.path("dst.json"), place.text("src.json")).unwrap();
+    fs::set_permissions(place.path("dst.json"), Permissions::from_mode(0o644)).unwrap();
+    let daemon = place.start();
+    daemon.wait_status("ok");
+    place.wait_published(&[true, true]);
+    assert_eq!(mode(), 0o640);
+    webs[0].set_status(500);
+    place.wait_published(&[false, true]);
+    assert_eq!(mode(), 0o640);
+    let said = "dst.json: it has the keys of tables and was for all to use (mode 0644)";
+    assert_eq!(place.text("log").matches(said).count(), 1);
+}
+
+/// As under the unit, which may give no file to others: what an operator did with the file stops nothing.
+#[test]
+fn an_owner_that_cannot_be_kept_stops_nothing() {
+    let (place, webs) = Place::with_webs::<2>("group");
+    fs::write(place.path("dst.json"), place.text("src.json")).unwrap();
+    let given = chown(place.path("dst.json"), None, Some(1236)).is_ok();
+    if !can("give files to others", given) {
+        return;
+    }
+    let inner = place.command();
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--bounding-set", "-chown", "--"])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    let daemon = Daemon::start_command(&place, command);
+    daemon.wait_status("ok");
+    webs[0].set_status(500);
+    place.wait_published(&[false, true]);
+    let said = "dst.json: its owner and group (0:1236) cannot be kept";
+    assert_eq!(place.text("log").matches(said).count(), 1);
 }
 
 #[test]

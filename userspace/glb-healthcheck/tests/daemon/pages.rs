@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 /// As long a client may take to ask.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Connections that say nothing keep nobody out: the page is answered at once, not when they have been cut off.
+/// Connections that say nothing keep nobody out: the page is answered, and later they are cut off. That the answer does not
+/// wait for the latter is proven where the clock can be held (`status::server`).
 #[test]
 fn silence_keeps_nobody_out() {
     let (place, _webs) = Place::with_webs::<2>("silent");

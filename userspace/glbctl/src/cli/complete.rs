@@ -108,7 +108,7 @@ fn of_file(path: &Path) -> Vec<Table> {
         };
         return tables.map(table).collect();
     }
-    let file = read_bytes("", &bytes, &mut |_| {}).value;
+    let file = read_bytes("", &bytes, &mut |_, _| {}).value;
     let tables = file.iter().flat_map(|file| file.tables.iter().enumerate());
     let table = |(index, table): (usize, &Compiled)| Table {
         label: table.label(index),

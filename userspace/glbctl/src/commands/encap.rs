@@ -14,7 +14,7 @@ use glb_core::director::Verdict;
 use glb_core::packet::ip::Family;
 use glb_core::settings::Settings;
 use serde_json::{json, Map, Value};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 
 const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
@@ -43,10 +43,17 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
     let mut engine = Engine::new(&tables, &words, &config)
         .map_err(|why| Failure::Message(format!("{}: {why}", args.table.display())))?;
     let in_file = |error: io::Error| load::failure(&args.input, &error);
+    let mut progress = Progress::new("bytes read");
     let input: Box<dyn io::Read> = if load::is_standard(&args.input) {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(File::open(&args.input).map_err(in_file)?)
+        let file = File::open(&args.input).map_err(in_file)?;
+        // A pipe has no size.
+        let size = file.metadata().ok().filter(Metadata::is_file);
+        if let Some(size) = size.and_then(|file| usize::try_from(file.len()).ok()) {
+            progress = progress.of(size);
+        }
+        Box::new(file)
     };
     let mut reader = Reader::new(input).map_err(in_file)?;
     // A damaged input and an output that cannot be written are told apart by where they are noticed.
@@ -58,7 +65,6 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
     };
     let write = |out: &mut dyn Write| {
         let mut writer = Writer::like(out, &reader)?;
-        let mut progress = Progress::new("packets");
         loop {
             let frame = match reader.frame() {
                 Ok(Some(frame)) => frame,
@@ -85,7 +91,7 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
             };
             counts.total += 1;
             counts.verdicts[verdict.index()] += 1;
-            progress.done(usize::try_from(counts.total).unwrap_or(usize::MAX));
+            progress.done(reader.bytes_read());
         }
     };
     let standard = load::is_standard(&args.output);
@@ -94,6 +100,7 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
     } else {
         atomic::write_public(&args.output, write)
     };
+    drop(progress);
     if let Some(error) = bad_input {
         return Err(in_file(error));
     }

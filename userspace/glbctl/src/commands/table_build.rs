@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::{load, save};
 use glb_config::build::{why_not_v2, write_built, Binary};
 use glb_config::tables::{self, Rule};
-use glb_config::{atomic, DeadRows};
+use glb_config::{atomic, DeadRows, Issue};
 use serde::Serialize;
 use std::path::Path;
 
@@ -82,13 +82,19 @@ fn build(
         Ok(())
     };
     let written = if load::is_standard(dst) {
-        save::standard_output(write)
+        save::standard_output(write).map(|()| Vec::new())
     } else {
-        atomic::write(dst, write)
+        // A health checker's command must not stop either.
+        atomic::write_made(dst, !config.tables.is_empty(), write)
     };
-    written.map_err(|error| save::failure(dst, &error))?;
+    let changed = written.map_err(|error| save::failure(dst, &error))?;
     drop(progress);
     warn(&warnings, json);
+    let changed: Vec<Issue> = changed
+        .into_iter()
+        .map(|reason| save::warning(dst, reason))
+        .collect();
+    warn(&changed, json);
     Ok(Built {
         file: dst.display().to_string(),
         format: match format {

@@ -110,7 +110,7 @@ fn read(path: &Path, bytes: &[u8]) -> Checked<Contents> {
         };
     }
     let mut progress = Progress::new("tables built");
-    let checked = read_bytes(&file, bytes, &mut |done| progress.done(done));
+    let checked = read_bytes(&file, bytes, &mut |done, of| progress.done_of(done, of));
     let contents = checked.value.map(|contents| {
         let tables = contents.tables.iter().enumerate();
         let reports = tables

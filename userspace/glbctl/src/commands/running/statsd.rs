@@ -203,6 +203,7 @@ fn datagrams(lines: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{Args, FromArgMatches};
 
     fn counters(value: u64) -> Counters {
         let verdicts = Verdict::ALL.iter().map(|verdict| verdict.counter());
@@ -237,6 +238,53 @@ mod tests {
         assert_eq!(
             anew[0],
             format!("glb.director.packets.processed:{all}|c|#glb_engine:xdp")
+        );
+    }
+
+    /// The names that deployed directors send, and graphs are drawn from: each once, and two of our own.
+    #[test]
+    fn every_deployed_name_is_there() {
+        let deployed = [
+            "processed",
+            "encapsulated",
+            "encapsulated_bytes",
+            "results,result:UnknownFormat",
+            "results,result:NoMatchingBind",
+            "results,result:Matched",
+            "internal_errors,error:ErrorTable",
+            "internal_errors,error:ErrorSecret",
+            "internal_errors,error:ErrorHashConfig",
+            "internal_errors,error:ErrorMissingRow",
+            "internal_errors,error:ErrorCreatingSpace",
+            "internal_errors,error:ErrorMissingGatewayMAC",
+            "internal_errors,error:ErrorMissingSourceAddress",
+        ];
+        let own = [
+            "internal_errors,error:ErrorTooBig",
+            "internal_errors,error:ErrorFragment",
+        ];
+        let lines = report(&counters(0), &counters(0), "xdp");
+        // Of "glb.director.packets.NAME:0|c|#glb_engine:xdp,TAG" the name and the tag.
+        let parts = |line: &str| -> Option<String> {
+            let line = line.strip_prefix("glb.director.packets.")?;
+            let (name, tag) = line.split_once(":0|c|#glb_engine:xdp")?;
+            Some(format!("{name}{tag}"))
+        };
+        let mut sent: Vec<String> = lines.iter().map(|line| parts(line).unwrap()).collect();
+        sent.sort();
+        let mut wanted = [&deployed[..], &own].concat();
+        wanted.sort_unstable();
+        assert_eq!(sent, wanted);
+    }
+
+    #[test]
+    fn a_report_every_ten_seconds() {
+        let command = Statsd::augment_args(clap::Command::new("statsd"));
+        let parsed = command.try_get_matches_from(["statsd"]).unwrap();
+        let args = Statsd::from_arg_matches(&parsed).unwrap();
+        assert_eq!(
+            Duration::from_secs_f64(args.interval),
+            Duration::from_secs(10)
         );
     }
 

@@ -76,12 +76,12 @@ pub(super) fn put(
         return Err(Failure::Message(format!(
             "{}: table {}: the loaded module does not know forward {}: load the module that came with this glbctl \
              (glbctl doctor compares their versions)",
-            file.display(),
+            load::name(file),
             quoted(&table.label(index)),
             table.forward.name()
         )));
     }
-    let mut progress = Progress::new("tables loaded");
+    let mut progress = Progress::new("tables loaded").of(tables.len());
     let mut done = 0;
     let count = &mut |count| {
         done = count;
@@ -94,7 +94,7 @@ pub(super) fn put(
     };
     drop(progress);
     let generation = result.map_err(|error| {
-        let file = file.display();
+        let file = load::name(file);
         match (&error, tables.get(done)) {
             (glb_netlink::Error::Refused(refusal), Some(table))
                 if refusal.errno != Refusal::NOT_PERMITTED =>

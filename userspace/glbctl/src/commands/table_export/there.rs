@@ -44,7 +44,7 @@ pub(super) fn read(args: &TableExport, json: bool) -> Result<There, Failure> {
             "{name}: is no binary table (its first bytes are not GLBD); a source of JSON needs no export"
         )));
     }
-    let checked = read_bytes(&name, &bytes, &mut |_| {});
+    let checked = read_bytes(&name, &bytes, &mut |_, _| {});
     let (file, warnings) = checked.into_result().map_err(Failure::Issues)?;
     warn(&warnings, json);
     Ok(There {
