@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks of what is neither Rust nor shell, in the build root: Python by flake8 (Debian has no ruff), YAML by yamllint.
+# Checks of what is neither Rust nor shell, in the build root: Python by flake8 (Debian has no ruff), which finds what does not
+# compile too, scenarios of the lab and their package among it; YAML by yamllint.
 # Prints a line a check (tests/unit/as-checks.sh's form).
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
