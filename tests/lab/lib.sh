@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What the scenarios of the lab share. A scenario is a file that sources this one, defines functions and ends
-# with `lab_main "$@"`; it runs in the guest, as root:
+# What the scenarios of the lab share that are in bash; new ones are in Python (lab/__init__.py). A scenario is a file that
+# sources this one, defines functions and ends with `lab_main "$@"`; it runs in the guest, as root:
 #
 #   tests/vm/run -- /tests/lab/redirect-verdict.sh [PATTERN]
 #

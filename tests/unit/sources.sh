@@ -97,14 +97,14 @@ sleeps_without_reason() {
     while read -r file; do
         awk -v file="$file" '
             { code = $0; sub(/^[ \t]*(#|\/\/).*/, "", code) }
-            code ~ /(^|[^a-z_.-])(sleep +[0-9$"]|(thread::|time\.)?sleep\()/ && code !~ /[ \t](#|\/\/) / && before !~ /^[ \t]*(#|\/\/)/ {
+            code ~ /(^|[^a-z_.-])(sleep +[0-9$"]|(thread::|time\.)?sleep\(|traffic\.rest\()/ && code !~ /[ \t](#|\/\/) / && before !~ /^[ \t]*(#|\/\/)/ {
                 print file ":" NR ": " $0
             }
             { before = $0 }' "$file"
     done < <(of_tests)
 }
 
-# A wait gives up when nothing makes progress (tests/lab/lib.sh), not after a number of seconds.
+# A wait gives up when nothing makes progress (tests/lab/lib.sh, tests/lab/lab/waiting.py), not after a number of seconds.
 waits_of_seconds() {
     local file
     while read -r file; do
@@ -117,5 +117,5 @@ rule "unsafe stands below kernel/ alone" "$(unsafe_outside)"
 rule "the core and the modules forbid unsafe" "$(no_forbid)"
 rule "unsafe below kernel/ says why it is safe" "$(unsafe_without_reason)"
 rule "no file checks the kernel's version" "$(version_checks)"
-rule "a test that sleeps says why; it waits for what must come, not for seconds: \`eventually\` of tests/lab/lib.sh" "$(sleeps_without_reason)"
+rule "a test that sleeps says why; it waits for what must come, not for seconds: \`eventually\` of tests/lab" "$(sleeps_without_reason)"
 rule "no wait of a test ends after some seconds: tests/README.md" "$(waits_of_seconds)"

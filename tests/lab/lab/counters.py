@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The counters of GLBREDIRECT on a proxy, which are exact.
+
+    snapshot(proxy1, proxy2)                    expect_counters counts from here
+    expect_counters(proxy1, accepted_syn=1)     since the last call exactly these went up, by exactly that much
+    expect_counters(proxy1, accepted_syn=(1, 2))    ... by one or two
+
+Names go without `_packets`. The total need not be named: it must be the sum of the verdicts.
+"""
+
+from lab.story import Failed, Hopeless, check
+from lab.waiting import eventually
+
+# Host -> its counters when they were looked at last. A host has them from its first expect_counters on.
+_before = {}
+
+
+def counters(host):
+    """The counters of a host."""
+    lines = host.read("/proc/thread-self/net/glb_redirect").splitlines()
+    return {name: int(value) for name, value in (line.split(": ") for line in lines)}
+
+
+def snapshot(*hosts):
+    for host in hosts:
+        _before[host.name] = counters(host)
+
+
+def forget():
+    """The network goes, and the counters with it."""
+    _before.clear()
+
+
+def range_of(want):
+    """The least and the most of what is wanted: a number, or two."""
+    return want if isinstance(want, tuple) else (want, want)
+
+
+def words(wanted):
+    """What is wanted, as the line of a check says it."""
+    shown = {name: range_of(want) for name, want in wanted.items()}
+    return " ".join("%s=+%s" % (name, low if low == high else "%d..%d" % (low, high)) for name, (low, high) in shown.items())
+
+
+def _full(name):
+    return name if name.endswith(("_packets", "_bytes")) else name + "_packets"
+
+
+def expect_counters(host, **wanted):
+    """What is awaited may still have to come; what is too much already is not waited for."""
+    before = _before.get(host.name, {})
+    with check("counters of %s: %s" % (host, words(wanted))):
+        eventually(_went_up, host, before, wanted)
+    _before[host.name] = counters(host)
+
+
+def _went_up(host, before, wanted):
+    deltas = {name: value - before.get(name, 0) for name, value in counters(host).items()}
+    total = deltas.pop("total_packets")
+    verdicts = sum(delta for name, delta in deltas.items() if name != "forwarded_bytes")
+    wanted = {_full(name): range_of(want) for name, want in wanted.items()}
+    if unknown := wanted.keys() - deltas.keys() - {"total_packets"}:
+        raise Hopeless("there is no counter %s" % " ".join(sorted(unknown)))
+    low, high = wanted.pop("total_packets", (total, total))
+    faults, error = [], Failed
+    if not low <= total <= high:
+        faults.append("total_packets: +%d, not +%d..%d" % (total, low, high))
+    if total != verdicts:
+        faults.append("total +%d, verdicts +%d" % (total, verdicts))
+    for name, delta in deltas.items():
+        # Bytes may be anything if they are not named.
+        low, high = wanted.get(name, (delta, delta) if name == "forwarded_bytes" else (0, 0))
+        if not low <= delta <= high:
+            faults.append("%s: +%d, not +%d..%d" % (name, delta, low, high))
+            if delta > high:
+                error = Hopeless
+    if faults:
+        raise error("\n".join(faults))
