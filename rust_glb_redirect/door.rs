@@ -3,7 +3,7 @@
 //! The second door: a netfilter hook of the namespace, for hosts without iptables.
 //!
 //! It is switched by the netlink family (`netlink.rs`), takes all packets to one UDP port, and gives the
-//! same verdicts and counters as the target. Whoever uses both on one packet counts it twice.
+//! same verdicts and counters as the target. A packet that passes both doors is counted twice.
 
 #![forbid(unsafe_code)]
 

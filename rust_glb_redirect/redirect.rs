@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What becomes of a packet.
+//! The processing of a packet.
 
 #![forbid(unsafe_code)]
 

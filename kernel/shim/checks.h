@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the code takes for granted about who calls it, as checks: they cost nothing in a module as it is shipped. They are
- * there on the kernel that looks for faults, and in modules that are built with `make modules CHECKS=1`, which run on any
- * kernel.
+ * Checks of what the code assumes about its callers. A shipped module does not contain them. Modules for the debug kernel
+ * do, and so do modules that are built with `make modules CHECKS=1`, which run on any kernel.
  */
 #ifndef _GLB_CHECKS_H
 #define _GLB_CHECKS_H

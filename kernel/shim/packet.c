@@ -108,7 +108,7 @@ static bool tcp_sum_ok(struct sk_buff *skb, unsigned int ip_len, unsigned int tc
 }
 
 /* Makes a TCP packet of `len` bytes, with an IP header of `ip_len`, an aggregate of packets of at most `mtu` bytes; or the
- * packets of an aggregate shorter. False if it can not be: then nothing is changed that a receiver would see.
+ * packets of an aggregate shorter. False if it cannot be: then nothing is changed that a receiver would see.
  */
 bool glb_segment_tcp(struct sk_buff *skb, unsigned int ip_len, unsigned int len, unsigned int mtu,
 		     bool is_v6)
@@ -132,7 +132,7 @@ bool glb_segment_tcp(struct sk_buff *skb, unsigned int ip_len, unsigned int len,
 	skb_set_transport_header(skb, ip_len);
 	tcp = tcp_hdr(skb);
 	head = ip_len + tcp->doff * 4;
-	/* A SYN says things once; urgent data has a place. A few bytes a packet help nobody. */
+	/* SYNs and urgent data cannot be split. Segments of a few bytes are useless. */
 	if (tcp->doff < 5 || head >= len || mtu < head + 64 || tcp->syn || tcp->rst || tcp->urg ||
 	    !pskb_may_pull(skb, head))
 		return false;

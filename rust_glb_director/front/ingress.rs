@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What becomes of a client's packet, step by step.
+//! The processing of a client's packet, step by step.
 
 #![forbid(unsafe_code)]
 

@@ -46,7 +46,7 @@ fn change(config: &mut Config, request: &Request<'_>, too_long: Option<TooManyHo
                 request,
                 EINVAL,
                 Some(&sent),
-                "a header can not name the hops of two rows: table {} has {} hops, at most {} go",
+                "a header cannot name the hops of two rows: table {} has {} hops, at most {} go",
                 table.table,
                 table.hops,
                 table.most

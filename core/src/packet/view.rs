@@ -82,7 +82,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Why the bytes up to `end` can not be read.
+    /// Why the bytes up to `end` cannot be read.
     #[cold]
     fn short(&self, end: Option<usize>) -> Short {
         match end {

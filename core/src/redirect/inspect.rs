@@ -144,7 +144,7 @@ fn udp_payload<'a>(view: View<'a>, outer: &Ip) -> Result<View<'a>, Stop> {
     }
     let udp_len = usize::from(view.be16(outer.transport.wrapping_add(4))?);
     let available = view.len().saturating_sub(outer.transport);
-    // An aggregate of more than 64 KiB can not say its length in 16 bits.
+    // An aggregate of more than 64 KiB cannot say its length in 16 bits.
     if available > usize::from(u16::MAX) {
         return Ok(view);
     }

@@ -11,7 +11,7 @@ struct sk_buff;
 
 /* May sleep. */
 struct glb_routes __percpu *glb_routes_alloc(void);
-/* Nobody may use them any more. */
+/* They must not be in use. */
 void glb_routes_free(struct glb_routes __percpu *routes);
 
 /* Gives the packet a route from its outer source to its outer destination, as ip_route_me_harder() and

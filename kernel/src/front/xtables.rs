@@ -67,7 +67,7 @@ unsafe impl<T: Target> Send for Registration<T> {}
 unsafe impl<T: Target> Sync for Registration<T> {}
 
 impl<T: Target> Registration<T> {
-    /// Registers the target. Rules that use it hold the module, so it can not go while one is left.
+    /// Registers the target. Rules that use it hold the module, so it cannot go while one is left.
     pub fn new(module: &'static ThisModule, _registered: Registered<T::State>) -> Result<Self> {
         let target = |family, revision| target::<T>(module, family, revision);
         let targets = KBox::pin(

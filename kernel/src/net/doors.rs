@@ -2,8 +2,8 @@
 
 //! The doors of a namespace: the hooks that let packets in.
 //!
-//! What lets packets in goes first, and what packets use goes after the last of them has left. So a door does not stand
-//! in a module's state. It stands beside it, in the namespace's [`Doors`], which [`super::PerNet`] shuts before
+//! Hooks are removed first; data that packets use is freed after the last packet has left. So a door is no part of a
+//! module's state. It stands beside it, in the namespace's [`Doors`], which [`super::PerNet`] shuts before
 //! anything of the state goes: where the namespace ends, where the module is unloaded, and where its set-up fails half-way.
 //! A module has no other place for a door, as nobody else can make one.
 //!

@@ -3,7 +3,7 @@
 //! Cutting a client's IPv4 packet that may be fragmented and does not fit the tunnel (RFC 791, section 3.2).
 //!
 //! The client's packet is cut, not the tunnel's: each piece is a tunnel packet of its own, which says DF, names the hops,
-//! and takes the whole packet's way. Whoever has the connection puts the pieces together.
+//! and takes the whole packet's way. The proxy with the connection reassembles the fragments.
 
 use crate::packet::checksum;
 use crate::packet::ip::{proto, IPV4_LEN, IPV6_LEN};
