@@ -38,7 +38,11 @@ pub fn read_bytes(
     checked
 }
 
-fn read_tables(file: &str, bytes: &[u8], progress: &mut dyn FnMut(usize, usize)) -> Checked<CompiledFile> {
+fn read_tables(
+    file: &str,
+    bytes: &[u8],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Checked<CompiledFile> {
     let checked = match read_kind(file, bytes) {
         Kind::Binary(checked) => return checked,
         Kind::Json(checked) => checked,

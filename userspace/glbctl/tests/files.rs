@@ -202,4 +202,3 @@ fn a_built_table_is_taken_from_others_and_that_is_said_once() {
         fs::remove_file(&dst).unwrap();
     }
 }
-
