@@ -7,7 +7,7 @@ What is compiled for tests only is left out: a test may look at whatever it want
 from dataclasses import dataclass, field
 
 import lexer
-from lexer import SIGN, STRING, WORD
+from lexer import STRING, WORD
 
 OPEN, CLOSE = frozenset("([{"), frozenset(")]}")
 
