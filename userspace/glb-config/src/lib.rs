@@ -8,7 +8,7 @@
 //! * [`DeadRows`] are those that lead to a backend that is known to be dead
 //! * [`edit`] changes single values of a file in place
 //! * [`shown`] is about what `glbctl table show --json` prints
-//! * [`compiled`] is about tables with rows, which [`rows`] computes and [`file`] reads
+//! * [`compiled`] is about tables with rows, which [`rows`] computes and [`mod@file`] reads
 //! * [`build`] goes from a file's tables to the binary formats
 //!
 //! Every file is first read as a tree of JSON and then checked field by field. Therefore all errors are
