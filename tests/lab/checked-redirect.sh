@@ -39,6 +39,7 @@ passed_on_more() {
 }
 more_than() { [ "$(counter proxy1 forwarded_to_alternate_packets)" -gt "$1" ]; }
 # queued: how many packets went into the queue so far (the eighth field of the kernel's table of queues).
+# shellcheck disable=SC2016 # For awk.
 queued() { quietly_on proxy1 awk '{ print $8 }' /proc/net/netfilter/nfnetlink_queue; }
 queued_more_than() { [ "$(queued)" -gt "$1" ]; }
 
