@@ -18,6 +18,8 @@
 readonly CONNECTIONS=${1:-2000} OUT=/out
 # A connection without a byte for so long is broken, so what an event does shows within that time.
 readonly STALL=20
+# A busy machine gives every connection less: silent is who gets nothing while the others had a turn each.
+readonly PATIENCE=(--stall "$STALL" --turns 1)
 mkdir -p $OUT
 
 bold='' green='' red='' dim='' plain=''
@@ -162,10 +164,10 @@ done
 
 title "2. $CONNECTIONS long connections: slow downloads, and keep-alive connections that ask now and then"
 share() { echo $((CONNECTIONS * $1 / 100)); }
-quiet hold_long pages4 "$NET_VIP4" --stall $STALL --connections "$(share 50)" --path /page --body "$lab_work/www/page" --pause 15000 --responses 4
-quiet hold_long pages6 "$NET_VIP6" --stall $STALL --connections "$(share 25)" --path /page --body "$lab_work/www/page" --pause 15000 --responses 4
-quiet hold_long files4 "$NET_VIP4" --stall $STALL --connections "$(share 15)" --path /download --body "$lab_work/www/download" --responses 2
-quiet hold_long files6 "$NET_VIP6" --stall $STALL --connections "$(share 10)" --path /download --body "$lab_work/www/download" --responses 2
+quiet hold_long pages4 "$NET_VIP4" "${PATIENCE[@]}" --connections "$(share 50)" --path /page --body "$lab_work/www/page" --pause 15000 --responses 4
+quiet hold_long pages6 "$NET_VIP6" "${PATIENCE[@]}" --connections "$(share 25)" --path /page --body "$lab_work/www/page" --pause 15000 --responses 4
+quiet hold_long files4 "$NET_VIP4" "${PATIENCE[@]}" --connections "$(share 15)" --path /download --body "$lab_work/www/download" --responses 2
+quiet hold_long files6 "$NET_VIP6" "${PATIENCE[@]}" --connections "$(share 10)" --path /download --body "$lab_work/www/download" --responses 2
 for name in pages4 pages6 files4 files6; do must "not all $name were opened" becomes_busy $name; done
 tell "All are open. Each lives for 20 to 60 s and is then replaced by a new one." ""
 # shellcheck disable=SC2086 # Words are names.
