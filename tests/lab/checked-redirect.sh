@@ -38,6 +38,10 @@ passed_on_more() {
     eventually more_than "$before"
 }
 more_than() { [ "$(counter proxy1 forwarded_to_alternate_packets)" -gt "$1" ]; }
+# queued: how many packets went into the queue so far (the eighth field of the kernel's table of queues).
+# shellcheck disable=SC2016 # For awk.
+queued() { quietly_on proxy1 awk '{ print $8 }' /proc/net/netfilter/nfnetlink_queue; }
+queued_more_than() { [ "$(queued)" -gt "$1" ]; }
 
 test_unload_with_open_door() {
     about "The module goes while its door is open and packets come in: nobody touches its counters and routes afterwards."
@@ -118,14 +122,16 @@ test_flood_behind_nfqueue() {
     on proxy1 glbctl redirect on
     # One packet of four takes the way through the program.
     run modprobe nfnetlink_queue
-    on proxy1 iptables -t mangle -I INPUT -p udp --dport "$GUE_PORT" -m statistic --mode nth --every 4 -j NFQUEUE --queue-num 5 --queue-bypass
+    on proxy1 iptables -t mangle -I INPUT -p udp --dport "$GUE_PORT" -m statistic --mode nth --every 4 --packet 0 -j NFQUEUE --queue-num 5 --queue-bypass
     : >"$lab_work/queue"
     ip netns exec proxy1 glb-packets nfqueue 5 >"$lab_work/queue" 2>&1 </dev/null &
     check "a program takes the queue" eventually grep -q bound "$lab_work/queue"
     flood
-    local round
+    local round before
     for round in 1 2 3 4 5; do
+        before=$(queued)
         check "round $round: packets are passed on" passed_on_more
+        check "round $round: and some by way of the program" eventually queued_more_than "$before"
         on proxy1 ip route replace 10.1.0.2/32 dev eth0 src 10.1.0.1
         on proxy1 ip route del 10.1.0.2/32 dev eth0
     done
