@@ -69,16 +69,17 @@ test_namespace_goes_with_open_door() {
     check "the kernel says nothing" kernel_is_quiet
 }
 
-# queue_first HOST TOOL...: packets to the tunnel's port go to a program first, which accepts them. In a table of its own: what is
-# accepted goes on at the next hook, not at the next rule.
+# queue_first TOOL [MATCH...]: packets to the tunnel's port of proxy1, those that match, go to a queue first. In a table of its
+# own: what is accepted goes on at the next hook, not at the next rule.
 queue_first() {
-    local host=$1 tool
-    shift
+    on proxy1 "$1" -t mangle -I INPUT -p udp --dport "$GUE_PORT" "${@:2}" -j NFQUEUE --queue-num 5
+}
+# accept_queued: a program on proxy1 accepts each packet of the queue.
+accept_queued() {
     run modprobe nfnetlink_queue
-    for tool; do on "$host" "$tool" -t mangle -I INPUT -p udp --dport "$GUE_PORT" -j NFQUEUE --queue-num 5; done
     : >"$lab_work/queue"
-    printf '[+] %s: glb-packets nfqueue 5 &\n' "$host"
-    ip netns exec "$host" glb-packets nfqueue 5 >"$lab_work/queue" 2>&1 </dev/null &
+    printf '[+] proxy1: glb-packets nfqueue 5 &\n'
+    ip netns exec proxy1 glb-packets nfqueue 5 >"$lab_work/queue" 2>&1 </dev/null &
     check "a program takes the queue" eventually grep -q bound "$lab_work/queue"
 }
 
@@ -86,7 +87,9 @@ test_behind_nfqueue_by_door() {
     about "Packets that a program behind NFQUEUE accepted come to the door in process context: they are passed on, and kept, as ever."
     fleet
     on proxy1 glbctl redirect on
-    queue_first proxy1 iptables ip6tables
+    queue_first iptables
+    queue_first ip6tables
+    accept_queued
     everywhere behind_queue
     check "the kernel says nothing" kernel_is_quiet
 }
@@ -96,7 +99,9 @@ test_behind_nfqueue_by_rule() {
     export IPTABLES=iptables-nft IP6TABLES=ip6tables-nft
     checked_module rust_glb_redirect
     redirect_hosts
-    queue_first proxy1 iptables-nft ip6tables-nft
+    queue_first iptables-nft
+    queue_first ip6tables-nft
+    accept_queued
     everywhere behind_queue
     check "the kernel says nothing" kernel_is_quiet
 }
@@ -121,11 +126,8 @@ test_flood_behind_nfqueue() {
     fleet
     on proxy1 glbctl redirect on
     # One packet of four takes the way through the program.
-    run modprobe nfnetlink_queue
-    on proxy1 iptables -t mangle -I INPUT -p udp --dport "$GUE_PORT" -m statistic --mode nth --every 4 --packet 0 -j NFQUEUE --queue-num 5 --queue-bypass
-    : >"$lab_work/queue"
-    ip netns exec proxy1 glb-packets nfqueue 5 >"$lab_work/queue" 2>&1 </dev/null &
-    check "a program takes the queue" eventually grep -q bound "$lab_work/queue"
+    queue_first iptables -m statistic --mode nth --every 4 --packet 0
+    accept_queued
     flood
     local round before
     for round in 1 2 3 4 5; do
