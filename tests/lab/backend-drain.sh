@@ -44,24 +44,36 @@ advice() { is "$1" "$(status .advice)"; }
 reload() { run kill -HUP "$(cat "$lab_network/checker.pid")"; }
 loaded() { [ "$(quietly_on director glbctl --json table show --running | jq -r '.[0].backends[0].state')" = "$1" ]; }
 
-test_drain() {
-    about "A draining proxy keeps its connections, gets no new ones, and status tells when the last is gone."
+# checks_run: the health checker of the director.
+checks_run() {
     cat >"$lab_network/checker.conf" <<END
 { "forwarding_table": {"src": "$lab_network/src.json"}, "publish": "kernel", "reload_interval_ms": 500 }
 END
     ip netns exec director glb-healthcheck --config "$lab_network/checker.conf" --log error </dev/null &
     echo $! >"$lab_network/checker.pid"
     check "loaded" eventually loaded active
+}
+
+# connects: a connection from the client to proxy1, its program is $connection; it sends what is written to descriptor 5.
+connects() {
     # The row of this client decides; so that it is proxy1, a client's address is looked for.
     local address
     for address in 10.2.0.{1..60}; do
         [ "$(quietly_on director glbctl --json lookup --running "$address:1" "$VIP4:80" | jq -r '.hops[0].ip')" != 10.0.0.11 ] || break
     done
     ip_on client <<<"addr replace $address/32 dev eth0"
+    rm -f "$lab_work/in"
     mkfifo "$lab_work/in"
     ip netns exec client socat -u OPEN:"$lab_work/in",rdwr TCP:"$VIP4":80,bind="$address" &
-    local connection=$!
+    connection=$!
     exec 5>"$lab_work/in"
+}
+
+test_drain() {
+    about "A draining proxy keeps its connections, gets no new ones, and status tells when the last is gone."
+    local connection
+    checks_run
+    connects
     # Lines without end, so that a look at the proxy finds some between any two of its own.
     (while sleep 0.2; do echo hello; done >&5) 2>/dev/null & # the pace of a typist: all who look wait for a line
     local typing=$!
@@ -97,6 +109,49 @@ END
     reload
     check "it is back again" eventually loaded active
 }
+
+test_wait() {
+    about "drain --wait does not end while packets of the proxy's connections come, and ends when they do so no more."
+    local connection waiting
+    checks_run
+    connects
+    # proxy1's counter, on a page of which each look makes the connection send a line first: however slow the machine is, the
+    # next look finds more, as long as the connection is used.
+    cat >"$lab_work/page" <<END
+while read -r line && [ "\${#line}" -gt 1 ]; do :; done
+established() { while read -r name value; do [ "\$name" != accepted_established_packets: ] || echo "\$value"; done </proc/net/glb_redirect; }
+before=\$(established)
+if [ -e $lab_work/in_use ]; then
+    echo hello >$lab_work/in
+    while [ -e $lab_work/in_use ] && [ "\$(established)" = "\$before" ]; do :; done
+fi
+printf 'HTTP/1.0 200 OK\r\n\r\nglb_redirect_accepted_established_packets_total %s\n' "\$(established)"
+echo look >>$lab_work/looks
+END
+    : >"$lab_work/looks"
+    : >"$lab_work/in_use"
+    spawn proxy1 socat TCP-LISTEN:9530,fork,reuseaddr EXEC:"bash $lab_work/page"
+    check "the page shows the counter" eventually quietly_on director curl -sf --max-time 60 -o /dev/null http://10.0.0.11:9530/
+    # Who does not answer within two seconds cannot be waited for; a machine that is busy is asked again.
+    (until backend drain --wait --silence 2 --metrics 'http://{}:9530/' api 10.0.0.11; do :; done) >"$lab_work/wait" 2>&1 &
+    waiting=$!
+    check "it waits for the health checker" eventually grep -q 'until the health checker has it draining' "$lab_work/wait"
+    reload
+    check "then for the packets of connections" eventually grep -q 'until no packet of its connections comes' "$lab_work/wait"
+    : >"$lab_work/looks"
+    check "it looks more often than its silence is long" eventually looked 5
+    check "and waits still" kill -0 "$waiting"
+    check "the connection is still there" kill -0 "$connection"
+    rm "$lab_work/in_use"
+    kill "$connection"
+    check "when the connection has ended, it ends" wait "$waiting"
+    check "and says so" grep -q 'may be deactivated' "$lab_work/wait"
+    check "the kernel has it" loaded draining
+    check "activate" backend activate api 10.0.0.11
+    reload
+    check "it is back" eventually loaded active
+}
+looked() { [ "$(wc -l <"$lab_work/looks")" -ge "$1" ] || { cat "$lab_work/looks" "$lab_work/wait"; return 1; }; }
 # grows HOST: it got packets of connections since the last look.
 seen_before=
 grows() {
@@ -123,6 +178,28 @@ END
     check "unless it is forced" drain --force
     check "that is done" is draining "$(jq -r '.tables[0].backends[0].state' "$lab_work/src.json")"
 }
+
+test_no_redirect() {
+    about "A backend is not drained while the other one of its rows answers and shows no redirect."
+    jq '.tables[0].backends |= map(.state = "active")' "$lab_network/src.json" >"$lab_work/src.json"
+    # Metrics of something else.
+    cat >"$lab_work/page" <<'END'
+while read -r line && [ "${#line}" -gt 1 ]; do :; done
+printf 'HTTP/1.0 200 OK\r\n\r\n# TYPE node_load1 gauge\nnode_load1 0.5\n'
+END
+    spawn proxy2 socat TCP-LISTEN:9100,fork,reuseaddr EXEC:"bash $lab_work/page"
+    # Who does not answer may be a good proxy; so it goes well until the page is there.
+    check "it is refused" eventually says '10.0.0.12 has no redirect' asking --metrics 'http://{}:9100/' --dry-run
+    check "also for good" says 'only 1 may leave active' asking --metrics 'http://{}:9100/'
+    check "the file is as it was" is active "$(jq -r '.tables[0].backends[0].state' "$lab_work/src.json")"
+    check "the page of its health checker shows one" says_in 'Nothing was changed' asking --metrics 'http://{}:19520/metrics' --dry-run
+    check "nobody is asked where none is to be" says_in 'Nothing was changed' asking --metrics none --dry-run
+    check "it may be forced" asking --metrics 'http://{}:9100/' --force
+    check "that is done" is draining "$(jq -r '.tables[0].backends[0].state' "$lab_work/src.json")"
+}
+
+# asking OPTION...: drain of proxy1, with what the proxies say alone.
+asking() { quietly_on director glbctl backend drain api 10.0.0.11 --file "$lab_work/src.json" --checker none "$@"; }
 
 test_unreachable() {
     about "Proxies that do not answer, or that do not have the module, are told as such, and that is no error."

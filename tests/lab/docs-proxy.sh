@@ -6,6 +6,8 @@
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
+# shellcheck source=tests/lab/docs.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/docs.sh"
 
 # The plan of the documents (docs/production.md), and a stranger.
 fleet() {
@@ -17,14 +19,6 @@ fleet() {
         count = itertools.count(20000); inner = lambda: ip('198.51.100.99', '10.10.10.10', tcp(next(count), 80, 'A'))
         PROXY = {4: ('192.168.50.10', '192.168.50.11', '198.51.100.7'), 6: ('fd00:50::10', 'fd00:50::11', '2001:db8::7')}
         def to(hop, o, **more): send('director', 'proxy1', tunnel(PROXY[o][0], inner(), [PROXY[o][hop]], **more))"
-}
-
-# documented FILE HEADING: the commands of the code blocks below this heading, a line each, without comments.
-documented() {
-    awk -v heading="$2" '
-        /^#/ && !fenced { below = $0 == heading; next }
-        /^```/ { fenced = !fenced; next }
-        below && (fenced || /^    /) { sub(/^    /, ""); sub(/  +#.*/, ""); if ($0 != "") print }' "/docs/$1"
 }
 
 # follows FILE HEADING FAMILY [PATTERN]: proxy1 does what is written there; of commands with PATTERN only, if there is one.
@@ -74,7 +68,7 @@ test_readme() {
 test_production() {
     about "The script of docs/production.md that sets a proxy up at boot; it may be run again."
     fleet
-    awk '/^```sh$/ { inside = 1; next } /^```/ { inside = 0 } inside' /docs/production.md >"$lab_work/glb-proxy"
+    block production.md "## 1. The proxies" sh >"$lab_work/glb-proxy"
     check "it works" on proxy1 sh "$lab_work/glb-proxy"
     is_safe 4
     check "it works once more" on proxy1 sh "$lab_work/glb-proxy"

@@ -145,6 +145,35 @@ test_flapping() {
     check "the table is as it was" kernel_has '[true,true,true]'
 }
 
+test_restart() {
+    about "A daemon that is started again goes on from the running director: nothing changes there until its checks say so."
+    fresh
+    source_table '{"http": 80}'
+    daemon
+    check "loaded" eventually kernel_has '[true,true,true]'
+    no_web 2
+    check "p2 is marked down" eventually kernel_has '[true,false,true]'
+    run kill -TERM "$daemon"
+    wait "$daemon"
+    # All is the other way round by now; but it takes eight minutes of checks to mark anything.
+    web 2 tls
+    no_web 1
+    local trigger=1000
+    source_table '{"http": 80}'
+    daemon
+    check "it says what it goes on from" eventually logged 'going on from the running director: backends: 2 up, 1 down'
+    check "p1 fails its checks" eventually last_check 1 string
+    check "p2 passes them" eventually last_check 2 null
+    check "it has published" eventually loads 1
+    check "the kernel's table is as it was" kernel_has '[true,false,true]'
+    trigger=3
+    source_table '{"http": 80}'
+    kill -HUP "$daemon"
+    check "from there it judges anew" eventually kernel_has '[false,true,true]'
+    web 1 tls
+    check "and on" eventually kernel_has '[true,true,true]'
+}
+
 test_module() {
     about "A director that is not loaded, is taken out, or was given other tables gets the checked ones as soon as it can."
     rmmod rust_glb_director

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `--json` of the commands that need no kernel, against `spec/glbctl.schema.json`. Those of the running
-//! director and of the redirect are not run here.
+//! director and of the redirect are held to it by tests/lab/glbctl-json.sh.
 
 mod common;
 
 use common::{glbctl, schema, table, Dir, Run};
 use serde_json::{json, Value};
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 fn four() -> Value {
@@ -41,7 +43,7 @@ fn what_commands_print_is_what_the_schema_says() {
     );
     let capture = dir.path("in.pcap");
     let header = [0xa1b2_c3d4u32, 0x0004_0002, 0, 0, 65535, 101].map(u32::to_le_bytes);
-    std::fs::write(&capture, header.concat()).unwrap();
+    fs::write(&capture, header.concat()).unwrap();
     let encap = format!(
         "encap --table {} --config {}",
         src.display(),
@@ -53,7 +55,7 @@ fn what_commands_print_is_what_the_schema_says() {
     let edited = dir.file("edited.json", &four().to_string());
     let more = dir.path("more.json");
     let exported = dir.path("exported.json");
-    let cases: [(&str, &str, &[&Path]); 28] = [
+    let cases: [(&str, &str, &[&Path]); 29] = [
         ("table build", "table build", &[&src, &bin]),
         ("table check", "table check", &[&src, &new, &bad, &none]),
         ("table show", "table show", &[&src]),
@@ -69,6 +71,7 @@ fn what_commands_print_is_what_the_schema_says() {
         ("bind remove", "bind remove t tcp:9.9.9.9:81 --file", &[&edited]),
         ("backend add", "backend add t 1.1.1.9 --inactive --file", &[&edited]),
         ("backend fill", "backend fill t 1.1.1.9 --file", &[&edited]),
+        ("backend activate", "backend activate t 1.1.1.9 --file", &[&edited]),
         ("backend deactivate", "backend deactivate t 1.1.1.9 --force --file", &[&edited]),
         ("backend remove", "backend remove t 1.1.1.9 --file", &[&edited]),
         ("table check", "table check", &[&edited]),
@@ -196,4 +199,62 @@ fn completion_knows_tables_and_backends() {
         .lines()
         .any(|line| line.trim() == "lo"));
     assert!(complete(&["glbctl", "tab"]).contains("table"));
+}
+
+/// Commands whose output is no JSON: what statsd and shells read.
+const OTHER: [&str; 2] = ["completions", "statsd"];
+
+/// What is judged is read from the tests themselves: the first word of a case here, what `judge` stands in front of there.
+#[test]
+fn every_command_is_held_to_the_schema() {
+    let dir = Dir::new("commands");
+    let run = glbctl("man", &[&dir.0]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let pages = dir.names();
+    let names: BTreeSet<&str> = pages
+        .iter()
+        .filter_map(|page| page.strip_prefix("glbctl-")?.strip_suffix(".8"))
+        .collect();
+    // A page that others continue is that of a group.
+    let is_group = |name: &str| {
+        let begin = format!("{name}-");
+        names.iter().any(|other| other.starts_with(&begin))
+    };
+    let commands: BTreeSet<String> = names
+        .iter()
+        .filter(|name| !is_group(name))
+        .map(|name| name.replace('-', " "))
+        .collect();
+    assert!(commands.contains("table load"), "{commands:?}");
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| fs::read_to_string(top.join(path)).unwrap();
+    let here = read("userspace/glbctl/tests/json.rs");
+    let there = read("tests/lab/glbctl-json.sh");
+    let defined: Value = serde_json::from_str(&read("spec/glbctl.schema.json")).unwrap();
+    for command in &commands {
+        let case = format!("        (\"{command}\", ");
+        let single = format!("    holds(\"{command}\", ");
+        let judged = format!("    judge \"{command}\"");
+        let is_judged = here.contains(&case)
+            || here.contains(&single)
+            || there.lines().any(|line| {
+                line.strip_prefix(&judged)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            });
+        let is_other = OTHER.contains(&&**command);
+        assert_eq!(
+            is_judged, !is_other,
+            "{command}: who holds its --json to the schema?"
+        );
+        assert_eq!(
+            defined["$defs"][command].is_object(),
+            !is_other,
+            "{command}: its definition"
+        );
+    }
+    // Those of a running director are asked there, too.
+    for running in ["table show", "table diff", "table export", "lookup"] {
+        let judged = format!("    judge \"{running}\" --running");
+        assert!(there.contains(&judged), "{running} --running is not judged");
+    }
 }

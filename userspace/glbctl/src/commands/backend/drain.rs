@@ -108,9 +108,14 @@ fn wait(args: &Drain, tables: &[String], json: bool) -> Result<(), Failure> {
     let silence = Duration::from_secs_f64(args.silence);
     let mut last = None;
     let mut since = Instant::now();
-    while last.is_none() || since.elapsed() < silence {
+    loop {
         match counter(&metrics) {
-            Ok(count) if last == Some(count) => {}
+            // Only a look can find that nothing came; time that passed since the last one proves nothing.
+            Ok(count) if last == Some(count) => {
+                if since.elapsed() >= silence {
+                    break;
+                }
+            }
             Ok(count) => {
                 last = Some(count);
                 since = Instant::now();
