@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
+#include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/nsproxy.h>
@@ -21,6 +22,10 @@
 
 #include "checks.h"
 #include "shim.h"
+#include "version.h"
+
+/* For `glbctl doctor`; module! knows no version. */
+MODULE_VERSION(GLB_VERSION);
 
 /* A counter is read in one piece, and added to in one instruction: in any context. */
 static_assert(sizeof(long) == sizeof(u64));
