@@ -2,11 +2,16 @@
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
 
 #include "base.h"
 #include "checks.h"
+#include "version.h"
+
+/* For `glbctl doctor`: `module!` of the kernel crate has no field for it. */
+MODULE_VERSION(GLB_VERSION);
 
 /* --- per-CPU counters ------------------------------------------------------------------------------- */
 

@@ -108,6 +108,14 @@ test_director() {
     check "for people it says the same" says_in_words director
 }
 
+test_versions() {
+    about "The modules are of the same version as the tools, and say so."
+    local module
+    for module in rust_glb_director rust_glb_redirect; do
+        check "$module" is "$(quietly_on director glbctl --version | cut -d ' ' -f 2)" "$(cat "/sys/module/$module/version")"
+    done
+}
+
 says_in_words() { quietly_on "$1" glbctl doctor --checker none | tee "$lab_work/words" | tail -n 1 | grep -qx '0 errors, 0 warnings' || { cat "$lab_work/words"; return 1; }; }
 
 test_proxy() {

@@ -32,14 +32,28 @@ report "dkms add" dkms "${trees[@]}" add "$work/glb"
 report "dkms build for $release" dkms "${trees[@]}" build glb/0.1.0 -k "$release" --kernelsourcedir "$KDIR"
 for module in rust_glb_redirect rust_glb_director; do
     report "$module is there" sh -c "ls $work/tree/glb/0.1.0/$release/*/module/$module.ko*"
+    # `glbctl doctor` compares the loaded module with it.
+    report "$module says its version" sh -c "[ \"\$(modinfo -F version $work/tree/glb/0.1.0/$release/*/module/$module.ko*)\" = 0.1.0 ]"
 done
 # Unsupported kernels are skipped: by the number of the release, and by the processor.
 skipped() {
     local status=0
-    dkms "${trees[@]}" build glb/0.1.0 --kernelsourcedir "$KDIR" "$@" || status=$?
+    dkms "${trees[@]}" build "$1" --kernelsourcedir "$KDIR" "${@:2}" || status=$?
     # According to dkms(8), 77 means "skipped because of a BUILD_EXCLUSIVE rule".
     [ "$status" = 77 ]
 }
-report "dkms skips an older kernel" skipped -k 7.1.99-test
-report "dkms skips another processor" skipped -k 7.2.99-test -a aarch64
+report "dkms skips an older kernel" skipped glb/0.1.0 -k 7.1.99-test
+report "dkms skips another processor" skipped glb/0.1.0 -k 7.2.99-test -a aarch64
+
+# Each package has a dkms.conf of its own, for one module: commands and supported kernels are the same.
+of_all() { sed -nE '/^(MAKE|AUTOINSTALL|BUILD_EXCLUSIVE_|BUILT_MODULE_LOCATION\[0\]|DEST_MODULE_LOCATION\[0\])/p' "$1"; }
+for file in "$here"/debian/*.dkms; do
+    package=$(basename "$file" -dkms.dkms)
+    mkdir -p "$work/$package"
+    sed 's/#MODULE_VERSION#/0.1.0/' "$file" >"$work/$package/dkms.conf"
+    report "$package: as dkms.conf has it" diff <(of_all "$here/dkms.conf") <(of_all "$file")
+    report "$package: dkms add" dkms "${trees[@]}" add "$work/$package"
+    report "$package: dkms skips an older kernel" skipped "$package/0.1.0" -k 7.1.99-test
+    report "$package: dkms skips another processor" skipped "$package/0.1.0" -k 7.2.99-test -a aarch64
+done
 exit "$failed"

@@ -112,6 +112,22 @@ waits_of_seconds() {
     done < <(of_tests)
 }
 
+# What is not the workspace's version, where it stands again.
+other_versions() {
+    local want place found
+    want=$(sed -n '/^\[workspace\.package\]/,/^\[/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+    [ -n "$want" ] || echo "Cargo.toml: no version"
+    while read -r place found; do
+        [ "$found" = "$want" ] || echo "$place: ${found:-no version}, and Cargo.toml has $want"
+    done < <(
+        echo "kernel/shim/version.h $(sed -n 's/^#define GLB_VERSION "\(.*\)"$/\1/p' kernel/shim/version.h)"
+        echo "dkms.conf $(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' dkms.conf)"
+        # Of Debian's version, the part before what Debian adds.
+        echo "debian/changelog $(sed -n '1s/^[^(]*(\([^)~+-]*\).*/\1/p' debian/changelog)"
+        grep -oE '\bglb/[0-9]+\.[0-9.]*[0-9]' README.md dkms.conf tests/unit/dkms.sh | sed 's|:glb/| |'
+    )
+}
+
 rule "every file has its SPDX line" "$(without_spdx)"
 rule "unsafe stands below kernel/ alone" "$(unsafe_outside)"
 rule "the core and the modules forbid unsafe" "$(no_forbid)"
@@ -119,3 +135,4 @@ rule "unsafe below kernel/ says why it is safe" "$(unsafe_without_reason)"
 rule "no file checks the kernel's version" "$(version_checks)"
 rule "a test that sleeps says why; it waits for what must come, not for seconds: \`eventually\` of tests/lab" "$(sleeps_without_reason)"
 rule "no wait of a test ends after some seconds: tests/README.md" "$(waits_of_seconds)"
+rule "there is one version: of tools, modules and packages" "$(other_versions)"

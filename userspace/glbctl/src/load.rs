@@ -113,7 +113,23 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| failure(path, &error))
 }
 
-fn text(path: &Path) -> Result<String, Failure> {
+/// Refuses to edit what is no file.
+pub(crate) fn only_a_file(path: &Path) -> Result<(), Failure> {
+    if is_standard(path) {
+        let message = "standard input (-) cannot be edited in place: name a file";
+        return Err(Failure::Message(message.to_owned()));
+    }
+    Ok(())
+}
+
+/// The text of a file that is edited where it is.
+pub(crate) fn text_to_edit(path: &Path) -> Result<String, Failure> {
+    only_a_file(path)?;
+    text(path)
+}
+
+/// A file's text.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
     let error = |_| io::Error::new(io::ErrorKind::InvalidData, "is not UTF-8, so not JSON");
     String::from_utf8(bytes(path)?)
         .map_err(error)

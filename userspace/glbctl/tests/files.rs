@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{can, director_cli, glbctl, glbctl_fed, table, Dir};
+use common::{can, command, director_cli, glbctl, glbctl_fed, table, Dir, Run};
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
@@ -120,6 +120,15 @@ fn standard_input_and_output() {
             "{words}"
         );
     }
+    // Settings, too, good or not.
+    let good = glbctl_fed("config check -", &[], br#"{"outbound_src_ip": "10.0.0.1"}"#);
+    assert!(good.status.success(), "{good:?}");
+    let said = String::from_utf8(good.stdout).unwrap();
+    assert!(said.contains("standard input: ok"), "{said}");
+    let bad = glbctl_fed("config check -", &[], b"{");
+    assert_eq!(bad.status.code(), Some(1));
+    let said = String::from_utf8(bad.stdout).unwrap();
+    assert!(said.starts_with("standard input: not JSON"), "{said}");
     let run = glbctl_fed("table diff -", &[&src], &built);
     assert!(run.status.success(), "{run:?}");
     // What is wrong is told by a name that can be read, and nothing is read twice.
@@ -133,6 +142,29 @@ fn standard_input_and_output() {
         assert!(String::from_utf8(run.stderr)
             .unwrap()
             .contains("can be read once only"));
+    }
+}
+
+/// Who edits a file wants it edited where it is, and a file of this name is not meant.
+#[test]
+fn standard_input_is_not_edited() {
+    let dir = Dir::new("edit-standard");
+    let text = table(TWO).to_string();
+    let file = dir.file("-", &text);
+    for words in [
+        "backend fill t 1.1.1.1 --file -",
+        "backend drain t 1.1.1.1 --force --file -",
+        "backend add t 1.1.1.3 --file -",
+        "backend remove t 1.1.1.2 --file -",
+        "bind add t tcp:9.9.9.9:81 --file -",
+        "bind remove t tcp:9.9.9.9:80 --file -",
+    ] {
+        let mut command = command(words, &[]);
+        let run = Run::new(&command.current_dir(&dir.0).output().unwrap());
+        assert_eq!(run.code, 1, "{words}: {run:?}");
+        let said = "standard input (-) cannot be edited in place: name a file";
+        assert!(run.err.contains(said), "{words}: {run:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
 }
 
@@ -167,19 +199,6 @@ fn a_file_keeps_its_owner_and_mode_and_a_new_one_is_not_for_all() {
     );
 }
 
-#[test]
-fn a_link_to_what_is_not_there_yet_is_followed() {
-    let dir = Dir::new("dangling");
-    let src = dir.file("t.json", &table(TWO).to_string());
-    fs::create_dir(dir.path("run")).unwrap();
-    let link = dir.path("checked.bin");
-    symlink("run/checked.bin", &link).unwrap();
-    for _ in 0..2 {
-        assert_eq!(director_cli("build-config", &[&src, &link]).code, 0);
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert!(fs::metadata(dir.path("run/checked.bin")).unwrap().is_file());
-    }
-}
 /// The binary table of a deployed director is for all to read, and has the keys.
 #[test]
 fn a_built_table_is_taken_from_others_and_that_is_said_once() {
@@ -200,5 +219,19 @@ fn a_built_table_is_taken_from_others_and_that_is_said_once() {
         let run = build();
         assert!(run.code == 0 && run.err.is_empty(), "{run:?}");
         fs::remove_file(&dst).unwrap();
+    }
+}
+
+#[test]
+fn a_link_to_what_is_not_there_yet_is_followed() {
+    let dir = Dir::new("dangling");
+    let src = dir.file("t.json", &table(TWO).to_string());
+    fs::create_dir(dir.path("run")).unwrap();
+    let link = dir.path("checked.bin");
+    symlink("run/checked.bin", &link).unwrap();
+    for _ in 0..2 {
+        assert_eq!(director_cli("build-config", &[&src, &link]).code, 0);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(fs::metadata(dir.path("run/checked.bin")).unwrap().is_file());
     }
 }

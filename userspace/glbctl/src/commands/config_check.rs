@@ -3,10 +3,10 @@
 //! `glbctl config check`: all that is wrong with a `director.conf`, and what it stands for.
 
 use super::settings::ConfigView;
+use crate::load;
 use crate::output::{print, Failure};
 use glb_config::{director, Issue, Severity};
 use serde::Serialize;
-use std::fs;
 use std::path::Path;
 
 #[derive(Serialize)]
@@ -21,8 +21,8 @@ struct Report {
 }
 
 pub(crate) fn run(file: &Path, json: bool) -> Result<(), Failure> {
-    let text = fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
-    let name = file.display().to_string();
+    let text = load::text(file)?;
+    let name = load::name(file);
     let checked = director::read(&name, &text);
     let report = Report {
         ok: checked.value.is_some(),

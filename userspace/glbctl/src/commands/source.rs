@@ -3,6 +3,7 @@
 //! Changing what is in the operator's table file: all that is not meant stays as it was written, the result is read
 //! and checked like any file, and only then takes the place of the old one.
 
+use crate::load;
 use crate::output::Failure;
 use glb_config::edit::{self, Step};
 use glb_config::tables::{self, Config, Table};
@@ -27,7 +28,7 @@ pub(crate) struct List {
 
 impl<'p> Source<'p> {
     pub(crate) fn open(file: &'p Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
+        let text = load::text_to_edit(file)?;
         let config = check(file, &text)?;
         Ok(Self { file, text, config })
     }

@@ -70,7 +70,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         Self {
             code: output.status.code().expect("not killed"),
@@ -114,7 +114,7 @@ pub(crate) fn glbctl_fed(words: &str, paths: &[&Path], input: &[u8]) -> Output {
     output
 }
 
-fn command(words: &str, paths: &[&Path]) -> Command {
+pub(crate) fn command(words: &str, paths: &[&Path]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glbctl"));
     command.args(words.split_whitespace());
     command.args(paths.iter().map(|path| OsStr::new(*path)));

@@ -7,6 +7,7 @@
 
 use super::{ip, no_second_hop, wanted, OF_ROWS_TAKEN};
 use crate::cli::backend::StateChange;
+use crate::load;
 use crate::output::{print, Failure};
 use glb_config::edit::{self, Step};
 use glb_config::tables::{self, Config, Rule, Table};
@@ -67,7 +68,7 @@ pub(super) fn run(
     fault: Fault<'_>,
 ) -> Result<(), Failure> {
     let file = args.file.as_path();
-    let text = fs::read_to_string(file).map_err(|error| Failure::file(file, &error))?;
+    let text = load::text_to_edit(file)?;
     let config = read(file, &text)?;
     let places = places(args, &config)?;
     let mut report = Report {

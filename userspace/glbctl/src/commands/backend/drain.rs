@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 const PACE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &Drain, json: bool) -> Result<(), Failure> {
+    load::only_a_file(&args.change.file)?;
     let config = load::config(&args.change.file, true)?;
     let tables = wanted(&config, &args.change.file, args.change.table.as_deref())?;
     let has = |table: &&(usize, &Table)| {

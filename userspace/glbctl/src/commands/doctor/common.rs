@@ -26,7 +26,12 @@ pub(super) fn module(facts: &Facts, name: &str, out: &mut Findings) {
             format!("{name} is version {version}, and glbctl is {own}"),
             "install both from one release, and load the module again",
         ),
-        _ => {}
+        Some(_) => {}
+        None => out.warning(
+            CHECK,
+            format!("{name} does not say its version: it is older than glbctl, which is {own}"),
+            "install both from one release, and load the module again",
+        ),
     }
     match module.is_installed {
         Some(false) => out.warning(

@@ -35,7 +35,7 @@ fn module(name: &'static str) -> Module {
     Module {
         name,
         loaded: true,
-        version: None,
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         is_installed: Some(true),
     }
 }
@@ -205,6 +205,11 @@ fn proxies() {
                 |f| f.modules[0].version = Some("9.9".to_owned()),
                 "module: warning",
                 "version 9.9",
+            ),
+            (
+                |f| f.modules[0].version = None,
+                "module: warning",
+                "does not say its version",
             ),
             (
                 |f| f.links[2].up = false,
