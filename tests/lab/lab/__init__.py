@@ -15,6 +15,7 @@
     director.py     the kernel's director: tables, counters
     dumps.py        tcpdump
     transfers.py    real connections through the director, with the aggregates that devices make of them
+    testdev.py      a network device on which packets of any shape come in
     traffic.py      the loop in which everything waits
     namespaces.py   network namespaces
     settings.py     what the environment says: LAB_HANG, LAB_STORY, LAB_MTU

@@ -1,0 +1,139 @@
+#!/usr/bin/python3 -SE
+# SPDX-License-Identifier: GPL-2.0
+"""One decision: what the module makes of random packets is what `glbctl encap` makes of the same capture, byte for byte and
+verdict for verdict.
+
+    client ---> director ===GUE===> proxies (one neighbour)      captured there
+"""
+
+import os
+
+from lab import traffic
+from lab.director import KEY, SEED, UNCERTAIN, backend, begin, config, load, table_file
+from lab.dumps import Dump
+from lab.hosts import Host, guest, make
+from lab.run import main
+from lab.settings import SLOWER, VIP4, VIP6, work
+from lab.story import Failed, about, at_least, check, context, same, say
+from lab.waiting import eventually
+
+# Of each of the rounds below; a slower kernel gets fewer.
+COUNT = int(os.environ.get("COUNT", 1500 // SLOWER))
+
+client = Host("client", "10.11.12.13", "fd11::13")
+director = Host("director", "65.65.65.65", "fd65::65")
+proxy1 = Host("proxy1", "10.1.0.1", "fd01::1")
+
+
+def setup():
+    global tables
+    make(client, director, proxy1)
+    backends = {name: [address % number for number in range(1, 7)] for name, address in (("v4", "10.1.0.%d"), ("v6", "fd01::%d"))}
+    everyone = backends["v4"] + backends["v6"]
+    director.ip("\n".join("neigh add %s lladdr %s dev eth0 nud permanent" % (each, proxy1.mac) for each in everyone))
+    # A capture has outer checksums as they are on the wire.
+    director.run("ethtool -K eth0 tx off")
+    tables = {name: two_tables(name + ".json", addresses) for name, addresses in backends.items()}
+    director.run("glbctl attach eth0")
+    config(director, "--source-v4 65.65.65.65 --source-v6 fd65::65")
+
+
+def two_tables(name, addresses):
+    """Six backends in two tables, one with rows of three hops, one that echo requests and fragments find too."""
+
+    def binds(proto, last):
+        return [{"ip": vip, "proto": proto, "port_start": 1, "port_end": last} for vip in (VIP4, VIP6)]
+
+    backends = [backend(address) for address in addresses]
+    tcp = {"name": "tcp", "hash_key": KEY, "seed": SEED, "binds": binds("tcp", 40000), "backends": backends}
+    udp = {"name": "udp", "hash_key": "0123456789abcdef0123456789abcdef", "seed": "00112233445566778899aabbccddeeff",
+           "version": 3, "hops": 3, "binds": binds("udp", 50000), "backends": backends}
+    return table_file(name, tcp, udp)
+
+
+# The seed of the packets, and the settings.
+ROUNDS = (
+    (101, "--hash-fields src_addr --alt-hash-fields none --udp-checksum false --udp-port 19523"),
+    (102, "--hash-fields src_addr,src_port --udp-checksum true"),
+    (103, "--hash-fields src_addr,dst_addr --alt-hash-fields src_addr,src_port"),
+    (104, "--hash-fields src_addr,dst_addr,src_port,dst_port --alt-hash-fields none --forward-icmp-ping-responses false"
+          " --udp-port 6080"),
+)
+
+
+def test_agree():
+    about("Random packets of both families, good and broken, fragments, ICMP, options, VLANs: the module and glbctl encap agree.")
+    for name, path in tables.items():
+        for seed, settings in ROUNDS:
+            with context("%s, seed %d, %s: " % (name, seed, settings)):
+                agrees(path, seed, settings)
+        config(director, "--forward-icmp-ping-responses true")
+
+
+def agrees(path, seed, settings):
+    """With these settings, over this underlay."""
+    given, want, got, file = (work(name) for name in ("in.pcap", "want.pcap", "got.pcap", "director.conf"))
+    load(director, path)
+    config(director, settings)
+    if os.path.exists(file):
+        os.remove(file)
+    director.run("glbctl config show --file", file)
+    guest.quietly("glb-packets malform --inner --vlan --director 65.65.65.65 --proxy 10.1.0.1 --reachable 10.0.0.0/8",
+                  "--seed", seed, "--count", COUNT, "--dst-mac", director.mac, "--out", given)
+    model = director.json("glbctl --json encap", given, want, "--table", path, "--config", file)
+    # The module remembers a first fragment for a second; where this machine stood still for as long between two packets, the
+    # later fragment is dropped. That, and no other difference, is a reason to try again.
+    for _ in range(5):
+        differences = differing(one_round(given, got), model)
+        if not stalled(differences):
+            break
+    with check("what was sent is the same, byte for byte"):
+        guest.quietly("glb-packets diff --ignore-ethernet", want, got)
+    with check("and so are the verdicts"):
+        same({}, differences)
+    with check("most were sent"):
+        at_least(COUNT // 4 + 1, model["encapsulated_packets"])
+
+
+SENT = ("encapsulated_packets", "encapsulated_icmp_error_packets", "encapsulated_echo_packets", "encapsulated_fragment_packets")
+
+
+def one_round(given, got):
+    """The packets go through the director once: what it counted."""
+    count = begin(director)
+    # The tunnel's port is a setting; what else is sent there is neighbour discovery.
+    dump = Dump(proxy1, got, "udp and not ip6 proto 58")
+    client.quietly("taskset -c 1 tcpreplay --intf1=eth0 --pps=4000 --no-flow-stats --preload-pcap", given)
+    # tcpreplay is done and the client's device has handed over each packet: what the module sent is what it has counted.
+    deltas = eventually(steady, count)
+    dump.end(sum(deltas.get(name, 0) for name in SENT))
+    return deltas
+
+
+def steady(count):
+    """For a moment no packet was counted."""
+    before = count.deltas()
+    traffic.rest(0.3)  # longer than what is under way needs; what came meanwhile is seen
+    if count.deltas() != before:
+        raise Failed("the director counts: %s" % before)
+    return before
+
+
+def differing(deltas, model):
+    """By how much more each counter rose than encap says. Neighbour discovery comes in too, and a frame without an IP packet is
+    nobody's."""
+    names = [name for name in model if name.endswith("_packets") and name not in UNCERTAIN]
+    more = {name: deltas.get(name, 0) - model[name] for name in names}
+    return {name: number for name, number in more.items() if number}
+
+
+def stalled(differences):
+    """The module dropped as many later fragments as it sent fewer of, and nothing else differs."""
+    if any("fragment" not in name for name in differences):
+        return False
+    dropped, sent = (differences.get(name, 0) for name in ("dropped_fragment_packets", "encapsulated_fragment_packets"))
+    say("later fragments: %d more sent than by encap, %d more dropped" % (sent, dropped))
+    return dropped > 0 and dropped == -sent
+
+
+main("rust_glb_director")

@@ -1,0 +1,216 @@
+#!/usr/bin/python3 -SE
+# SPDX-License-Identifier: GPL-2.0
+"""Forwards without a list of hops: what leaves is what `glbctl encap` says, and the kernel's own tunnel devices take it.
+
+    client ---> director ===GRE, IP in IP===> proxy1: gre, ip6gre, tunl0, sit0, ip6tnl0
+       ^                                       |
+       +--------- answers directly ------------+
+"""
+
+import os
+import struct
+
+from lab.captures import nothing, recv, send
+from lab.director import backend, begin, config, load, table, table_file
+from lab.dumps import Dump
+from lab.hosts import Host, guest, make
+from lab.packets import ip, ones_sum, tcp
+from lab.run import main
+from lab.settings import VIP4, VIP6, work
+from lab.story import about, check, context, same
+from lab.transfers import Transfers
+
+client = Host("client", "10.2.0.1", "fd02::1")
+director = Host("director", "65.65.65.65", "fd65::65")
+proxy1 = Host("proxy1", "10.1.0.1", "fd01::1")
+proxy2 = Host("proxy2", "10.1.0.2", "fd01::2")
+VIPS = (VIP4, "[%s]" % VIP6)
+
+
+class Way:
+    """A kind of tunnel over an underlay, and the words of `ip` and tcpdump for it."""
+
+    def __init__(self, kind, underlay):
+        self.kind, self.underlay = kind, underlay
+        four = underlay == "v4"
+        self.family = "-4" if four else "-6"
+        self.to, self.by = (host.ipv4 if four else host.ipv6 for host in (proxy1, proxy2))
+        if kind == "gre":
+            self.filter = "proto gre or ip6 proto 47"
+        else:
+            self.filter = "{0} proto 4 or {0} proto 41".format("ip" if four else "ip6")
+        self.tables = "%s-%s.json" % (kind, underlay)
+
+    def forwarding(self):
+        """Its table. proxy2 drains: it is the second hop of every row, which no packet names."""
+        binds = [{"ip": vip, "proto": "tcp", "port_start": 1, "port_end": 65535} for vip in (VIP4, VIP6)]
+        backends = [backend(self.to), backend(self.by, "draining")]
+        forward = {"kind": self.kind}
+        self.path = table_file(self.tables, table(*backends, name="web", version=3, hops=2, forward=forward, binds=binds))
+
+    def ip(self, command):
+        """A command of `ip` for the director, of the underlay's family."""
+        director.run("ip %s %s" % (self.family, command))
+
+    def neighbour(self, address, host):
+        self.ip("neigh replace %s lladdr %s dev eth0 nud permanent" % (address, host.mac))
+
+
+WAYS = [Way(kind, underlay) for kind in ("gre", "ipip") for underlay in ("v4", "v6")]
+
+
+def setup():
+    global transfers
+    make(client, director, proxy1, proxy2)
+    client.ip("""
+        link set eth0 mtu 1500
+        route add %s via 65.65.65.65 dev eth0 onlink
+        route add %s via fd65::65 dev eth0 onlink
+    """ % (VIP4, VIP6))
+    # As docs/director.md tells to do. A device without a remote takes tunnels from every director.
+    proxy1.ip("""
+        link add gre1 type gre local 10.1.0.1
+        link set gre1 up
+        link add gre6 type ip6gre local fd01::1
+        link set gre6 up
+        link set tunl0 up
+        link set sit0 up
+        link change ip6tnl0 type ip6tnl mode any
+        link set ip6tnl0 up
+        addr add %s/32 dev lo
+        addr add %s/128 dev lo nodad
+    """ % (VIP4, VIP6))
+    for way in WAYS:
+        way.forwarding()
+    config(director, "--source-v4 65.65.65.65 --source-v6 fd65::65")
+    director.run("glbctl attach eth0")
+    transfers = Transfers(client, director, proxy1)
+
+
+def each(step):
+    """It for each kind over each underlay."""
+    for way in WAYS:
+        load(director, way.path)
+        with context("%s over %s: " % (way.kind, way.underlay)):
+            step(way)
+
+
+def test_connections():
+    about("Both families' connections reach the proxy through its own tunnel devices; GSO packets leave whole, or are cut.")
+    each(connections)
+
+
+def connections(way):
+    with check("the director says how packets leave"):
+        same(way.kind, director.json("glbctl --json table show --running")[0]["forward"]["kind"])
+    director.run("ethtool -K eth0 tx on tso on gso on")
+    for address in VIPS:
+        transfers.whole(address)
+    director.run("ethtool -K eth0 tso off gso off tx off")
+    for address in VIPS:
+        transfers.cut(address)
+
+
+def test_bytes():
+    about("Each packet leaves as glbctl encap says: headers, DSCP and ECN of the client, lengths, flow labels.")
+    # A capture has packets as they are on the wire.
+    director.run("ethtool -K eth0 tso off gso off tx off")
+    each(bytes_are_right)
+
+
+def bytes_are_right(way):
+    flows, given, want, got, settings = (work(n) for n in ("flows.pcap", "in.pcap", "want.pcap", "got.pcap", "director.conf"))
+    guest.quietly("glb-packets flows --packets 400 --flows 100", "--out", flows, "--to", ",".join("%s:80" % vip for vip in VIPS),
+                  "--dst-mac", director.mac)
+    # Every DSCP and ECN field in turn.
+    with open(flows, "rb") as file, open(given, "wb") as out:
+        out.write(marked(file.read()))
+    if os.path.exists(settings):
+        os.remove(settings)
+    director.run("glbctl config show --file", settings)
+    model = director.json("glbctl --json encap", given, want, "--table", way.path, "--config", settings)
+    with check("encap sends all"):
+        same(400, model["encapsulated_packets"])
+    count = begin(director)
+    dump = Dump(proxy1, got, way.filter)
+    client.quietly("tcpreplay -i eth0 --topspeed --preload-pcap", given)
+    dump.end(model["encapsulated_packets"])
+    with check("what was sent is the same, byte for byte"):
+        guest.quietly("glb-packets diff --ignore-ethernet", want, got)
+    count.exactly(encapsulated_bytes=model["encapsulated_bytes"], encapsulated_packets=400)
+
+
+def marked(capture):
+    """The frames of a capture with another TOS or traffic class each, IPv4 header checksums included."""
+    data = bytearray(capture)
+    at, number = 24, 0
+    while at < len(data):
+        (length,) = struct.unpack_from("<I", data, at + 8)
+        head = at + 16 + 14
+        tos = number * 7 & 255
+        if data[head] >> 4 == 4:
+            data[head + 1] = tos
+            data[head + 10 : head + 12] = b"\0\0"
+            struct.pack_into(">H", data, head + 10, ones_sum(bytes(data[head : head + 20])))
+        else:
+            data[head] = 0x60 | tos >> 4
+            data[head + 1] = data[head + 1] & 15 | (tos & 15) << 4
+        at += 16 + length
+        number += 1
+    return data
+
+
+def test_dscp_rules():
+    about("A routing rule that names a DSCP holds for what leaves with the client's DSCP, and for nothing else.")
+    each(dscp_rules)
+
+
+def dscp_rules(way):
+    way.ip("rule add pref 100 tos 0x10 table 100")
+    way.ip("route replace default via %s dev eth0 onlink table 100" % way.by)
+    way.neighbour(way.by, proxy2)
+    way.neighbour(way.to, proxy1)
+    goes_to("without a DSCP", proxy1, tos=0x00)
+    goes_to("with it", proxy2, tos=0x10)
+    goes_to("without it again", proxy1, tos=0x00)
+    goes_to("with ECN alone", proxy1, tos=0x02)
+    way.ip("rule del pref 100")
+    goes_to("the rule is gone", proxy1, tos=0x10)
+
+
+def test_protocol_rules():
+    about("A routing rule that names the outer protocol holds for the packets that leave by it, and for no others to that proxy.")
+    each(protocol_rules)
+
+
+def protocol_rules(way):
+    protocol, other = (4, 41) if way.kind == "ipip" else (47, 17)
+    way.ip("route replace default via %s dev eth0 onlink table 100" % way.by)
+    way.neighbour(way.by, proxy2)
+    way.ip("rule add pref 100 ipproto %d table 100" % protocol)
+    goes_to("IPv4 by the rule's protocol", proxy2)
+    if way.kind == "ipip":
+        goes_to("IPv6 by another", proxy1, src="fd11::1", vip=VIP6)
+        goes_to("IPv4 again", proxy2)
+    way.ip("rule del pref 100")
+    way.ip("rule add pref 100 ipproto %d table 100" % other)
+    goes_to("the rule names another protocol", proxy1)
+    way.ip("rule del pref 100")
+
+
+def goes_to(what, host, tos=0, src="10.11.12.13", vip=VIP4):
+    """Two checks: a client's packet reaches this host, and not the other one."""
+    x = ip(src, vip, tcp(1234, 80, "A"), tos=tos)
+
+    def is_x(packet):
+        return packet.endswith(x)
+
+    send(client, director, x)
+    with check("%s: it reaches %s" % (what, host)):
+        recv(host, is_x)
+    other = proxy1 if host is proxy2 else proxy2
+    with check("%s: and %s not" % (what, other)):
+        nothing(other, is_x)
+
+
+main("rust_glb_director ip_gre ip6_gre ipip sit ip6_tunnel")
