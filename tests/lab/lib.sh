@@ -60,10 +60,22 @@ say() {
 # lab_alive: the test goes on. Whoever does something new says so; lab_bounded ends what does nothing new.
 lab_alive() { printf '%s\n' "$EPOCHSECONDS" >"$lab_work/.alive"; }
 
-# run COMMAND...: tell it and do it.
+# run COMMAND...: tell it and do it. Where it fails, the test has failed: what follows would say nothing.
 run() {
     say "$*"
-    "$@"
+    lab_done "$*" "$@"
+}
+# lab_done WHAT COMMAND...: the command, whose failure is a check that failed.
+lab_done() {
+    local what=$1 status=0
+    shift
+    "$@" || { status=$?; lab_step_failed "$what"; }
+    return $status
+}
+# may_fail COMMAND...: a step that is allowed to.
+may_fail() {
+    local lab_checking=yes
+    "$@" || true
 }
 
 # about SENTENCE: what the test is about; its checks stand under this name.
@@ -138,7 +150,7 @@ eventually() {
 # on HOST COMMAND...: tell it and run it on a host.
 on() {
     printf '[+] %s: %s\n' "$1" "${*:2}"
-    ip netns exec "$@"
+    lab_done "$*" ip netns exec "$@"
 }
 
 # quietly_on HOST COMMAND...: the same, not told.
