@@ -73,7 +73,7 @@ fn option(setting: &'static Setting) -> Arg {
     Arg::new(setting.field)
         .long(setting.option)
         .value_name(kind)
-        .help(format!("{doc}: {expected}"))
+        .help(format!("{doc} [{expected}]"))
         .value_parser(move |text: &str| settings::parse(setting.form, text))
 }
 

@@ -19,7 +19,7 @@ use std::path::PathBuf;
   glbctl doctor --role proxy --table forwarding_table.src.json
   glbctl doctor --fleet http://192.168.50.6:19520/metrics http://192.168.50.7:19520/metrics
 
-Exit status: 0 if no finding is an error, 1 if it could not look, 3 if a finding is an error.")]
+Exit status: 0 if no finding is an error, 1 if the checks could not run, 3 if a finding is an error.")]
 pub(crate) struct Doctor {
     /// The role of this machine; by default determined by what is set up
     #[arg(long)]
@@ -27,7 +27,7 @@ pub(crate) struct Doctor {
     /// UDP port of the tunnel, on a proxy
     #[arg(long, default_value_t = glb_core::packet::gue::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
-    /// An address that is served, instead of the addresses of a table
+    /// A VIP, instead of those of a table
     #[arg(long = "vip", value_name = "ADDRESS")]
     pub(crate) vips: Vec<IpAddr>,
     /// A table file, for the VIPs; by default the loaded tables on a director, else the operator's table if it exists

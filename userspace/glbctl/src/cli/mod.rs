@@ -75,7 +75,7 @@ pub(crate) enum Command {
     Status,
     /// Print the counters of the running director
     Stats {
-        /// Print the changes every so many seconds, with rates
+        /// Print the changes every SECONDS, with rates
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
     },
@@ -90,7 +90,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "EVENTS")]
         count: Option<u64>,
     },
-    /// Take proxies out of service and put them back, in the operator's table; see when to continue
+    /// Take proxies out of service and put them back, in the operator's table; show when to continue
     ///
     /// A backend changes its state in this order: active, draining, inactive, filling, active. Each command makes
     /// one step and changes only the file of the operator's table. Reload the health checker afterwards.
@@ -103,7 +103,7 @@ pub(crate) enum Command {
     Bind(BindCommand),
     /// Switch the redirect of a proxy on and off, for hosts without iptables
     ///
-    /// It does what the iptables target GLBREDIRECT does, with a netfilter hook behind the filter tables of this
+    /// It does what the iptables target GLBREDIRECT does, with a netfilter hook after the filter tables of this
     /// network namespace. Use only one of the two: packets that pass both are counted twice.
     #[command(subcommand)]
     Redirect(RedirectCommand),

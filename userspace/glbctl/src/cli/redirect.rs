@@ -28,7 +28,7 @@ pub(crate) enum RedirectCommand {
     Status,
     /// Print the counters, including those of the iptables target
     Stats {
-        /// Print the changes every so many seconds, with rates
+        /// Print the changes every SECONDS, with rates
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
     },

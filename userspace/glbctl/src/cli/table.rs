@@ -159,10 +159,10 @@ pub(crate) struct TableExport {
     after_help = "Examples:
   glbctl table diff forwarding_table.src.json new.json
   glbctl table diff --running --exit-code new.json && cp new.json forwarding_table.src.json
-  glbctl table diff --settled old.json new.json     # what drained has no connection left
+  glbctl table diff --settled old.json new.json     # drained backends have no connection left
   glbctl table diff old.json new.json --old-config director.conf --new-config director.conf.new
 
-Exit status: with --exit-code 3 where a connection would break."
+Exit status: 3 with --exit-code if a connection would break."
 )]
 pub(crate) struct TableDiff {
     /// The old table file, JSON or binary; - for standard input
