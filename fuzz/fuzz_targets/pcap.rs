@@ -31,4 +31,5 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!((frame.milliseconds(), frame.bytes), (milliseconds, bytes));
     }
     assert!(reader.frame().unwrap().is_none());
+    assert_eq!(reader.bytes_read(), copy.len());
 });
