@@ -6,13 +6,10 @@
 //! hash   packet -> row
 //! hops   row -> first hop, and those that its header names
 //! rows   backends -> rows: for the tools that make table files
-//! maglev the same by another rule: one backend a row
 //! ```
 
 pub mod hash;
 mod hops;
-#[cfg(feature = "tables")]
-pub mod maglev;
 #[cfg(feature = "tables")]
 pub mod rows;
 
