@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Refuses to write a file that is read as well: it would be gone.
 pub(crate) fn refuse_source(sources: &[&Path], dst: &Path) -> Result<(), Failure> {
-    let same = |src: &&&Path| !is_standard(src) && !is_standard(dst) && atomic::same_file(src, dst);
+    let same = |src: &&&Path| !is_standard(dst) && atomic::same_file(place(src), dst);
     match sources.iter().find(same) {
         None => Ok(()),
         Some(src) => Err(Failure::Message(format!(
@@ -18,6 +18,15 @@ pub(crate) fn refuse_source(sources: &[&Path], dst: &Path) -> Result<(), Failure
             dst.display(),
             load::name(src)
         ))),
+    }
+}
+
+/// Where a file that is read is. The shell opens a file as standard input too.
+fn place(src: &Path) -> &Path {
+    if is_standard(src) {
+        Path::new("/dev/stdin")
+    } else {
+        src
     }
 }
 

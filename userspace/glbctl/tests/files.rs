@@ -39,6 +39,44 @@ fn a_source_is_not_destroyed_by_whatever_name() {
     }
 }
 
+/// `glbctl table build - t.json <t.json`: the shell opens the file, and the command sees it as standard input.
+#[test]
+fn a_source_on_standard_input_is_not_destroyed() {
+    let dir = Dir::new("same-standard");
+    let text = table(TWO).to_string();
+    let src = dir.file("t.json", &text);
+    symlink("t.json", dir.path("link")).unwrap();
+    for dst in [&src, &dir.path("link")] {
+        let mut build = command("table build -", &[dst]);
+        let run = build.stdin(fs::File::open(&src).unwrap()).output().unwrap();
+        let run = Run::new(&run);
+        assert_eq!(run.code, 1, "{run:?}");
+        let said = "is the same file as standard input, which it would destroy";
+        assert!(run.err.contains(said), "{run:?}");
+        assert_eq!(fs::read_to_string(&src).unwrap(), text);
+    }
+    let mut build = command("table build -", &[&dir.path("other.bin")]);
+    let run = build.stdin(fs::File::open(&src).unwrap()).output().unwrap();
+    assert_eq!(Run::new(&run).code, 0);
+}
+
+#[test]
+fn standard_input_is_read_once_only() {
+    for words in [
+        "lookup --table - --config - 192.0.2.1:1 10.0.0.1:80",
+        "table diff - -",
+        "table diff --old-config - - new.json",
+        "table diff --old-config - --new-config - old.json new.json",
+    ] {
+        let run = Run::new(&glbctl_fed(words, &[], b"{}"));
+        assert_eq!(run.code, 1, "{words}: {run:?}");
+        assert!(
+            run.err.contains("can be read once only"),
+            "{words}: {run:?}"
+        );
+    }
+}
+
 #[test]
 fn encap_destroys_neither_capture_nor_table_nor_settings() {
     let dir = Dir::new("same-encap");
@@ -219,6 +257,15 @@ fn a_built_table_is_taken_from_others_and_that_is_said_once() {
         let run = build();
         assert!(run.code == 0 && run.err.is_empty(), "{run:?}");
         fs::remove_file(&dst).unwrap();
+    }
+    // It is not found again the next time, so JSON has it too.
+    fs::write(&dst, "old").unwrap();
+    fs::set_permissions(&dst, fs::Permissions::from_mode(0o644)).unwrap();
+    for warnings in [1, 0] {
+        let run = glbctl("--json table build", &[&src, &dst]);
+        let value: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+        let said = value["warnings"].as_array().unwrap();
+        assert_eq!((said.len(), run.err.as_str()), (warnings, ""), "{run:?}");
     }
 }
 

@@ -24,7 +24,13 @@ pub(super) enum Manner {
 /// and not the kernel's sum over the contents. Returns what is not as it was, a sentence each.
 pub(super) fn keep(old: &File, new: &File, manner: Manner) -> io::Result<Vec<String>> {
     let before = old.metadata()?;
-    let mut mode = before.mode() & 0o7777;
+    // What a program makes has no use for the bits above, which not everybody may set.
+    let bits = if manner == Manner::AsItWas {
+        0o7777
+    } else {
+        0o777
+    };
+    let mut mode = before.mode() & bits;
     let mut changed = Vec::new();
     if let Err(error) = keep_owner(new, &before) {
         if manner == Manner::AsItWas {
@@ -52,7 +58,15 @@ pub(super) fn keep(old: &File, new: &File, manner: Manner) -> io::Result<Vec<Str
         // SELinux labels can be changed and not removed.
         let _ = fremovexattr(new, name.as_c_str());
     }
-    new.set_permissions(Permissions::from_mode(mode))?;
+    if let Err(error) = new.set_permissions(Permissions::from_mode(mode)) {
+        if manner == Manner::AsItWas {
+            return Err(error);
+        }
+        changed.push(format!(
+            "its mode cannot be kept ({error}): only its owner may use it"
+        ));
+        mode = new.metadata()?.mode() & 0o7777;
+    }
     for name in names.iter().filter(|name| is_kept(name)) {
         match keep_attribute(old, new, name) {
             Ok(()) => {}

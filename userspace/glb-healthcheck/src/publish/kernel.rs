@@ -29,9 +29,13 @@ impl Kernel {
     }
 
     fn load(&self, tree: &Value) -> Result<u32, PublishError> {
-        if let Some(dst) = &self.dst {
-            dst.write(tree)?;
-        }
+        // The load is what takes a dead backend out: that the file cannot be written must not keep it.
+        let written = self.dst.as_ref().map_or(Ok(()), |dst| dst.write(tree));
+        let loaded = Self::load_into_kernel(tree)?;
+        written.map(|()| loaded)
+    }
+
+    fn load_into_kernel(tree: &Value) -> Result<u32, PublishError> {
         let text = tree.to_string();
         let checked = read_bytes("the checked table", text.as_bytes(), &mut |_, _| {});
         let (file, _) = checked.into_result().map_err(|issues| {

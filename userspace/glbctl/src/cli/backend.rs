@@ -18,9 +18,9 @@ pub(crate) enum BackendCommand {
     /// New connections go to the rows' second hops; existing connections stay. When the backend has none left (see
     /// backend status, or --wait), deactivate it.
     ///
-    /// Every row that it leads has one other backend for its connections. Therefore the command is refused while another
-    /// backend is out of service or fails its checks, according to the file, to the health checker, and to the proxies
-    /// that answer.
+    /// Connections of the rows that it leads depend on the rows' further hops. Therefore the command is refused while as
+    /// many other backends as a row has further hops (one, in tables of two hops) are out of service or fail their checks,
+    /// according to the file, to the health checker, and to the proxies that answer.
     Drain(Drain),
     /// Put it back: inactive becomes filling
     ///

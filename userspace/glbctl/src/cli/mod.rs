@@ -33,7 +33,7 @@ use values::seconds;
 const EXIT_STATUS: &str = "\
 Exit status: 0 on success, 1 on an error (in a file, a packet or the system), 2 on a wrong command line.
 
-The name - for a table file or a capture means standard input or standard output. With --json, an error is printed on
+The name - for a file means standard input or standard output; a file that is edited needs a name. With --json, an error is printed on
 standard output instead of the result: {\"error\": ..., \"issues\": [...]}.";
 
 /// Works with GLB directors: their forwarding tables, as files and in the running kernel.

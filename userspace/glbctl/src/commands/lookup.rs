@@ -46,6 +46,11 @@ struct Hashed {
 }
 
 pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure> {
+    let read: Vec<&Path> = [Some(file), args.config.as_deref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    load::only_one_standard_input(&read)?;
     let tables = load::opened(file, json)?;
     let settings = match &args.config {
         Some(path) => load::director(path, json)?.settings,

@@ -20,6 +20,8 @@ struct Built {
     bytes: u64,
     /// The tables with rows that lead to an unhealthy backend.
     dead_rows: Vec<DeadTable>,
+    /// What is not as it was with a file that was there: its owner, its group, who may read it.
+    warnings: Vec<String>,
 }
 
 pub(crate) fn run(
@@ -90,11 +92,9 @@ fn build(
     let changed = written.map_err(|error| save::failure(dst, &error))?;
     drop(progress);
     warn(&warnings, json);
-    let changed: Vec<Issue> = changed
-        .into_iter()
-        .map(|reason| save::warning(dst, reason))
-        .collect();
-    warn(&changed, json);
+    let issue = |reason: &String| save::warning(dst, reason.clone());
+    let issues: Vec<Issue> = changed.iter().map(issue).collect();
+    warn(&issues, json);
     Ok(Built {
         file: dst.display().to_string(),
         format: match format {
@@ -104,6 +104,7 @@ fn build(
         tables: config.tables.len(),
         bytes,
         dead_rows,
+        warnings: changed,
     })
 }
 

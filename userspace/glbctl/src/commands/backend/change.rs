@@ -66,6 +66,7 @@ pub(super) fn run(
     to: State,
     json: bool,
     fault: Fault<'_>,
+    warnings: Vec<String>,
 ) -> Result<(), Failure> {
     let file = args.file.as_path();
     let text = load::text_to_edit(file)?;
@@ -75,7 +76,7 @@ pub(super) fn run(
         file: file.display().to_string(),
         dry_run: args.dry_run,
         changes: Vec::new(),
-        warnings: Vec::new(),
+        warnings,
     };
     let mut new = text.clone();
     for place in &places {

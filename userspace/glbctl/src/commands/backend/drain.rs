@@ -3,7 +3,7 @@
 //! `glbctl backend drain`: the step after which connections depend on a second hop, so that those are looked at before.
 
 use super::change::{self, Other};
-use super::health::{checked, without_redirect};
+use super::health::{checked, published, without_redirect};
 use super::status::counter;
 use super::{ip, wanted};
 use crate::cli::backend::Drain;
@@ -11,6 +11,7 @@ use crate::cli::values::OrNone;
 use crate::http::Url;
 use crate::load;
 use crate::output::Failure;
+use glb_config::quoted;
 use glb_config::tables::Table;
 use glb_core::backend::State;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -34,16 +35,15 @@ pub(super) fn run(args: &Drain, json: bool) -> Result<(), Failure> {
         .filter(has)
         .map(|(index, table)| table.label(*index))
         .collect();
-    if args.wait {
-        // What cannot be waited for is told before anything changes.
-        able_to_wait(args)?;
-    }
+    // What cannot be waited for is told before anything changes.
+    let awaited = args.wait.then(|| able_to_wait(args)).transpose()?;
+    let mut warnings = Vec::new();
     let health = match &args.checker {
         OrNone(None) => HashMap::new(),
         OrNone(Some(url)) => checked(url).unwrap_or_else(|reason| {
-            if !json {
-                eprintln!("glbctl: warning: health checker: {reason}: whether the others are healthy is the file's word");
-            }
+            warnings.push(format!(
+                "health checker: {reason}: whether the others are healthy is the file's word"
+            ));
             HashMap::new()
         }),
     };
@@ -72,10 +72,10 @@ pub(super) fn run(args: &Drain, json: bool) -> Result<(), Failure> {
         let lacks = lacks.get(&other.addr) == Some(&true);
         lacks.then(|| "has no redirect: it would drop what is not its own".to_owned())
     };
-    change::run(&args.change, State::Draining, json, &fault)?;
-    match args.wait {
-        true => wait(args, &labels, json),
-        false => Ok(()),
+    change::run(&args.change, State::Draining, json, &fault, warnings)?;
+    match awaited {
+        Some(awaited) => wait(args, &labels, awaited, json),
+        None => Ok(()),
     }
 }
 
@@ -94,15 +94,25 @@ fn able_to_wait(args: &Drain) -> Result<(&Url, Url), Failure> {
 }
 
 /// Waits until the directors send it nothing new, and nobody else anything.
-fn wait(args: &Drain, tables: &[String], json: bool) -> Result<(), Failure> {
-    let (checker, metrics) = able_to_wait(args)?;
-    let say = |what: &str| {
-        if !json {
+fn wait(
+    args: &Drain,
+    tables: &[String],
+    (checker, metrics): (&Url, Url),
+    json: bool,
+) -> Result<(), Failure> {
+    // The same is not said again every second.
+    let mut said = String::new();
+    let mut say = |what: &str| {
+        if !json && said != what {
             eprintln!("glbctl: {what}");
+            what.clone_into(&mut said);
         }
     };
     say("waiting until the health checker has it draining");
-    while !is_draining(tables, args.change.backend, checker) {
+    while let Err(reason) = is_draining(tables, args.change.backend, checker) {
+        say(&format!(
+            "the health checker {reason}; has it been reloaded?"
+        ));
         thread::sleep(PACE);
     }
     say("waiting until no packet of its connections comes");
@@ -136,13 +146,16 @@ fn wait(args: &Drain, tables: &[String], json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the health checker has it draining in all of these tables.
-fn is_draining(tables: &[String], backend: IpAddr, checker: &Url) -> bool {
-    let Ok(all) = checked(checker) else {
-        return false;
-    };
-    tables.iter().all(|table| {
+/// Why the directors have it not draining in all of these tables, by the health checker's word.
+fn is_draining(tables: &[String], backend: IpAddr, checker: &Url) -> Result<(), String> {
+    let all = published(checker)?;
+    for table in tables {
         let one = all.get(&(table.clone(), backend));
-        one.is_some_and(|one| one.state == State::Draining.name())
-    })
+        let state = one.map(|one| one.state.as_str());
+        if state != Some(State::Draining.name()) {
+            let state = state.unwrap_or("not at all");
+            return Err(format!("has it {state} in table {}", quoted(table)));
+        }
+    }
+    Ok(())
 }

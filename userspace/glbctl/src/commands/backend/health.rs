@@ -26,9 +26,28 @@ pub(super) struct Checked {
 
 /// What the health checker says of backends, by table and address.
 pub(super) fn checked(url: &Url) -> Result<HashMap<(String, IpAddr), Checked>, String> {
+    ask(url).map(|(all, _)| all)
+}
+
+/// The same, if directors have what it says.
+pub(super) fn published(url: &Url) -> Result<HashMap<(String, IpAddr), Checked>, String> {
+    let (all, is_published) = ask(url)?;
+    is_published
+        .then_some(all)
+        .ok_or_else(|| "has not published what it has".to_owned())
+}
+
+/// What it says, and whether it is published.
+fn ask(url: &Url) -> Result<(HashMap<(String, IpAddr), Checked>, bool), String> {
     let page = url.get(PATIENCE).map_err(|error| io_reason(&error))?;
     let page: Value = serde_json::from_str(&page).map_err(|error| format!("no JSON: {error}"))?;
-    read(&page).ok_or_else(|| "is no /health of glb-healthcheck: it has no tables".to_owned())
+    let all = read(&page);
+    let all = all.ok_or_else(|| "is no /health of glb-healthcheck: it has no tables".to_owned())?;
+    Ok((all, is_published(&page)))
+}
+
+fn is_published(page: &Value) -> bool {
+    page["published"]["current"] == true
 }
 
 fn read(page: &Value) -> Option<HashMap<(String, IpAddr), Checked>> {
@@ -118,5 +137,12 @@ mod tests {
             Some("fails its checks, and is held up")
         );
         assert_eq!(read(&json!({"x": 1})), None);
+        assert!(is_published(&json!({"published": {"current": true}})));
+        for not in [
+            json!({}),
+            json!({"published": {"current": false, "running": true}}),
+        ] {
+            assert!(!is_published(&not));
+        }
     }
 }

@@ -20,9 +20,15 @@ use std::net::IpAddr;
 pub(crate) fn run(command: &BackendCommand, json: bool) -> Result<(), Failure> {
     match command {
         BackendCommand::Drain(args) => drain::run(args, json),
-        BackendCommand::Fill(args) => change::run(args, State::Filling, json, &|_| None),
-        BackendCommand::Activate(args) => change::run(args, State::Active, json, &|_| None),
-        BackendCommand::Deactivate(args) => change::run(args, State::Inactive, json, &|_| None),
+        BackendCommand::Fill(args) => {
+            change::run(args, State::Filling, json, &|_| None, Vec::new())
+        }
+        BackendCommand::Activate(args) => {
+            change::run(args, State::Active, json, &|_| None, Vec::new())
+        }
+        BackendCommand::Deactivate(args) => {
+            change::run(args, State::Inactive, json, &|_| None, Vec::new())
+        }
         BackendCommand::Add(args) => members::add(args, json),
         BackendCommand::Remove(args) => members::remove(args, json),
         BackendCommand::Status(args) => status::run(args, json),

@@ -51,6 +51,14 @@ impl Settings {
 /// Both sides, and what had to be assumed about them.
 pub(super) fn read(args: &TableDiff, json: bool) -> Result<(Side, Side, Vec<String>), Failure> {
     let mut notes = Vec::new();
+    let files = [
+        &args.old,
+        &Some(args.new.clone()),
+        &args.old_config,
+        &args.new_config,
+    ];
+    let files: Vec<&Path> = files.into_iter().flatten().map(PathBuf::as_path).collect();
+    load::only_one_standard_input(&files)?;
     let settings = |file: &Option<PathBuf>| {
         let read = |file: &PathBuf| load::director(file, json).map(|conf| Settings::of_file(&conf));
         file.as_ref().map(read).transpose()
@@ -58,7 +66,6 @@ pub(super) fn read(args: &TableDiff, json: bool) -> Result<(Side, Side, Vec<Stri
     let (old_settings, new_settings) = (settings(&args.old_config)?, settings(&args.new_config)?);
     let (old, new) = match &args.old {
         Some(path) => {
-            load::only_one_standard_input(&[path, &args.new])?;
             let old = load::either(path, json)?;
             let new = load::either(&args.new, json)?;
             let old = finish(path, old, None, &mut notes)?;
