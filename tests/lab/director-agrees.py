@@ -103,7 +103,7 @@ def one_round(given, got):
     count = begin(director)
     # The tunnel's port is a setting; what else is sent there is neighbour discovery.
     dump = Dump(proxy1, got, "udp and not ip6 proto 58")
-    client.quietly("taskset -c 1 tcpreplay --intf1=eth0 --pps=4000 --no-flow-stats --preload-pcap", given)
+    client.run("taskset -c 1 tcpreplay --intf1=eth0 --pps=4000 --no-flow-stats --preload-pcap", given)
     # tcpreplay is done and the client's device has handed over each packet: what the module sent is what it has counted.
     deltas = eventually(steady, count)
     dump.end(sum(deltas.get(name, 0) for name in SENT))

@@ -133,7 +133,7 @@ def bytes_are_right(way):
         same(400, model["encapsulated_packets"])
     count = begin(director)
     dump = Dump(proxy1, got, way.filter)
-    client.quietly("tcpreplay -i eth0 --topspeed --preload-pcap", given)
+    client.run("tcpreplay -i eth0 --topspeed --preload-pcap", given)
     dump.end(model["encapsulated_packets"])
     with check("what was sent is the same, byte for byte"):
         guest.quietly("glb-packets diff --ignore-ethernet", want, got)

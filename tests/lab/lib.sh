@@ -487,5 +487,6 @@ lab_main() {
         [ -n "$have_network" ] || lab_end_network
     done
     [ "$ran" -gt 0 ] || exit 3
-    [ ! -s "$lab_work/failures" ] || exit 1
+    # As Python's scenarios: bash itself says 1 where it cannot run the file.
+    [ ! -s "$lab_work/failures" ] || exit 4
 }

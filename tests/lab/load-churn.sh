@@ -57,11 +57,14 @@ test_rules_replaced() {
     order "$PROXY2" "$PROXY1"
     quietly_on proxy2 iptables-save >"$lab_work/any"
     sed 's/-j GLBREDIRECT/& --allow-hops 10.0.0.0\/24/' "$lab_work/any" >"$lab_work/some"
+    check "the two rules are not one" fails cmp -s "$lab_work/any" "$lab_work/some"
     # Until both are many: replacements, and packets that they could have failed.
     from=$(counter proxy2 forwarded_to_alternate_packets)
     while [ $rounds -lt 50 ] || [ "$(counter proxy2 forwarded_to_alternate_packets)" -lt $((from + 1000)) ]; do
-        quietly_on proxy2 iptables-restore <"$lab_work/some"
-        quietly_on proxy2 iptables-restore <"$lab_work/any"
+        if ! quietly_on proxy2 iptables-restore <"$lab_work/some" || ! quietly_on proxy2 iptables-restore <"$lab_work/any"; then
+            lab_step_failed "iptables-restore"
+            break
+        fi
         rounds=$((rounds + 1))
         lab_alive
         [ $rounds -lt 1000 ] || break # no packet comes: the check below says so
@@ -87,7 +90,7 @@ without_module() {
     check "rmmod takes the module out" rmmod rust_glb_redirect
     check "it is gone" fails grep -q ^rust_glb_redirect /proc/modules
     "$@"
-    modprobe rust_glb_redirect
+    run modprobe rust_glb_redirect
     each_proxy -A
     on proxy2 iptables -D INPUT -p udp --dport "$GUE_PORT" -j DROP
 }
@@ -95,7 +98,7 @@ each_proxy() {
     local name tool
     for name in proxy1 proxy2; do
         for tool in iptables ip6tables; do
-            quietly_on "$name" "$tool" "$1" INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT
+            lab_done "$name: $tool $1" quietly_on "$name" "$tool" "$1" INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT
         done
     done
 }

@@ -95,7 +95,7 @@ def end_network():
     try:
         hosts.end_network()
     except Failed as error:
-        story.say("the network does not go: %s" % error)
+        not_ok("the network goes: %s" % error)
 
 
 def _look(*_):

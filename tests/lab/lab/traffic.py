@@ -8,10 +8,12 @@ import os
 import select
 import time
 
-# So many rounds of 50 ms without a packet, and so long at least: a machine that does not get to its work does not get to
+from lab import settings
+
+# So many rounds without a packet, and so long at least: a machine that does not get to its work does not get to
 # these rounds either.
-PATIENCE = 600
 ROUND = 0.05
+PATIENCE = int(settings.HANG / ROUND)
 
 # What is looked at (a socket or a descriptor) -> what to do when something is there.
 sources = {}
