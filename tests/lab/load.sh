@@ -52,9 +52,12 @@ start_director() {
     # that loses some in a row is silent for a minute.
     ip_on director <<END
 link set glb0 txqueuelen 10000
-route replace $VIP4/32 dev glb0
 END
+    # What the kernel itself sends on a new device (neighbour discovery, group membership) is no packet of the test.
+    lost_before=$(lost_on_the_way)
+    ip_on director <<<"route replace $VIP4/32 dev glb0"
 }
+lost_on_the_way() { quietly_on director cat /sys/class/net/glb0/statistics/tx_dropped; }
 
 # order PROXY...: the director's hops from now on; packets under way are not lost, the file is replaced whole.
 order() {
@@ -68,13 +71,13 @@ order() {
 end_director() {
     local lost
     # The device goes with the program.
-    lost=$(quietly_on director cat /sys/class/net/glb0/statistics/tx_dropped)
+    lost=$(lost_on_the_way)
     kill -TERM "$director"
     wait "$director"
     director=
     cat "$director_log"
     check "the director lost nothing" grep -qx 'director_send_errors: 0' "$director_log"
-    check "nothing was lost on the way to it" is 0 "$lost"
+    check "nothing was lost on the way to it" is "$lost_before" "$lost"
 }
 director_has() { [ "$(grep -E '^(hops|ready): ' "$director_log" | tail -n 1 | cut -d ' ' -f 2-)" = "$*" ]; }
 
