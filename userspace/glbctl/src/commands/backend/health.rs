@@ -24,13 +24,16 @@ pub(super) struct Checked {
     failures: Vec<String>,
 }
 
-/// What the health checker says of backends, by table and address.
-pub(super) fn checked(url: &Url) -> Result<HashMap<(String, IpAddr), Checked>, String> {
+/// Backends, by table and address.
+type ByTable = HashMap<(String, IpAddr), Checked>;
+
+/// What the health checker says of backends.
+pub(super) fn checked(url: &Url) -> Result<ByTable, String> {
     ask(url).map(|(all, _)| all)
 }
 
 /// The same, if directors have what it says.
-pub(super) fn published(url: &Url) -> Result<HashMap<(String, IpAddr), Checked>, String> {
+pub(super) fn published(url: &Url) -> Result<ByTable, String> {
     let (all, is_published) = ask(url)?;
     is_published
         .then_some(all)
@@ -38,7 +41,7 @@ pub(super) fn published(url: &Url) -> Result<HashMap<(String, IpAddr), Checked>,
 }
 
 /// What it says, and whether it is published.
-fn ask(url: &Url) -> Result<(HashMap<(String, IpAddr), Checked>, bool), String> {
+fn ask(url: &Url) -> Result<(ByTable, bool), String> {
     let page = url.get(PATIENCE).map_err(|error| io_reason(&error))?;
     let page: Value = serde_json::from_str(&page).map_err(|error| format!("no JSON: {error}"))?;
     let all = read(&page);
@@ -50,7 +53,7 @@ fn is_published(page: &Value) -> bool {
     page["published"]["current"] == true
 }
 
-fn read(page: &Value) -> Option<HashMap<(String, IpAddr), Checked>> {
+fn read(page: &Value) -> Option<ByTable> {
     let mut all = HashMap::new();
     for (index, table) in page["tables"].as_array()?.iter().enumerate() {
         let name = table["name"].as_str().map(ToOwned::to_owned);
