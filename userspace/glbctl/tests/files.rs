@@ -65,7 +65,7 @@ fn standard_input_is_read_once_only() {
     for words in [
         "lookup --table - --config - 192.0.2.1:1 10.0.0.1:80",
         "table diff - -",
-        "table diff --old-config - - new.json",
+        "table diff --old-config - --new-config new.conf - new.json",
         "table diff --old-config - --new-config - old.json new.json",
     ] {
         let run = Run::new(&glbctl_fed(words, &[], b"{}"));

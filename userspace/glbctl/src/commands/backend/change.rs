@@ -76,7 +76,7 @@ pub(super) fn run(
         file: file.display().to_string(),
         dry_run: args.dry_run,
         changes: Vec::new(),
-        warnings,
+        warnings: Vec::new(),
     };
     let mut new = text.clone();
     for place in &places {
@@ -100,6 +100,7 @@ pub(super) fn run(
             to: to.name(),
         });
     }
+    report.warnings.extend(warnings);
     if !report.changes.is_empty() {
         prove(file, &config, &new, &places, to)?;
         if !args.dry_run {
