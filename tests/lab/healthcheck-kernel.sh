@@ -129,7 +129,7 @@ test_flapping() {
     # Nothing is left of another test, or its table would pass for this daemon's first one.
     fresh
     # It is no race: so many failures do not come before the server is back.
-    local trigger=100000 before round
+    local trigger=1000 before round
     source_table '{"http": 80}'
     daemon
     check "loaded" eventually kernel_has '[true,true,true]'
@@ -158,7 +158,7 @@ test_restart() {
     # All is the other way round by now; but so many checks do not come meanwhile as it takes to mark anything.
     web 2 tls
     no_web 1
-    local trigger=100000
+    local trigger=1000
     source_table '{"http": 80}'
     daemon
     check "it says what it goes on from" eventually logged 'going on from the running director: backends: 2 up, 1 down'
