@@ -50,7 +50,7 @@ class Dump:
         holds(before == now, "nothing passes %s of %s: %s" % (self.device, self.host, now))
         os.truncate(self.said, 0)
         self.program.signal(signal.SIGUSR1)
-        counts = _numbers(eventually(self._says, "captured"))
+        counts = _numbers(eventually(self._says, "dropped by kernel"))  # the end of what it says
         say("tcpdump: %s" % counts)
         written, received = counts["captured"], counts["received"]
         holds(written == received and written >= least, "tcpdump has all that came: %d of %d" % (written, received))
