@@ -62,6 +62,12 @@ def shared(name, home, away):
     return table_file(name, table(home, away), own)
 
 
+def talk(one, two):
+    """Both ends of a connection hear each other."""
+    says(one, two)
+    says(two, one, b"and back")
+
+
 def listen():
     """Both machines serve the VIPs."""
     return {(host, vip): listener(host, vip, 80) for host in (director, proxy1) for vip in (VIP4, VIP6)}
@@ -97,8 +103,7 @@ def both(name):
         try:
             one = connect(client, address, vip, 80)
             two = accepted(listeners[host, vip])
-            says(one, two)
-            says(two, one, b"and back")
+            talk(one, two)
         except Exception as error:
             tell_error(error)
             not_ok("%s talks to %s" % (address, host))
@@ -148,15 +153,13 @@ def test_proxy_is_a_client():
     one = connect(proxy1, proxy1.ipv4, VIP4, 80)
     two = accepted(listeners[proxy1, VIP4])
     with check("its own service answers"):
-        says(one, two)
-        says(two, one, b"and back")
+        talk(one, two)
     count.exactly()
     there = listener(director, OTHER4, 80)
     one = connect(proxy1, proxy1.ipv4, OTHER4, 80)
     two = accepted(there)
     with check("another proxy answers by way of the director"):
-        says(one, two)
-        says(two, one, b"and back")
+        talk(one, two)
     with check("each packet was tunnelled"):
         at_least(3, count.grew("encapsulated_packets"))
     there = listener(director, OTHER6, 80)
@@ -174,8 +177,7 @@ def test_director_is_a_client():
     one = connect(director, director.ipv4, VIP4, 80)
     two = accepted(listeners[director, VIP4])
     with check("it talks to itself"):
-        says(one, two)
-        says(two, one, b"and back")
+        talk(one, two)
     count.exactly()
 
 

@@ -5,6 +5,7 @@
     count = begin(director)                             what is counted from here on ...
     count.exactly(encapsulated_packets=1, ...)          ... is exactly this
     count.grew("fragments_sent")                        by how much one went up
+    count.each("fragments_sent", "segmented_tcp")       by how much each of these did
 """
 
 from lab import counters
@@ -83,7 +84,12 @@ class Count:
 
     def grew(self, name):
         """By how much this one went up."""
-        return stats(self.host)[name] - self.before[name]
+        return self.each(name)[0]
+
+    def each(self, *names):
+        """By how much each of these went up, at one look."""
+        now = stats(self.host)
+        return tuple(now[name] - self.before[name] for name in names)
 
     def exactly(self, **wanted):
         """Since then exactly these verdicts of packets to the VIPs, and the total is the sum of all verdicts."""

@@ -39,14 +39,12 @@ pub(super) fn keep(old: &File, new: &File, manner: Manner) -> io::Result<Vec<Str
                 &format!("{error}: do this as root or as that user"),
             ));
         }
-        // Whoever belongs to a file's group is none of the other group's.
-        let group_too = new.metadata()?.gid() != before.gid();
-        mode &= if group_too { 0o707 } else { 0o777 };
-        let left = if group_too {
-            "it is this program's now, and a group has no access to it"
-        } else {
-            "it is this program's now"
-        };
+        let mut left = "it is this program's now";
+        if new.metadata()?.gid() != before.gid() {
+            // Whoever belongs to a file's group is none of the other group's.
+            mode &= !0o070;
+            left = "it is this program's now, and a group has no access to it";
+        }
         changed.push(format!("{error}: {left}"));
     }
     let names = attributes(old)?;

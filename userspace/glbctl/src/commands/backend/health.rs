@@ -44,8 +44,7 @@ pub(super) fn published(url: &Url) -> Result<ByTable, String> {
 fn ask(url: &Url) -> Result<(ByTable, bool), String> {
     let page = url.get(PATIENCE).map_err(|error| io_reason(&error))?;
     let page: Value = serde_json::from_str(&page).map_err(|error| format!("no JSON: {error}"))?;
-    let all = read(&page);
-    let all = all.ok_or_else(|| "is no /health of glb-healthcheck: it has no tables".to_owned())?;
+    let all = read(&page).ok_or("is no /health of glb-healthcheck: it has no tables")?;
     Ok((all, is_published(&page)))
 }
 
