@@ -3,13 +3,14 @@
 //! Replacing a file atomically: at any time, either the complete old file or the complete new one exists.
 
 mod kept;
+mod unfinished;
 
 use kept::Manner;
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use unfinished::{directory, Unfinished};
 
 /// A new file's mode, where the umask leaves that much. Tables have the keys of the hashes, by which load
 /// can be aimed at one proxy: they are not for all to read. A file that is there keeps its mode.
@@ -18,9 +19,9 @@ const NEW_MODE: u32 = 0o640;
 /// Links that are followed, as many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
-/// Writes to a temporary file beside `path`, brings it to the disk, and renames it. If anything fails, the
-/// temporary file is removed and what was at `path` stays. Owner, group, mode, and attributes such as access
-/// control lists are those of the file that was there.
+/// Writes to a temporary file beside `path`, brings it to the disk, and renames it. If anything fails before the
+/// rename, the temporary file is removed and what was at `path` stays. Owner, group, mode, and attributes such as
+/// access control lists are those of the file that was there.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     write_as(path, NEW_MODE, Manner::AsItWas, fill).map(drop)
 }
@@ -74,10 +75,9 @@ fn write_as(
         }
         Err(_) => (end_of_links(path)?, None),
     };
-    let (temporary, file) = create_beside(&target, if old.is_some() { 0o600 } else { mode })?;
-    let guard = RemoveOnDrop(Some(&temporary));
+    let unfinished = Unfinished::beside(&target, if old.is_some() { 0o600 } else { mode })?;
     let changed = match old {
-        Some(Ok(old)) => kept::keep(&old, &file, manner)?,
+        Some(Ok(old)) => kept::keep(&old, unfinished.file(), manner)?,
         // Nobody but this program has access to the new one: less than before.
         Some(Err(error)) if manner != Manner::AsItWas => vec![format!(
             "cannot be read ({error}), so that its owner, group and mode cannot be kept: it is this program's alone now"
@@ -85,15 +85,11 @@ fn write_as(
         Some(Err(error)) => return Err(error),
         None => Vec::new(),
     };
-    let mut out = io::BufWriter::new(file);
+    let mut out = io::BufWriter::new(unfinished.file());
     fill(&mut out)?;
-    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&temporary, &target)?;
-    guard.keep();
-    // The rename itself must survive a power cut, too.
-    File::open(directory(&target))?.sync_all()?;
+    out.flush()?;
+    drop(out);
+    unfinished.replace(&target)?;
     Ok(changed)
 }
 
@@ -109,59 +105,10 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many links, one to the other"))
 }
 
-fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// A new file in the same directory, hence on the same file system.
-fn create_beside(path: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"))?;
-    let mut attempt = 0u32;
-    loop {
-        let mut temporary = OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".{}.{attempt}.tmp", std::process::id()));
-        let temporary = directory(path).join(temporary);
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)
-        {
-            Ok(file) => return Ok((temporary, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => {
-                attempt += 1;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-struct RemoveOnDrop<'a>(Option<&'a Path>);
-
-impl RemoveOnDrop<'_> {
-    fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for RemoveOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(path) = self.0 {
-            // There is nobody to tell: the error that led here is the one to report.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
@@ -171,7 +118,7 @@ mod tests {
         dir
     }
 
-    fn names(dir: &Path) -> Vec<OsString> {
+    pub(super) fn names(dir: &Path) -> Vec<OsString> {
         fs::read_dir(dir)
             .unwrap()
             .map(|entry| entry.unwrap().file_name())

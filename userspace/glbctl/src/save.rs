@@ -8,13 +8,13 @@ use glb_config::{atomic, Issue, Severity};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Refuses to write a file that is read as well: it would be gone.
+/// Refuses to write a file that is read as well: under that name it would be gone.
 pub(crate) fn refuse_source(sources: &[&Path], dst: &Path) -> Result<(), Failure> {
     let same = |src: &&&Path| !is_standard(dst) && atomic::same_file(place(src), dst);
     match sources.iter().find(same) {
         None => Ok(()),
         Some(src) => Err(Failure::Message(format!(
-            "{}: is the same file as {}, which it would destroy: name another one to write",
+            "{}: is the same file as {}, whose contents would be lost under this name: name another one to write",
             dst.display(),
             load::name(src)
         ))),

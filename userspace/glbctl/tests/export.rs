@@ -178,7 +178,11 @@ fn what_is_not_proven_is_not_written() {
         let before = fs::read(file).unwrap();
         let run = glbctl("table export --keys", &[&src, &bin, Path::new("-o"), file]);
         assert_eq!(run.code, 1);
-        assert!(run.err.contains("which it would destroy"), "{run:?}");
+        assert!(
+            run.err
+                .contains("whose contents would be lost under this name"),
+            "{run:?}"
+        );
         assert!(fs::read(file).unwrap() == before);
     }
     let mut damaged = fs::read(&bin).unwrap();

@@ -51,7 +51,8 @@ fn a_source_on_standard_input_is_not_destroyed() {
         let run = build.stdin(fs::File::open(&src).unwrap()).output().unwrap();
         let run = Run::new(&run);
         assert_eq!(run.code, 1, "{run:?}");
-        let said = "is the same file as standard input, which it would destroy";
+        let said =
+            "is the same file as standard input, whose contents would be lost under this name";
         assert!(run.err.contains(said), "{run:?}");
         assert_eq!(fs::read_to_string(&src).unwrap(), text);
     }
@@ -96,7 +97,11 @@ fn encap_destroys_neither_capture_nor_table_nor_settings() {
             let before = fs::read(dir.path(name)).unwrap();
             let run = glbctl(&words, &[&capture, &dst]);
             assert_eq!(run.code, 1, "{name}: {run:?}");
-            assert!(run.err.contains("which it would destroy"), "{run:?}");
+            assert!(
+                run.err
+                    .contains("whose contents would be lost under this name"),
+                "{run:?}"
+            );
             assert_eq!(fs::read(dir.path(name)).unwrap(), before);
         }
         fs::remove_file(dir.path("hard")).unwrap();

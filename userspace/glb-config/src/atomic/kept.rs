@@ -8,6 +8,9 @@ use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+/// The attribute of users and groups who have access beside owner and group.
+const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
+
 /// How much of the old file must be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
@@ -32,6 +35,7 @@ pub(super) fn keep(old: &File, new: &File, manner: Manner) -> io::Result<Vec<Str
     };
     let mut mode = before.mode() & bits;
     let mut changed = Vec::new();
+    let names = attributes(old)?;
     if let Err(error) = keep_owner(new, &before) {
         if manner == Manner::AsItWas {
             return Err(of_kind(
@@ -44,10 +48,13 @@ pub(super) fn keep(old: &File, new: &File, manner: Manner) -> io::Result<Vec<Str
             // Whoever belongs to a file's group is none of the other group's.
             mode &= !0o070;
             left = "it is this program's now, and a group has no access to it";
+            if names.iter().any(|name| name.as_bytes() == ACCESS_LIST) {
+                // The group's bits of the mode are the most that the list may give.
+                left = "it is this program's now, and neither a group nor anybody in its access control list has access to it";
+            }
         }
         changed.push(format!("{error}: {left}"));
     }
-    let names = attributes(old)?;
     // The directory may have given the new file a list of its own.
     for name in attributes(new)?
         .iter()
@@ -311,6 +318,7 @@ mod tests {
                 let owner = format!("its owner and group (1234:{group}) cannot be kept (");
                 assert!(said[0].starts_with(&owner) && said.len() == 1, "{said:?}");
                 assert_eq!(said[0].contains("a group has no access"), group != 0);
+                assert!(!said[0].contains("list"), "{said:?}");
                 // Said once.
                 let again = write_made(&path, false, |out| out.write_all(b"newer")).unwrap();
                 assert_eq!(again, [""; 0]);
@@ -318,6 +326,23 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), b"newer");
             assert_eq!(mode(&path), new, "{old:o}");
             fs::remove_file(&path).unwrap();
+        }
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn who_is_in_an_access_control_list_is_told_of_too() {
+        let dir = scratch("named");
+        let path = file(&dir, 0o640);
+        if give(&path, 1234, 1236) && set(&path, &acl(), &list(0)) {
+            without(CapabilitySet::CHOWN, || {
+                let said = write_made(&path, false, |out| out.write_all(b"new")).unwrap();
+                assert!(
+                    said.len() == 1 && said[0].contains("nor anybody in its access control list"),
+                    "{said:?}"
+                );
+            });
+            assert_eq!(mode(&path), 0o600);
         }
         fs::remove_dir_all(dir).unwrap();
     }

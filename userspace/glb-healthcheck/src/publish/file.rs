@@ -48,7 +48,7 @@ impl Dst {
         let same = |read: &&PathBuf| atomic::same_file(read, &self.path);
         let read = self.read.iter().find(same)?;
         Some(format!(
-            "{} is the same file as {}, which publishing would destroy",
+            "{} is the same file as {}, which is read and would be overwritten",
             self.path.display(),
             read.display()
         ))

@@ -86,7 +86,10 @@ fn a_file_that_is_read_is_not_written() {
             for arguments in [&["--check"][..], &[]] {
                 let (status, _, err) = run(place.command().args(arguments));
                 assert_eq!(status, 1, "{err}");
-                assert!(err.contains("which publishing would destroy"), "{err}");
+                assert!(
+                    err.contains("which is read and would be overwritten"),
+                    "{err}"
+                );
                 assert_eq!(fs::read_to_string(place.path(read)).unwrap(), kept);
             }
             fs::remove_file(&dst).unwrap();
@@ -105,7 +108,7 @@ fn a_link_to_what_is_read_is_not_followed_later() {
     std::os::unix::fs::symlink("src.json", place.path("dst.json")).unwrap();
     let told = |daemon: &Daemon<'_>| {
         let problems = daemon.health()["problems"].to_string();
-        problems.contains("which publishing would destroy")
+        problems.contains("which is read and would be overwritten")
     };
     webs[1].set_status(500);
     wait("the publication to be refused", || {

@@ -2,9 +2,11 @@
 
 //! The command line of the deployed tool, glb-director-cli.
 
-use super::EXIT_STATUS;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 on success, 1 on an error (in a file or the system), 2 on a wrong command line.";
 
 /// Builds binary forwarding tables, as the tool of deployed directors does.
 #[derive(Debug, Parser)]

@@ -110,9 +110,7 @@ fn wait(
     };
     say("waiting until the health checker has it draining");
     while let Err(reason) = is_draining(tables, args.change.backend, checker) {
-        say(&format!(
-            "the health checker {reason}; has it been reloaded?"
-        ));
+        say(&format!("health checker: {reason}"));
         thread::sleep(PACE);
     }
     say("waiting until no packet of its connections comes");
@@ -154,7 +152,10 @@ fn is_draining(tables: &[String], backend: IpAddr, checker: &Url) -> Result<(), 
         let state = one.map(|one| one.state.as_str());
         if state != Some(State::Draining.name()) {
             let state = state.unwrap_or("not at all");
-            return Err(format!("has it {state} in table {}", quoted(table)));
+            let table = quoted(table);
+            return Err(format!(
+                "it has the backend {state} in table {table}: has it been reloaded?"
+            ));
         }
     }
     Ok(())

@@ -37,14 +37,14 @@ pub(super) fn published(url: &Url) -> Result<ByTable, String> {
     let (all, is_published) = ask(url)?;
     is_published
         .then_some(all)
-        .ok_or_else(|| "has not published what it has".to_owned())
+        .ok_or_else(|| "it has not published what it has read yet".to_owned())
 }
 
 /// What it says, and whether it is published.
 fn ask(url: &Url) -> Result<(ByTable, bool), String> {
     let page = url.get(PATIENCE).map_err(|error| io_reason(&error))?;
     let page: Value = serde_json::from_str(&page).map_err(|error| format!("no JSON: {error}"))?;
-    let all = read(&page).ok_or("is no /health of glb-healthcheck: it has no tables")?;
+    let all = read(&page).ok_or("this is no /health of glb-healthcheck: it has no tables")?;
     Ok((all, is_published(&page)))
 }
 
