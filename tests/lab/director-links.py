@@ -15,7 +15,7 @@ from lab.packets import ip, tcp, tunnel
 from lab.proxies import takes_gue
 from lab.run import main
 from lab.settings import GUE_PORT, MTU, VIP4, work
-from lab.story import about, at_least, check, detail, holds, ok, same
+from lab.story import about, at_least, check, detail, holds, same, say
 from lab.transfers import Transfers
 from lab.waiting import eventually
 
@@ -198,7 +198,7 @@ def test_virtio_in():
         if cards.offload():
             transfers.whole(VIP4)
         else:
-            ok("this machine's cards offload nothing: packets are merged by the driver's GRO, or not")
+            say("this machine's cards offload nothing: packets are merged by the driver's GRO, or not")
             transfers.upload(VIP4)
             with check("all went to a proxy"):
                 at_least(51, count.grew("encapsulated_packets"))

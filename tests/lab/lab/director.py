@@ -11,7 +11,8 @@
 from lab import counters
 from lab.hosts import guest
 from lab.settings import VIP4, VIP6, work_json
-from lab.story import check, same
+from lab.story import Hopeless, check, same
+from lab.waiting import eventually
 
 # Vectors of the packet hash: with this key 10.11.12.13 has row 0x5cbd, fd91:79d3:d621::1234 row 0x198d.
 KEY = "12345678901234561234567890123456"
@@ -93,11 +94,16 @@ class Count:
 
     def exactly(self, **wanted):
         """Since then exactly these verdicts of packets to the VIPs, and the total is the sum of all verdicts."""
-        now = stats(self.host)
-        deltas = {name: value - self.before[name] for name, value in now.items() if name not in UNCERTAIN}
         with check("counters of %s: %s" % (self.host, counters.words(wanted))):
-            same(wanted, {name: delta for name, delta in deltas.items() if delta})
-        total_is_sum(now)
+            eventually(self._are, wanted)
+        total_is_sum(stats(self.host))
+
+    def _are(self, wanted):
+        """What is missing may still come; what is too much stays."""
+        deltas = {name: delta for name, delta in self.deltas().items() if name not in UNCERTAIN}
+        if any(delta > wanted.get(name, 0) for name, delta in deltas.items()):
+            raise Hopeless("expected: %r\nthere is: %r" % (wanted, deltas))
+        same(wanted, deltas)
 
 
 def total_is_sum(now):
