@@ -22,7 +22,8 @@ pub(crate) enum Failure {
     NotSafe,
 }
 
-/// Exit status of `table diff --exit-code` where connections would break, and of `doctor` where a finding is an error.
+/// Exit status of `table diff --exit-code` where connections would break, of `redirect flows --exit-code` where some depend on
+/// second chance, and of `doctor` where a finding is an error.
 const NOT_SAFE: u8 = 3;
 
 impl Failure {
@@ -210,6 +211,19 @@ fn print_to<T: Serialize>(
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::Message(format!("{name}: {error}"))),
     }
+}
+
+/// A number as people read it: 12,345.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Sixteen bytes as hexadecimal digits.
