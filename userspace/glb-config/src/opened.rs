@@ -78,6 +78,15 @@ fn label_all<T>(tables: &[T], label: fn(&T, usize) -> String) -> Vec<String> {
 }
 
 impl Opened {
+    /// Tables that are read already.
+    #[must_use]
+    pub fn of(config: Config) -> Self {
+        Self {
+            contents: Contents::Json(config),
+            built: Cell::new(0),
+        }
+    }
+
     /// What leads to each table, in the file's order.
     #[must_use]
     pub fn binds(&self) -> Vec<&[Bind]> {
