@@ -33,6 +33,15 @@ impl Failure {
         Self::Message(format!("{}: {reason}", path.display()))
     }
 
+    /// In one line.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Issues(issues) => in_one_line(&issues),
+            Self::Message(message) => message,
+            Self::Silent | Self::NotSafe => String::new(),
+        }
+    }
+
     /// What is wrong with a file, in the form of a check.
     pub(crate) fn issues(self, file: &str) -> Vec<Issue> {
         let reason = match self {

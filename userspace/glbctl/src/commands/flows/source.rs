@@ -62,6 +62,17 @@ impl Source {
         }
     }
 
+    /// Tables that were read from a file.
+    pub(crate) fn of(path: &Path, tables: FileTables) -> Self {
+        Self::File(Box::new(File {
+            path: path.to_owned(),
+            config: None,
+            stamps: Vec::new(),
+            tables,
+            assumed: Vec::new(),
+        }))
+    }
+
     /// Reads again what may have changed since it was read.
     pub(crate) fn refresh(&mut self, json: bool) -> Result<(), Failure> {
         match self {
