@@ -65,6 +65,9 @@ pub struct Own {
 /// What a proxy is in each of these tables; nothing in those that do not have it. An error where it is in none, and where it is
 /// two backends of one table, so that nobody knows which.
 pub fn own(tables: &[Listed], proxy: Proxy<'_>) -> Result<Vec<Option<Own>>, String> {
+    if tables.is_empty() {
+        return Err("there are no tables".to_owned());
+    }
     let is = |addr: Addr| match proxy {
         Proxy::Named(named) => named == addr,
         Proxy::Here(addresses) => addresses.contains(&addr),
