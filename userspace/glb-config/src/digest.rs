@@ -10,6 +10,8 @@ use glb_core::siphash::SipKey;
 
 /// What the hash is used for here, so that it is none that the packets' hash gives.
 const TAG: &[u8] = b"glb table digest 2";
+/// The same of a table with its health.
+const WITH_HEALTH: &[u8] = b"glb table digest with health 1";
 
 impl Table {
     /// The same for tables that send each packet to the same backends while these are all healthy, and do so after
@@ -21,7 +23,21 @@ impl Table {
     /// cannot try out seeds.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let mut text = TAG.to_vec();
+        self.hashed(TAG, backend)
+    }
+
+    /// As [`Self::digest`], but of the health too: the same for tables with the same rows, as they are now.
+    #[must_use]
+    pub fn digest_with_health(&self) -> u64 {
+        self.hashed(WITH_HEALTH, |one| {
+            let mut text = backend(one);
+            text.push(u8::from(one.backend.healthy));
+            text
+        })
+    }
+
+    fn hashed(&self, tag: &[u8], backend: fn(&TableBackend) -> Vec<u8>) -> u64 {
+        let mut text = tag.to_vec();
         text.extend(match self.rule {
             Rule::V2 => [2, 2],
             Rule::V3 { hops } => [3, hops],
@@ -78,14 +94,32 @@ mod tests {
     use serde_json::{json, Value};
 
     fn digest(change: impl FnOnce(&mut Value)) -> u64 {
+        table(change).digest()
+    }
+
+    fn table(change: impl FnOnce(&mut Value)) -> tables::Table {
         let mut tree = json!({"tables": [{"name": "t", "version": 3, "hops": 3,
             "hash_key": "12345678901234561234567890123456", "seed": "49a3d861d661ae5ab06ed9326871a2f5",
             "binds": [{"ip": "9.9.9.0/24", "proto": "tcp", "port": 80}],
             "backends": [{"ip": "1.1.1.1", "state": "active", "healthy": true},
                          {"ip": "1.1.1.2", "state": "active", "healthy": true}]}]});
         change(&mut tree["tables"][0]);
-        let config = tables::read("t", &tree.to_string()).value.expect("sound");
-        config.tables[0].digest()
+        let mut config = tables::read("t", &tree.to_string()).value.expect("sound");
+        config.tables.remove(0)
+    }
+
+    #[test]
+    fn health_counts_where_it_is_to() {
+        let with = |change: fn(&mut Value)| table(change).digest_with_health();
+        let same = with(|_| {});
+        assert_ne!(same, digest(|_| {}));
+        assert_ne!(same, with(|t| t["backends"][0]["healthy"] = json!(false)));
+        assert_ne!(
+            same,
+            with(|t| t["backends"][0]["state"] = json!("draining"))
+        );
+        let reversed = with(|t| t["backends"].as_array_mut().expect("a list").reverse());
+        assert_eq!(same, reversed);
     }
 
     #[test]

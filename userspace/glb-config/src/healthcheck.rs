@@ -4,6 +4,7 @@
 
 use crate::issue::Checked;
 use crate::read::{Node, Object, Reader};
+use glb_core::packet::addr::Addr;
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -29,8 +30,23 @@ pub struct Healthcheck {
     pub listen: SocketAddr,
     /// The authorities that `https_verify` trusts, in PEM.
     pub https_ca_file: PathBuf,
+    /// What a proxy's connections are counted by, if they are counted.
+    pub redirect_flows: Option<RedirectFlows>,
     /// The file as it was read.
     pub tree: Value,
+}
+
+/// How the connections of a proxy that depend on second chance are counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedirectFlows {
+    /// The table file.
+    pub table: PathBuf,
+    /// `director.conf`, for the hash fields.
+    pub director: Option<PathBuf>,
+    /// The backend that this proxy is, unless it is the one with an address of this machine.
+    pub backend: Option<Addr>,
+    /// Network namespaces whose connections count too.
+    pub netns: Vec<String>,
 }
 
 /// How a checked table reaches the director.
@@ -45,7 +61,7 @@ pub enum Publish {
 /// Where Debian's ca-certificates keeps what it trusts.
 const DEFAULT_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "forwarding_table",
     "publish",
     "reload_command",
@@ -54,9 +70,11 @@ const KNOWN: [&str; 8] = [
     "max_down_percent",
     "listen",
     "https_ca_file",
+    "redirect_flows",
 ];
 
 const TABLE_FIELDS: [&str; 2] = ["src", "dst"];
+const FLOWS_FIELDS: [&str; 4] = ["table", "director", "backend", "netns"];
 
 const DEFAULT_SRC: &str = "/etc/glb/forwarding_table.src.json";
 const DEFAULT_DST: &str = "/etc/glb/forwarding_table.checked.json";
@@ -64,7 +82,7 @@ const DEFAULT_DST: &str = "/etc/glb/forwarding_table.checked.json";
 /// Reads and checks a file's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Healthcheck> {
-    let names = [&KNOWN[..], &TABLE_FIELDS].concat();
+    let names = [&KNOWN[..], &TABLE_FIELDS, &FLOWS_FIELDS].concat();
     Reader::whole(file, text, &names, read_root)
 }
 
@@ -153,6 +171,10 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Healthcheck> {
         None => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 19520))),
     };
     let https_ca_file = path(reader, &root, "https_ca_file", DEFAULT_CA_FILE);
+    let redirect_flows = match root.get("redirect_flows") {
+        Some(node) => redirect_flows(reader, &node).map(Some),
+        None => Some(None),
+    };
     Some(Healthcheck {
         src: src?,
         dst: dst?,
@@ -163,7 +185,40 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Healthcheck> {
         max_down_percent: max_down_percent?,
         listen: listen?,
         https_ca_file: https_ca_file?,
+        redirect_flows: redirect_flows?,
         tree: tree.value.clone(),
+    })
+}
+
+fn redirect_flows(reader: &mut Reader, node: &Node<'_>) -> Option<RedirectFlows> {
+    let flows = reader.object(node, &FLOWS_FIELDS)?;
+    let table = reader.required(&flows, "table");
+    let table = table.and_then(|node| reader.string(&node).map(PathBuf::from));
+    let director = match flows.get("director") {
+        Some(node) => reader.string(&node).map(|path| Some(PathBuf::from(path))),
+        None => Some(None),
+    };
+    let backend = match flows.get("backend") {
+        Some(node) => reader.addr(&node).map(Some),
+        None => Some(None),
+    };
+    let netns = match flows.get("netns") {
+        Some(node) => {
+            let names = reader.array(&node)?;
+            let names = names
+                .iter()
+                .map(|node| reader.string(node).map(ToOwned::to_owned));
+            // All faults are told, and not the first alone.
+            let names: Vec<Option<String>> = names.collect();
+            names.into_iter().collect()
+        }
+        None => Some(Vec::new()),
+    };
+    Some(RedirectFlows {
+        table: table?,
+        director: director?,
+        backend: backend?,
+        netns: netns?,
     })
 }
 

@@ -9,6 +9,7 @@
 //! * [`edit`] changes single values of a file in place
 //! * [`shown`] is about what `glbctl table show --json` prints
 //! * [`compiled`] is about tables with rows, which [`rows`] computes and [`mod@file`] reads
+//! * [`world`] is what the core decides on, [`flows`] which connections depend on second chance
 //! * [`build`] goes from a file's tables to the binary formats
 //!
 //! Every file is first read as a tree of JSON and then checked field by field. Therefore all errors are
@@ -26,6 +27,7 @@ mod digest;
 pub mod director;
 pub mod edit;
 pub mod file;
+pub mod flows;
 pub mod healthcheck;
 mod issue;
 pub mod opened;
@@ -33,7 +35,10 @@ mod read;
 pub mod rows;
 pub mod settings;
 pub mod shown;
+mod stamp;
 pub mod tables;
+pub mod world;
 
 pub use dead::{DeadRows, Remedy};
 pub use issue::{io_reason, quoted, Checked, Issue, Severity};
+pub use stamp::Stamp;

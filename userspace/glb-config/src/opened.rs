@@ -7,8 +7,10 @@ use crate::compiled::{Compiled, CompiledFile};
 use crate::file::{read_kind, Kind};
 use crate::issue::{io_reason, quoted, Checked};
 use crate::rows::compile;
-use crate::tables::{unsaid_health, Config};
+use crate::tables::{unsaid_health, Config, Table};
+use glb_core::backend::Backend;
 use glb_core::director::classify::bind::Bind;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::Path;
@@ -39,18 +41,30 @@ pub fn open(path: &Path) -> Checked<Opened> {
 /// As [`open`], from memory.
 #[must_use]
 pub fn open_bytes(file: &str, bytes: &[u8]) -> Checked<Opened> {
+    let mut checked = open_source(file, bytes);
+    if let Some(Opened {
+        contents: Contents::Json(config),
+        ..
+    }) = &checked.value
+    {
+        checked.issues.extend(unsaid_health(file, config));
+    }
+    checked
+}
+
+/// As [`open_bytes`], for one who takes the source of the health checker as such ([`Opened::assume_health`]): that nothing is
+/// said of health is no reason to warn.
+#[must_use]
+pub fn open_source(file: &str, bytes: &[u8]) -> Checked<Opened> {
     let opened = |contents| Opened {
         contents,
         built: Cell::new(0),
     };
     match read_kind(file, bytes) {
-        Kind::Json(Checked { value, mut issues }) => {
-            issues.extend(value.iter().flat_map(|config| unsaid_health(file, config)));
-            Checked {
-                value: value.map(Contents::Json).map(opened),
-                issues,
-            }
-        }
+        Kind::Json(Checked { value, issues }) => Checked {
+            value: value.map(Contents::Json).map(opened),
+            issues,
+        },
         Kind::Binary(Checked { value, issues }) => Checked {
             value: value.map(Contents::Binary).map(opened),
             issues,
@@ -58,7 +72,21 @@ pub fn open_bytes(file: &str, bytes: &[u8]) -> Checked<Opened> {
     }
 }
 
+fn label_all<T>(tables: &[T], label: fn(&T, usize) -> String) -> Vec<String> {
+    let tables = tables.iter().enumerate();
+    tables.map(|(index, one)| label(one, index)).collect()
+}
+
 impl Opened {
+    /// Tables that are read already.
+    #[must_use]
+    pub fn of(config: Config) -> Self {
+        Self {
+            contents: Contents::Json(config),
+            built: Cell::new(0),
+        }
+    }
+
     /// What leads to each table, in the file's order.
     #[must_use]
     pub fn binds(&self) -> Vec<&[Bind]> {
@@ -66,6 +94,58 @@ impl Opened {
             Contents::Json(config) => config.tables.iter().map(|one| &one.binds[..]).collect(),
             Contents::Binary(file) => file.tables.iter().map(|one| &one.binds[..]).collect(),
         }
+    }
+
+    /// What the tables are called, in the file's order.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        match &self.contents {
+            Contents::Json(config) => label_all(&config.tables, Table::label),
+            Contents::Binary(file) => label_all(&file.tables, Compiled::label),
+        }
+    }
+
+    /// The backends of each table, in the file's order.
+    #[must_use]
+    pub fn backends(&self) -> Vec<Vec<Backend>> {
+        match &self.contents {
+            Contents::Json(config) => config.tables.iter().map(Table::core_backends).collect(),
+            Contents::Binary(file) => file.tables.iter().map(Compiled::core_backends).collect(),
+        }
+    }
+
+    /// What tells each table, its health included, from others ([`Table::digest_with_health`]); nothing in binary files, of
+    /// which those of version 2 do not have what rows are computed from.
+    #[must_use]
+    pub fn digests(&self) -> Vec<Option<u64>> {
+        match &self.contents {
+            Contents::Json(config) => {
+                let tables = config.tables.iter();
+                tables.map(|one| Some(one.digest_with_health())).collect()
+            }
+            Contents::Binary(file) => vec![None; file.tables.len()],
+        }
+    }
+
+    /// Takes all backends for healthy of tables that say nothing of health, as the source of the health checker does.
+    /// Returns what those tables are called.
+    pub fn assume_health(&mut self) -> Vec<String> {
+        let Contents::Json(config) = &mut self.contents else {
+            return Vec::new();
+        };
+        let mut assumed = Vec::new();
+        for (index, table) in config.tables.iter_mut().enumerate() {
+            let entries = config.tree["tables"][index]["backends"].as_array();
+            let said = |entry: &Value| entry.get("healthy").is_some_and(|value| !value.is_null());
+            if entries.is_some_and(|entries| entries.iter().any(said)) {
+                continue;
+            }
+            for one in &mut table.backends {
+                one.backend.healthy = true;
+            }
+            assumed.push(table.label(index));
+        }
+        assumed
     }
 
     /// A table with its rows; nothing if there is none at this place.

@@ -6,6 +6,7 @@
 //! channel, so there are no locks, and the loop never waits for a disk.
 
 use crate::check::{Checker, Tls};
+use crate::flows::Counter;
 use crate::logic::director::{Director, News, Question};
 use crate::logic::engine::{Engine, Outcome, TargetId};
 use crate::logic::event::Event;
@@ -14,6 +15,7 @@ use crate::notify::Notify;
 use crate::publish::{self, PublishError};
 use crate::rows::{self, TableRows};
 use crate::source::{self, is_error, Loaded, Read, Settings};
+use crate::status::flows;
 use crate::status::server;
 use crate::status::{Answer, Facts, Page, Publications, SourceState};
 use glb_config::Issue;
@@ -71,6 +73,7 @@ pub(crate) struct Daemon {
     dead: Vec<TableRows>,
     publication: u64,
     director: Director,
+    flows: Arc<Counter>,
     /// When the director is asked next; nothing while it is being asked, and where tables go to a file.
     next_question: Option<Instant>,
     notify: Notify,
@@ -192,6 +195,7 @@ impl Daemon {
             dead: Vec::new(),
             publication: 0,
             director: Director::default(),
+            flows: Arc::default(),
             next_question: None,
             next_alive: notify.watchdog_period().map(|_| now),
             notify,
@@ -496,8 +500,18 @@ impl Daemon {
     }
 
     fn answer(&self, page: Page, answer: oneshot::Sender<Answer>) {
+        let mut made = self.facts(Instant::now()).page(page);
+        let wanted = &self.settings.config.redirect_flows;
+        if let Some(wanted) = wanted.clone().filter(|_| page == Page::Metrics) {
+            let counter = self.flows.clone();
+            tokio::spawn(async move {
+                made.body += &flows::metrics(&counter.count(wanted).await);
+                let _ = answer.send(made);
+            });
+            return;
+        }
         // Whoever asked may have gone.
-        let _ = answer.send(self.facts(Instant::now()).page(page));
+        let _ = answer.send(made);
     }
 
     /// Lets a publication that runs come to its end: a director should not be left half way.

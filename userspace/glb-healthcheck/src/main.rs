@@ -14,6 +14,7 @@ mod cli;
 mod daemon;
 #[cfg(test)]
 mod documented;
+mod flows;
 mod histogram;
 mod log;
 mod logic;

@@ -19,6 +19,8 @@ pub enum Error {
     Answer(&'static str),
     /// The module knows a forward that these tools do not.
     Forward(u8),
+    /// A network namespace cannot be entered: its name, and why.
+    Namespace(String, io::Error),
 }
 
 /// What the kernel said when it refused a request.
@@ -75,6 +77,19 @@ impl fmt::Display for Error {
             ),
             Self::Refused(refusal) => refusal.fmt(out),
             Self::Io(error) => write!(out, "netlink: {error}"),
+            Self::Namespace(name, error) => {
+                write!(out, "network namespace {name}: ")?;
+                match error.kind() {
+                    io::ErrorKind::NotFound => {
+                        write!(out, "there is no such namespace (ip netns lists their names)")
+                    }
+                    io::ErrorKind::PermissionDenied => {
+                        write!(out, "not permitted: to enter it needs CAP_SYS_ADMIN")
+                    }
+                    io::ErrorKind::InvalidInput => write!(out, "it is no network namespace"),
+                    _ => write!(out, "{error}"),
+                }
+            }
             Self::Answer(what) => write!(out, "netlink: {what}"),
             Self::Forward(number) => write!(
                 out,

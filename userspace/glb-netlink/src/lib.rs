@@ -6,6 +6,7 @@
 //! * [`Events`] listens to the director's notifications
 //! * [`Redirect`] has a method for each command of the redirect
 //! * [`machine`] reads related kernel state: devices, addresses, routes, tunnel ports
+//! * [`sock_diag`] lists TCP connections, also of other network namespaces ([`netns`])
 //! * [`wire`] and [`socket`] are messages and sockets in general
 
 mod client;
@@ -13,7 +14,9 @@ mod error;
 mod events;
 pub mod machine;
 mod names;
+pub mod netns;
 mod redirect;
+pub mod sock_diag;
 pub mod socket;
 pub mod wire;
 

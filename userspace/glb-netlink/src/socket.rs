@@ -8,7 +8,7 @@ use crate::wire::{
     messages, Attrs, Message, Request, NLMSG_DONE, NLMSG_ERROR, NLMSG_HEADER, NLM_F_ACK,
     NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR,
 };
-use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_ROUTE};
+use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use netlink_sys::SocketAddr;
 use std::io;
 
@@ -77,6 +77,11 @@ impl Socket {
     /// Opens a socket to the kernel's devices, addresses and routes.
     pub(crate) fn routes() -> Result<Self, Error> {
         Self::of(NETLINK_ROUTE)
+    }
+
+    /// Opens a socket to the kernel's list of sockets.
+    pub(crate) fn sock_diag() -> Result<Self, Error> {
+        Self::of(NETLINK_SOCK_DIAG)
     }
 
     fn unnamed() -> Result<Self, Error> {

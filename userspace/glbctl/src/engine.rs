@@ -6,120 +6,18 @@
 
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
-use glb_core::director::classify::bind::{Classifier, Proto};
+use glb_config::world::Tables;
 use glb_core::director::{
-    decide, flow_label, inspect, source_port, Addresses, Forward, Gso, Layout, Params, Plan, Shape,
-    Stop, Verdict, World, MAX_HEADER_LEN,
+    decide, flow_label, inspect, source_port, Gso, Layout, Params, Plan, Shape, Stop, Verdict,
+    MAX_HEADER_LEN,
 };
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::Sum;
-use glb_core::packet::flow::FlowKey;
-use glb_core::packet::fragments::{FragmentTable, TICK_MS};
 use glb_core::packet::gue::max_hops;
-use glb_core::packet::ip::{proto, tos, Addrs, Family, Fragment};
+use glb_core::packet::ip::{proto, tos, Family};
 use glb_core::packet::view::View;
 use glb_core::settings::Settings;
-use glb_core::siphash::SipKey;
-
-/// A table as packets need it.
-pub(crate) struct Table<'a> {
-    compiled: &'a Compiled,
-    key: SipKey,
-    /// Addresses of the backends, by their index, if they are IPv4.
-    v4: Vec<[u8; 4]>,
-    /// If they are IPv6.
-    v6: Vec<[u8; 16]>,
-}
-
-impl<'a> Table<'a> {
-    fn new(compiled: &'a Compiled) -> Self {
-        let mut table = Self {
-            compiled,
-            key: SipKey::new(&compiled.hash_key),
-            v4: Vec::new(),
-            v6: Vec::new(),
-        };
-        for one in &compiled.backends {
-            match one.backend.addr {
-                Addr::V4(addr) => table.v4.push(addr),
-                Addr::V6(addr) => table.v6.push(addr),
-            }
-        }
-        table
-    }
-}
-
-/// Tables, and what first fragments left for the later ones.
-pub(crate) struct Tables<'a> {
-    /// By the indexes that the classifier has; those that nobody asks for may be missing.
-    tables: Vec<Option<Table<'a>>>,
-    classifier: Classifier<'a>,
-    fragments: FragmentTable,
-    /// The time of the packet, in ticks of the fragment table.
-    now: u8,
-}
-
-impl<'a> Tables<'a> {
-    /// These tables by their indexes, whose binds are in `words`.
-    pub(crate) fn new(
-        tables: impl IntoIterator<Item = Option<&'a Compiled>>,
-        words: &'a [u32],
-    ) -> Self {
-        Self {
-            tables: tables.into_iter().map(|one| one.map(Table::new)).collect(),
-            classifier: Classifier::new(words),
-            // Its key is no secret here: nobody sends packets to a capture.
-            fragments: FragmentTable::new(&[0; 16]),
-            now: 0,
-        }
-    }
-}
-
-impl<'a> World for Tables<'a> {
-    type Table = Table<'a>;
-    type Hop = CompiledBackend;
-
-    fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table<'a>> {
-        let bind = self.classifier.lookup(dst, proto, port)?;
-        self.tables.get(usize::from(bind.table))?.as_ref()
-    }
-
-    fn by_addr(&self, dst: Addr) -> Option<&Table<'a>> {
-        let bind = self.classifier.lookup_addr(dst)?;
-        self.tables.get(usize::from(bind.table))?.as_ref()
-    }
-
-    fn forward(table: &Table<'a>) -> Forward {
-        table.compiled.forward
-    }
-
-    fn hash_key<'w>(&'w self, table: &'w Table<'a>) -> &'w SipKey {
-        &table.key
-    }
-
-    fn row<'w>(&'w self, table: &'w Table<'a>, row: u16) -> &'w [u8] {
-        table.compiled.row(row)
-    }
-
-    fn hop<'w>(&'w self, table: &'w Table<'a>, backend: u8) -> Option<&'w CompiledBackend> {
-        table.compiled.backends.get(usize::from(backend))
-    }
-
-    fn addresses<'t>(table: &'t Table<'a>) -> Addresses<'t> {
-        match table.v6.is_empty() {
-            true => Addresses::V4(&table.v4),
-            false => Addresses::V6(&table.v6),
-        }
-    }
-
-    fn remember(&self, key: &FlowKey, fragment: Fragment) {
-        self.fragments.record_ports(key, fragment, self.now);
-    }
-
-    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
-        self.fragments.ports(addrs, fragment, self.now)
-    }
-}
+use std::borrow::Cow;
 
 /// A director of tables and settings.
 pub(crate) struct Engine<'a> {
@@ -151,7 +49,7 @@ impl<'a> Engine<'a> {
                 .map_err(|why| format!("table {}: {why}", quoted(&table.label(index))))?;
         }
         Ok(Self {
-            tables: Tables::new(tables.iter().map(Some), words),
+            tables: Tables::new(tables.iter().map(|one| Some(Cow::Borrowed(one))), words),
             settings,
         })
     }
@@ -163,8 +61,7 @@ impl<'a> Engine<'a> {
         packet: &[u8],
         family: Family,
     ) -> Result<Sent, Verdict> {
-        // The clock of the fragment table wraps.
-        self.tables.now = (milliseconds / u64::from(TICK_MS)) as u8;
+        self.tables.now(milliseconds);
         let candidate = match inspect(View::whole(packet), family) {
             Ok(candidate) => candidate,
             Err(Stop::Pass(verdict)) => return Err(verdict),

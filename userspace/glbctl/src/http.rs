@@ -162,6 +162,23 @@ pub(crate) fn samples(page: &str) -> impl Iterator<Item = (&str, f64)> {
     })
 }
 
+/// A label's value, with what is escaped in it.
+pub(crate) fn label(labels: &str, name: &str) -> Option<String> {
+    let start = labels.find(&format!("{name}=\""))? + name.len() + 2;
+    let mut value = String::new();
+    let mut characters = labels.get(start..)?.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some(value),
+            '\\' => match characters.next()? {
+                'n' => value.push('\n'),
+                other => value.push(other),
+            },
+            other => value.push(other),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,5 +281,13 @@ mod tests {
         let found: Vec<_> = samples(page).map(|(name, _)| name).collect();
         assert_eq!(found, ["a", "b{x=\"y z\"}", "c{}"]);
         assert_eq!(samples(page).nth(1), Some(("b{x=\"y z\"}", 2.5)));
+    }
+
+    #[test]
+    fn labels() {
+        let labels = r#"table="a\"b\\c",backend="10.0.0.1"}"#;
+        assert_eq!(label(labels, "table").as_deref(), Some("a\"b\\c"));
+        assert_eq!(label(labels, "backend").as_deref(), Some("10.0.0.1"));
+        assert_eq!(label(labels, "other"), None);
     }
 }

@@ -69,6 +69,11 @@ pub(crate) fn opened(path: &Path, json: bool) -> Result<Opened, Failure> {
     accept(opened::open_bytes(&name(path), &bytes(path)?), json)
 }
 
+/// As [`opened`], of a file in which it may be left to the health checker who is healthy.
+pub(crate) fn source(path: &Path, json: bool) -> Result<Opened, Failure> {
+    accept(opened::open_source(&name(path), &bytes(path)?), json)
+}
+
 /// A table file of JSON, without its rows.
 pub(crate) fn config(path: &Path, json: bool) -> Result<Config, Failure> {
     accept(tables::read(&name(path), &text(path)?), json)

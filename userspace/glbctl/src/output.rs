@@ -22,7 +22,8 @@ pub(crate) enum Failure {
     NotSafe,
 }
 
-/// Exit status of `table diff --exit-code` where connections would break, and of `doctor` where a finding is an error.
+/// Exit status of `table diff --exit-code` where connections would break, of `redirect flows --exit-code` where some depend on
+/// second chance, and of `doctor` where a finding is an error.
 const NOT_SAFE: u8 = 3;
 
 impl Failure {
@@ -30,6 +31,15 @@ impl Failure {
     pub(crate) fn file(path: &std::path::Path, error: &io::Error) -> Self {
         let reason = glb_config::io_reason(error);
         Self::Message(format!("{}: {reason}", path.display()))
+    }
+
+    /// In one line.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Issues(issues) => in_one_line(&issues),
+            Self::Message(message) => message,
+            Self::Silent | Self::NotSafe => String::new(),
+        }
     }
 
     /// What is wrong with a file, in the form of a check.
@@ -210,6 +220,19 @@ fn print_to<T: Serialize>(
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::Message(format!("{name}: {error}"))),
     }
+}
+
+/// A number as people read it: 12,345.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Sixteen bytes as hexadecimal digits.

@@ -2,6 +2,7 @@
 
 //! The status pages of the daemon, for people, scripts and Prometheus.
 
+pub(crate) mod flows;
 mod health;
 mod kernel;
 mod metrics;

@@ -6,6 +6,7 @@
 //! so that tests can run side by side.
 
 mod backends;
+mod connections;
 mod cost;
 mod files;
 mod flow;
@@ -13,6 +14,8 @@ mod harness;
 mod log;
 mod loopback;
 mod metrics;
+#[path = "../../../glbctl/tests/common/netns.rs"]
+mod netns;
 mod pages;
 mod redirect;
 mod reload;

@@ -6,7 +6,7 @@ use super::complete;
 use super::values::{seconds, url_or_none, OrNone};
 use crate::http::Url;
 use crate::places::SOURCE;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -39,10 +39,12 @@ pub(crate) enum BackendCommand {
     Add(BackendAdd),
     /// Take an inactive backend out of a table
     Remove(BackendRemove),
-    /// Show the backends, their shares of the rows, and whether they still get packets of connections
+    /// Show the backends, their shares of the rows, and how many connections still depend on second chance
     ///
     /// Asks the health checker for the health, and each proxy, twice, for its counter of packets of established
-    /// connections. A proxy that does not answer is shown as such.
+    /// connections, and for the number of its connections whose first hop is another proxy. A proxy that does not answer, or
+    /// that counts by another table, is shown as unknown; it never counts as 0. If this machine is one of the proxies, its
+    /// connections are counted here. The last line of a table says whether it is safe to go on with the next step.
     Status(BackendStatus),
 }
 
@@ -152,4 +154,10 @@ pub(crate) struct BackendStatus {
     /// How long to watch the proxies' counters
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub(crate) interval: f64,
+    /// director.conf, for the hash fields; by default /etc/glb/director.conf, if there is one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// If this machine is one of the proxies: count the connections of these network namespaces too, by name or by path
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) netns: Vec<String>,
 }

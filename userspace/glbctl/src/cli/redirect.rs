@@ -3,11 +3,22 @@
 //! The commands about the redirect of a proxy.
 
 use super::values::{prefix, seconds};
-use clap::Subcommand;
+use clap::{Args, Subcommand, ValueHint};
 use glb_netlink::Prefix;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RedirectCommand {
+    #[command(flatten)]
+    Door(DoorCommand),
+    /// Count the TCP connections of this proxy that depend on second chance: their first hop is another proxy
+    Flows(Flows),
+}
+
+/// What is about the module's own hook.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DoorCommand {
     /// Process the packets to a UDP port; if the redirect is on already, change its settings to these
     ///
     /// A change breaks no connection: each packet sees either the old or the new settings.
@@ -32,4 +43,46 @@ pub(crate) enum RedirectCommand {
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
     },
+}
+
+/// Counts the TCP connections of this network namespace that belong to a table and whose row has another first hop than this
+/// proxy. Their packets come here by second chance, and the next change of the table may break them. The last line says whether
+/// any is left.
+///
+/// It counts connections that still need packets of their clients, in the states that ss calls established, syn-recv,
+/// fin-wait-1, fin-wait-2, close-wait, last-ack and closing. Not counted are connections in time-wait, those that this machine
+/// has opened, and those from this machine itself. The table must be the one that the directors have now: with the health of the
+/// backends, if any is down. Where the file says nothing of health, all backends are taken for healthy.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  glbctl redirect flows --table /etc/glb/forwarding_table.checked.json
+  glbctl redirect flows --table tables.json --config director.conf --netns web1,web2 --list
+  glbctl redirect flows --running --wait && echo go on
+
+Exit status: 3 with --exit-code if a connection depends on second chance.")]
+pub(crate) struct Flows {
+    /// The table file, JSON or binary; - for standard input
+    #[arg(long, value_name = "FILE", required_unless_present = "running", conflicts_with = "running", value_hint = ValueHint::FilePath)]
+    pub(crate) table: Option<PathBuf>,
+    /// Ask the running director of this machine instead of a file
+    #[arg(long)]
+    pub(crate) running: bool,
+    /// director.conf, for the hash fields; without it only the client's address is hashed
+    #[arg(long, value_name = "FILE", conflicts_with = "running", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// The backend that this proxy is; by default the one with an address of this machine
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) backend: Option<IpAddr>,
+    /// Count the connections of these network namespaces too, by name (ip netns) or by path (/proc/PID/ns/net)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) netns: Vec<String>,
+    /// Also list the connections that depend on second chance
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Wait until there are none; a table file that changes meanwhile is read again
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// End with exit status 3 if a connection depends on second chance
+    #[arg(long)]
+    pub(crate) exit_code: bool,
 }

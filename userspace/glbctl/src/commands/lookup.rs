@@ -4,17 +4,15 @@
 
 use super::table_show::{BackendView, ForwardView};
 use crate::cli::packet::{Lookup, Protocol};
-use crate::engine::Tables;
 use crate::load;
 use crate::output::{print, warn, Failure};
 use crate::text::bind;
 use glb_config::compiled::Compiled;
 use glb_config::opened::Opened;
 use glb_config::settings::field_names;
+use glb_config::world::{self, Tables};
 use glb_config::{quoted, DeadRows};
-use glb_core::director::classify::bind::{
-    build, words_needed, Bind, BindId, Classifier, Entry, Proto,
-};
+use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::select::hash::{HashFields, PacketHash};
 use glb_core::director::{decide, Candidate, Kind};
 use glb_core::packet::addr::Addr;
@@ -74,7 +72,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
     }
     let index = usize::from(id.table);
     let world = Tables::new(
-        (0..=index).map(|at| (at == index).then_some(&*table)),
+        (0..=index).map(|at| (at == index).then_some(Cow::Borrowed(&*table))),
         &words,
     );
     let plan = decide(&world, &settings, packet).map_err(|verdict| {
@@ -173,22 +171,7 @@ fn service_port(args: &Lookup) -> Result<u16, Failure> {
 pub(crate) fn classifier<'b>(
     tables: impl IntoIterator<Item = &'b [Bind]>,
 ) -> Result<Vec<u32>, Failure> {
-    let mut entries = Vec::new();
-    for (table, binds) in tables.into_iter().enumerate() {
-        for (index, bind) in binds.iter().enumerate() {
-            let too_many = |_| Failure::Message("too many tables or binds".to_owned());
-            let id = BindId {
-                table: u16::try_from(table).map_err(too_many)?,
-                bind: u16::try_from(index).map_err(too_many)?,
-            };
-            entries.push(Entry { bind: *bind, id });
-        }
-    }
-    let mut words = vec![0; words_needed(&entries)];
-    let used = build(&mut entries, &mut words)
-        .map_err(|error| Failure::Message(format!("the binds cannot be indexed: {error:?}")))?;
-    words.truncate(used);
-    Ok(words)
+    world::classifier(tables).map_err(Failure::Message)
 }
 
 /// The bind that a packet meets, and its table, which is the only one whose rows are made.

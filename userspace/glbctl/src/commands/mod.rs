@@ -7,12 +7,14 @@ mod bind;
 mod config_check;
 mod doctor;
 mod encap;
+mod flows;
 mod generate;
 mod key;
 mod layout;
 mod lookup;
 mod running;
 mod same;
+mod say;
 mod settings;
 mod source;
 pub(crate) mod table_build;
@@ -22,6 +24,7 @@ mod table_export;
 mod table_new;
 mod table_show;
 
+use crate::cli::redirect::RedirectCommand;
 use crate::cli::table::TableCommand;
 use crate::cli::{Cli, Command};
 use crate::output::Failure;
@@ -66,7 +69,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Monitor { count } => running::monitor::run(count, json),
         Command::Backend(command) => backend::run(&command, json),
         Command::Bind(command) => bind::run(&command, json),
-        Command::Redirect(command) => running::redirect::run(&command, json),
+        Command::Redirect(RedirectCommand::Door(command)) => running::redirect::run(&command, json),
+        Command::Redirect(RedirectCommand::Flows(args)) => flows::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, json),
         Command::Encap(args) => encap::run(&args, json),
         Command::Completions { shell } => generate::completions(shell),

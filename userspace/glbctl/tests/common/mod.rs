@@ -4,6 +4,7 @@
 // Each test is a program of its own and uses its part.
 #![allow(dead_code)]
 
+pub(crate) mod netns;
 pub(crate) mod raw;
 pub(crate) mod schema;
 

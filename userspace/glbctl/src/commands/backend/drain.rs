@@ -8,6 +8,7 @@ use super::status::counter;
 use super::{ip, wanted};
 use crate::cli::backend::Drain;
 use crate::cli::values::OrNone;
+use crate::commands::say::Say;
 use crate::http::Url;
 use crate::load;
 use crate::output::Failure;
@@ -100,14 +101,8 @@ fn wait(
     (checker, metrics): (&Url, Url),
     json: bool,
 ) -> Result<(), Failure> {
-    // The same is not said again every second.
-    let mut said = String::new();
-    let mut say = |what: &str| {
-        if !json && said != what {
-            eprintln!("glbctl: {what}");
-            what.clone_into(&mut said);
-        }
-    };
+    let mut say = Say::new(json);
+    let mut say = |what: &str| say.say(what);
     say("waiting until the health checker has it draining");
     while let Err(reason) = is_draining(tables, args.change.backend, checker) {
         say(&format!("health checker: {reason}"));

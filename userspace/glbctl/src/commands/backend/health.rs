@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::thread;
 
-/// Every counter of a proxy's redirect begins so.
+/// Every counter of a proxy's redirect begins and ends so.
 const REDIRECT: &str = "glb_redirect_";
+const COUNTER: &str = "_total";
 
 /// A backend as the health checker has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +96,9 @@ impl Checked {
 pub(super) fn without_redirect(url: &Url, addrs: BTreeSet<IpAddr>) -> BTreeMap<IpAddr, bool> {
     let lacks = |addr: IpAddr| -> Option<bool> {
         let page = url.of(addr).get(PATIENCE).ok()?;
-        let has = samples(&page).any(|(name, _)| name.starts_with(REDIRECT));
+        // Numbers of connections are no counters: whoever lists sockets has them.
+        let is_counter = |name: &str| name.starts_with(REDIRECT) && name.ends_with(COUNTER);
+        let has = samples(&page).any(|(name, _)| is_counter(name));
         Some(!has)
     };
     thread::scope(|scope| {

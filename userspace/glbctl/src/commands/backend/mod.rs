@@ -5,6 +5,7 @@
 mod change;
 mod drain;
 mod health;
+mod left;
 mod members;
 mod status;
 

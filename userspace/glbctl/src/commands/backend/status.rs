@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `glbctl backend status`: who has which share of the rows, and who still gets packets of connections.
+//! `glbctl backend status`: who has which share of the rows, and whose connections still depend on second chance.
 //!
-//! Whether a draining backend holds connections is only known to itself: it counts packets of established
-//! connections. So each proxy is asked for that counter, twice.
+//! Which connections a backend holds is only known to itself: it counts those that depend on second chance, and the packets of
+//! established ones. So each proxy is asked for both, twice.
 
+use super::left::{told, ByHop, Here, Told, Wanted};
 use super::{ip, wanted};
 use crate::cli::backend::BackendStatus;
 use crate::cli::values::OrNone;
-use crate::http::{samples, Url};
+use crate::http::{label, samples, Url};
 use crate::load;
-use crate::output::{print, Failure};
+use crate::output::{grouped, print, Failure};
+use crate::places::CONF;
 use glb_config::io_reason;
 use glb_config::quoted;
 use glb_config::rows::compile;
-use glb_config::tables::Table;
+use glb_config::tables::{Config, Table};
 use glb_core::backend::State;
 use glb_core::director::select::hash::ROWS;
+use glb_core::settings::Settings;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,6 +49,12 @@ struct Report {
 struct TableReport {
     table: String,
     backends: Vec<BackendReport>,
+    /// Connections of all backends that depend on second chance, as far as they are known.
+    dependent_connections: u64,
+    /// The backends of which they are not known. Inactive ones do not count: what they had is lost.
+    unknown: Vec<IpAddr>,
+    /// None is left, and all are known.
+    safe: bool,
 }
 
 #[derive(Serialize)]
@@ -61,13 +71,34 @@ struct BackendReport {
     established_packets_per_second: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics_error: Option<String>,
+    /// Its connections that depend on second chance; nothing if they are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependent_connections: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependent_error: Option<String>,
+    /// Connections of other backends that it is the first hop of; nothing if those of one of them are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_by_others: Option<u64>,
     /// What an operator may do next.
     #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<&'static str>,
+    advice: Option<String>,
 }
 
-/// What came of asking a proxy.
+/// Packets of established connections.
 type Rate = Result<f64, String>;
+
+/// What came of asking a proxy.
+struct Asked {
+    rate: Rate,
+    told: Result<Told, String>,
+}
+
+/// What is known of connections.
+struct Known<'a> {
+    asked: &'a BTreeMap<IpAddr, Asked>,
+    here: &'a Here,
+    settings: &'a Settings,
+}
 
 pub(super) fn run(args: &BackendStatus, json: bool) -> Result<(), Failure> {
     let config = load::config(&args.file, true)?;
@@ -79,47 +110,77 @@ pub(super) fn run(args: &BackendStatus, json: bool) -> Result<(), Failure> {
             Err(reason) => (HashMap::new(), Some(reason)),
         },
     };
-    let mut rates: BTreeMap<IpAddr, Rate> = BTreeMap::new();
+    let mut asked: BTreeMap<IpAddr, Asked> = BTreeMap::new();
     if let OrNone(Some(url)) = &args.metrics {
         let backends = tables.iter().flat_map(|(_, table)| &table.backends);
         let addrs: Vec<IpAddr> = backends.map(|one| ip(one.backend.addr)).collect();
-        rates = ask(url, addrs, Duration::from_secs_f64(args.interval));
+        asked = ask(url, addrs, Duration::from_secs_f64(args.interval));
     }
+    let settings = settings(args, json)?;
+    let (judged, healthy) = judged(&config, &health);
+    let here = Here::count(&args.file, &judged, &settings, &args.netns);
+    let known = Known {
+        asked: &asked,
+        here: &here,
+        settings: &settings,
+    };
     let mut report = Report {
         checker_error,
         watched_seconds: args.interval,
         tables: Vec::new(),
     };
-    for (index, table) in tables {
-        let tree = &config.tree["tables"][index]["backends"];
-        let told = |place: usize, addr: IpAddr| {
-            let checked = health.get(&(table.label(index), addr)).copied();
-            checked.or_else(|| tree[place]["healthy"].as_bool())
-        };
+    for (index, _) in tables {
+        let table = &judged.tables[index];
         report
             .tables
-            .push(table_report(table, index, &told, &rates)?);
+            .push(table_report(table, index, &healthy[index], &known)?);
     }
     print(json, &report, |out| write(out, &report))
+}
+
+/// The settings of the directors, as far as connections depend on them.
+fn settings(args: &BackendStatus, json: bool) -> Result<Settings, Failure> {
+    let usual = Path::new(CONF);
+    let named = args.config.as_deref();
+    let path = named.or_else(|| usual.exists().then_some(usual));
+    match path {
+        Some(path) => Ok(load::director(path, json)?.settings),
+        None => Ok(Settings::DEFAULT),
+    }
+}
+
+/// What is said of the health of the backends of each table; nothing where nobody says so.
+type Healthy = Vec<Vec<Option<bool>>>;
+
+/// The tables with the health that the health checker says, or the file; and who is said to be healthy.
+fn judged(config: &Config, health: &HashMap<(String, IpAddr), bool>) -> (Config, Healthy) {
+    let mut judged = config.clone();
+    let mut all = Vec::new();
+    for (index, table) in judged.tables.iter_mut().enumerate() {
+        let tree = &config.tree["tables"][index]["backends"];
+        let label = table.label(index);
+        let mut healthy = Vec::new();
+        for (place, one) in table.backends.iter_mut().enumerate() {
+            let checked = health.get(&(label.clone(), ip(one.backend.addr))).copied();
+            let told = checked.or_else(|| tree[place]["healthy"].as_bool());
+            // As the health checker does with a backend that it does not check.
+            one.backend.healthy = told.unwrap_or(true);
+            healthy.push(told);
+        }
+        all.push(healthy);
+    }
+    (judged, all)
 }
 
 fn table_report(
     table: &Table,
     index: usize,
-    health: &dyn Fn(usize, IpAddr) -> Option<bool>,
-    rates: &BTreeMap<IpAddr, Rate>,
+    healthy: &[Option<bool>],
+    known: &Known<'_>,
 ) -> Result<TableReport, Failure> {
     let label = table.label(index);
-    let mut table = table.clone();
-    let mut healthy = Vec::new();
-    for (place, one) in table.backends.iter_mut().enumerate() {
-        let told = health(place, ip(one.backend.addr));
-        // As the health checker does with a backend that it does not check.
-        one.backend.healthy = told.unwrap_or(true);
-        healthy.push(told);
-    }
     let failed = |reason| Failure::Message(format!("table {}: {reason}", quoted(&label)));
-    let compiled = compile(&table).map_err(failed)?;
+    let compiled = compile(table).map_err(failed)?;
     let mut rows = vec![(0usize, 0usize); table.backends.len()];
     for row in compiled.rows() {
         for (hop, backend) in row.iter().enumerate() {
@@ -131,32 +192,109 @@ fn table_report(
             }
         }
     }
-    let backends = table.backends.iter().zip(healthy).zip(rows);
-    let backends = backends.map(|((one, healthy), (first_rows, later_rows))| {
-        let rate = rates.get(&ip(one.backend.addr));
+    let wanted = Wanted {
+        label: &label,
+        digest: table.digest_with_health(),
+        settings: known.settings,
+    };
+    let of_all: Vec<Option<Result<ByHop, String>>> = table
+        .backends
+        .iter()
+        .map(|one| known.of(index, ip(one.backend.addr), &wanted))
+        .collect();
+    let all = || table.backends.iter().zip(&of_all);
+    let is_known = |dependent: &Option<Result<ByHop, String>>| matches!(dependent, Some(Ok(_)));
+    // An inactive backend is in no row: what it had is lost, and its machine may be gone.
+    let matters = |state: State| state != State::Inactive;
+    let unknown: Vec<IpAddr> = all()
+        .filter(|(one, dependent)| matters(one.backend.state) && !is_known(dependent))
+        .map(|(one, _)| ip(one.backend.addr))
+        .collect();
+    let known_ones = || {
+        all().filter_map(|(one, dependent)| {
+            let dependent = dependent.as_ref()?.as_ref().ok()?;
+            matters(one.backend.state).then_some((ip(one.backend.addr), dependent))
+        })
+    };
+    let left: u64 = known_ones().flat_map(|(_, by_hop)| by_hop.values()).sum();
+    let backends = table.backends.iter().zip(healthy).zip(rows).zip(&of_all);
+    let backends = backends.map(|(((one, healthy), (first_rows, later_rows)), dependent)| {
+        let own = ip(one.backend.addr);
+        let rate = known.asked.get(&own).map(|asked| &asked.rate);
+        let count = dependent.as_ref().and_then(|of| of.as_ref().ok());
+        let count = count.map(|by_hop| by_hop.values().sum());
+        let held = known_ones()
+            .filter_map(|(_, by_hop)| by_hop.get(&own))
+            .sum();
+        let others_known = unknown.iter().all(|addr| *addr == own);
+        let held_by_others = others_known.then_some(held);
         BackendReport {
-            ip: ip(one.backend.addr),
+            ip: own,
             state: one.backend.state.name(),
-            healthy,
+            healthy: *healthy,
             first_rows,
             later_rows,
             established_packets_per_second: rate.and_then(|rate| rate.as_ref().ok().copied()),
             metrics_error: rate.and_then(|rate| rate.as_ref().err().cloned()),
-            advice: advice(one.backend.state, rate),
+            dependent_connections: count,
+            dependent_error: dependent.as_ref().and_then(|of| of.as_ref().err().cloned()),
+            held_by_others,
+            advice: advice(one.backend.state, count, held_by_others, rate),
         }
     });
+    let backends = backends.collect();
     Ok(TableReport {
+        backends,
+        dependent_connections: left,
+        safe: left == 0 && unknown.is_empty(),
+        unknown,
         table: label,
-        backends: backends.collect(),
     })
 }
 
-fn advice(state: State, rate: Option<&Rate>) -> Option<&'static str> {
-    match (state, rate?) {
-        (State::Draining, Ok(rate)) if *rate > 0.0 => Some("still holds connections: wait"),
-        (State::Draining, Ok(_)) => Some("no packets of connections: may be deactivated"),
-        _ => None,
+impl Known<'_> {
+    /// The connections of a backend that depend on second chance; nothing where nobody was asked.
+    fn of(
+        &self,
+        table: usize,
+        backend: IpAddr,
+        wanted: &Wanted<'_>,
+    ) -> Option<Result<ByHop, String>> {
+        let asked = self.asked.get(&backend);
+        let told = asked.map(|asked| {
+            let told = asked.told.as_ref().map_err(Clone::clone)?;
+            told.of(wanted)
+        });
+        match told {
+            Some(Ok(by_hop)) => Some(Ok(by_hop)),
+            // It needs no exporter to count on this machine.
+            told => self.here.of(table, backend).or(told),
+        }
     }
+}
+
+fn advice(
+    state: State,
+    dependent: Option<u64>,
+    held_by_others: Option<u64>,
+    rate: Option<&Rate>,
+) -> Option<String> {
+    let advice = match (state, dependent, held_by_others, rate) {
+        (State::Draining, Some(0), ..) => "0 left: safe to go on".to_owned(),
+        (State::Draining, Some(count), ..) => format!("{} left: wait", grouped(count)),
+        (State::Filling, _, Some(0), _) => "0 left on the others: safe to go on".to_owned(),
+        (State::Filling, _, Some(count), _) => {
+            format!("{} left on the others: wait", grouped(count))
+        }
+        (State::Draining, None, _, Some(Ok(rate))) if *rate > 0.0 => {
+            "still holds connections: wait".to_owned()
+        }
+        (State::Draining, None, _, Some(Ok(_))) => {
+            "no packets of connections: may be deactivated".to_owned()
+        }
+        _ => return None,
+    };
+    Some(advice)
 }
 
 /// What the health checker says of backends, by table and address.
@@ -182,57 +320,59 @@ fn health(url: &Url) -> Result<HashMap<(String, IpAddr), bool>, String> {
     Ok(health)
 }
 
-/// A label's value, with what is escaped in it.
-fn label(labels: &str, name: &str) -> Option<String> {
-    let start = labels.find(&format!("{name}=\""))? + name.len() + 2;
-    let mut value = String::new();
-    let mut characters = labels.get(start..)?.chars();
-    loop {
-        match characters.next()? {
-            '"' => return Some(value),
-            '\\' => match characters.next()? {
-                'n' => value.push('\n'),
-                other => value.push(other),
-            },
-            other => value.push(other),
-        }
-    }
-}
-
-/// The rates of all proxies, asked at the same time.
-fn ask(url: &Url, mut addrs: Vec<IpAddr>, interval: Duration) -> BTreeMap<IpAddr, Rate> {
+/// What all proxies say, asked at the same time.
+fn ask(url: &Url, mut addrs: Vec<IpAddr>, interval: Duration) -> BTreeMap<IpAddr, Asked> {
     addrs.sort_unstable();
     addrs.dedup();
-    let rate = |addr: IpAddr| -> Rate {
+    let both = |addr: IpAddr| {
         let url = url.of(addr);
-        let before = counter(&url)?;
+        let before = page(&url);
         let started = Instant::now();
-        thread::sleep(interval);
-        let after = counter(&url)?;
-        // A proxy that started anew counts from 0.
-        Ok((after - before).max(0.0) / started.elapsed().as_secs_f64())
+        // Who does not answer is not asked twice.
+        if before.is_ok() {
+            thread::sleep(interval);
+        }
+        let after = before.clone().and_then(|_| page(&url));
+        let rate = || {
+            let (before, after) = (before.clone()?, after.clone()?);
+            let grown = established(&after)? - established(&before)?;
+            // A proxy that started anew counts from 0.
+            Ok(grown.max(0.0) / started.elapsed().as_secs_f64())
+        };
+        Asked {
+            rate: rate(),
+            told: after.clone().and_then(|page| told(&page)),
+        }
+    };
+    let failed = |_| {
+        let reason = || "asking it failed".to_owned();
+        Asked {
+            rate: Err(reason()),
+            told: Err(reason()),
+        }
     };
     thread::scope(|scope| {
-        let asked: Vec<_> = addrs
-            .into_iter()
-            .map(|addr| (addr, scope.spawn(move || rate(addr))))
+        let asked = addrs.into_iter();
+        let asked: Vec<_> = asked
+            .map(|addr| (addr, scope.spawn(move || both(addr))))
             .collect();
+        let asked = asked.into_iter();
         asked
-            .into_iter()
-            .map(|(addr, thread)| {
-                let rate = thread.join();
-                (
-                    addr,
-                    rate.unwrap_or_else(|_| Err("asking it failed".to_owned())),
-                )
-            })
+            .map(|(addr, thread)| (addr, thread.join().unwrap_or_else(failed)))
             .collect()
     })
 }
 
 pub(super) fn counter(url: &Url) -> Result<f64, String> {
-    let page = url.get(PATIENCE).map_err(|error| io_reason(&error))?;
-    let mut found = samples(&page).filter(|(name, _)| name.split('{').next() == Some(ESTABLISHED));
+    established(&page(url)?)
+}
+
+fn page(url: &Url) -> Result<String, String> {
+    url.get(PATIENCE).map_err(|error| io_reason(&error))
+}
+
+fn established(page: &str) -> Result<f64, String> {
+    let mut found = samples(page).filter(|(name, _)| name.split('{').next() == Some(ESTABLISHED));
     let missing = || format!("has no {ESTABLISHED}: is rust_glb_redirect loaded there?");
     found.next().map(|(_, value)| value).ok_or_else(missing)
 }
@@ -268,13 +408,41 @@ fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
                 (None, Some(reason)) => write!(out, "  unknown: {reason}")?,
                 (None, None) => write!(out, "  not asked")?,
             }
-            if let Some(advice) = one.advice {
+            if let Some(count) = one.dependent_connections {
+                write!(out, ", {} by second chance", grouped(count))?;
+            }
+            if let Some(advice) = &one.advice {
                 write!(out, ": {advice}")?;
             }
             writeln!(out)?;
         }
+        verdict(out, table)?;
     }
     Ok(())
+}
+
+/// Whether it is safe to go on with a table.
+fn verdict(out: &mut dyn Write, table: &TableReport) -> io::Result<()> {
+    if table.safe {
+        return writeln!(out, "  0 left: safe to go on");
+    }
+    let left = match table.dependent_connections {
+        1 => "1 connection depends on second chance".to_owned(),
+        count => format!("{} connections depend on second chance", grouped(count)),
+    };
+    if table.unknown.is_empty() {
+        return writeln!(out, "  {left}: not yet");
+    }
+    for addr in &table.unknown {
+        let one = table.backends.iter().find(|one| one.ip == *addr);
+        let reason = one.and_then(|one| one.dependent_error.as_deref());
+        let reason = reason.unwrap_or("it was not asked");
+        writeln!(out, "  unknown: connections of {addr}: {reason}")?;
+    }
+    match table.dependent_connections {
+        0 => writeln!(out, "  none left of those that are known; not all are"),
+        _ => writeln!(out, "  {left}, as far as they are known: not yet"),
+    }
 }
 
 #[cfg(test)]
@@ -282,19 +450,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels() {
-        let labels = r#"table="a\"b\\c",backend="10.0.0.1"}"#;
-        assert_eq!(label(labels, "table").as_deref(), Some("a\"b\\c"));
-        assert_eq!(label(labels, "backend").as_deref(), Some("10.0.0.1"));
-        assert_eq!(label(labels, "other"), None);
-    }
-
-    #[test]
-    fn advice_is_given_of_draining_ones() {
-        assert!(advice(State::Draining, Some(&Ok(0.5))).is_some_and(|text| text.contains("wait")));
-        assert!(advice(State::Draining, Some(&Ok(0.0))).is_some_and(|text| text.contains("may")));
-        assert_eq!(advice(State::Draining, Some(&Err("x".to_owned()))), None);
-        assert_eq!(advice(State::Draining, None), None);
-        assert_eq!(advice(State::Active, Some(&Ok(0.0))), None);
+    fn advice_is_given_of_those_on_their_way() {
+        let said = |state, dependent, held, rate: Option<Rate>| {
+            advice(state, dependent, held, rate.as_ref()).unwrap_or_default()
+        };
+        let draining = State::Draining;
+        assert_eq!(
+            said(draining, None, None, Some(Ok(0.5))),
+            "still holds connections: wait"
+        );
+        let rate_of_0 = said(draining, None, None, Some(Ok(0.0)));
+        assert!(rate_of_0.contains("may be deactivated"));
+        assert_eq!(said(draining, None, None, Some(Err("x".to_owned()))), "");
+        assert_eq!(said(draining, None, Some(0), None), "");
+        assert_eq!(said(State::Active, Some(0), Some(0), Some(Ok(0.0))), "");
+        // A number is better than a rate: connections may be silent.
+        assert_eq!(
+            said(draining, Some(1200), None, Some(Ok(0.0))),
+            "1,200 left: wait"
+        );
+        assert_eq!(
+            said(draining, Some(0), None, Some(Ok(3.0))),
+            "0 left: safe to go on"
+        );
+        assert_eq!(
+            said(State::Filling, Some(9), Some(2), None),
+            "2 left on the others: wait"
+        );
+        assert_eq!(said(State::Filling, Some(9), None, None), "");
     }
 }

@@ -28,7 +28,7 @@ impl From<Error> for Failure {
 }
 
 /// The director of this namespace, to look at.
-fn director() -> Result<Glb, Failure> {
+pub(crate) fn director() -> Result<Glb, Failure> {
     Ok(Glb::open_loaded()?)
 }
 

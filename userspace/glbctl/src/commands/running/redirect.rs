@@ -3,7 +3,7 @@
 //! `glbctl redirect`: the second door of the redirect module.
 
 use super::{addr, stats};
-use crate::cli::redirect::RedirectCommand;
+use crate::cli::redirect::DoorCommand;
 use crate::output::{print, Failure};
 use glb_netlink::{Door, Redirect};
 use serde::Serialize;
@@ -32,9 +32,9 @@ impl DoorView {
     }
 }
 
-pub(crate) fn run(command: &RedirectCommand, json: bool) -> Result<(), Failure> {
+pub(crate) fn run(command: &DoorCommand, json: bool) -> Result<(), Failure> {
     match command {
-        RedirectCommand::On { port, allow_hops } => {
+        DoorCommand::On { port, allow_hops } => {
             let mut redirect = Redirect::open()?;
             redirect.on(&Door {
                 port: *port,
@@ -42,13 +42,13 @@ pub(crate) fn run(command: &RedirectCommand, json: bool) -> Result<(), Failure> 
             })?;
             said(&mut redirect, json)
         }
-        RedirectCommand::Off => {
+        DoorCommand::Off => {
             let mut redirect = Redirect::open_loaded()?;
             redirect.off()?;
             said(&mut redirect, json)
         }
-        RedirectCommand::Status => status(&mut Redirect::open_loaded()?, json),
-        RedirectCommand::Stats { watch } => {
+        DoorCommand::Status => status(&mut Redirect::open_loaded()?, json),
+        DoorCommand::Stats { watch } => {
             let mut redirect = Redirect::open_loaded()?;
             stats::counters(&mut || redirect.stats(), *watch, json)
         }

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The connections of a proxy, counted by how their packets find it.
+
+use super::own::Own;
+use super::way::{ends, Way, Ways};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::flow::FlowKey;
+use std::collections::{BTreeMap, HashSet};
+
+/// How the packets of a connection find the proxy that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// They come to it first.
+    First,
+    /// They are passed on to it.
+    Later,
+    /// They do not come to it.
+    Never,
+}
+
+/// Connections whose packets go to one other proxy first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dependent {
+    /// All of them.
+    pub connections: u64,
+    /// Of those, the ones whose packets name no hop that is this proxy: if directors have this table, they are lost.
+    pub unreachable: u64,
+}
+
+/// The connections of one table.
+#[derive(Debug, Clone, Default)]
+pub struct Counted {
+    /// Connections whose packets come to this proxy first.
+    pub first: u64,
+    /// The others, by the proxy that their packets go to first.
+    pub others: BTreeMap<Addr, Dependent>,
+}
+
+impl Counted {
+    /// All connections whose first hop is another proxy.
+    #[must_use]
+    pub fn dependent(&self) -> Dependent {
+        let mut all = Dependent::default();
+        for one in self.others.values() {
+            all.connections += one.connections;
+            all.unreachable += one.unreachable;
+        }
+        all
+    }
+}
+
+/// A connection, and whether a program of this machine listens on its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// From its client to its VIP.
+    pub flow: FlowKey,
+    /// A program listens on its port, so that it is not one that this machine opened.
+    pub listened: bool,
+}
+
+/// The connections of a proxy, counted.
+pub struct Census<'a> {
+    own: Vec<Option<Own>>,
+    /// Addresses of the machine, whose own connections to a VIP pass no director.
+    addresses: &'a HashSet<Addr>,
+    /// By the places of the tables.
+    pub tables: Vec<Counted>,
+    /// Connections of VIPs that no table has: address and port, and how many.
+    pub outside: BTreeMap<(Addr, u16), u64>,
+    /// Connections from this machine to a VIP of its own.
+    pub local: u64,
+    hops: Vec<Addr>,
+}
+
+impl<'a> Census<'a> {
+    /// Of a proxy ([`own`]) on the machine with these addresses.
+    #[must_use]
+    pub fn new(own: Vec<Option<Own>>, addresses: &'a HashSet<Addr>) -> Self {
+        Self {
+            tables: vec![Counted::default(); own.len()],
+            own,
+            addresses,
+            outside: BTreeMap::new(),
+            local: 0,
+            hops: Vec::new(),
+        }
+    }
+
+    /// Counts a connection. Returns where its packets go and how they find this proxy, if they belong to a table; their hops are
+    /// in [`Self::hops`].
+    pub fn take(
+        &mut self,
+        ways: &mut dyn Ways,
+        seen: &Seen,
+    ) -> Result<Option<(Way, Found)>, String> {
+        let (client, vip) = ends(&seen.flow);
+        let Some(way) = ways.way(&seen.flow, &mut self.hops)? else {
+            let is_own = |own: &Option<Own>| own.is_some_and(|own| own.addr == vip);
+            if seen.listened && !is_loopback(vip) && !self.own.iter().any(is_own) {
+                *self.outside.entry((vip, seen.flow.dst_port)).or_default() += 1;
+            }
+            return Ok(None);
+        };
+        if is_loopback(client) || self.addresses.contains(&client) {
+            self.local += 1;
+            return Ok(None);
+        }
+        let changed = || "the tables were replaced while connections were counted".to_owned();
+        let own = self.own.get(way.table).ok_or_else(changed)?;
+        let counted = self.tables.get_mut(way.table).ok_or_else(changed)?;
+        let is_here = |addr: &Addr| own.is_some_and(|own| own.addr == *addr);
+        let Some(first) = self.hops.first() else {
+            return Err("a row without a hop".to_owned());
+        };
+        let found = match self.hops.iter().position(is_here) {
+            Some(0) => Found::First,
+            Some(_) => Found::Later,
+            None => Found::Never,
+        };
+        if found == Found::First {
+            counted.first += 1;
+        } else {
+            let other = counted.others.entry(*first).or_default();
+            other.connections += 1;
+            other.unreachable += u64::from(found == Found::Never);
+        }
+        Ok(Some((way, found)))
+    }
+
+    /// The hops of the connection that was counted last.
+    #[must_use]
+    pub fn hops(&self) -> &[Addr] {
+        &self.hops
+    }
+
+    /// What the proxy is in each table.
+    #[must_use]
+    pub fn own(&self) -> &[Option<Own>] {
+        &self.own
+    }
+
+    /// All connections whose first hop is another proxy.
+    #[must_use]
+    pub fn dependent(&self) -> Dependent {
+        let mut all = Dependent::default();
+        for one in self.tables.iter().map(Counted::dependent) {
+            all.connections += one.connections;
+            all.unreachable += one.unreachable;
+        }
+        all
+    }
+}
+
+fn is_loopback(addr: Addr) -> bool {
+    match addr {
+        Addr::V4(bytes) => bytes[0] == 127,
+        Addr::V6(bytes) => u128::from_be_bytes(bytes) == 1,
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl redirect flows`: which TCP connections of this proxy depend on second chance, since the packets of their clients go to
+//! another proxy first. As long as there are some, the next change of the table may break them.
+
+mod report;
+mod source;
+
+use self::report::Report;
+pub(crate) use self::source::Source;
+use super::say::Say;
+use crate::cli::redirect::Flows;
+use crate::output::{print, Failure};
+use glb_config::flows::{own, ports, Census, Found, Listed, Proxy, Seen, Way};
+use glb_core::packet::addr::Addr;
+use glb_netlink::machine::Machine;
+use glb_netlink::sock_diag::{Connection, Sockets};
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::thread;
+use std::time::Duration;
+
+/// How often connections are counted while they are waited for.
+const PACE: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(args: &Flows, json: bool) -> Result<(), Failure> {
+    let mut sockets = Sockets::open(&args.netns)?;
+    let mut source = Source::open(args.table.as_deref(), args.config.as_deref(), json)?;
+    let mut say = Say::new(json);
+    let report = loop {
+        let report = report(args, &mut source, &mut sockets)?;
+        if report.is_safe() || !args.wait {
+            break report;
+        }
+        say.say(&report.progress());
+        thread::sleep(PACE);
+        source.refresh(json)?;
+    };
+    print(json, &report, |out| report.write(out))?;
+    if args.exit_code && !report.is_safe() {
+        return Err(Failure::NotSafe);
+    }
+    Ok(())
+}
+
+/// Counts once.
+fn report(args: &Flows, source: &mut Source, sockets: &mut Sockets) -> Result<Report, Failure> {
+    let addresses = addresses()?;
+    let tables = source.listed();
+    let mut report = Report::default();
+    let mut count = Count {
+        tables: &tables,
+        addresses: &addresses,
+        backend: args.backend,
+    };
+    let census = count.run(source, sockets, &mut |found| {
+        if args.list {
+            report.list(&tables, found);
+        }
+    })?;
+    report.finish(&tables, &census, args.list);
+    report.notes(source, sockets);
+    Ok(report)
+}
+
+/// The addresses of this machine.
+pub(crate) fn addresses() -> Result<HashSet<Addr>, Failure> {
+    let addresses = Machine::open()?.addresses()?;
+    Ok(addresses.iter().map(|one| one.addr).collect())
+}
+
+/// A connection that depends on second chance.
+pub(crate) struct Dependent<'a> {
+    netns: &'a str,
+    connection: &'a Connection,
+    way: Way,
+    found: Found,
+    first_hop: Addr,
+}
+
+/// What connections are counted by.
+pub(crate) struct Count<'a> {
+    pub(crate) tables: &'a [Listed],
+    pub(crate) addresses: &'a HashSet<Addr>,
+    /// The proxy, unless it is the one with an address of this machine.
+    pub(crate) backend: Option<IpAddr>,
+}
+
+impl<'a> Count<'a> {
+    /// Counts the connections that there are now. `each` gets those that depend on second chance.
+    pub(crate) fn run(
+        &mut self,
+        source: &mut Source,
+        sockets: &mut Sockets,
+        each: &mut dyn FnMut(&Dependent<'_>),
+    ) -> Result<Census<'a>, Failure> {
+        let proxy = match self.backend {
+            Some(IpAddr::V4(addr)) => Proxy::Named(Addr::V4(addr.octets())),
+            Some(IpAddr::V6(addr)) => Proxy::Named(Addr::V6(addr.octets())),
+            None => Proxy::Here(self.addresses),
+        };
+        let own = own(self.tables, proxy).map_err(|reason| source.fault(&reason))?;
+        let mut census = Census::new(own, self.addresses);
+        let mut fault = None;
+        sockets.connections(&ports(self.tables), &mut |netns, connection| {
+            if fault.is_some() {
+                return;
+            }
+            let seen = Seen {
+                flow: connection.flow,
+                listened: connection.listened,
+            };
+            match census.take(source.ways(), &seen) {
+                Ok(Some((way, found))) if found != Found::First => {
+                    let Some(&first_hop) = census.hops().first() else {
+                        return;
+                    };
+                    each(&Dependent {
+                        netns,
+                        connection,
+                        way,
+                        found,
+                        first_hop,
+                    });
+                }
+                Ok(_) => {}
+                Err(reason) => fault = Some(reason),
+            }
+        })?;
+        match fault {
+            Some(reason) => Err(source.fault(&reason)),
+            None => source.same_load().map(|()| census),
+        }
+    }
+}
