@@ -6,10 +6,12 @@
 //! hash   packet -> row
 //! hops   row -> first hop, and those that its header names
 //! rows   backends -> rows: for the tools that make table files
+//! maglev backends -> rows of a Maglev table, hash -> row
 //! ```
 
 pub mod hash;
 mod hops;
+pub mod maglev;
 #[cfg(feature = "tables")]
 pub mod rows;
 
