@@ -124,7 +124,7 @@ pub fn build(
     };
     next.first_hops(cursors, pause).ok_or(RowsError::Room)?;
     if set != Set::Settled && has(table.members, Set::Settled) {
-        // The cursors are in another order only while this runs.
+        // Others take turns here, and their cursors take the place of those before.
         let settled = seat(table, Set::Settled, room.cursors).ok_or(RowsError::Room)?;
         next.settled_hops(settled, pause).ok_or(RowsError::Room)?;
     }
