@@ -20,6 +20,7 @@
 //! counter    verdicts that are counters
 //! limit      a rate limit
 //! siphash    the keyed hash of packets, rows and fragments
+//! sort       sorting without a path to a panic
 //! ```
 //!
 //! `tests/unit/no-panic.sh` checks that no call into `core::panicking` is left.
@@ -39,5 +40,6 @@ pub mod packet;
 pub mod redirect;
 pub mod settings;
 pub mod siphash;
+mod sort;
 #[cfg(feature = "tables")]
 pub mod table;

@@ -7,7 +7,8 @@
 #![allow(missing_docs)]
 
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
-use glb_core::director::select::hash::{packet_hash, HashFields};
+use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
+use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
 use glb_core::director::{self, Forward, Params, Shape};
 use glb_core::limit::RateLimit;
 use glb_core::packet::addr::Addr;
@@ -117,4 +118,50 @@ pub fn uses_memory(
     table.record(addrs, fragment, 1, 2);
     let known = table.outcome(addrs, fragment, 3).unwrap_or(0);
     known ^ u32::from(limit.allow(4))
+}
+
+#[no_mangle]
+pub fn uses_maglev(
+    table: &maglev::Table<'_>,
+    rows: &mut [u8],
+    room: &mut maglev::Room<'_>,
+    hash: PacketHash,
+    pause: fn(),
+) -> Option<u8> {
+    let _ = maglev::size::default_size(maglev::reduced(table.members));
+    maglev::build(table, rows, room, &mut || pause()).ok()?;
+    let row = maglev::row(hash, table.size) as usize;
+    rows.get(row.checked_mul(table.hops)?).copied()
+}
+
+#[no_mangle]
+pub fn uses_maglev_of_vpp(
+    servers: &[vpp::Server],
+    rows: &mut [u8],
+    cursors: &mut [Cursor],
+    free: &mut [u64],
+    flow: &FlowKey,
+) -> Option<u8> {
+    if cursors.len() < vpp::cursors_needed(servers) {
+        return None;
+    }
+    vpp::build(1024, servers, rows, (cursors, free), &mut || ()).ok()?;
+    let hash = vpp::flow_hash(flow, vpp::By::Flow);
+    rows.get(vpp::row(hash, 1024) as usize).copied()
+}
+
+#[no_mangle]
+pub fn uses_maglev_of_nfqlb(
+    active: &[bool],
+    rows: &mut [u8],
+    cursors: &mut [Cursor],
+    free: &mut [u64],
+    flow: &FlowKey,
+) -> Option<u8> {
+    let size = nfqlb::size(1000).ok()?;
+    nfqlb::build(size, active, rows, (cursors, free), &mut || ()).ok()?;
+    let hash = nfqlb::flow_hash(flow, 6, nfqlb::Sctp::Ports);
+    let fragment = nfqlb::fragment_hash(&flow.addrs);
+    rows.get(nfqlb::row(hash ^ fragment, size) as usize)
+        .copied()
 }

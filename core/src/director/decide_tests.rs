@@ -25,6 +25,8 @@ const PORT: u16 = 80;
 struct Small {
     key: SipKey,
     row: Vec<u8>,
+    /// Rows of two of a Maglev table, unless there are none.
+    maglev: Vec<u8>,
     known: Option<(u16, u16)>,
     remembered: RefCell<Vec<FlowKey>>,
 }
@@ -50,6 +52,15 @@ impl World for Small {
     fn row<'w>(&'w self, (): &'w (), _: u16) -> &'w [u8] {
         &self.row
     }
+    fn select(&self, (): &()) -> Select {
+        match self.maglev.len() / 2 {
+            0 => Select::Rows,
+            size => Select::Maglev { size: size as u32 },
+        }
+    }
+    fn maglev_row<'w>(&'w self, (): &'w (), row: u32) -> &'w [u8] {
+        &self.maglev[2 * row as usize..][..2]
+    }
     fn hop<'w>(&'w self, (): &'w (), backend: u8) -> Option<&'w [u8; 4]> {
         HOPS.get(usize::from(backend))
     }
@@ -68,6 +79,7 @@ fn small() -> Small {
     Small {
         key: SipKey::new(&[7; 16]),
         row: [1, 0].into(),
+        maglev: Vec::new(),
         known: None,
         remembered: RefCell::default(),
     }
@@ -234,4 +246,72 @@ fn a_row_without_a_hop_drops() {
     };
     let plan = decide(&world, &both, flow).expect("a way");
     assert_eq!((plan.hops.others(), plan.alt_hash.is_some()), (3, true));
+}
+
+#[test]
+fn a_maglev_table_is_decided_on_by_the_share_of_the_hash() {
+    // Five rows, of which each says its number: the primary of odd ones is the other backend.
+    let world = Small {
+        row: Vec::new(),
+        maglev: [0, 1, 1, 0, 0, 1, 1, 0, 0, 1].into(),
+        ..small()
+    };
+    let settings = Settings {
+        hash_fields: HashFields::SRC_ADDR.with(HashFields::SRC_PORT),
+        alt_hash_fields: Some(HashFields::SRC_ADDR),
+        ..Settings::DEFAULT
+    };
+    let mut seen = [0; 5];
+    for port in 0..1_000 {
+        let mut flow = packet(Kind::Flow(Proto::Tcp), BOUND, PORT, None);
+        flow.key.src_port = port;
+        let plan = decide(&world, &settings, flow).expect("a way");
+        let row = (u128::from(plan.hash.0 >> 32) * 5 >> 32) as usize;
+        assert_eq!(*plan.hops.first(), HOPS[row % 2]);
+        // Behind it stand the second hop, and the row of the second set of fields.
+        assert_eq!(plan.hops.others(), 3);
+        seen[row] += 1;
+    }
+    assert!(seen.iter().all(|rows| *rows > 100), "{seen:?}");
+}
+
+#[test]
+fn a_world_without_maglev_tables_drops_what_would_need_one() {
+    struct Without;
+    impl World for Without {
+        type Table = ();
+        type Hop = ();
+
+        fn by_port(&self, _: Addr, _: Proto, _: u16) -> Option<&()> {
+            Some(&())
+        }
+        fn by_addr(&self, _: Addr) -> Option<&()> {
+            Some(&())
+        }
+        fn forward((): &()) -> Forward {
+            Forward::Gre
+        }
+        fn hash_key<'w>(&'w self, (): &'w ()) -> &'w SipKey {
+            const { &SipKey::new(&[7; 16]) }
+        }
+        fn row<'w>(&'w self, (): &'w (), _: u16) -> &'w [u8] {
+            &[0]
+        }
+        fn select(&self, (): &()) -> Select {
+            Select::Maglev { size: 7 }
+        }
+        fn hop<'w>(&'w self, (): &'w (), _: u8) -> Option<&'w ()> {
+            Some(&())
+        }
+        fn addresses((): &()) -> Addresses<'_> {
+            Addresses::V4(&[])
+        }
+        fn remember(&self, _: &FlowKey, _: Fragment) {}
+        fn remembered(&self, _: &Addrs, _: Fragment) -> Option<(u16, u16)> {
+            None
+        }
+    }
+    let flow = packet(Kind::Flow(Proto::Tcp), BOUND, PORT, None);
+    let decided = decide(&Without, &Settings::DEFAULT, flow);
+    assert_eq!(decided.err(), Some(Verdict::DroppedNoHop));
 }

@@ -4,6 +4,7 @@
 
 use super::classify::bind::Proto;
 use super::forward::Forward;
+use super::select::Select;
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{Addrs, Fragment};
@@ -27,6 +28,16 @@ pub trait World {
     fn hash_key<'w>(&'w self, table: &'w Self::Table) -> &'w SipKey;
     /// Indexes of the backends of a row, the primary first.
     fn row<'w>(&'w self, table: &'w Self::Table, row: u16) -> &'w [u8];
+    /// How packets find their rows. Where all tables have GLB's rows, this says nothing and costs nothing.
+    #[inline(always)]
+    fn select(&self, _table: &Self::Table) -> Select {
+        Select::Rows
+    }
+    /// Indexes of the backends of a Maglev table's row, the primary first.
+    #[inline(always)]
+    fn maglev_row<'w>(&'w self, _table: &'w Self::Table, _row: u32) -> &'w [u8] {
+        &[]
+    }
     /// A backend of the table, by its index.
     fn hop<'w>(&'w self, table: &'w Self::Table, backend: u8) -> Option<&'w Self::Hop>;
     /// Addresses of the table's backends, by the same indexes.

@@ -2,6 +2,8 @@
 
 //! The hops of one packet: where they stand in the tables, until the header wants them.
 
+use super::hash::PacketHash;
+use super::{maglev, Select};
 use crate::director::forward::Others;
 use crate::director::world::{Addresses, World};
 use crate::packet::ip::Family;
@@ -18,20 +20,20 @@ pub struct Hops<'w, W: World> {
 }
 
 impl<'w, W: World> Hops<'w, W> {
-    /// The hops of `row`, and of a second row behind it.
+    /// The hops of the hash's row, and of a second hash's row behind it.
     #[inline(always)]
     pub(in crate::director) fn new(
         world: &'w W,
         table: &'w W::Table,
-        row: u16,
-        alt: Option<u16>,
+        hash: PacketHash,
+        alt: Option<PacketHash>,
     ) -> Option<Self> {
-        let (&first, behind) = world.row(table, row).split_first()?;
+        let (&first, behind) = row(world, table, hash).split_first()?;
         Some(Self {
             table,
             first: world.hop(table, first)?,
             behind,
-            alt: alt.map_or(&[], |row| world.row(table, row)),
+            alt: alt.map_or(&[], |hash| row(world, table, hash)),
         })
     }
 
@@ -48,6 +50,15 @@ impl<'w, W: World> Hops<'w, W> {
     pub fn others(&self) -> u8 {
         // The casts are exact: a header has room for 30.
         (self.behind.len() as u8).wrapping_add(self.alt.len() as u8)
+    }
+}
+
+/// The row that a hash selects.
+#[inline(always)]
+fn row<'w, W: World>(world: &'w W, table: &'w W::Table, hash: PacketHash) -> &'w [u8] {
+    match world.select(table) {
+        Select::Rows => world.row(table, hash.row()),
+        Select::Maglev { size } => world.maglev_row(table, maglev::row(hash, size)),
     }
 }
 

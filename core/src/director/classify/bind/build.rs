@@ -13,9 +13,9 @@ use super::layout::{
     SLOT_V6,
 };
 use super::ports::{self, Scratch};
-use super::sort::sort;
 use super::Proto;
 use crate::packet::addr::{mask_128, mask_32, Addr};
+use crate::sort::sort;
 
 /// How many words [`build`] needs for these binds; it uses fewer.
 #[must_use]

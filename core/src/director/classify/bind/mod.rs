@@ -9,7 +9,6 @@ mod build;
 mod layout;
 mod lookup;
 mod ports;
-mod sort;
 
 use crate::packet::addr::Addr;
 

@@ -4,7 +4,7 @@
 
 use super::arena::{Arena, BuildError, Entry};
 use super::layout::{FEW, INTERVAL, MANY, MAP, NONE, PAGE, TOP};
-use super::sort::{sort, Queue};
+use crate::sort::{sort, Queue};
 
 /// Words that the ports of one bind can cost. `r` ranges make at most 2r + 1 stretches of ports with one
 /// answer each, and in the worst case each of them begins a page of its own. Pages are made for more than

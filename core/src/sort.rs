@@ -6,7 +6,7 @@
 //! module even if it cannot happen.
 
 /// Sorts by heap sort, ascending; not stable.
-pub(super) fn sort<T: Copy>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
+pub(crate) fn sort<T: Copy>(items: &mut [T], less: impl Fn(&T, &T) -> bool) {
     let len = items.len();
     for root in (0..len / 2).rev() {
         sift(items, root, len, &less);
@@ -54,24 +54,24 @@ fn sift<T: Copy>(items: &mut [T], root: usize, end: usize, less: &impl Fn(&T, &T
 }
 
 /// A queue from which the smallest number comes first, in memory of the caller's.
-pub(super) struct Queue<'a> {
+pub(crate) struct Queue<'a> {
     items: &'a mut [u32],
     len: usize,
 }
 
 impl<'a> Queue<'a> {
     /// An empty queue with room for as many numbers as `items` has.
-    pub(super) fn new(items: &'a mut [u32]) -> Self {
+    pub(crate) fn new(items: &'a mut [u32]) -> Self {
         Self { items, len: 0 }
     }
 
     /// The smallest number.
-    pub(super) fn first(&self) -> Option<u32> {
+    pub(crate) fn first(&self) -> Option<u32> {
         self.items.first().copied().filter(|_| self.len > 0)
     }
 
     /// Adds a number; without room for it, nothing happens.
-    pub(super) fn push(&mut self, item: u32) {
+    pub(crate) fn push(&mut self, item: u32) {
         let mut at = self.len;
         if at >= self.items.len() {
             return;
@@ -88,7 +88,7 @@ impl<'a> Queue<'a> {
     }
 
     /// Removes the smallest number.
-    pub(super) fn pop(&mut self) {
+    pub(crate) fn pop(&mut self) {
         let Some(last) = self.len.checked_sub(1) else {
             return;
         };
