@@ -238,7 +238,7 @@ fn counted(kept: &mut Kept) -> Result<Flows> {
     Ok(Flows {
         tables: tables.collect(),
         outside: census.outside.values().sum(),
-        settings: kept.tables.settings().clone(),
+        settings: *kept.tables.settings(),
         took: Duration::ZERO,
     })
 }

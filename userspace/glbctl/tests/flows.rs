@@ -120,7 +120,7 @@ fn connections_are_where_lookup_says() {
         return;
     };
     let dir = Dir::new("flows-lookup");
-    let all = clients(&listener, 12);
+    let all = clients(&listener, 6);
     let conf = |name: &str, more: Value| {
         let mut conf = json!({"outbound_src_ip": "10.0.0.1"});
         conf.as_object_mut()
