@@ -32,7 +32,8 @@ def setup():
     unhurried(client, director, *PROXIES)
     numbers = range(2, 26)
     client.ip("\n".join("addr add 10.2.0.%d/32 dev eth0\naddr add fd02::%d/128 dev eth0 nodad" % (n, n) for n in numbers))
-    client.ip("route add %s via %s dev eth0 onlink\nroute add %s via %s dev eth0 onlink" % (VIP4, director.ipv4, VIP6, director.ipv6))
+    for vip, via in ((VIP4, director.ipv4), (VIP6, director.ipv6)):
+        client.ip("route add %s via %s dev eth0 onlink" % (vip, via))
     load_module()
     director.run("glbctl attach eth0")
     # As the operator's tools do: all machines have the file of the table.
@@ -208,7 +209,7 @@ def test_unknown():
         same(([proxy1.ipv4, proxy2.ipv4], False), (answer["unknown"], answer["safe"]))
         same(None, answer["backends"][0].get("dependent_connections"))
     with check("nobody is at another port"):
-        (answer,) = director.json("glbctl --json backend status --checker none --metrics http://{}:1/ --file", work(FILE))["tables"]
+        (answer,) = director.json(words.replace("--file", "--metrics http://{}:1/ --file"), work(FILE))["tables"]
         same(([proxy1.ipv4, proxy2.ipv4], False), (answer["unknown"], answer["safe"]))
     with check("a proxy counts its own connections without an exporter"):
         found = connections(4)
@@ -221,7 +222,7 @@ def test_unknown():
 
 
 def test_running():
-    about("A director that is a proxy too knows its tables: what it says is what the file says, with two sets of hash fields too.")
+    about("A director that is a proxy too knows its tables: it says what the file says, with two sets of hash fields too.")
     hosts = (director, proxy1)
     use(hosts=hosts)
     found = connections(8, hosts)
