@@ -46,6 +46,7 @@ test_director() {
     judge "table diff" --running "$lab_work/other.json"
     judge "table export" --running --keys "$lab_work/src.json" -o "$lab_work/saved.json"
     judge "lookup" --running 10.11.12.13:1 1.1.1.1:80
+    judge "redirect flows" --running --backend 1.1.1.1 --list
     judge "attach" eth0
     judge "config set" --source-v4 10.0.0.1 --alt-hash-fields src_addr,src_port
     judge "config show"

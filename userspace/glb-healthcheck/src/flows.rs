@@ -6,6 +6,7 @@
 //! longer goes on for the sake of the rows that it computes, which the next one uses; its numbers are of an earlier moment by
 //! then, and nobody gets them.
 
+use crate::source::is_error;
 use glb_config::flows::{own, ports, Census, Counted, FileTables, Listed, Own, Proxy, Seen};
 use glb_config::healthcheck::RedirectFlows;
 use glb_config::opened::open_source;
@@ -186,7 +187,10 @@ fn fault(path: &Path, error: &std::io::Error) -> String {
 /// What was read, or the first thing that is wrong with it.
 fn good<T>(checked: Checked<T>) -> Result<T> {
     let first = |issues: Vec<glb_config::Issue>| {
-        let first = issues.first().map(ToString::to_string);
+        let first = issues
+            .iter()
+            .find(|issue| is_error(issue))
+            .map(ToString::to_string);
         first.unwrap_or_default()
     };
     checked.into_result().map(|(value, _)| value).map_err(first)
@@ -238,7 +242,7 @@ fn counted(kept: &mut Kept) -> Result<Flows> {
     Ok(Flows {
         tables: tables.collect(),
         outside: census.outside.values().sum(),
-        settings: kept.tables.settings().clone(),
+        settings: *kept.tables.settings(),
         took: Duration::ZERO,
     })
 }

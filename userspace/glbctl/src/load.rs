@@ -69,7 +69,7 @@ pub(crate) fn opened(path: &Path, json: bool) -> Result<Opened, Failure> {
     accept(opened::open_bytes(&name(path), &bytes(path)?), json)
 }
 
-/// As [`opened`], of a file in which it may be left to the health checker who is healthy.
+/// As [`fn@opened`], of a file in which it may be left to the health checker who is healthy.
 pub(crate) fn source(path: &Path, json: bool) -> Result<Opened, Failure> {
     accept(opened::open_source(&name(path), &bytes(path)?), json)
 }

@@ -74,7 +74,7 @@ pub struct Census<'a> {
 }
 
 impl<'a> Census<'a> {
-    /// Of a proxy ([`own`]) on the machine with these addresses.
+    /// Of a proxy ([`own()`](super::own())) on the machine with these addresses.
     #[must_use]
     pub fn new(own: Vec<Option<Own>>, addresses: &'a HashSet<Addr>) -> Self {
         Self {

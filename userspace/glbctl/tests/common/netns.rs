@@ -112,7 +112,7 @@ pub(crate) fn connect(from: IpAddr, listener: &TcpListener, vip: IpAddr) -> Both
             error == Errno::ENETUNREACH && began.elapsed() < HANGS,
             "{vip}: {error}"
         );
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1)); // between two looks
     }
     (TcpStream::from(client), listener.accept().unwrap().0)
 }

@@ -164,7 +164,7 @@ impl Here {
             return Self::default();
         }
         let counted = || -> Result<Vec<Option<(IpAddr, ByHop)>>, Failure> {
-            let tables = FileTables::new(Opened::of(config.clone()), settings.clone());
+            let tables = FileTables::new(Opened::of(config.clone()), *settings);
             let mut source = Source::of(path, tables.map_err(Failure::Message)?);
             let listed: Vec<Listed> = source.listed();
             let mut count = Count {

@@ -22,13 +22,15 @@ use std::time::Duration;
 
 /// How often connections are counted while they are waited for.
 const PACE: Duration = Duration::from_secs(1);
+/// How often connections are counted anew where a director gets other tables meanwhile.
+const TRIES: usize = 5;
 
 pub(crate) fn run(args: &Flows, json: bool) -> Result<(), Failure> {
     let mut sockets = Sockets::open(&args.netns)?;
     let mut source = Source::open(args.table.as_deref(), args.config.as_deref(), json)?;
     let mut say = Say::new(json);
     let report = loop {
-        let report = report(args, &mut source, &mut sockets)?;
+        let report = current(args, &mut source, &mut sockets, json)?;
         if report.is_safe() || !args.wait {
             break report;
         }
@@ -41,6 +43,25 @@ pub(crate) fn run(args: &Flows, json: bool) -> Result<(), Failure> {
         return Err(Failure::NotSafe);
     }
     Ok(())
+}
+
+/// Counts by the tables that there are, even if a director gets others meanwhile.
+fn current(
+    args: &Flows,
+    source: &mut Source,
+    sockets: &mut Sockets,
+    json: bool,
+) -> Result<Report, Failure> {
+    for _ in 0..TRIES {
+        // Also what fails may do so since the tables are others.
+        let report = report(args, source, sockets);
+        if !source.is_outdated()? {
+            return report;
+        }
+        source.refresh(json)?;
+    }
+    let reason = "tables are loaded faster than connections can be counted: try again";
+    Err(Failure::Message(reason.to_owned()))
 }
 
 /// Counts once.
@@ -129,7 +150,7 @@ impl<'a> Count<'a> {
         })?;
         match fault {
             Some(reason) => Err(source.fault(&reason)),
-            None => source.same_load().map(|()| census),
+            None => Ok(census),
         }
     }
 }

@@ -114,16 +114,12 @@ impl Source {
         })
     }
 
-    /// Whether the tables are still those that were counted by.
-    pub(super) fn same_load(&mut self) -> Result<(), Failure> {
-        let Self::Running(running) = self else {
-            return Ok(());
-        };
-        if running.glb.status()?.generation == running.load {
-            return Ok(());
+    /// Whether the director has other tables now than those that were counted by.
+    pub(super) fn is_outdated(&mut self) -> Result<bool, Failure> {
+        match self {
+            Self::File(_) => Ok(false),
+            Self::Running(running) => Ok(running.glb.status()?.generation != running.load),
         }
-        let reason = "the tables were loaded anew while connections were counted: try again";
-        Err(Failure::Message(reason.to_owned()))
     }
 }
 
