@@ -9,15 +9,15 @@
 //!   pays that much and takes a row. Credits begin so that all take a row in the first round: where there are at least as
 //!   many rows as backends, nobody is left without.
 //! - *The end.* With f of M rows free, a backend walks over M / f rows to find one: of all steps, half are walked for the
-//!   last rows. While more than [`LAST`] rows are free, walking is quicker. After that, all free rows are listed, and a
-//!   backend takes the one that it is the fewest steps from ([`Near`]). The rows are the same.
+//!   last rows. While f is above the root of M, or [`LAST`], walking is quicker. After that, all free rows are listed, and
+//!   a backend takes the one that it is the fewest steps from ([`Near`]). The rows are the same.
 //! - *Time.* [`Fill::part`] returns after some [`PART`] steps, so that a kernel can do something else in between.
 //! - *Memory.* A bit for each row, a [`Cursor`] for each backend, and the list of the last rows. Nothing is allocated.
 
 use super::near::{factors, Near};
 use super::permutation::Permutation;
 
-/// Free rows that are listed and no longer walked to.
+/// Free rows that are listed and no longer walked to, at most.
 const LAST: usize = 256;
 /// Steps of one part, about a tenth of a millisecond. One backend's walk to its row may exceed it, at most by the size.
 const PART: u32 = 1 << 16;
@@ -109,6 +109,8 @@ pub(super) struct Fill<'a> {
     /// The last free rows, as many as are left, once they are listed.
     last: [u32; LAST],
     listed: bool,
+    /// How many rows that is at most.
+    most_listed: u32,
 }
 
 impl<'a> Fill<'a> {
@@ -151,6 +153,7 @@ impl<'a> Fill<'a> {
             },
             last: [0; LAST],
             listed: false,
+            most_listed: size.isqrt().min(LAST as u32),
         })
     }
 
@@ -178,11 +181,11 @@ impl<'a> Fill<'a> {
         let mut steps = 0u32;
         while self.left > 0 && steps < PART {
             match self.near {
-                Some(near) if self.left as usize <= LAST => {
+                Some(near) if self.left <= self.most_listed => {
                     self.list();
                     self.compute(near, &mut steps)?;
                 }
-                Some(_) => self.walk(LAST as u32, &mut steps)?,
+                Some(_) => self.walk(self.most_listed, &mut steps)?,
                 None => self.walk(0, &mut steps)?,
             }
         }
@@ -206,24 +209,16 @@ impl<'a> Fill<'a> {
             if !has_turn(cursor, largest) {
                 continue;
             }
-            let skip = cursor.skip;
-            let mut at = cursor.at;
-            let begun = walked;
-            loop {
-                let row = at;
-                at = after(row, skip, size);
-                let word = self.free.get_mut((row >> 6) as usize)?;
-                if *word & bit(row) != 0 {
-                    *word ^= bit(row);
-                    *self.rows.get_mut(row as usize)? = cursor.index;
-                    break;
-                }
-                walked = walked.wrapping_add(1);
-                if walked.wrapping_sub(begun) > size {
-                    return None;
-                }
+            let step = Step::new(cursor.skip, size);
+            let mut row = cursor.at;
+            if self.free.get((row >> 6) as usize)? & bit(row) == 0 {
+                let bound;
+                (row, bound) = search(self.free, row, step, size)?;
+                walked = walked.wrapping_add(size.wrapping_sub(bound));
             }
-            cursor.at = at;
+            *self.free.get_mut((row >> 6) as usize)? ^= bit(row);
+            *self.rows.get_mut(row as usize)? = cursor.index;
+            cursor.at = step.after(row);
             left = left.wrapping_sub(1);
         }
         self.turn = if turn >= self.cursors.len() { 0 } else { turn };
@@ -284,7 +279,7 @@ impl<'a> Fill<'a> {
             // Who is last in the list fills the gap.
             let &end = last.last()?;
             *last.get_mut(nearest)? = end;
-            cursor.at = after(row, cursor.skip, self.size);
+            cursor.at = Step::new(cursor.skip, self.size).after(row);
             *self.free.get_mut((row >> 6) as usize)? ^= bit(row);
             *self.rows.get_mut(row as usize)? = cursor.index;
             self.left = self.left.wrapping_sub(1);
@@ -307,15 +302,46 @@ fn has_turn(cursor: &mut Cursor, largest: u16) -> bool {
     has
 }
 
-/// The row one skip behind.
-#[inline(always)]
-fn after(row: u32, skip: u32, size: u32) -> u32 {
-    let next = row.wrapping_add(skip);
-    if next >= size {
-        next.wrapping_sub(size)
-    } else {
-        next
+/// A step by a skip: both sums, with and without a turn around the end, are there before it is known which is right.
+#[derive(Clone, Copy)]
+struct Step {
+    skip: u32,
+    around: u32,
+}
+
+impl Step {
+    #[inline(always)]
+    fn new(skip: u32, size: u32) -> Self {
+        Self {
+            skip,
+            around: skip.wrapping_sub(size),
+        }
     }
+
+    /// The row one skip behind.
+    #[inline(always)]
+    fn after(self, row: u32) -> u32 {
+        match row.overflowing_add(self.around) {
+            (row, true) => row,
+            _ => row.wrapping_add(self.skip),
+        }
+    }
+}
+
+/// The first free row behind this one, and what is left of a bound that begins at the number of rows. Nothing if the
+/// permutation misses all free rows. Not in line, so that everything is in registers here.
+#[inline(never)]
+fn search(free: &[u64], row: u32, step: Step, bound: u32) -> Option<(u32, u32)> {
+    let mut row = row;
+    let mut bound = bound;
+    while bound > 0 {
+        bound = bound.wrapping_sub(1);
+        row = step.after(row);
+        if free.get((row >> 6) as usize)? & bit(row) != 0 {
+            return Some((row, bound));
+        }
+    }
+    None
 }
 
 /// The row's bit in its word.

@@ -3,8 +3,8 @@
 //! The rows of a Maglev table (NSDI 2016; docs/maglev.md has the rule and what it costs).
 //!
 //! Every backend has an order of the rows of its own. They take turns, and each takes the first row of its order that is
-//! still free, until no row is. All backends have as many rows as their weights say, to one row, and few rows move that
-//! would not have to when the set of backends changes.
+//! still free, until no row is. Backends have rows by their weights, those of equal weight equally many to one row, and few
+//! rows move that would not have to when the set of backends changes.
 //!
 //! ```text
 //! size          how many rows a table has

@@ -200,26 +200,21 @@ fn check(table: &Table<'_>) -> Result<Set, RowsError> {
 fn seat<'c>(table: &Table<'_>, set: Set, cursors: &'c mut [Cursor]) -> Option<&'c mut [Cursor]> {
     let mut seated = 0usize;
     for (member, index) in table.members.iter().zip(0u8..=u8::MAX) {
-        if !set.has(member) {
-            continue;
+        if set.has(member) {
+            let permutation = Permutation::new(table.seed, member.backend.addr, table.size);
+            *cursors.get_mut(seated)? = Cursor::new(permutation, member.weight, index);
+            seated = seated.wrapping_add(1);
         }
-        let permutation = Permutation::new(table.seed, member.backend.addr, table.size);
-        let key = (permutation, member.backend.addr);
-        // Inserted where it belongs: there are 256 at most.
-        let mut at = seated;
-        while let Some(before) = at.checked_sub(1) {
-            let cursor = *cursors.get(before)?;
-            let other = table.members.get(usize::from(cursor.index()))?;
-            if (cursor.permutation(), other.backend.addr) <= key {
-                break;
-            }
-            *cursors.get_mut(at)? = cursor;
-            at = before;
-        }
-        *cursors.get_mut(at)? = Cursor::new(permutation, member.weight, index);
-        seated = seated.wrapping_add(1);
     }
     let cursors = cursors.get_mut(..seated)?;
+    let addr = |of: &Cursor| {
+        let member = table.members.get(usize::from(of.index()));
+        member.map(|member| member.backend.addr)
+    };
+    sort(cursors, |a, b| {
+        let order = a.permutation().cmp(&b.permutation());
+        order.then_with(|| addr(a).cmp(&addr(b))).is_lt()
+    });
     prepare(table.size, cursors);
     Some(cursors)
 }

@@ -15,6 +15,8 @@ use crate::backend::MAX_BACKENDS;
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::Addrs;
+use crate::siphash::words_16;
+use crate::sort::sort;
 
 /// A server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,19 +105,10 @@ fn seat(size: u32, servers: &[Server], cursors: &mut [Cursor]) -> Option<()> {
 fn sorted<'o>(servers: &[Server], order: &'o mut [u8; MAX_BACKENDS]) -> Option<&'o [u8]> {
     let order = order.get_mut(..servers.len())?;
     let key = |index: u8| servers.get(usize::from(index)).map(|of| bytes(of.addr));
-    for (end, index) in (0..order.len()).zip(0u8..=u8::MAX) {
-        // Inserted where it belongs: there are 256 at most.
-        let mut at = end;
-        while let Some(before) = at.checked_sub(1) {
-            let other = *order.get(before)?;
-            if key(other) <= key(index) {
-                break;
-            }
-            *order.get_mut(at)? = other;
-            at = before;
-        }
-        *order.get_mut(at)? = index;
+    for (place, index) in order.iter_mut().zip(0u8..=u8::MAX) {
+        *place = index;
     }
+    sort(order, |a, b| key(*a) < key(*b));
     Some(order)
 }
 
@@ -129,7 +122,7 @@ fn bytes(addr: Addr) -> [u8; 16] {
 
 /// The permutation of a replica: the exclusive or of both halves of the address, as words of x86, plus its number, hashed.
 fn permutation(addr: Addr, replica: u16, size: u32) -> Permutation {
-    let [low, high] = crate::siphash::words_16(&bytes(addr));
+    let [low, high] = words_16(&bytes(addr));
     let hash = xxhash((low ^ high).wrapping_add(u64::from(replica)));
     let mask = size.wrapping_sub(1);
     // The casts keep the high and the low half.
@@ -185,8 +178,8 @@ pub fn flow_hash(flow: &FlowKey, by: By) -> u32 {
             [u64::from(dst) << 32 | u64::from(src), ports, 0, 0, 0]
         }
         Addrs::V6 { src, dst } => {
-            let [s0, s1] = crate::siphash::words_16(src);
-            let [d0, d1] = crate::siphash::words_16(dst);
+            let [s0, s1] = words_16(src);
+            let [d0, d1] = words_16(dst);
             [s0, s1, d0, d1, ports]
         }
     };
