@@ -7,7 +7,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::redirect::{redirect, Allowed};
+use crate::policy::Policy;
+use crate::redirect::redirect;
 use crate::state::{DoorSettings, State};
 use glb_core::packet::view::View;
 use glb_core::redirect::{is_for_port, Packet, Stop};
@@ -66,7 +67,7 @@ impl LocalIn for Handler {
             return Outcome::Accept(skb);
         };
         if is_ours(hook, &mut skb, settings.port) {
-            redirect(state, hook, skb, Allowed::ByDoor(&settings.allowed))
+            redirect(state, hook, skb, Policy::Door(settings))
         } else {
             Outcome::Accept(skb)
         }

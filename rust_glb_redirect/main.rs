@@ -11,6 +11,7 @@
 //! netfilter hook -> door    > redirect            what becomes of a packet, step by step
 //!                             glb_core::redirect  what the bytes say
 //!                             glb_kernel          socket tables, routes, socket buffers
+//! policy                      what a rule or the door says about its packets
 //! netlink                     opens and closes the door, shows counters
 //! stats                       the counters and the files that show them
 //! state                       all of it for one namespace
@@ -34,6 +35,7 @@ mod door;
 mod files;
 mod namespace;
 mod netlink;
+mod policy;
 mod redirect;
 mod state;
 mod stats;

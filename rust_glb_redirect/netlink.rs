@@ -12,7 +12,7 @@ use glb_core::netlink::glb_redirect::{
     self as netlink, command, counter, operation, prefix, redirect, stats,
 };
 use glb_core::packet::gue;
-use glb_core::redirect::{AllowedHops, NotAllowed, MAX_ALLOWED};
+use glb_core::redirect::{is_netns_name, AllowedHops, NotAllowed, Options, MAX_ALLOWED, MAX_NETNS};
 use glb_kernel::genl::{
     self, nest, nest_room, notify, Attr, Command, Message, Operation, Rule, Spec,
 };
@@ -21,8 +21,8 @@ use kernel::prelude::*;
 
 type Request<'a> = genl::Request<'a, State>;
 
-/// Bytes of a message with all prefixes.
-const SETTINGS_LEN: usize = 1024;
+/// Bytes of a message with all prefixes and names.
+const SETTINGS_LEN: usize = 2048;
 /// Bytes of a message with all counters.
 const STATS_LEN: usize = 2048;
 
@@ -62,7 +62,12 @@ impl Command for On {
         for hop in request.attrs().all(redirect::ALLOW_HOP) {
             allow(request, &mut allowed, &hop)?;
         }
-        let settings = DoorSettings { port, allowed };
+        let settings = DoorSettings {
+            port,
+            allowed,
+            options: options(request)?,
+        };
+        refuse_names(request)?;
         let (net, registered) = (request.net(), request.registered());
         state.routes().prepare()?;
         door::open(state, net, registered, settings)?;
@@ -93,6 +98,72 @@ fn allow<'a>(request: &Request<'a>, allowed: &mut AllowedHops, hop: &Attr<'a>) -
                 "the prefix is longer than its address"
             ),
         })
+}
+
+/// The flags that change which packets stay, with the options that they stand for.
+const FLAGS: [(u16, Options); 3] = [
+    (redirect::SYN_LISTENER, Options::SYN_LISTENER),
+    (redirect::UDP, Options::UDP),
+    (redirect::CONNTRACK, Options::CONNTRACK),
+];
+
+/// The options of the request that are flags.
+fn options(request: &Request<'_>) -> Result<Options> {
+    let mut options = Options::NONE;
+    for (kind, option) in FLAGS {
+        if let Some(flag) = request.get(kind) {
+            options = options.with(option, flag.u8()? != 0);
+        }
+    }
+    if options.has(Options::CONNTRACK) {
+        return Err(refuse!(
+            request,
+            genl::not_supported(),
+            request.get(redirect::CONNTRACK).as_ref(),
+            "this version of the module knows no conntrack"
+        ));
+    }
+    Ok(options)
+}
+
+/// Refuses names of namespaces: those that cannot be ones, and those that can.
+fn refuse_names(request: &Request<'_>) -> Result {
+    let names = || request.attrs().all(redirect::NETNS);
+    for (index, name) in names().enumerate() {
+        if index == MAX_NETNS {
+            return Err(refuse!(
+                request,
+                E2BIG,
+                Some(&name),
+                "more than {MAX_NETNS} network namespaces"
+            ));
+        }
+        if !is_netns_name(name.text()) {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                Some(&name),
+                "not the name of a network namespace"
+            ));
+        }
+        if names().take(index).any(|other| other.text() == name.text()) {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                Some(&name),
+                "a network namespace is named twice"
+            ));
+        }
+    }
+    match names().next() {
+        Some(name) => Err(refuse!(
+            request,
+            genl::not_supported(),
+            Some(&name),
+            "this version of the module knows no other namespaces"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// `off`: closes the door. `ENOENT` if it is closed.
@@ -139,6 +210,9 @@ fn put(message: &mut Message<'_>, settings: Option<&DoorSettings>) -> Result {
             message.bytes(prefix::ADDRESS, address)?;
             message.u8(prefix::PREFIX_LEN, allowed.bits)
         })?;
+    }
+    for (kind, option) in FLAGS {
+        message.u8(kind, u8::from(settings.options.has(option)))?;
     }
     Ok(())
 }

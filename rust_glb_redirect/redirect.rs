@@ -4,15 +4,15 @@
 
 #![forbid(unsafe_code)]
 
+use crate::policy::Policy;
 use crate::state::State;
 use glb_core::counter::Fate;
 use glb_core::packet::flow::FlowAt;
 use glb_core::packet::gue::Hop;
 use glb_core::packet::view::View;
-use glb_core::redirect::{next_hop, rewrite, step_by_step};
-use glb_core::redirect::{AllowedHops, Common, Inspected, Next, Packet, Question, Stop, Verdict};
+use glb_core::redirect::{rewrite, step_by_step};
+use glb_core::redirect::{Common, Inspected, Next, Packet, Question, Stop, Verdict};
 use glb_kernel::front::hook::{Hook, Outcome};
-use glb_kernel::front::xt_glbredirect::Options;
 use glb_kernel::out::route::{route, Unroutable};
 use glb_kernel::packet::skb::Skb;
 use glb_kernel::sockets::tcp::{answers_cookie, is_established};
@@ -22,15 +22,6 @@ use glb_kernel::sockets::tcp::{answers_cookie, is_established};
 /// before.
 const MAX_PULLS: usize = 32;
 
-/// Which hops packets may be passed on to.
-#[derive(Clone, Copy)]
-pub(crate) enum Allowed<'p> {
-    /// As the options of a rule say; without any, all.
-    ByRule(Option<&'p Options>),
-    /// As the door's settings say.
-    ByDoor(&'p AllowedHops),
-}
-
 /// Decides about a packet, whatever door it came through, and carries the verdict out.
 ///
 /// This is the way of most packets: a common one that begins a connection, or whose connection is here.
@@ -38,14 +29,14 @@ pub(crate) fn redirect<'a>(
     state: &State,
     hook: &Hook<'_>,
     skb: Skb<'a>,
-    allowed: Allowed<'_>,
+    policy: Policy<'_>,
 ) -> Outcome<'a> {
     if skb.is_udp_gso() {
         return finish(state, skb, Verdict::DroppedUdpGso);
     }
     let packet = seen(hook, &skb);
     let Some(common) = Common::read(&packet) else {
-        return redirect_uncommon(state, hook, skb, allowed);
+        return redirect_uncommon(state, hook, skb, policy);
     };
     if common.is_syn() {
         return finish(state, skb, Verdict::AcceptedSyn);
@@ -55,7 +46,7 @@ pub(crate) fn redirect<'a>(
         (Some(device), Some(flow)) if is_established(hook.net, &flow, device) => {
             finish(state, skb, Verdict::AcceptedEstablished)
         }
-        _ => common_elsewhere(state, hook, skb, allowed, common),
+        _ => common_elsewhere(state, hook, skb, policy, common),
     }
 }
 
@@ -65,7 +56,7 @@ fn common_elsewhere<'a>(
     state: &State,
     hook: &Hook<'_>,
     skb: Skb<'a>,
-    allowed: Allowed<'_>,
+    policy: Policy<'_>,
     common: Common,
 ) -> Outcome<'a> {
     let inspected = common.inspected(hook.family);
@@ -73,7 +64,7 @@ fn common_elsewhere<'a>(
     if is_established_here(state, hook, &skb, &inspected) {
         return finish(state, skb, Verdict::AcceptedEstablished);
     }
-    second_chance(state, hook, skb, &inspected, allowed)
+    second_chance(state, hook, skb, &inspected, policy)
 }
 
 /// A packet of any other kind, read header after header. Headers are made linear as the core asks for them.
@@ -82,7 +73,7 @@ fn redirect_uncommon<'a>(
     state: &State,
     hook: &Hook<'_>,
     mut skb: Skb<'a>,
-    allowed: Allowed<'_>,
+    policy: Policy<'_>,
 ) -> Outcome<'a> {
     for _ in 0..MAX_PULLS {
         let packet = seen(hook, &skb);
@@ -91,7 +82,7 @@ fn redirect_uncommon<'a>(
                 record_fragment(state, hook, &skb, inspected, false);
                 return finish(state, skb, Verdict::AcceptedEstablished);
             }
-            Ok(inspected) => return second_chance(state, hook, skb, inspected, allowed),
+            Ok(inspected) => return second_chance(state, hook, skb, inspected, policy),
             Err(Stop::Decided(verdict)) => return finish(state, skb, *verdict),
             Err(Stop::NeedLinear(len)) => {
                 if skb.pull(*len).is_err() {
@@ -149,7 +140,7 @@ fn second_chance<'a>(
     hook: &Hook<'_>,
     mut skb: Skb<'a>,
     inspected: &Inspected,
-    allowed: Allowed<'_>,
+    policy: Policy<'_>,
 ) -> Outcome<'a> {
     let kept = match &inspected.question {
         Question::Connection {
@@ -167,7 +158,7 @@ fn second_chance<'a>(
     };
     let next = match kept {
         Some(verdict) => Next::Stay(verdict),
-        None => next_allowed(&seen(hook, &skb), inspected, allowed),
+        None => policy.next_hop(&seen(hook, &skb), inspected),
     };
     let forwarded = matches!(next, Next::Forward(_));
     record_fragment(state, hook, &skb, inspected, forwarded);
@@ -210,16 +201,6 @@ fn record_fragment(
     };
     if let Ok(addrs) = inspected.inner_addrs(seen(hook, skb).view) {
         state.record_fragment(&addrs, fragment, forwarded);
-    }
-}
-
-#[inline]
-fn next_allowed(packet: &Packet<'_>, inspected: &Inspected, allowed: Allowed<'_>) -> Next {
-    match allowed {
-        Allowed::ByRule(options) => {
-            next_hop(packet, inspected, options.and_then(Options::allowed_hops))
-        }
-        Allowed::ByDoor(hops) => next_hop(packet, inspected, hops.prefixes()),
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::stats::Stats;
 use glb_core::packet::fragments::{self, FragmentTable};
 use glb_core::packet::ip::{Addrs, Fragment};
-use glb_core::redirect::AllowedHops;
+use glb_core::redirect::{AllowedHops, Options};
 use glb_kernel::base::rcu::Rcu;
 use glb_kernel::base::{random, time};
 use glb_kernel::net::Net;
@@ -22,6 +22,8 @@ pub(crate) struct DoorSettings {
     pub(crate) port: u16,
     /// Prefixes that hops are allowed from.
     pub(crate) allowed: AllowedHops,
+    /// What changes which packets stay.
+    pub(crate) options: Options,
 }
 
 /// What the module keeps in a namespace.

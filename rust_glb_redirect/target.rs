@@ -4,12 +4,15 @@
 
 #![forbid(unsafe_code)]
 
-use crate::redirect::{redirect, Allowed};
+use crate::policy::Policy;
+use crate::redirect::redirect;
 use crate::state::State;
 use glb_core::packet::ip::proto;
+use glb_core::redirect::Options;
 use glb_kernel::front::hook::{Hook, Outcome};
-use glb_kernel::front::xt_glbredirect::Options;
-use glb_kernel::front::xtables;
+use glb_kernel::front::xt_glbredirect::{Revision1, Revision2};
+use glb_kernel::front::xtables::{self, Rule};
+use glb_kernel::genl::not_supported;
 use glb_kernel::packet::skb::Skb;
 use kernel::prelude::*;
 
@@ -21,9 +24,21 @@ impl xtables::Target for Target {
     const PROTO: u8 = proto::UDP;
 
     type State = State;
-    type Options = Options;
+    type Revision1 = Revision1;
+    type Revision2 = Revision2;
 
-    fn prepare(state: &State) -> Result {
+    fn prepare(state: &State, rule: Rule<'_, Self>) -> Result {
+        if let Rule::Revision2(rule) = rule {
+            // iptables shows the number of the error only.
+            if rule.options().has(Options::CONNTRACK) {
+                pr_warn!("GLBREDIRECT: this version of the module knows no --conntrack\n");
+                return Err(not_supported());
+            }
+            if rule.num_namespaces() != 0 {
+                pr_warn!("GLBREDIRECT: this version of the module knows no --netns\n");
+                return Err(not_supported());
+            }
+        }
         state.routes().prepare()
     }
 
@@ -32,8 +47,13 @@ impl xtables::Target for Target {
         state: &State,
         hook: &Hook<'_>,
         skb: Skb<'a>,
-        options: Option<&Options>,
+        rule: Rule<'_, Self>,
     ) -> Outcome<'a> {
-        redirect(state, hook, skb, Allowed::ByRule(options))
+        let policy = match rule {
+            Rule::Revision0 => Policy::Revision0,
+            Rule::Revision1(rule) => Policy::Revision1(rule),
+            Rule::Revision2(rule) => Policy::Revision2(rule),
+        };
+        redirect(state, hook, skb, policy)
     }
 }

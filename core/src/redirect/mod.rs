@@ -16,6 +16,7 @@ mod allowed;
 mod common;
 mod hops;
 mod inspect;
+mod options;
 mod rewrite;
 mod verdict;
 
@@ -23,6 +24,7 @@ pub use allowed::{AllowedHops, NotAllowed, MAX_ALLOWED};
 pub use common::Common;
 pub use hops::{next_hop, Next, Prefix};
 pub use inspect::{is_for_port, step_by_step, Inspected, Packet, Question, Stop};
+pub use options::{is_netns_name, Options, MAX_NETNS, NETNS_NAME_LEN};
 pub use rewrite::rewrite;
 pub use verdict::Verdict;
 
