@@ -9,9 +9,9 @@
 
 use crate::policy::Policy;
 use crate::redirect::redirect;
+use crate::seen::seen;
 use crate::state::{DoorSettings, State};
-use glb_core::packet::view::View;
-use glb_core::redirect::{is_for_port, Packet, Stop};
+use glb_core::redirect::{is_for_port, Stop};
 use glb_kernel::base::rcu::Guard;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::local_in::{self, LocalIn};
@@ -77,11 +77,7 @@ impl LocalIn for Handler {
 #[inline]
 fn is_ours(hook: &Hook<'_>, skb: &mut Skb<'_>, port: u16) -> bool {
     for _ in 0..MAX_PULLS {
-        let packet = Packet {
-            view: View::new(skb.linear(), skb.len()),
-            outer: hook.family,
-        };
-        match is_for_port(&packet, port) {
+        match is_for_port(&seen(hook, skb), port) {
             Ok(ours) => return ours,
             Err(Stop::NeedLinear(len)) if skb.pull(len).is_ok() => {}
             Err(_) => return false,

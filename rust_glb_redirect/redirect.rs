@@ -5,17 +5,17 @@
 #![forbid(unsafe_code)]
 
 use crate::policy::Policy;
+use crate::seen::seen;
 use crate::state::State;
+use crate::stay::{is_established_here, reason_to_stay};
 use glb_core::counter::Fate;
-use glb_core::packet::flow::FlowAt;
 use glb_core::packet::gue::Hop;
-use glb_core::packet::view::View;
 use glb_core::redirect::{rewrite, step_by_step};
-use glb_core::redirect::{Common, Inspected, Next, Packet, Question, Stop, Verdict};
+use glb_core::redirect::{Common, Inspected, Next, Options, Stop, Verdict};
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::out::route::{route, Unroutable};
 use glb_kernel::packet::skb::Skb;
-use glb_kernel::sockets::tcp::{answers_cookie, is_established};
+use glb_kernel::sockets::tcp::is_established;
 
 /// How often headers are made linear at most: outer IP, UDP and GUE, hop, inner IP and its extension
 /// headers, transport, embedded packet and its extension headers. Each round gets further than the one
@@ -39,6 +39,9 @@ pub(crate) fn redirect<'a>(
         return redirect_uncommon(state, hook, skb, policy);
     };
     if common.is_syn() {
+        if policy.options().has(Options::SYN_LISTENER) {
+            return common_opening(state, hook, skb, policy, common);
+        }
         return finish(state, skb, Verdict::AcceptedSyn);
     }
     let device = state.devices().of_tunnel(hook.family, common.inner());
@@ -67,6 +70,18 @@ fn common_elsewhere<'a>(
     second_chance(state, hook, skb, &inspected, policy)
 }
 
+/// A common packet that begins a connection, where listeners are asked for.
+#[inline(never)]
+fn common_opening<'a>(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: Skb<'a>,
+    policy: Policy<'_>,
+    common: Common,
+) -> Outcome<'a> {
+    second_chance(state, hook, skb, &common.opening(hook.family), policy)
+}
+
 /// A packet of any other kind, read header after header. Headers are made linear as the core asks for them.
 #[inline(never)]
 fn redirect_uncommon<'a>(
@@ -77,7 +92,7 @@ fn redirect_uncommon<'a>(
 ) -> Outcome<'a> {
     for _ in 0..MAX_PULLS {
         let packet = seen(hook, &skb);
-        match &step_by_step(packet.view, packet.outer) {
+        match &step_by_step(packet.view, packet.outer, policy.options()) {
             Ok(inspected) if is_established_here(state, hook, &skb, inspected) => {
                 record_fragment(state, hook, &skb, inspected, false);
                 return finish(state, skb, Verdict::AcceptedEstablished);
@@ -104,35 +119,6 @@ fn finish<'a>(state: &State, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
     }
 }
 
-/// The packet as the core looks at it.
-#[inline]
-fn seen<'s>(hook: &Hook<'_>, skb: &'s Skb<'_>) -> Packet<'s> {
-    Packet {
-        view: View::new(skb.linear(), skb.len()),
-        outer: hook.family,
-    }
-}
-
-/// Whether the packet's connection has a socket here, on whatever device its payload would arrive.
-#[inline]
-fn is_established_here(
-    state: &State,
-    hook: &Hook<'_>,
-    skb: &Skb<'_>,
-    inspected: &Inspected,
-) -> bool {
-    let Question::Connection { flow, .. } = &inspected.question else {
-        return false;
-    };
-    let Ok(flow) = flow.read(seen(hook, skb).view) else {
-        return false;
-    };
-    let devices = state.devices();
-    devices
-        .all_of_tunnel(hook.family, inspected.gue.inner)
-        .any(|device| is_established(hook.net, &flow, device))
-}
-
 /// Keeps the packet if it belongs here for another reason, and passes it on if not.
 #[inline(never)]
 fn second_chance<'a>(
@@ -142,20 +128,7 @@ fn second_chance<'a>(
     inspected: &Inspected,
     policy: Policy<'_>,
 ) -> Outcome<'a> {
-    let kept = match &inspected.question {
-        Question::Connection {
-            flow,
-            may_be_cookie,
-            ..
-        } => (*may_be_cookie && answers_cookie_here(state, hook, &mut skb, inspected, flow))
-            .then_some(Verdict::AcceptedSynCookie),
-        Question::LaterFragment(fragment) => {
-            let forwarded = inspected
-                .inner_addrs(seen(hook, &skb).view)
-                .is_ok_and(|addrs| state.was_forwarded(&addrs, *fragment));
-            (!forwarded).then_some(Verdict::AcceptedFragment)
-        }
-    };
+    let kept = reason_to_stay(state, hook, &mut skb, inspected);
     let next = match kept {
         Some(verdict) => Next::Stay(verdict),
         None => policy.next_hop(&seen(hook, &skb), inspected),
@@ -168,21 +141,6 @@ fn second_chance<'a>(
     }
 }
 
-/// Whether the packet ends a handshake that was answered with a SYN cookie here.
-#[inline]
-fn answers_cookie_here(
-    state: &State,
-    hook: &Hook<'_>,
-    skb: &mut Skb<'_>,
-    inspected: &Inspected,
-    flow: &FlowAt,
-) -> bool {
-    let devices = state.devices();
-    devices
-        .all_of_tunnel(hook.family, inspected.gue.inner)
-        .any(|device| answers_cookie(hook.net, skb, flow, device))
-}
-
 /// Remembers whether a packet that is the first fragment of a datagram was passed on, for the later ones.
 #[inline]
 fn record_fragment(
@@ -192,11 +150,7 @@ fn record_fragment(
     inspected: &Inspected,
     forwarded: bool,
 ) {
-    let Question::Connection {
-        fragment: Some(fragment),
-        ..
-    } = inspected.question
-    else {
+    let Some(fragment) = inspected.question.first_fragment() else {
         return;
     };
     if let Ok(addrs) = inspected.inner_addrs(seen(hook, skb).view) {
@@ -228,7 +182,7 @@ fn forward<'a>(
     }
     match route(hook.net, state.routes(), skb, hook.family) {
         Ok(routed) => {
-            state.stats().count(Verdict::ForwardedToAlternate);
+            state.stats().count(inspected.question.passed_on());
             state.stats().count_forwarded(bytes);
             routed.send(hook.net);
             Outcome::Stolen

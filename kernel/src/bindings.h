@@ -21,6 +21,7 @@
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/tcp.h>
+#include <net/udp.h>
 
 #include "base.h"
 #include "genl.h"
@@ -32,4 +33,5 @@
 #include "packet.h"
 #include "sockets/decap.h"
 #include "sockets/tcp.h"
+#include "sockets/udp.h"
 #include "xt_GLBREDIRECT.h"

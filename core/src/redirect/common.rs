@@ -6,8 +6,8 @@
 //! What is otherwise in any way is left to [`step_by_step()`](super::step_by_step), the reading of header after header,
 //! which says the same of these packets too: a test and a fuzz target hold both against each other.
 
-use super::inspect::{connection, Packet, TCP_FLAG_SYN};
-use super::Inspected;
+use super::inspect::{connection, opening, Packet, TCP_FLAG_SYN};
+use super::{Inspected, Question};
 use crate::packet::flow::Flow;
 use crate::packet::gue::{self, Gue};
 use crate::packet::ip::{proto, Family, IPV4_LEN, IPV6_LEN};
@@ -76,6 +76,17 @@ impl Common {
     /// What [`inspect()`](super::inspect()) says of it, if it came in a packet of the family `outer` and is no SYN.
     #[inline]
     pub fn inspected(&self, outer: Family) -> Inspected {
+        self.asking(outer, |gue, tcp| connection(gue, tcp, self.tcp_flags, None))
+    }
+
+    /// What it says of a SYN, where listeners are asked for.
+    #[inline]
+    pub fn opening(&self, outer: Family) -> Inspected {
+        self.asking(outer, |gue, tcp| opening(gue, tcp, None))
+    }
+
+    #[inline(always)]
+    fn asking(&self, outer: Family, question: impl FnOnce(&Gue, usize) -> Question) -> Inspected {
         let (udp, hop_len) = match outer {
             Family::V4 => (IPV4_LEN, 4),
             Family::V6 => (IPV6_LEN, 16),
@@ -96,7 +107,7 @@ impl Common {
         Inspected {
             udp_offset: udp,
             gue,
-            question: connection(&gue, tcp, self.tcp_flags, None),
+            question: question(&gue, tcp),
         }
     }
 }

@@ -31,11 +31,12 @@ pub use verdict::Verdict;
 /// Reads a packet from its outer IP header to its inner transport header: a common one in few steps, another one header after
 /// header.
 #[inline]
-pub fn inspect(packet: &Packet<'_>) -> Result<Inspected, Stop> {
+pub fn inspect(packet: &Packet<'_>, options: Options) -> Result<Inspected, Stop> {
     match Common::read(packet) {
-        Some(common) if common.is_syn() => Err(Stop::Decided(Verdict::AcceptedSyn)),
-        Some(common) => Ok(common.inspected(packet.outer)),
-        None => step_by_step(packet.view, packet.outer),
+        Some(common) if !common.is_syn() => Ok(common.inspected(packet.outer)),
+        Some(common) if options.has(Options::SYN_LISTENER) => Ok(common.opening(packet.outer)),
+        Some(_) => Err(Stop::Decided(Verdict::AcceptedSyn)),
+        None => step_by_step(packet.view, packet.outer, options),
     }
 }
 

@@ -5,7 +5,8 @@
 use crate::counter::verdicts;
 
 verdicts! {
-    /// TCP with SYN: a new connection belongs to the first proxy that sees it.
+    /// TCP with SYN: a new connection belongs to the first proxy that sees it; with `--syn-listener`, to the first one where a
+    /// socket listens for it.
     AcceptedSyn: Pass = "accepted_syn_packets",
     /// No hop is left: this proxy answers (with a reset, if the connection is nowhere).
     AcceptedLastResort: Pass = "accepted_last_resort_packets",
@@ -15,14 +16,20 @@ verdicts! {
     AcceptedSynCookie: Pass = "accepted_syn_cookie_packets",
     /// The next hop is this proxy.
     ForwardedToSelf: Pass = "forwarded_to_self_packets",
-    /// Passed on to the next hop.
+    /// Passed on to the next hop, and neither of the two below.
     ForwardedToAlternate: Send = "forwarded_to_alternate_packets",
-    /// The inner packet is UDP.
+    /// The inner packet is UDP, and `--udp` is not asked for.
     AcceptedUdp: Pass = "accepted_udp_packets",
-    /// The inner packet is ICMP, and not an error about a TCP connection.
+    /// The inner packet is ICMP, and not an error about a TCP connection, nor with `--udp` about a UDP one.
     AcceptedIcmp: Pass = "accepted_icmp_packets",
-    /// A later fragment of an inner TCP packet whose first fragment was not passed on.
+    /// A later fragment of an inner packet whose first fragment was not passed on: of TCP, and with `--udp` of UDP.
     AcceptedFragment: Pass = "accepted_fragment_packets",
+    /// With `--udp`: a connected UDP socket matches.
+    AcceptedUdpConnected: Pass = "accepted_udp_connected_packets",
+    /// With `--syn-listener`: TCP with SYN, passed on to the next hop since no socket listens for it.
+    ForwardedSyn: Send = "forwarded_syn_packets",
+    /// With `--udp`: UDP, or an ICMP error about it, passed on to the next hop since no connected socket matches.
+    ForwardedUdp: Send = "forwarded_udp_packets",
     /// A header reaches past the end of the packet.
     DroppedTruncated: Drop = "dropped_truncated_packets",
     /// The outer packet is not whole UDP for this machine alone: a fragment, another protocol, wrong lengths; to be passed on, but

@@ -4,8 +4,10 @@
 //!
 //! ```text
 //! decap   the devices that packets would come out of
-//! tcp     the sockets that would take them there
+//! tcp     the sockets of TCP that would take them there
+//! udp     the sockets of UDP
 //! ```
 
 pub mod decap;
 pub mod tcp;
+pub mod udp;
