@@ -78,7 +78,7 @@ fn is_here(
     hook: &Hook<'_>,
     skb: &Skb<'_>,
     (inspected, flow): (&Inspected, &FlowAt),
-    has_socket: fn(&Net, &Flow<'_>, Device) -> bool,
+    has_socket: impl Fn(&Net, &Flow<'_>, Device) -> bool,
 ) -> bool {
     let Ok(flow) = flow.read(seen(hook, skb).view) else {
         return false;
