@@ -11,7 +11,7 @@ use crate::stay::{is_established_here, reason_to_stay};
 use glb_core::counter::Fate;
 use glb_core::packet::gue::Hop;
 use glb_core::redirect::{rewrite, step_by_step};
-use glb_core::redirect::{Common, Inspected, Next, Options, Stop, Verdict};
+use glb_core::redirect::{Common, Inspected, Next, Opening, Options, Stop, Verdict};
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::out::route::{route, Unroutable};
 use glb_kernel::packet::skb::Skb;
@@ -40,7 +40,7 @@ pub(crate) fn redirect<'a>(
     };
     if common.is_syn() {
         if policy.options().has(Options::SYN_LISTENER) {
-            return common_opening(state, hook, skb, policy, common);
+            return common_opening(state, hook, skb, policy, common.opening());
         }
         return finish(state, skb, Verdict::AcceptedSyn);
     }
@@ -77,9 +77,13 @@ fn common_opening<'a>(
     hook: &Hook<'_>,
     skb: Skb<'a>,
     policy: Policy<'_>,
-    common: Common,
+    opening: Opening,
 ) -> Outcome<'a> {
-    second_chance(state, hook, skb, &common.opening(hook.family), policy)
+    match opening.inspected(&seen(hook, &skb)) {
+        Some(inspected) => second_chance(state, hook, skb, &inspected, policy),
+        // It was read from this very packet.
+        None => finish(state, skb, Verdict::DroppedTruncated),
+    }
 }
 
 /// A packet of any other kind, read header after header. Headers are made linear as the core asks for them.

@@ -21,7 +21,7 @@ mod rewrite;
 mod verdict;
 
 pub use allowed::{AllowedHops, NotAllowed, MAX_ALLOWED};
-pub use common::Common;
+pub use common::{Common, Opening};
 pub use hops::{next_hop, Next, Prefix};
 pub use inspect::{is_for_port, step_by_step, Inspected, Packet, Question, Stop};
 pub use options::{is_netns_name, Options, MAX_NETNS, NETNS_NAME_LEN};
@@ -34,7 +34,10 @@ pub use verdict::Verdict;
 pub fn inspect(packet: &Packet<'_>, options: Options) -> Result<Inspected, Stop> {
     match Common::read(packet) {
         Some(common) if !common.is_syn() => Ok(common.inspected(packet.outer)),
-        Some(common) if options.has(Options::SYN_LISTENER) => Ok(common.opening(packet.outer)),
+        Some(common) if options.has(Options::SYN_LISTENER) => {
+            let inspected = common.opening().inspected(packet);
+            inspected.ok_or(Stop::Decided(Verdict::DroppedTruncated))
+        }
         Some(_) => Err(Stop::Decided(Verdict::AcceptedSyn)),
         None => step_by_step(packet.view, packet.outer, options),
     }

@@ -35,6 +35,13 @@ impl Options {
         }
     }
 
+    /// The set with those of these bits that are options.
+    #[inline]
+    #[must_use]
+    pub const fn from_known_bits(bits: u32) -> Self {
+        Self(bits & Self::ALL)
+    }
+
     /// The set, and the options of another one if `wanted`.
     #[inline]
     #[must_use]
@@ -76,6 +83,7 @@ mod tests {
         assert!(!both.has(Options::SYN_LISTENER) && both.has(Options::NONE));
         assert_eq!(Options::from_bits(6), Some(both));
         assert_eq!(Options::from_bits(8), None);
+        assert_eq!(Options::from_known_bits(14), both);
     }
 
     #[test]

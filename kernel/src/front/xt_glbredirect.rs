@@ -68,7 +68,7 @@ impl Revision2 {
     #[inline]
     pub fn options(&self) -> Options {
         // `begin` saw to it that there are no others.
-        Options::from_bits(self.0.flags).unwrap_or(Options::NONE)
+        Options::from_known_bits(self.0.flags)
     }
 
     /// How many network namespaces the rule names.
