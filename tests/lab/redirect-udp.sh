@@ -51,14 +51,14 @@ test_not_connected() {
 }
 not_connected() {
     wire "p = port(); u = udp_socket('proxy1', VIP[i], 443); v = udp_socket('proxy2', VIP[i], 443)"
-    goes_on "a socket on the VIP of both" accepted_last_resort
+    goes_on "a socket on the VIP of both" accepted_udp
     check "that of proxy2 has it" wire "same(b'quic', v.recv(100))"
     wire "to1(of(udp(p, 443, b'last')), index=1)"
-    expect_counters proxy1 accepted_last_resort=+1
+    expect_counters proxy1 accepted_udp=+1
     check "with no hop left that of proxy1 has it" wire "same(b'last', u.recv(100))"
     quietly_wire "reset()"
     wire "u = udp_socket('proxy1', '0.0.0.0' if i == 4 else '::', 443)"
-    goes_on "a socket on any address of proxy1" accepted_last_resort
+    goes_on "a socket on any address of proxy1" accepted_udp
     quietly_wire "reset()"
 }
 
@@ -72,7 +72,7 @@ beside() {
     stays "the client of the connected socket"
     check "it has it" wire "same(b'quic', c.recv(100))"
     wire "p = q"
-    goes_on "another client" accepted_last_resort
+    goes_on "another client" accepted_udp
     quietly_wire "reset()"
 }
 
@@ -82,7 +82,7 @@ test_nobody() {
 }
 nobody() {
     wire "p = port(); unreachable = lambda packet: packet[0] >> 4 == i and packet[9 if i == 4 else 6] == (1 if i == 4 else 58)"
-    goes_on "nobody" accepted_last_resort
+    goes_on "nobody" accepted_udp
     check "the client is told" wire "recv('client', unreachable)"
     quietly_wire "reset()"
 }
@@ -98,7 +98,7 @@ on_device() {
         *) device=ip6tnl0 ;;
     esac
     wire "p = port(); u = udp_socket('proxy1', VIP[i], 443); u.setsockopt(1, 25, b'eth0'); u.connect((GHOST[i], p))"
-    goes_on "on the underlay's device" accepted_last_resort
+    goes_on "on the underlay's device" accepted_udp
     # A socket on the tunnel's device needs a route there to connect.
     if [ "$inner" = 4 ]; then route=10.11.0.0/16; else route=fd11::/16; fi
     ip_on proxy1 <<<"route add $route dev $device metric 4000"
@@ -135,7 +135,7 @@ errors() {
     wire "p = port(); x = by1(too_big()); send('director', 'proxy1', x)"
     check "of a flow that is not here: proxy2 gets it" wire "expect('proxy2', moved(x))"
     expect_counters proxy1 forwarded_udp=+1
-    expect_counters proxy2 accepted_last_resort=+1
+    expect_counters proxy2 accepted_udp=+1
     wire "to1(error(*((3, 3) if i == 4 else (1, 4))))"
     expect_counters proxy1 accepted_icmp=+1
     check "another error stays" wire "nothing('proxy2')"
@@ -154,7 +154,7 @@ in_fragments() {
         p = port(); xs = pieces(2001); send('director', 'proxy1', *xs)"
     check "all go on" wire "expect('proxy2', *[moved(x) for x in xs])"
     expect_counters proxy1 forwarded_udp=+3 forwarded_bytes=+"$(bytes_of 'sum(map(len, xs))')"
-    expect_counters proxy2 accepted_last_resort=+3
+    expect_counters proxy2 accepted_udp=+3
     wire "u = udp_socket('proxy1', VIP[i], 443); u.connect((GHOST[i], p)); send('director', 'proxy1', *pieces(2002))"
     expect_counters proxy1 accepted_udp_connected=+1 accepted_fragment=+2
     check "the socket has the whole" wire "same(b'x' * 200, u.recv(1000))"

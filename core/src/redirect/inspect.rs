@@ -76,6 +76,19 @@ impl Question {
         }
     }
 
+    /// The verdict about a packet that stays because no hop is left. A datagram may be for a socket that is not connected, which is
+    /// in order.
+    #[inline]
+    #[must_use]
+    pub fn at_the_end(&self) -> Verdict {
+        match self {
+            Self::Connection { .. }
+            | Self::Opening { .. }
+            | Self::LaterFragment { udp: false, .. } => Verdict::AcceptedLastResort,
+            Self::Datagram { .. } | Self::LaterFragment { udp: true, .. } => Verdict::AcceptedUdp,
+        }
+    }
+
     /// The verdict about a packet that is passed on because the answer is no.
     #[inline]
     #[must_use]

@@ -238,6 +238,12 @@ fn a_syn_is_asked_about_where_listeners_are() {
         any_hop(&bytes, &packet),
         Next::Forward(Hop::V4([2, 3, 4, 5]))
     );
+    bytes[34] = 1;
+    let packet = look_with(&bytes, Family::V4, options).unwrap();
+    assert_eq!(
+        any_hop(&bytes, &packet),
+        Next::Stay(Verdict::AcceptedLastResort)
+    );
     // Its first fragment, which the later ones follow.
     bytes[46] = 0x20;
     let packet = look_with(&bytes, Family::V4, options).unwrap();
@@ -260,6 +266,11 @@ fn udp_is_asked_about_where_it_is_asked_for() {
     };
     assert_eq!((flow.ip, flow.transport, fragment), (40, 60, None));
     assert_eq!(question.passed_on(), Verdict::ForwardedUdp);
+    // At the end of the list it may be for a socket that is not connected.
+    let mut last = bytes.clone();
+    last[34] = 1;
+    let packet = look_with(&last, Family::V4, Options::UDP).unwrap();
+    assert_eq!(any_hop(&last, &packet), Next::Stay(Verdict::AcceptedUdp));
     assert_eq!(
         look_with(&bytes, Family::V4, Options::SYN_LISTENER),
         decided(Verdict::AcceptedUdp)

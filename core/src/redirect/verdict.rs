@@ -8,7 +8,7 @@ verdicts! {
     /// TCP with SYN: a new connection belongs to the first proxy that sees it; with `--syn-listener`, to the first one where a
     /// socket listens for it.
     AcceptedSyn: Pass = "accepted_syn_packets",
-    /// No hop is left: this proxy answers (with a reset, if the connection is nowhere).
+    /// TCP, and no hop is left: this proxy answers (with a reset, if the connection is nowhere).
     AcceptedLastResort: Pass = "accepted_last_resort_packets",
     /// An established, TIME_WAIT or request socket matches.
     AcceptedEstablished: Pass = "accepted_established_packets",
@@ -18,7 +18,7 @@ verdicts! {
     ForwardedToSelf: Pass = "forwarded_to_self_packets",
     /// Passed on to the next hop, and neither of the two below.
     ForwardedToAlternate: Send = "forwarded_to_alternate_packets",
-    /// The inner packet is UDP, and `--udp` is not asked for.
+    /// The inner packet is UDP, and `--udp` is not asked for, or no hop is left: an unconnected socket may have it.
     AcceptedUdp: Pass = "accepted_udp_packets",
     /// The inner packet is ICMP, and not an error about a TCP connection, nor with `--udp` about a UDP one.
     AcceptedIcmp: Pass = "accepted_icmp_packets",
