@@ -146,7 +146,9 @@ fn refuse_names(request: &Request<'_>) -> Result {
                 "not the name of a network namespace"
             ));
         }
-        if names().take(index).any(|other| other.text() == name.text()) {
+        // (`take` would leave a panic in the module.)
+        let mut before = names().zip(0..index);
+        if before.any(|(other, _)| other.text() == name.text()) {
             return Err(refuse!(
                 request,
                 EINVAL,

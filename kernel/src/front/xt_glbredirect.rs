@@ -115,7 +115,7 @@ fn check_names(used: u32, names: &[Name]) -> Result {
         return Err(EINVAL);
     }
     for (index, room) in used.iter().enumerate() {
-        let is_twice = used.iter().take(index).any(|other| other == room);
+        let is_twice = used.get(..index).unwrap_or_default().contains(room);
         let (name, tail) = split_name(room);
         if is_twice || !is_netns_name(name) || tail.iter().any(|&byte| byte != 0) {
             return Err(EINVAL);
