@@ -116,7 +116,7 @@ test_dual_stack() {
 }
 dual_stack() {
     [ "$inner" = 4 ] || return 0
-    wire "p = port(); u = udp_socket('proxy1', '::', 443); u.connect(('::ffff:' + GHOST[i], p))"
+    wire "p = port(); u = udp_socket('proxy1', '::ffff:' + VIP[i], 443); u.connect(('::ffff:' + GHOST[i], p))"
     stays "a socket of both families"
     check "it has it" wire "same(b'quic', u.recv(100))"
     quietly_wire "reset()"
