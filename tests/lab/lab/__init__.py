@@ -11,6 +11,7 @@
     sockets.py      real sockets on the hosts
     steering.py     a director in user space, for scenarios of the proxies
     proxies.py      hosts with GUE, the VIPs and the rule GLBREDIRECT
+    pods.py         namespaces behind a host, where its programs are
     counters.py     the counters of GLBREDIRECT
     director.py     the kernel's director: tables, counters
     dumps.py        tcpdump
