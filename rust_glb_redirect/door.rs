@@ -51,9 +51,10 @@ pub(crate) fn close(state: &State, net: &Net, registered: Registered<State>) -> 
     was_open
 }
 
-/// What an open door lets in.
-pub(crate) fn settings(state: &State) -> Option<DoorSettings> {
-    state.door().get(&Guard::new()).copied()
+/// Calls `with` with what an open door lets in, under RCU.
+pub(crate) fn with_settings<R>(state: &State, with: impl FnOnce(Option<&DoorSettings>) -> R) -> R {
+    let guard = Guard::new();
+    with(state.door().get(&guard))
 }
 
 /// The handler of the hook.

@@ -12,6 +12,7 @@
 //!                             glb_core::redirect  what the bytes say
 //!                             glb_kernel          socket tables, routes, socket buffers
 //! stay                        why a packet stays here
+//! elsewhere                   other namespaces, and the connection tracking
 //! policy                      what a rule or the door says about its packets
 //! netlink                     opens and closes the door, shows counters
 //! stats                       the counters and the files that show them
@@ -33,6 +34,7 @@ use kernel::prelude::*;
 use state::State;
 
 mod door;
+mod elsewhere;
 mod files;
 mod namespace;
 mod netlink;

@@ -12,11 +12,13 @@ use glb_core::netlink::glb_redirect::{
     self as netlink, command, counter, operation, prefix, redirect, stats,
 };
 use glb_core::packet::gue;
-use glb_core::redirect::{is_netns_name, AllowedHops, NotAllowed, Options, MAX_ALLOWED, MAX_NETNS};
+use glb_core::redirect::{AllowedHops, NotAllowed, Options, MAX_ALLOWED};
 use glb_kernel::genl::{
     self, nest, nest_room, notify, Attr, Command, Message, Operation, Rule, Spec,
 };
+use glb_kernel::net::named::Namespaces;
 use glb_kernel::refuse;
+use glb_kernel::sockets::elsewhere::{Elsewhere, Refused};
 use kernel::prelude::*;
 
 type Request<'a> = genl::Request<'a, State>;
@@ -62,17 +64,20 @@ impl Command for On {
         for hop in request.attrs().all(redirect::ALLOW_HOP) {
             allow(request, &mut allowed, &hop)?;
         }
+        let options = options(request)?;
         let settings = DoorSettings {
             port,
             allowed,
-            options: options(request)?,
+            options,
+            elsewhere: elsewhere(request, options)?,
         };
-        refuse_names(request)?;
         let (net, registered) = (request.net(), request.registered());
         state.routes().prepare()?;
         door::open(state, net, registered, settings)?;
-        notify(net, command::NTF, SETTINGS_LEN, |message| {
-            put(message, Some(&settings))
+        door::with_settings(state, |settings| {
+            notify(net, command::NTF, SETTINGS_LEN, |message| {
+                put(message, settings)
+            });
         });
         Ok(())
     }
@@ -115,57 +120,41 @@ fn options(request: &Request<'_>) -> Result<Options> {
             options = options.with(option, flag.u8()? != 0);
         }
     }
-    if options.has(Options::CONNTRACK) {
+    if !options.go_together() {
         return Err(refuse!(
             request,
-            genl::not_supported(),
+            EINVAL,
             request.get(redirect::CONNTRACK).as_ref(),
-            "this version of the module knows no conntrack"
+            "{}",
+            text(Options::CONTRADICTION)
         ));
     }
     Ok(options)
 }
 
-/// Refuses names of namespaces: those that cannot be ones, and those that can.
-fn refuse_names(request: &Request<'_>) -> Result {
+/// What the request wants to be asked beyond the sockets of the namespace.
+fn elsewhere(request: &Request<'_>, options: Options) -> Result<Option<KBox<Elsewhere>>> {
     let names = || request.attrs().all(redirect::NETNS);
-    for (index, name) in names().enumerate() {
-        if index == MAX_NETNS {
-            return Err(refuse!(
-                request,
-                E2BIG,
-                Some(&name),
-                "more than {MAX_NETNS} network namespaces"
-            ));
-        }
-        if !is_netns_name(name.text()) {
-            return Err(refuse!(
-                request,
-                EINVAL,
-                Some(&name),
-                "not the name of a network namespace"
-            ));
-        }
-        // (`take` would leave a panic in the module.)
-        let mut before = names().zip(0..index);
-        if before.any(|(other, _)| other.text() == name.text()) {
-            return Err(refuse!(
-                request,
-                EINVAL,
-                Some(&name),
-                "a network namespace is named twice"
-            ));
-        }
-    }
-    match names().next() {
-        Some(name) => Err(refuse!(
+    let texts = names().map(|name| name.text());
+    // Nothing is loaded here: the kernel's lock of generic netlink is held, and a module that is loaded may need it.
+    Elsewhere::new(request.net(), request.caller(), options, texts, false).map_err(|refused| {
+        let attr = match &refused {
+            Refused::Namespace(index, _) => names().nth(*index),
+            _ => request.get(redirect::CONNTRACK),
+        };
+        refuse!(
             request,
-            genl::not_supported(),
-            Some(&name),
-            "this version of the module knows no other namespaces"
-        )),
-        None => Ok(()),
-    }
+            refused.error(),
+            attr.as_ref(),
+            "{}",
+            text(refused.text())
+        )
+    })
+}
+
+/// A text of the kernel crate.
+fn text(text: &CStr) -> &str {
+    text.to_str().unwrap_or_default()
 }
 
 /// `off`: closes the door. `ENOENT` if it is closed.
@@ -194,8 +183,9 @@ impl Command for Get {
     const SPEC: Spec = operation::GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
-        let settings = door::settings(state);
-        request.reply(SETTINGS_LEN, |message| put(message, settings.as_ref()))
+        request.reply(SETTINGS_LEN, |message| {
+            door::with_settings(state, |settings| put(message, settings))
+        })
     }
 }
 
@@ -215,6 +205,11 @@ fn put(message: &mut Message<'_>, settings: Option<&DoorSettings>) -> Result {
     }
     for (kind, option) in FLAGS {
         message.u8(kind, u8::from(settings.options.has(option)))?;
+    }
+    let elsewhere = settings.elsewhere.as_deref();
+    let namespaces = elsewhere.and_then(Elsewhere::namespaces);
+    for name in namespaces.into_iter().flat_map(Namespaces::names) {
+        message.text(redirect::NETNS, name)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 use crate::state::DoorSettings;
 use glb_core::redirect::{next_hop, Inspected, Next, Options, Packet};
 use glb_kernel::front::xt_glbredirect::{Revision1, Revision2};
+use glb_kernel::sockets::elsewhere::Elsewhere;
 
 /// What a packet came by. Options and prefixes are read from there when they are needed, which most packets never do.
 #[derive(Clone, Copy)]
@@ -29,6 +30,16 @@ impl Policy<'_> {
             Self::Revision0 | Self::Revision1(_) => Options::NONE,
             Self::Revision2(rule) => rule.options(),
             Self::Door(settings) => settings.options,
+        }
+    }
+
+    /// What is asked beyond the sockets of the own namespace, if anything.
+    #[inline]
+    pub(crate) fn elsewhere(self) -> Option<&'p Elsewhere> {
+        match self {
+            Self::Revision0 | Self::Revision1(_) => None,
+            Self::Revision2(rule) => rule.elsewhere(),
+            Self::Door(settings) => settings.elsewhere.as_deref(),
         }
     }
 

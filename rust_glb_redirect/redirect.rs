@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::elsewhere::kept_elsewhere;
 use crate::policy::Policy;
 use crate::seen::seen;
 use crate::state::State;
@@ -132,7 +133,8 @@ fn second_chance<'a>(
     inspected: &Inspected,
     policy: Policy<'_>,
 ) -> Outcome<'a> {
-    let kept = reason_to_stay(state, hook, &mut skb, inspected);
+    let kept = reason_to_stay(state, hook, &mut skb, inspected)
+        .or_else(|| kept_elsewhere(state, hook, &mut skb, &inspected.question, policy));
     let next = match kept {
         Some(verdict) => Next::Stay(verdict),
         None => policy.next_hop(&seen(hook, &skb), inspected),

@@ -13,10 +13,10 @@ use glb_kernel::base::{random, time};
 use glb_kernel::net::Net;
 use glb_kernel::out::route::Routes;
 use glb_kernel::sockets::decap::Devices;
+use glb_kernel::sockets::elsewhere::Elsewhere;
 use kernel::prelude::*;
 
 /// What the door that is no rule lets in.
-#[derive(Clone, Copy)]
 pub(crate) struct DoorSettings {
     /// UDP port of the tunnel.
     pub(crate) port: u16,
@@ -24,6 +24,8 @@ pub(crate) struct DoorSettings {
     pub(crate) allowed: AllowedHops,
     /// What changes which packets stay.
     pub(crate) options: Options,
+    /// What is asked beyond the sockets of the namespace, if anything.
+    pub(crate) elsewhere: Option<KBox<Elsewhere>>,
 }
 
 /// What the module keeps in a namespace.

@@ -8,11 +8,9 @@ use crate::policy::Policy;
 use crate::redirect::redirect;
 use crate::state::State;
 use glb_core::packet::ip::proto;
-use glb_core::redirect::Options;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::xt_glbredirect::{Revision1, Revision2};
 use glb_kernel::front::xtables::{self, Rule};
-use glb_kernel::genl::not_supported;
 use glb_kernel::packet::skb::Skb;
 use kernel::prelude::*;
 
@@ -27,18 +25,7 @@ impl xtables::Target for Target {
     type Revision1 = Revision1;
     type Revision2 = Revision2;
 
-    fn prepare(state: &State, rule: Rule<'_, Self>) -> Result {
-        if let Rule::Revision2(rule) = rule {
-            // iptables shows the number of the error only.
-            if rule.options().has(Options::CONNTRACK) {
-                pr_warn!("GLBREDIRECT: this version of the module knows no --conntrack\n");
-                return Err(not_supported());
-            }
-            if rule.num_namespaces() != 0 {
-                pr_warn!("GLBREDIRECT: this version of the module knows no --netns\n");
-                return Err(not_supported());
-            }
-        }
+    fn prepare(state: &State, _: Rule<'_, Self>) -> Result {
         state.routes().prepare()
     }
 

@@ -22,6 +22,10 @@ impl Options {
     /// A packet whose connection the connection tracking knows stays.
     pub const CONNTRACK: Self = Self(4);
 
+    /// What to tell who wants options that do not go together.
+    pub const CONTRADICTION: &'static core::ffi::CStr =
+        c"syn-listener and conntrack exclude each other: DNAT hides who listens";
+
     const ALL: u32 = Self::SYN_LISTENER.0 | Self::UDP.0 | Self::CONNTRACK.0;
 
     /// The set with these bits; `None` if one of them is no option.
@@ -51,6 +55,14 @@ impl Options {
         } else {
             self
         }
+    }
+
+    /// Whether they go together. DNAT hides where the program listens: where connections are known by the connection tracking,
+    /// no socket listens for their SYNs.
+    #[inline]
+    #[must_use]
+    pub const fn go_together(self) -> bool {
+        !self.has(Self::SYN_LISTENER.with(Self::CONNTRACK, true))
     }
 
     /// Whether all options of another set are in this one.
@@ -84,6 +96,13 @@ mod tests {
         assert_eq!(Options::from_bits(6), Some(both));
         assert_eq!(Options::from_bits(8), None);
         assert_eq!(Options::from_known_bits(14), both);
+    }
+
+    #[test]
+    fn a_listener_is_not_asked_for_where_dnat_hides_it() {
+        let listener = Options::SYN_LISTENER.with(Options::UDP, true);
+        assert!(listener.go_together() && Options::CONNTRACK.go_together());
+        assert!(!listener.with(Options::CONNTRACK, true).go_together());
     }
 
     #[test]

@@ -30,6 +30,10 @@ verdicts! {
     ForwardedSyn: Send = "forwarded_syn_packets",
     /// With `--udp`: UDP, or an ICMP error about it, passed on to the next hop since no connected socket matches.
     ForwardedUdp: Send = "forwarded_udp_packets",
+    /// With `--netns`: a socket of another network namespace matches.
+    AcceptedNetns: Pass = "accepted_netns_packets",
+    /// With `--conntrack`: the connection tracking has the connection.
+    AcceptedConntrack: Pass = "accepted_conntrack_packets",
     /// A header reaches past the end of the packet.
     DroppedTruncated: Drop = "dropped_truncated_packets",
     /// The outer packet is not whole UDP for this machine alone: a fragment, another protocol, wrong lengths; to be passed on, but
@@ -56,6 +60,9 @@ verdicts! {
 impl Verdict {
     /// Name of the counter of bytes passed on, outer IP header included.
     pub const FORWARDED_BYTES: &'static str = "forwarded_bytes";
+
+    /// Name of the counter of namespaces that packets asked, and that had ended.
+    pub const ENDED_NETNS: &'static str = "ended_netns_lookups";
 
     /// The counters that the deployed module has, in its order behind [`Self::TOTAL`]: the first of
     /// [`Self::ALL`].

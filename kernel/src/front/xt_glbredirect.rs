@@ -4,7 +4,9 @@
 
 use super::xtables;
 use crate::bindings;
+use crate::net::named::Caller;
 use crate::net::Net;
+use crate::sockets::elsewhere::{Elsewhere, Refused};
 use core::mem::{offset_of, size_of};
 use glb_core::redirect::{is_netns_name, Options, Prefix};
 use kernel::prelude::*;
@@ -39,13 +41,32 @@ unsafe impl xtables::Options for Revision2 {
 
     /// Refuses what no plugin of ours sends: unknown flags, too many prefixes or names, a name twice, bytes that should be
     /// zero.
-    fn begin(&mut self, _net: &Net) -> Result {
+    fn begin(&mut self, net: &Net) -> Result {
         self.0.own = 0;
-        if Options::from_bits(self.0.flags).is_none() || self.0.pad != 0 {
+        let options = Options::from_bits(self.0.flags).ok_or(EINVAL)?;
+        if self.0.pad != 0 {
             return Err(EINVAL);
         }
         check_prefixes(self.0.num_prefixes, &self.0.prefixes)?;
-        check_names(self.0.num_namespaces, &self.0.namespaces)
+        check_names(self.0.num_namespaces, &self.0.namespaces)?;
+        if !options.go_together() {
+            log(Options::CONTRADICTION);
+            return Err(EINVAL);
+        }
+        // Loads nf_conntrack if need be, as rules of x_tables with helpers of connections load those.
+        let elsewhere = Elsewhere::new(net, Caller::current(net), options, self.names(), true);
+        let elsewhere = elsewhere.map_err(|refused| log_refused(&refused))?;
+        // INVARIANT: it is the rule's until `end`.
+        self.0.own = elsewhere.map_or(0, |elsewhere| KBox::into_raw(elsewhere) as usize as u64);
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        let own = core::mem::take(&mut self.0.own) as usize as *mut Elsewhere;
+        if !own.is_null() {
+            // SAFETY: `begin` put a box there, which is the rule's; and no packet is in the rule any more.
+            drop(unsafe { KBox::from_raw(own) });
+        }
     }
 }
 
@@ -71,11 +92,37 @@ impl Revision2 {
         Options::from_known_bits(self.0.flags)
     }
 
-    /// How many network namespaces the rule names.
+    /// What is asked beyond the sockets of the own namespace, if anything.
     #[inline]
-    pub fn num_namespaces(&self) -> usize {
-        self.0.num_namespaces as usize
+    pub fn elsewhere(&self) -> Option<&Elsewhere> {
+        let own = self.0.own as usize as *const Elsewhere;
+        // SAFETY: `begin`, which comes first, left null there or a box that is there until `end`.
+        unsafe { own.as_ref() }
     }
+
+    /// The names of the network namespaces.
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        // `check_names` saw to it that they are within the array.
+        let used = self.0.namespaces.get(..self.0.num_namespaces as usize);
+        let used = used.unwrap_or_default().iter();
+        used.map(|room| split_name(room).0)
+    }
+}
+
+/// The number of the error, once the kernel's log has the reason.
+fn log_refused(refused: &Refused) -> Error {
+    log(refused.text());
+    match refused.error() {
+        // iptables takes this number for a target that there is none of.
+        error if error == ENOENT => EINVAL,
+        error => error,
+    }
+}
+
+/// iptables shows the number of an error only, and tells to look at the log.
+fn log(why: &CStr) {
+    // SAFETY: The text ends with a zero.
+    unsafe { bindings::glb_rule_refused(why.as_ptr().cast()) };
 }
 
 fn check_prefixes(used: u32, prefixes: &[bindings::xt_glbredirect_prefix]) -> Result {
