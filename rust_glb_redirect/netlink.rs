@@ -223,7 +223,7 @@ impl Command for StatsGet {
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         request.reply(STATS_LEN, |message| {
-            for (name, value) in (0..).map_while(|place| state.stats().counter(place)) {
+            for (name, value) in state.stats().all() {
                 message.counter(stats::COUNTER, [counter::NAME, counter::VALUE], name, value)?;
             }
             Ok(())

@@ -22,7 +22,7 @@ pub(crate) enum Policy<'p> {
     Door(&'p DoorSettings),
 }
 
-impl Policy<'_> {
+impl<'p> Policy<'p> {
     /// The options.
     #[inline]
     pub(crate) fn options(self) -> Options {

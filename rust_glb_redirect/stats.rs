@@ -49,16 +49,13 @@ impl Stats {
         self.0.add::<ENDED_NETNS>(1);
     }
 
-    /// A counter by its place in the file that has them all.
-    pub(crate) fn counter(&self, place: usize) -> Option<(&'static str, u64)> {
-        let (name, index) = match place.checked_sub(1) {
-            None => (Verdict::TOTAL, TOTAL),
-            Some(place) => match Verdict::ALL.get(place) {
-                Some(verdict) => (verdict.counter(), verdict.index()),
-                None => *OTHERS.get(place.wrapping_sub(Verdict::COUNT))?,
-            },
-        };
-        Some((name, self.0.sum(index)))
+    /// Every counter with its name, in the order of the file that has them all.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let verdicts = Verdict::ALL
+            .iter()
+            .map(|verdict| (verdict.counter(), verdict.index()));
+        let counters = Iterator::chain(core::iter::once((Verdict::TOTAL, TOTAL)), verdicts);
+        Iterator::chain(counters, OTHERS).map(|(name, index)| (name, self.0.sum(index)))
     }
 
     /// Writes all packets, and these verdicts.

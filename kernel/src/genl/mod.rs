@@ -290,7 +290,7 @@ unsafe fn dump_some<D: Dump>(
     // SAFETY: The kernel keeps the request while the dump runs, and runs one call at a time.
     let info = unsafe { bindings::glb_genl_info_dump(callback) }.cast_mut();
     let info = NonNull::new(info).ok_or(EINVAL)?;
-    let message = NonNull::new(callback.skb.cast_mut()).ok_or(EINVAL)?;
+    let message = NonNull::new(callback.skb).ok_or(EINVAL)?;
     // SAFETY: As above. A dump holds the module, and with it the registration of the state.
     let request = unsafe { Request::new(info, message) };
     let info = info.as_ptr();

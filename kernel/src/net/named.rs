@@ -84,7 +84,12 @@ impl Locked {
     }
 
     /// A new one.
-    fn add(&mut self, own: &Net, name: &Name, net: *mut bindings::net) -> Result<&Named> {
+    fn add(
+        &mut self,
+        own: &Net,
+        name: &Name,
+        net: *mut bindings::net,
+    ) -> Result<&Named, Refused> {
         let named = Named {
             net: AtomicPtr::new(net),
             own: own.as_ptr(),
@@ -92,31 +97,35 @@ impl Locked {
             users: Cell::new(0),
         };
         let named = KBox::new(named, GFP_KERNEL_ACCOUNT)?;
-        let all = self.all();
-        all.append(named, GFP_KERNEL)?;
-        all.last().map(|named| &**named).ok_or(ENOMEM)
+        // Out of the static variable: there, the compiler does not see that its length cannot overflow.
+        let mut all = core::mem::take(self.all());
+        let added = all.append(named, GFP_KERNEL);
+        *self.all() = all;
+        added?;
+        self.all().last().map(|named| &**named).ok_or(Refused::NoMemory)
     }
 
     /// One user less; with the last one it goes.
     fn release(&mut self, named: NonNull<Named>) {
         let all = self.all();
-        let is_it = |other: &KBox<Named>| core::ptr::eq(&raw const **other, named.as_ptr());
-        let Some(at) = all.iter().position(is_it) else {
-            return;
-        };
-        let mut tail = all.get_mut(at..).unwrap_or_default();
-        if let [wanted, ..] = tail {
-            wanted.users.set(wanted.users.get().wrapping_sub(1));
-            if wanted.users.get() != 0 {
-                return;
-            }
-        }
+        let mut tail = all.as_mut_slice();
+        let mut found = false;
         // The one wanted goes to the end, from where it is taken. The others keep their order: the youngest of a name is last.
         while let [first, rest @ ..] = { tail } {
-            if let [second, ..] = rest {
+            if !found && core::ptr::eq(&raw const **first, named.as_ptr()) {
+                first.users.set(first.users.get().wrapping_sub(1));
+                if first.users.get() != 0 {
+                    return;
+                }
+                found = true;
+            }
+            if let ([second, ..], true) = (&mut *rest, found) {
                 core::mem::swap(first, second);
             }
             tail = rest;
+        }
+        if !found {
+            return;
         }
         drop(all.pop());
         if all.is_empty() {
@@ -228,7 +237,8 @@ struct Resolved(NonNull<bindings::net>);
 impl Resolved {
     fn new(name: &Name) -> Result<Self, Refused> {
         let mut path = [0; PATH_LEN];
-        for (place, byte) in path.iter_mut().zip(DIRECTORY.iter().chain(name)) {
+        let bytes = Iterator::chain(DIRECTORY.iter(), name);
+        for (place, byte) in path.iter_mut().zip(bytes) {
             *place = *byte;
         }
         let mut net = core::ptr::null_mut();
@@ -315,9 +325,13 @@ impl Namespaces {
         let users = unsafe { &named.as_ref().users };
         users.set(users.get().wrapping_add(1));
         let twice = self.named.iter().any(|other| same(*other, named));
-        if twice || self.named.push_within_capacity(named).is_err() {
+        if twice {
             list.release(named);
             return Err(Refused::Twice);
+        }
+        if self.named.append(named, GFP_KERNEL_ACCOUNT).is_err() {
+            list.release(named);
+            return Err(Refused::NoMemory);
         }
         drop(list);
         Ok(())
