@@ -7,109 +7,41 @@
                                      web   which has the VIPs and the program
 """
 
-import itertools
 import os
 
-from lab import hosts
-from lab.captures import expect, nothing, recv, send
+from lab.captures import forget, recv
 from lab.counters import counters, expect_counters, snapshot
-from lab.hosts import Host, behind, guest, make, unhurried
-from lab.packets import answers, icmp, ip, moved, tcp, tcp_of, tunnel
+from lab.hosts import guest, unhurried
+from lab.packets import answers, icmp, ip, tcp, tcp_of
 from lab.pods import end, has_vips, pod
-from lab.proxies import proxies, takes_gue, takes_gue6
 from lab.run import main
 from lab.settings import GUE_PORT, VIP4, VIP6
 from lab.sockets import accepted, eof, hears, listener
-from lab.story import about, check, context, holds, same, say
+from lab.steering import steer
+from lab.story import about, at_least, check, context, holds, same
 from lab.traffic import close_kept, pump
 from lab.waiting import eventually
+from lab.ways import (P1, P2, VIP, WAYS, all_talk, begins, client, connections, director, everywhere, no_rules, ports, proxy1, proxy2,
+                      rules, two_proxies)
 
-VIP = {4: VIP4, 6: VIP6}
-GHOST = {4: "10.11.12.13", 6: "fd11::13"}
 RULE = "INPUT -p udp -m udp --dport %d -j GLBREDIRECT" % GUE_PORT
 BOTH = ("iptables", "ip6tables")
 
-client = Host("client", "10.2.0.1", "fd02::1")
-director = Host("director", "65.65.65.65", "fd65::65")
-proxy1 = Host("proxy1", "10.1.0.1", "fd01::1")
-proxy2 = Host("proxy2", "10.1.0.2", "fd01::2")
-P1 = {4: proxy1.ipv4, 6: proxy1.ipv6}
-P2 = {4: proxy2.ipv4, 6: proxy2.ipv6}
-ports = itertools.count(20000)
-
 
 def setup():
-    global web
-    make(client, director, proxy1, proxy2)
-    behind(client, "10.11.0.0/16")
-    behind(client, "fd11::/16")
-    proxies(proxy2)
-    takes_gue(proxy1)
-    takes_gue6(proxy1)
+    global web, web2
+    two_proxies()
+    rules(proxy2)
     proxy1.ip("addr flush dev tunl0\naddr flush dev sit0")
     web = pod(proxy1, "web", 1)
     has_vips(web)
-    unhurried(client, proxy1, proxy2, web)
+    unhurried(web)
 
 
-def rules(*options, how="-A"):
-    for tool in BOTH:
-        proxy1.run(tool + " " + how + " " + RULE, *options)
-
-
-def no_rules():
-    for tool in BOTH:
-        proxy1.run(tool + " -F INPUT")
-
-
-class Way:
-    """How a client's packets come: the family outside, and inside."""
-
-    def __init__(self, outer, inner):
-        self.outer, self.inner = outer, inner
-
-    def by1(self, transport, **more):
-        return tunnel(P1[self.outer], ip(GHOST[self.inner], VIP[self.inner], transport, **more), [P2[self.outer]])
-
-    def send(self, transport, **more):
-        """The client's packet comes to proxy1, and might go on to proxy2."""
-        packet = self.by1(transport, **more)
-        send(director, proxy1, packet)
-        return packet
-
-    def stays(self, transport, **more):
-        self.send(transport, **more)
-        nothing(proxy2)
-
-    def goes_on(self, transport, **more):
-        expect(proxy2, moved(self.send(transport, **more)))
-
-
-WAYS = [Way(outer, inner) for outer in (4, 6) for inner in (4, 6)]
-
-
-def everywhere(what, *words):
-    """For both families outside and inside."""
-    for way in WAYS:
-        with context("IPv%d in IPv%d: " % (way.inner, way.outer)):
-            say("--- IPv%d in IPv%d" % (way.inner, way.outer))
-            snapshot(proxy1, proxy2)
-            what(way, *words)
-
-
-def begins(way, port, at):
-    """A SYN that is answered: the client's port, and the number of the answer."""
-    sport = next(ports)
-    way.send(tcp(sport, port, "S", seq=1000, options=b"\x02\x04\x05\xb4"))
-    answer = tcp_of(recv(client, lambda packet: answers(packet, sport, "SA")))
-    same(1001, answer.ack)
-    return sport, answer.seq + 1
-
-
-def comes_up(way, name, port=80, host=None):
+def comes_up(way, name, port=80):
     """A connection by hand with a program, whose later packets count as `name`."""
-    listening = listener(host or web, VIP[way.inner], port)
-    sport, ack = begins(way, port, host or web)
+    listening = listener(web, way.vip, port)
+    sport, ack = begins(way, port)
     expect_counters(proxy1, accepted_syn=1)
     with check("the acknowledgement of the handshake stays"):
         way.stays(tcp(sport, port, "A", seq=1001, ack=ack))
@@ -124,14 +56,14 @@ def comes_up(way, name, port=80, host=None):
 
 def test_without():
     about("Without the option, only SYNs of a program in another namespace stay.")
-    rules()
+    rules(proxy1)
     everywhere(_without)
-    no_rules()
+    no_rules(proxy1)
 
 
 def _without(way):
-    listener(web, VIP[way.inner], 80)
-    sport, ack = begins(way, 80, web)
+    listener(web, way.vip, 80)
+    sport, ack = begins(way, 80)
     expect_counters(proxy1, accepted_syn=1)
     with check("the acknowledgement of the handshake goes on"):
         way.goes_on(tcp(sport, 80, "A", seq=1001, ack=ack))
@@ -141,9 +73,9 @@ def _without(way):
 
 def test_rule():
     about("A rule names the namespace: connections of its program stay, and others go on.")
-    rules("--netns", "web")
+    rules(proxy1, "--netns", "web")
     everywhere(_named)
-    no_rules()
+    no_rules(proxy1)
 
 
 def test_door():
@@ -159,7 +91,7 @@ def _named(way):
         way.goes_on(tcp(next(ports), 80, "A", seq=1001, ack=77))
     expect_counters(proxy1, forwarded_to_alternate=1)
     with check("an error about a packet of the connection stays"):
-        inside = ip(VIP[way.inner], GHOST[way.inner], tcp(80, sport, "A", seq=ack, ack=1006))
+        inside = ip(way.vip, way.ghost, tcp(80, sport, "A", seq=ack, ack=1006))
         kind = icmp(3, 4, b"\0\0\x05\0", inside) if way.inner == 4 else icmp(2, 0, b"\0\0\x05\0", inside)
         way.stays(kind)
     expect_counters(proxy1, accepted_netns=1)
@@ -178,15 +110,15 @@ def _named(way):
 def test_cookie():
     about("The answer to a SYN cookie of the other namespace stays, and a forged one goes on.")
     web.run("sysctl -qw net.ipv4.tcp_syncookies=2")
-    rules("--netns", "web")
+    rules(proxy1, "--netns", "web")
     everywhere(_cookie)
-    no_rules()
+    no_rules(proxy1)
     web.run("sysctl -qw net.ipv4.tcp_syncookies=1")
 
 
 def _cookie(way):
-    listening = listener(web, VIP[way.inner], 80)
-    sport, ack = begins(way, 80, web)
+    listening = listener(web, way.vip, 80)
+    sport, ack = begins(way, 80)
     expect_counters(proxy1, accepted_syn=1)
     with check("a forged acknowledgement goes on"):
         way.goes_on(tcp(sport, 80, "A", seq=1001, ack=ack + 0x01234567))
@@ -202,12 +134,12 @@ def test_own_first():
     about("The own sockets are asked first, and count as they do without the option.")
     address = {4: "10.98.0.1", 6: "fd98::1"}
     proxy1.ip("addr add %s/32 dev lo\naddr add %s/128 dev lo nodad" % (address[4], address[6]))
-    rules("--netns", "web")
+    rules(proxy1, "--netns", "web")
     for way in WAYS:
         with context("IPv%d in IPv%d: " % (way.inner, way.outer)):
             snapshot(proxy1, proxy2)
             _own_first(way, address[way.inner])
-    no_rules()
+    no_rules(proxy1)
 
 
 def _own_first(way, address):
@@ -215,7 +147,7 @@ def _own_first(way, address):
     sport = next(ports)
 
     def sends(transport):
-        send(director, proxy1, tunnel(P1[way.outer], ip(GHOST[way.inner], address, transport), [P2[way.outer]]))
+        way.send(transport, dst=address)
 
     sends(tcp(sport, 80, "S", seq=1000))
     ack = tcp_of(recv(client, lambda packet: answers(packet, sport, "SA"))).seq + 1
@@ -230,14 +162,14 @@ def test_several():
     about("Several namespaces are asked in their order; sixteen may be named.")
     names = ["n%d" % number for number in range(15)]
     guest.ip("\n".join("netns add %s" % name for name in names))
-    rules("--netns", ",".join(names + ["web"]))
+    rules(proxy1, "--netns", ",".join(names + ["web"]))
     with check("the rule is shown as it was given"):
         holds(proxy1.output("iptables -S INPUT").endswith("-j GLBREDIRECT --netns " + ",".join(names + ["web"])))
     way = WAYS[0]
     snapshot(proxy1, proxy2)
     comes_up(way, "accepted_netns")
     close_kept()
-    no_rules()
+    no_rules(proxy1)
     with check("more are refused"):
         says_no("--netns", ",".join(names + ["web", "client"]), why="16")
     guest.ip("\n".join("netns del %s" % name for name in names))
@@ -354,7 +286,7 @@ def test_ends():
                 until_ended(way, sport)
             snapshot(proxy1, proxy2)
             ended = asked_ended()
-            hosts_forget()
+            forget()
             with check("its packets go on"):
                 way.goes_on(tcp(sport, 80, "A", seq=1006, ack=ack))
             expect_counters(proxy1, forwarded_to_alternate=1)
@@ -375,12 +307,6 @@ def test_ends():
             close_kept()
             for tool in tools:
                 proxy1.run(tool + " -F INPUT")
-
-
-def hosts_forget():
-    from lab.captures import forget
-
-    forget()
 
 
 # A sender of one packet, as fast as it can, on the director.
@@ -417,6 +343,39 @@ def test_ends_under_load():
     flood.kill()
     proxy1.run("iptables -F INPUT")
     proxy1.run("glbctl redirect off")
+
+
+def test_moves():
+    about("Connections of the program live on while their proxy drains and fills again, and another one takes new ones.")
+    rules(proxy1, "--netns", "web")
+    for outer in (4, 6):
+        for family in (4, 6):
+            with context("IPv%d in IPv%d: " % (family, outer)):
+                _moves(outer, family)
+    no_rules(proxy1)
+
+
+def _moves(outer, family):
+    steer(P1[outer])
+    here = listener(web, VIP[family], 80)
+    there = listener(proxy2, VIP[family], 80)
+    first = connections(family, 20, here)
+    before = counters(proxy1)
+    steer(P2[outer], P1[outer])
+    with check("proxy1 drains: its connections live, and new ones are proxy2's"):
+        all_talk(first, b"drain")
+        second = connections(family, 20, there)
+        all_talk(second, b"new")
+    steer(P1[outer], P2[outer])
+    with check("proxy1 fills: all live, and new ones are proxy1's"):
+        third = connections(family, 20, here)
+        all_talk(first + second + third, b"fill")
+    with check("packets of proxy1's connections stayed for that reason"):
+        grew = {name: value - before[name] for name, value in counters(proxy1).items()}
+        at_least(80, grew["accepted_netns_packets"])
+        same(0, grew["accepted_last_resort_packets"])
+    close_kept()
+    steer()
 
 
 main()
