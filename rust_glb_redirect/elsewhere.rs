@@ -85,8 +85,7 @@ fn has_socket(
     let found = |has: fn(&Net, &Flow<'_>, Device) -> bool| has(net, &flow, Device::NONE);
     match *question {
         Question::Connection { may_be_cookie, .. } => {
-            found(is_established)
-                || (may_be_cookie && answers_cookie(net, skb, at, Device::NONE))
+            found(is_established) || (may_be_cookie && answers_cookie(net, skb, at, Device::NONE))
         }
         Question::Opening { .. } => found(has_listener) || found(is_established),
         Question::Datagram { .. } => found(is_connected),

@@ -45,7 +45,7 @@ def setup():
 def by_iptables(to, tools=("iptables", "ip6tables")):
     for tool, vip, target in zip(tools, (VIP4, VIP6), ("%s:8080" % to[4], "[%s]:8080" % to[6])):
         for protocol in ("tcp", "udp"):
-            proxy1.run("%s -t nat -A PREROUTING -d %s -p %s --dport 80 -j DNAT --to-destination %s" % (tool, vip, protocol, target))
+            proxy1.run("%s -t nat -A PREROUTING -d %s -p %s --dport 80 -j DNAT" % (tool, vip, protocol), "--to-destination", target)
 
 
 def by_legacy(to):
@@ -419,8 +419,6 @@ def test_moves():
 
 
 def _moves(outer, family):
-    from lab.ways import VIP
-
     steer(P1[outer])
     here = listener(web, AT[family], 8080)
     there = listener(proxy2, VIP[family], 80)

@@ -15,14 +15,14 @@ from lab.hosts import guest, unhurried
 from lab.packets import answers, icmp, ip, tcp, tcp_of
 from lab.pods import end, has_vips, pod
 from lab.run import main
-from lab.settings import GUE_PORT, VIP4, VIP6
+from lab.settings import GUE_PORT
 from lab.sockets import accepted, eof, hears, listener
 from lab.steering import steer
 from lab.story import about, at_least, check, context, holds, same
 from lab.traffic import close_kept, pump
 from lab.waiting import eventually
-from lab.ways import (P1, P2, VIP, WAYS, all_talk, begins, client, connections, director, everywhere, no_rules, ports, proxy1, proxy2,
-                      rules, two_proxies)
+from lab.ways import (P1, P2, VIP, WAYS, all_talk, begins, client, connections, director, everywhere, no_rules, ports, proxy1,
+                      proxy2, rules, two_proxies)
 
 RULE = "INPUT -p udp -m udp --dport %d -j GLBREDIRECT" % GUE_PORT
 BOTH = ("iptables", "ip6tables")
@@ -244,7 +244,7 @@ def test_user_namespace():
         text = guest.output(inside, "glbctl redirect on && glbctl redirect on --netns web 2>&1; glbctl redirect status")
         holds("initial user namespace" in text, text)
         holds(text.endswith("on: UDP port %d, any hop" % GUE_PORT), text)
-    other = guest.spawn("unshare --user --map-root-user --net sleep 1000000")
+    other = guest.spawn("unshare --user --map-root-user --net tail -f /dev/null")
     entered = "nsenter --net=/proc/%d/ns/net " % other.id
     with check("root of the machine, for the network namespace of another user namespace"):
         eventually(lambda: holds(os.readlink("/proc/%d/ns/net" % other.id) != os.readlink("/proc/self/ns/net")))

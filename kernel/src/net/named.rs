@@ -84,12 +84,7 @@ impl Locked {
     }
 
     /// A new one.
-    fn add(
-        &mut self,
-        own: &Net,
-        name: &Name,
-        net: *mut bindings::net,
-    ) -> Result<&Named, Refused> {
+    fn add(&mut self, own: &Net, name: &Name, net: *mut bindings::net) -> Result<&Named, Refused> {
         let named = Named {
             net: AtomicPtr::new(net),
             own: own.as_ptr(),
@@ -102,7 +97,10 @@ impl Locked {
         let added = all.append(named, GFP_KERNEL);
         *self.all() = all;
         added?;
-        self.all().last().map(|named| &**named).ok_or(Refused::NoMemory)
+        self.all()
+            .last()
+            .map(|named| &**named)
+            .ok_or(Refused::NoMemory)
     }
 
     /// One user less; with the last one it goes.
@@ -147,9 +145,7 @@ pub(super) fn ended(net: &Net) {
     let mut list = Locked::new();
     for named in list.all().iter() {
         if core::ptr::eq(named.net.load(Ordering::Relaxed), net.as_ptr()) {
-            named
-                .net
-                .store(core::ptr::null_mut(), Ordering::Relaxed);
+            named.net.store(core::ptr::null_mut(), Ordering::Relaxed);
         }
     }
 }
@@ -213,7 +209,9 @@ impl Refused {
     /// What to tell the caller, in at most 79 characters.
     pub fn text(self) -> &'static CStr {
         match self {
-            Self::NotAllowed => c"netns needs CAP_SYS_ADMIN and CAP_NET_ADMIN in the initial user namespace",
+            Self::NotAllowed => {
+                c"netns needs CAP_SYS_ADMIN and CAP_NET_ADMIN in the initial user namespace"
+            }
             Self::TooMany => c"more than 16 network namespaces",
             Self::BadName => c"no name of a network namespace, as 'ip netns' shows it",
             Self::Unknown => c"no network namespace of this name in /run/netns: see 'ip netns'",

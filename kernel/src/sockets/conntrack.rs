@@ -33,7 +33,8 @@ unsafe impl Send for Conntrack {}
 unsafe impl Sync for Conntrack {}
 
 /// What to tell somebody whose kernel has no connection tracking (yet), in at most 79 characters.
-pub const MISSING: &CStr = c"conntrack needs the kernel's module nf_conntrack: modprobe nf_conntrack";
+pub const MISSING: &CStr =
+    c"conntrack needs the kernel's module nf_conntrack: modprobe nf_conntrack";
 
 impl Conntrack {
     /// Holds it, and loads its module if it `may_load`. EOPNOTSUPP if there is none. Process context, may sleep.
@@ -47,8 +48,7 @@ impl Conntrack {
             leave: core::ptr::null_mut(),
         };
         // SAFETY: The namespace is live, and the context is that of a process.
-        let error =
-            unsafe { bindings::glb_conntrack_get(net.as_ptr(), &mut functions, may_load) };
+        let error = unsafe { bindings::glb_conntrack_get(net.as_ptr(), &mut functions, may_load) };
         kernel::error::to_result(error)?;
         Ok(Self {
             functions,

@@ -6,6 +6,7 @@
 //! Life times: it belongs to a rule of the namespace, or to the state that a module keeps for the namespace.
 
 use super::conntrack::{self, Conntrack};
+use crate::genl::not_supported;
 use crate::net::named::{self, Caller, Namespaces};
 use crate::net::Net;
 use glb_core::redirect::Options;
@@ -42,7 +43,8 @@ impl Refused {
     pub fn text(&self) -> &'static CStr {
         match self {
             Self::Namespace(_, why) => why.text(),
-            Self::Conntrack(_) => conntrack::MISSING,
+            Self::Conntrack(error) if *error == not_supported() => conntrack::MISSING,
+            Self::Conntrack(_) => c"conntrack: the connections of the namespace cannot be tracked",
             Self::NoMemory => c"no memory",
         }
     }
