@@ -137,7 +137,7 @@ fn elsewhere(request: &Request<'_>, options: Options) -> Result<Option<KBox<Else
     let names = || request.attrs().all(redirect::NETNS);
     let texts = names().map(|name| name.text());
     // Nothing is loaded here: the kernel's lock of generic netlink is held, and a module that is loaded may need it.
-    Elsewhere::new(request.net(), request.caller(), options, texts, false).map_err(|refused| {
+    Elsewhere::new(request.net(), || request.caller(), options, texts, false).map_err(|refused| {
         let attr = match &refused {
             Refused::Namespace(index, _) => names().nth(*index),
             _ => request.get(redirect::CONNTRACK),

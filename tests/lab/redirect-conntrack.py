@@ -45,7 +45,8 @@ def setup():
 def by_iptables(to, tools=("iptables", "ip6tables")):
     for tool, vip, target in zip(tools, (VIP4, VIP6), ("%s:8080" % to[4], "[%s]:8080" % to[6])):
         for protocol in ("tcp", "udp"):
-            proxy1.run("%s -t nat -A PREROUTING -d %s -p %s --dport 80 -j DNAT" % (tool, vip, protocol), "--to-destination", target)
+            proxy1.run("%s -t nat -A PREROUTING -d %s -p %s --dport 80" % (tool, vip, protocol),
+                       "-j", "DNAT", "--to-destination", target)
 
 
 def by_legacy(to):

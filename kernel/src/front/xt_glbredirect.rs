@@ -54,7 +54,7 @@ unsafe impl xtables::Options for Revision2 {
             return Err(EINVAL);
         }
         // Loads nf_conntrack if need be, as rules of x_tables with helpers of connections load those.
-        let elsewhere = Elsewhere::new(net, Caller::current(net), options, self.names(), true);
+        let elsewhere = Elsewhere::new(net, || Caller::current(net), options, self.names(), true);
         let elsewhere = elsewhere.map_err(|refused| log_refused(&refused))?;
         // INVARIANT: it is the rule's until `end`.
         self.0.own = elsewhere.map_or(0, |elsewhere| KBox::into_raw(elsewhere) as usize as u64);

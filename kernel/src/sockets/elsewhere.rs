@@ -51,13 +51,14 @@ impl Refused {
 }
 
 impl Elsewhere {
-    /// What `options` and `names` want for a rule of `own`; `None` if they want nothing. Process context, may sleep.
+    /// What `options` and `names` want for a rule of `own`; `None` if they want nothing. Process context, may sleep. `caller` is
+    /// called only if there are names.
     ///
-    /// The caller keeps it in the rule, or in what a module keeps for `own`. With `may_load`, nf_conntrack is loaded if it is
+    /// It is kept in the rule, or in what a module keeps for `own`. With `may_load`, nf_conntrack is loaded if it is
     /// wanted and not there ([`Conntrack`] says who may).
     pub fn new<'n>(
         own: &Net,
-        caller: Caller,
+        caller: impl FnOnce() -> Caller,
         options: Options,
         names: impl Iterator<Item = &'n [u8]>,
         may_load: bool,
@@ -68,7 +69,7 @@ impl Elsewhere {
             conntrack: None,
         };
         if names.peek().is_some() {
-            let namespaces = Namespaces::new(own, caller, names)
+            let namespaces = Namespaces::new(own, caller(), names)
                 .map_err(|(index, why)| Refused::Namespace(index, why))?;
             this.namespaces = Some(namespaces);
         }
