@@ -82,6 +82,7 @@ check_bad_options() {
         check "$name: --$option twice" refused "option \"--$option\" can only be used once" "$@" "--$option" "--$option"
         check "$name: --$option inverted" refused "option \"--$option\" cannot be inverted" "$@" ! "--$option"
     done
+    check "$name: who listens behind DNAT" refused 'exclude each other: DNAT hides who listens' "$@" --conntrack --syn-listener
     bad='Bad value for "--netns" option: '
     check "$name: no name" refused 'option "--netns" requires an argument' "$@" --netns
     check "$name: empty name" refused "$bad\"\": a name of the list is empty" "$@" --netns ''

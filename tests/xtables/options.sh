@@ -55,7 +55,8 @@ for tool in iptables ip6tables; do
         # shellcheck disable=SC2086 # Options are words.
         check "$tool: $option" "$translate" "${rule[@]}" $option
     done
-    check "$tool: all options" "$translate" "${rule[@]}" --netns a --conntrack --udp --allow-hops 10.0.0.0/8 --syn-listener
+    check "$tool: all options" "$translate" "${rule[@]}" --netns a --udp --allow-hops 10.0.0.0/8 --syn-listener
+    check "$tool: all others" "$translate" "${rule[@]}" --netns a --udp --allow-hops 10.0.0.0/8 --conntrack
     check_bad_options "$tool" "$translate" "${rule[@]}"
 done
 

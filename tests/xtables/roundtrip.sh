@@ -138,14 +138,20 @@ check_bad_restore() {
     "$tool" -F
 }
 
-# What the module does not do yet is an error, and leaves no rule.
+# What is asked beyond the own sockets has to be there.
 # shellcheck disable=SC2046,SC2086
-check_not_supported() {
+check_elsewhere() {
     local option
-    for option in --conntrack '--netns pod-1'; do
-        check "$tool: $option is refused" refused 'Operation not supported|not supported' "$tool" -A $(rule INPUT $option)
+    ip netns add pod-1
+    for option in --conntrack '--netns pod-1' '--conntrack --netns pod-1'; do
+        check "$tool: $option: added" "$tool" -A $(rule INPUT $option)
+        check "$tool: $option: saved" same "-A $(rule INPUT $option)" rules
+        check "$tool: $option: found" "$tool" -C $(rule INPUT $option)
+        check "$tool: $option: deleted" "$tool" -D $(rule INPUT $option)
     done
-    check "$tool: no rule is left of them" empty
+    check "$tool: an unknown namespace is refused" refused 'Invalid argument' "$tool" -A $(rule INPUT --netns pod-1,pod-2)
+    check "$tool: no rule is left" empty
+    ip netns del pod-1
 }
 
 # with_old COMMAND...: the command, with an older plugin.
@@ -209,7 +215,7 @@ for tool in iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy; do
     check_rule 'the other flag' '--udp' ' udp' ''
     check_rule 'flags and prefixes' '--allow-hops 10.0.0.0/8,fd00::/8 --syn-listener --udp' \
         ' allow-hops 10\.0\.0\.0/8,fd00::/8 syn-listener udp' '--allow-hops 10.0.0.0/8,fd00::/8 --syn-listener'
-    check_not_supported
+    check_elsewhere
     check_spelling
     check_bad_options "$tool" "$tool" -A INPUT -p udp --dport 19523 -j GLBREDIRECT
     check "$tool: no bad option left a rule" empty

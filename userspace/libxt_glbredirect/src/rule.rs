@@ -76,6 +76,14 @@ pub struct Rule {
 impl Rule {
     /// Takes an option in. An option without a value ignores it.
     pub fn set(&mut self, option: Opt, value: &str) -> Result<(), ValueError> {
+        let excluded = match option {
+            Opt::SynListener => self.conntrack,
+            Opt::Conntrack => self.syn_listener,
+            _ => false,
+        };
+        if excluded {
+            return Err(ValueError::Exclusive);
+        }
         match option {
             Opt::AllowHops => self.hops = value.parse().map_err(ValueError::Hops)?,
             Opt::SynListener => self.syn_listener = true,
@@ -111,6 +119,8 @@ pub enum ValueError {
     Hops(HopsError),
     /// Of `--netns`.
     Namespaces(NamespacesError),
+    /// `--syn-listener` and `--conntrack` are both there.
+    Exclusive,
 }
 
 impl ValueError {
@@ -131,6 +141,9 @@ impl fmt::Display for ValueError {
             Self::Hops(HopsError::Item { cause, .. }) => cause.fmt(f),
             Self::Hops(cause) => cause.fmt(f),
             Self::Namespaces(cause) => cause.fmt(f),
+            Self::Exclusive => f.write_str(
+                "--syn-listener and --conntrack exclude each other: DNAT hides who listens",
+            ),
         }
     }
 }
@@ -155,6 +168,19 @@ mod tests {
             assert_eq!(there, [(option, value.to_owned())]);
         }
         assert_eq!(Rule::default().options().count(), 0);
+    }
+
+    #[test]
+    fn a_listener_is_not_asked_for_behind_dnat() {
+        for [first, second] in [
+            [Opt::SynListener, Opt::Conntrack],
+            [Opt::Conntrack, Opt::SynListener],
+        ] {
+            let mut rule = Rule::default();
+            rule.set(first, "").expect("alone");
+            assert_eq!(rule.set(second, ""), Err(ValueError::Exclusive));
+            assert_eq!(rule.options().count(), 1);
+        }
     }
 
     #[test]

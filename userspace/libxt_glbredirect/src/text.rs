@@ -64,6 +64,9 @@ pub fn save_unreadable(cause: &InfoError) -> String {
 /// The error for a value of an option, which begins as iptables' own errors of that kind do. It quotes
 /// the item that is at fault, or the whole value if no single one is.
 pub fn bad_value(option: Opt, value: &str, cause: &ValueError) -> String {
+    if !option.takes_value() {
+        return format!("{TARGET}: {cause}");
+    }
     // The cause must not get out of sight behind a value of any length.
     const LONGEST: usize = 120;
     let at_fault = cause.item().unwrap_or(value);
@@ -131,17 +134,23 @@ mod tests {
             (Opt::Netns, "web,b"),
             (Opt::Conntrack, ""),
             (Opt::Udp, ""),
-            (Opt::SynListener, ""),
             (Opt::AllowHops, "10.0.0.0/8"),
         ]);
         assert_eq!(
             save(&all),
-            " --allow-hops 10.0.0.0/8 --syn-listener --udp --conntrack --netns web,b"
+            " --allow-hops 10.0.0.0/8 --udp --conntrack --netns web,b"
         );
         assert_eq!(
             print(&all),
-            " allow-hops 10.0.0.0/8 syn-listener udp conntrack netns web,b"
+            " allow-hops 10.0.0.0/8 udp conntrack netns web,b"
         );
+    }
+
+    #[test]
+    fn a_rule_with_a_listener() {
+        let listener = rule(&[(Opt::Udp, ""), (Opt::SynListener, "")]);
+        assert_eq!(save(&listener), " --syn-listener --udp");
+        assert_eq!(print(&listener), " syn-listener udp");
     }
 
     #[test]
@@ -184,6 +193,14 @@ mod tests {
             "{message}"
         );
         assert!(message.len() < 256);
+    }
+
+    #[test]
+    fn an_option_without_a_value_has_no_bad_one() {
+        assert_eq!(
+            bad_value(Opt::Conntrack, "", &ValueError::Exclusive),
+            "GLBREDIRECT: --syn-listener and --conntrack exclude each other: DNAT hides who listens"
+        );
     }
 
     #[test]

@@ -37,7 +37,8 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let namespaces = prop_oneof![Just(Namespaces::default()), any_namespaces()];
     (hops, any::<[bool; 3]>(), namespaces).prop_map(|(hops, flags, namespaces)| Rule {
         hops,
-        syn_listener: flags[0],
+        // The two exclude each other.
+        syn_listener: flags[0] && !flags[2],
         udp: flags[1],
         conntrack: flags[2],
         namespaces,

@@ -43,7 +43,7 @@ pub(crate) struct On {
     #[arg(long)]
     pub(crate) udp: bool,
     /// Keep what belongs to a connection that the connection tracking knows, as that of a container behind DNAT
-    #[arg(long)]
+    #[arg(long, conflicts_with = "syn_listener")]
     pub(crate) conntrack: bool,
     /// Ask the sockets of these network namespaces too, at most 16, separated by commas, named as by `ip netns`
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = netns_name)]
