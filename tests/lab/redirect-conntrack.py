@@ -10,10 +10,10 @@
 import os
 import socket
 
-from lab.captures import recv
+from lab.captures import recv, send, watch
 from lab.counters import counters, expect_counters, snapshot
 from lab.hosts import guest, unhurried
-from lab.packets import answers, icmp, ip, tcp, udp
+from lab.packets import answers, icmp, ip, tcp, tcp_of, udp
 from lab.pods import pod
 from lab.run import main
 from lab.settings import GUE_PORT, VIP4, VIP6
@@ -256,16 +256,19 @@ def test_direction():
 
 def _direction(way):
     sport = next(ports)
-    # The pod opens a connection to somebody behind the client; by hand, there is an answer to its SYN.
+    # The pod opens a connection to somebody behind the client, whose answer is made by hand.
+    watch()
     with web.inside():
         made = socket.socket(socket.AF_INET if way.inner == 4 else socket.AF_INET6)
         made.setblocking(False)
         made.bind((AT[way.inner], sport))
         made.connect_ex((way.ghost, 90))
-    with check("the connection is there"):
-        eventually(lambda: holds("SYN_SENT" in state_of(sport), state_of(sport)))
+    syn = tcp_of(recv(client, lambda packet: answers(packet, 90, "S")))
+    send(client, proxy1, ip(way.ghost, way.vip, tcp(90, syn.sport, "SA", seq=5000, ack=syn.seq + 1)))
+    with check("the connection is there, and answered"):
+        eventually(lambda: holds("ESTABLISHED" in state_of(sport) and "UNREPLIED" not in state_of(sport), state_of(sport)))
     with check("a packet in the direction of its answers goes on"):
-        way.goes_on(tcp(90, sport, "A", seq=1, ack=1))
+        way.goes_on(tcp(90, syn.sport, "A", seq=5001, ack=syn.seq + 1))
     expect_counters(proxy1, forwarded_to_alternate=1)
     made.close()
 
