@@ -55,7 +55,7 @@ def by_legacy(to):
 
 def by_nft(to):
     proxy1.run("nft", """
-        table inet dnat {
+        table inet pods {
             chain pre {
                 type nat hook prerouting priority dstnat;
                 ip daddr %s meta l4proto { tcp, udp } th dport 80 dnat ip to %s:8080
@@ -67,7 +67,7 @@ def by_nft(to):
 def no_nat():
     for tool in ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy"):
         proxy1.quietly(tool + " -t nat -F")
-    proxy1.output("nft delete table inet dnat", any_status=True)
+    proxy1.output("nft delete table inet pods", any_status=True)
     forget_connections()
 
 

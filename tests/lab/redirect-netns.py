@@ -8,6 +8,8 @@
 """
 
 import os
+import socket
+import struct
 
 from lab.captures import forget, recv
 from lab.counters import counters, expect_counters, snapshot
@@ -253,6 +255,12 @@ def test_user_namespace():
     other.kill()
 
 
+def is_gone(connection):
+    """It is reset, so that no socket of it holds the namespace."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    close_kept()
+
+
 def asked_ended():
     return counters(proxy1)["ended_netns_lookups"]
 
@@ -280,8 +288,7 @@ def test_ends():
             snapshot(proxy1, proxy2)
             connection, sport, ack = comes_up(way, "accepted_netns")
             end(web)
-            connection.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER: a reset, and the socket is gone
-            close_kept()
+            is_gone(connection)
             with check("it ends, though a rule names it"):
                 until_ended(way, sport)
             snapshot(proxy1, proxy2)
@@ -304,8 +311,8 @@ def test_ends():
                 proxy1.run(tool + " -R INPUT 1 -p udp -m udp --dport %d -j GLBREDIRECT --netns web" % GUE_PORT)
             with check("made anew, it is asked"):
                 snapshot(proxy1, proxy2)
-                comes_up(way, "accepted_netns")
-            close_kept()
+                connection = comes_up(way, "accepted_netns")[0]
+            is_gone(connection)
             for tool in tools:
                 proxy1.run(tool + " -F INPUT")
 
