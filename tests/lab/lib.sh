@@ -326,7 +326,10 @@ lab_counters_match() {
     for word; do
         [[ $word =~ ^([a-z_]+)=\+([0-9]+)(\.\.([0-9]+))?$ ]] || { echo "no counter: $word" >"$lab_work/why"; lab_hopeless=yes; return 1; }
         name=${BASH_REMATCH[1]}
-        [[ $name =~ ^(forwarded_bytes|ended_netns_lookups)$ ]] || name=${name%_packets}_packets
+        case $name in
+            forwarded_bytes | ended_netns_lookups) ;;
+            *) name=${name%_packets}_packets ;;
+        esac
         want[$name]="${BASH_REMATCH[2]} ${BASH_REMATCH[4]:-${BASH_REMATCH[2]}}"
     done
     : >"$lab_work/why"
