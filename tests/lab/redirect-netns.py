@@ -310,6 +310,7 @@ def test_ends():
             with check("made anew, it is asked"):
                 snapshot(proxy1, proxy2)
                 comes_up(way, "accepted_netns")
+            no_sockets()
             for tool in tools:
                 proxy1.run(tool + " -F INPUT")
 
