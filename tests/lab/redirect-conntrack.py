@@ -310,9 +310,9 @@ def _udp(way):
     with check("a new flow goes on"):
         way.goes_on(udp(sport, 80, b"first"))
     expect_counters(proxy1, forwarded_udp=1)
-    with check("as the last resort it stays"):
+    with check("at the end of the list it stays"):
         way.stays(udp(sport, 80, b"first"), hops=0)
-    expect_counters(proxy1, accepted_last_resort=1)
+    expect_counters(proxy1, accepted_udp=1)
     with check("and what follows it stays"):
         way.stays(udp(sport, 80, b"second"))
     expect_counters(proxy1, accepted_conntrack=1)
