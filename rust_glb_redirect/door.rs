@@ -7,10 +7,11 @@
 
 #![forbid(unsafe_code)]
 
-use crate::redirect::{redirect, Allowed};
+use crate::policy::Policy;
+use crate::redirect::redirect;
+use crate::seen::seen;
 use crate::state::{DoorSettings, State};
-use glb_core::packet::view::View;
-use glb_core::redirect::{is_for_port, Packet, Stop};
+use glb_core::redirect::{is_for_port, Stop};
 use glb_kernel::base::rcu::Guard;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::local_in::{self, LocalIn};
@@ -50,9 +51,10 @@ pub(crate) fn close(state: &State, net: &Net, registered: Registered<State>) -> 
     was_open
 }
 
-/// What an open door lets in.
-pub(crate) fn settings(state: &State) -> Option<DoorSettings> {
-    state.door().get(&Guard::new()).copied()
+/// Calls `with` with what an open door lets in, under RCU.
+pub(crate) fn with_settings<R>(state: &State, with: impl FnOnce(Option<&DoorSettings>) -> R) -> R {
+    let guard = Guard::new();
+    with(state.door().get(&guard))
 }
 
 /// The handler of the hook.
@@ -66,7 +68,7 @@ impl LocalIn for Handler {
             return Outcome::Accept(skb);
         };
         if is_ours(hook, &mut skb, settings.port) {
-            redirect(state, hook, skb, Allowed::ByDoor(&settings.allowed))
+            redirect(state, hook, skb, Policy::Door(settings))
         } else {
             Outcome::Accept(skb)
         }
@@ -76,11 +78,7 @@ impl LocalIn for Handler {
 #[inline]
 fn is_ours(hook: &Hook<'_>, skb: &mut Skb<'_>, port: u16) -> bool {
     for _ in 0..MAX_PULLS {
-        let packet = Packet {
-            view: View::new(skb.linear(), skb.len()),
-            outer: hook.family,
-        };
-        match is_for_port(&packet, port) {
+        match is_for_port(&seen(hook, skb), port) {
             Ok(ours) => return ours,
             Err(Stop::NeedLinear(len)) if skb.pull(len).is_ok() => {}
             Err(_) => return false,

@@ -19,7 +19,7 @@ impl proc::Show for All {
 
     fn show(state: &State, file: &SeqFile) {
         state.stats().show(file, Verdict::ALL);
-        state.stats().show_forwarded_bytes(file);
+        state.stats().show_others(file);
     }
 }
 

@@ -11,6 +11,9 @@
 //! netfilter hook -> door    > redirect            what becomes of a packet, step by step
 //!                             glb_core::redirect  what the bytes say
 //!                             glb_kernel          socket tables, routes, socket buffers
+//! stay                        why a packet stays here
+//! elsewhere                   other namespaces, and the connection tracking
+//! policy                      what a rule or the door says about its packets
 //! netlink                     opens and closes the door, shows counters
 //! stats                       the counters and the files that show them
 //! state                       all of it for one namespace
@@ -31,12 +34,16 @@ use kernel::prelude::*;
 use state::State;
 
 mod door;
+mod elsewhere;
 mod files;
 mod namespace;
 mod netlink;
+mod policy;
 mod redirect;
+mod seen;
 mod state;
 mod stats;
+mod stay;
 mod target;
 
 module! {

@@ -12,17 +12,19 @@ use glb_core::netlink::glb_redirect::{
     self as netlink, command, counter, operation, prefix, redirect, stats,
 };
 use glb_core::packet::gue;
-use glb_core::redirect::{AllowedHops, NotAllowed, MAX_ALLOWED};
+use glb_core::redirect::{AllowedHops, NotAllowed, Options, MAX_ALLOWED};
 use glb_kernel::genl::{
     self, nest, nest_room, notify, Attr, Command, Message, Operation, Rule, Spec,
 };
+use glb_kernel::net::named::Namespaces;
 use glb_kernel::refuse;
+use glb_kernel::sockets::elsewhere::{Elsewhere, Refused};
 use kernel::prelude::*;
 
 type Request<'a> = genl::Request<'a, State>;
 
-/// Bytes of a message with all prefixes.
-const SETTINGS_LEN: usize = 1024;
+/// Bytes of a message with all prefixes and names.
+const SETTINGS_LEN: usize = 2048;
 /// Bytes of a message with all counters.
 const STATS_LEN: usize = 2048;
 
@@ -62,12 +64,20 @@ impl Command for On {
         for hop in request.attrs().all(redirect::ALLOW_HOP) {
             allow(request, &mut allowed, &hop)?;
         }
-        let settings = DoorSettings { port, allowed };
+        let options = options(request)?;
+        let settings = DoorSettings {
+            port,
+            allowed,
+            options,
+            elsewhere: elsewhere(request, options)?,
+        };
         let (net, registered) = (request.net(), request.registered());
         state.routes().prepare()?;
         door::open(state, net, registered, settings)?;
-        notify(net, command::NTF, SETTINGS_LEN, |message| {
-            put(message, Some(&settings))
+        door::with_settings(state, |settings| {
+            notify(net, command::NTF, SETTINGS_LEN, |message| {
+                put(message, settings)
+            });
         });
         Ok(())
     }
@@ -93,6 +103,58 @@ fn allow<'a>(request: &Request<'a>, allowed: &mut AllowedHops, hop: &Attr<'a>) -
                 "the prefix is longer than its address"
             ),
         })
+}
+
+/// The flags that change which packets stay, with the options that they stand for.
+const FLAGS: [(u16, Options); 3] = [
+    (redirect::SYN_LISTENER, Options::SYN_LISTENER),
+    (redirect::UDP, Options::UDP),
+    (redirect::CONNTRACK, Options::CONNTRACK),
+];
+
+/// The options of the request that are flags.
+fn options(request: &Request<'_>) -> Result<Options> {
+    let mut options = Options::NONE;
+    for (kind, option) in FLAGS {
+        if let Some(flag) = request.get(kind) {
+            options = options.with(option, flag.u8()? != 0);
+        }
+    }
+    if !options.go_together() {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            request.get(redirect::CONNTRACK).as_ref(),
+            "{}",
+            text(Options::CONTRADICTION)
+        ));
+    }
+    Ok(options)
+}
+
+/// What the request wants to be asked beyond the sockets of the namespace.
+fn elsewhere(request: &Request<'_>, options: Options) -> Result<Option<KBox<Elsewhere>>> {
+    let names = || request.attrs().all(redirect::NETNS);
+    let texts = names().map(|name| name.text());
+    // Nothing is loaded here: the kernel's lock of generic netlink is held, and a module that is loaded may need it.
+    Elsewhere::new(request.net(), || request.caller(), options, texts, false).map_err(|refused| {
+        let attr = match &refused {
+            Refused::Namespace(index, _) => names().nth(*index),
+            _ => request.get(redirect::CONNTRACK),
+        };
+        refuse!(
+            request,
+            refused.error(),
+            attr.as_ref(),
+            "{}",
+            text(refused.text())
+        )
+    })
+}
+
+/// A text of the kernel crate.
+fn text(text: &CStr) -> &str {
+    text.to_str().unwrap_or_default()
 }
 
 /// `off`: closes the door. `ENOENT` if it is closed.
@@ -121,8 +183,9 @@ impl Command for Get {
     const SPEC: Spec = operation::GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
-        let settings = door::settings(state);
-        request.reply(SETTINGS_LEN, |message| put(message, settings.as_ref()))
+        request.reply(SETTINGS_LEN, |message| {
+            door::with_settings(state, |settings| put(message, settings))
+        })
     }
 }
 
@@ -140,6 +203,14 @@ fn put(message: &mut Message<'_>, settings: Option<&DoorSettings>) -> Result {
             message.u8(prefix::PREFIX_LEN, allowed.bits)
         })?;
     }
+    for (kind, option) in FLAGS {
+        message.u8(kind, u8::from(settings.options.has(option)))?;
+    }
+    let elsewhere = settings.elsewhere.as_deref();
+    let namespaces = elsewhere.and_then(Elsewhere::namespaces);
+    for name in namespaces.into_iter().flat_map(Namespaces::names) {
+        message.text(redirect::NETNS, name)?;
+    }
     Ok(())
 }
 
@@ -152,7 +223,7 @@ impl Command for StatsGet {
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         request.reply(STATS_LEN, |message| {
-            for (name, value) in (0..).map_while(|place| state.stats().counter(place)) {
+            for (name, value) in state.stats().all() {
                 message.counter(stats::COUNTER, [counter::NAME, counter::VALUE], name, value)?;
             }
             Ok(())

@@ -4,32 +4,24 @@
 
 #![forbid(unsafe_code)]
 
+use crate::elsewhere::kept_elsewhere;
+use crate::policy::Policy;
+use crate::seen::seen;
 use crate::state::State;
+use crate::stay::{is_established_here, reason_to_stay};
 use glb_core::counter::Fate;
-use glb_core::packet::flow::FlowAt;
 use glb_core::packet::gue::Hop;
-use glb_core::packet::view::View;
-use glb_core::redirect::{next_hop, rewrite, step_by_step};
-use glb_core::redirect::{AllowedHops, Common, Inspected, Next, Packet, Question, Stop, Verdict};
+use glb_core::redirect::{rewrite, step_by_step};
+use glb_core::redirect::{Common, Inspected, Next, Opening, Options, Stop, Verdict};
 use glb_kernel::front::hook::{Hook, Outcome};
-use glb_kernel::front::xt_glbredirect::Options;
 use glb_kernel::out::route::{route, Unroutable};
 use glb_kernel::packet::skb::Skb;
-use glb_kernel::sockets::tcp::{answers_cookie, is_established};
+use glb_kernel::sockets::tcp::is_established;
 
 /// How often headers are made linear at most: outer IP, UDP and GUE, hop, inner IP and its extension
 /// headers, transport, embedded packet and its extension headers. Each round gets further than the one
 /// before.
 const MAX_PULLS: usize = 32;
-
-/// Which hops packets may be passed on to.
-#[derive(Clone, Copy)]
-pub(crate) enum Allowed<'p> {
-    /// As the options of a rule say; without any, all.
-    ByRule(Option<&'p Options>),
-    /// As the door's settings say.
-    ByDoor(&'p AllowedHops),
-}
 
 /// Decides about a packet, whatever door it came through, and carries the verdict out.
 ///
@@ -38,16 +30,19 @@ pub(crate) fn redirect<'a>(
     state: &State,
     hook: &Hook<'_>,
     skb: Skb<'a>,
-    allowed: Allowed<'_>,
+    policy: Policy<'_>,
 ) -> Outcome<'a> {
     if skb.is_udp_gso() {
         return finish(state, skb, Verdict::DroppedUdpGso);
     }
     let packet = seen(hook, &skb);
     let Some(common) = Common::read(&packet) else {
-        return redirect_uncommon(state, hook, skb, allowed);
+        return redirect_uncommon(state, hook, skb, policy);
     };
     if common.is_syn() {
+        if policy.options().has(Options::SYN_LISTENER) {
+            return common_opening(state, hook, skb, policy, common.opening());
+        }
         return finish(state, skb, Verdict::AcceptedSyn);
     }
     let device = state.devices().of_tunnel(hook.family, common.inner());
@@ -55,7 +50,7 @@ pub(crate) fn redirect<'a>(
         (Some(device), Some(flow)) if is_established(hook.net, &flow, device) => {
             finish(state, skb, Verdict::AcceptedEstablished)
         }
-        _ => common_elsewhere(state, hook, skb, allowed, common),
+        _ => common_elsewhere(state, hook, skb, policy, common),
     }
 }
 
@@ -65,7 +60,7 @@ fn common_elsewhere<'a>(
     state: &State,
     hook: &Hook<'_>,
     skb: Skb<'a>,
-    allowed: Allowed<'_>,
+    policy: Policy<'_>,
     common: Common,
 ) -> Outcome<'a> {
     let inspected = common.inspected(hook.family);
@@ -73,7 +68,23 @@ fn common_elsewhere<'a>(
     if is_established_here(state, hook, &skb, &inspected) {
         return finish(state, skb, Verdict::AcceptedEstablished);
     }
-    second_chance(state, hook, skb, &inspected, allowed)
+    second_chance(state, hook, skb, &inspected, policy)
+}
+
+/// A common packet that begins a connection, where listeners are asked for.
+#[inline(never)]
+fn common_opening<'a>(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: Skb<'a>,
+    policy: Policy<'_>,
+    opening: Opening,
+) -> Outcome<'a> {
+    match opening.inspected(&seen(hook, &skb)) {
+        Some(inspected) => second_chance(state, hook, skb, &inspected, policy),
+        // It was read from this very packet.
+        None => finish(state, skb, Verdict::DroppedTruncated),
+    }
 }
 
 /// A packet of any other kind, read header after header. Headers are made linear as the core asks for them.
@@ -82,16 +93,16 @@ fn redirect_uncommon<'a>(
     state: &State,
     hook: &Hook<'_>,
     mut skb: Skb<'a>,
-    allowed: Allowed<'_>,
+    policy: Policy<'_>,
 ) -> Outcome<'a> {
     for _ in 0..MAX_PULLS {
         let packet = seen(hook, &skb);
-        match &step_by_step(packet.view, packet.outer) {
+        match &step_by_step(packet.view, packet.outer, policy.options()) {
             Ok(inspected) if is_established_here(state, hook, &skb, inspected) => {
                 record_fragment(state, hook, &skb, inspected, false);
                 return finish(state, skb, Verdict::AcceptedEstablished);
             }
-            Ok(inspected) => return second_chance(state, hook, skb, inspected, allowed),
+            Ok(inspected) => return second_chance(state, hook, skb, inspected, policy),
             Err(Stop::Decided(verdict)) => return finish(state, skb, *verdict),
             Err(Stop::NeedLinear(len)) => {
                 if skb.pull(*len).is_err() {
@@ -113,35 +124,6 @@ fn finish<'a>(state: &State, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
     }
 }
 
-/// The packet as the core looks at it.
-#[inline]
-fn seen<'s>(hook: &Hook<'_>, skb: &'s Skb<'_>) -> Packet<'s> {
-    Packet {
-        view: View::new(skb.linear(), skb.len()),
-        outer: hook.family,
-    }
-}
-
-/// Whether the packet's connection has a socket here, on whatever device its payload would arrive.
-#[inline]
-fn is_established_here(
-    state: &State,
-    hook: &Hook<'_>,
-    skb: &Skb<'_>,
-    inspected: &Inspected,
-) -> bool {
-    let Question::Connection { flow, .. } = &inspected.question else {
-        return false;
-    };
-    let Ok(flow) = flow.read(seen(hook, skb).view) else {
-        return false;
-    };
-    let devices = state.devices();
-    devices
-        .all_of_tunnel(hook.family, inspected.gue.inner)
-        .any(|device| is_established(hook.net, &flow, device))
-}
-
 /// Keeps the packet if it belongs here for another reason, and passes it on if not.
 #[inline(never)]
 fn second_chance<'a>(
@@ -149,25 +131,13 @@ fn second_chance<'a>(
     hook: &Hook<'_>,
     mut skb: Skb<'a>,
     inspected: &Inspected,
-    allowed: Allowed<'_>,
+    policy: Policy<'_>,
 ) -> Outcome<'a> {
-    let kept = match &inspected.question {
-        Question::Connection {
-            flow,
-            may_be_cookie,
-            ..
-        } => (*may_be_cookie && answers_cookie_here(state, hook, &mut skb, inspected, flow))
-            .then_some(Verdict::AcceptedSynCookie),
-        Question::LaterFragment(fragment) => {
-            let forwarded = inspected
-                .inner_addrs(seen(hook, &skb).view)
-                .is_ok_and(|addrs| state.was_forwarded(&addrs, *fragment));
-            (!forwarded).then_some(Verdict::AcceptedFragment)
-        }
-    };
+    let kept = reason_to_stay(state, hook, &mut skb, inspected)
+        .or_else(|| kept_elsewhere(state, hook, &mut skb, &inspected.question, policy));
     let next = match kept {
         Some(verdict) => Next::Stay(verdict),
-        None => next_allowed(&seen(hook, &skb), inspected, allowed),
+        None => policy.next_hop(&seen(hook, &skb), inspected),
     };
     let forwarded = matches!(next, Next::Forward(_));
     record_fragment(state, hook, &skb, inspected, forwarded);
@@ -175,21 +145,6 @@ fn second_chance<'a>(
         Next::Stay(verdict) => finish(state, skb, verdict),
         Next::Forward(hop) => forward(state, hook, skb, inspected, hop),
     }
-}
-
-/// Whether the packet ends a handshake that was answered with a SYN cookie here.
-#[inline]
-fn answers_cookie_here(
-    state: &State,
-    hook: &Hook<'_>,
-    skb: &mut Skb<'_>,
-    inspected: &Inspected,
-    flow: &FlowAt,
-) -> bool {
-    let devices = state.devices();
-    devices
-        .all_of_tunnel(hook.family, inspected.gue.inner)
-        .any(|device| answers_cookie(hook.net, skb, flow, device))
 }
 
 /// Remembers whether a packet that is the first fragment of a datagram was passed on, for the later ones.
@@ -201,25 +156,11 @@ fn record_fragment(
     inspected: &Inspected,
     forwarded: bool,
 ) {
-    let Question::Connection {
-        fragment: Some(fragment),
-        ..
-    } = inspected.question
-    else {
+    let Some(fragment) = inspected.question.first_fragment() else {
         return;
     };
     if let Ok(addrs) = inspected.inner_addrs(seen(hook, skb).view) {
         state.record_fragment(&addrs, fragment, forwarded);
-    }
-}
-
-#[inline]
-fn next_allowed(packet: &Packet<'_>, inspected: &Inspected, allowed: Allowed<'_>) -> Next {
-    match allowed {
-        Allowed::ByRule(options) => {
-            next_hop(packet, inspected, options.and_then(Options::allowed_hops))
-        }
-        Allowed::ByDoor(hops) => next_hop(packet, inspected, hops.prefixes()),
     }
 }
 
@@ -247,7 +188,7 @@ fn forward<'a>(
     }
     match route(hook.net, state.routes(), skb, hook.family) {
         Ok(routed) => {
-            state.stats().count(Verdict::ForwardedToAlternate);
+            state.stats().count(inspected.question.passed_on());
             state.stats().count_forwarded(bytes);
             routed.send(hook.net);
             Outcome::Stolen

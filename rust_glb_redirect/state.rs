@@ -7,21 +7,25 @@
 use crate::stats::Stats;
 use glb_core::packet::fragments::{self, FragmentTable};
 use glb_core::packet::ip::{Addrs, Fragment};
-use glb_core::redirect::AllowedHops;
+use glb_core::redirect::{AllowedHops, Options};
 use glb_kernel::base::rcu::Rcu;
 use glb_kernel::base::{random, time};
 use glb_kernel::net::Net;
 use glb_kernel::out::route::Routes;
 use glb_kernel::sockets::decap::Devices;
+use glb_kernel::sockets::elsewhere::Elsewhere;
 use kernel::prelude::*;
 
 /// What the door that is no rule lets in.
-#[derive(Clone, Copy)]
 pub(crate) struct DoorSettings {
     /// UDP port of the tunnel.
     pub(crate) port: u16,
     /// Prefixes that hops are allowed from.
     pub(crate) allowed: AllowedHops,
+    /// What changes which packets stay.
+    pub(crate) options: Options,
+    /// What is asked beyond the sockets of the namespace, if anything.
+    pub(crate) elsewhere: Option<KBox<Elsewhere>>,
 }
 
 /// What the module keeps in a namespace.

@@ -14,9 +14,17 @@ use kernel::seq_print;
 const TOTAL: usize = Verdict::COUNT;
 /// Position of the counter of bytes passed on.
 const FORWARDED_BYTES: usize = Verdict::COUNT + 1;
+/// Position of the counter of namespaces that packets asked, and that had ended.
+const ENDED_NETNS: usize = Verdict::COUNT + 2;
+
+/// The counters that count something else than packets of one verdict.
+const OTHERS: [(&str, usize); 2] = [
+    (Verdict::FORWARDED_BYTES, FORWARDED_BYTES),
+    (Verdict::ENDED_NETNS, ENDED_NETNS),
+];
 
 /// The counters of a namespace.
-pub(crate) struct Stats(Counters<{ Verdict::COUNT + 2 }>);
+pub(crate) struct Stats(Counters<{ Verdict::COUNT + 3 }>);
 
 impl Stats {
     /// All zero.
@@ -36,17 +44,18 @@ impl Stats {
         self.0.add::<FORWARDED_BYTES>(bytes as u64);
     }
 
-    /// A counter by its place in the file that has them all.
-    pub(crate) fn counter(&self, place: usize) -> Option<(&'static str, u64)> {
-        let (name, index) = match place.checked_sub(1) {
-            None => (Verdict::TOTAL, TOTAL),
-            Some(Verdict::COUNT) => (Verdict::FORWARDED_BYTES, FORWARDED_BYTES),
-            Some(place) => {
-                let verdict = Verdict::ALL.get(place)?;
-                (verdict.counter(), verdict.index())
-            }
-        };
-        Some((name, self.0.sum(index)))
+    /// Counts a namespace that a packet asked, and that had ended.
+    pub(crate) fn count_ended_netns(&self) {
+        self.0.add::<ENDED_NETNS>(1);
+    }
+
+    /// Every counter with its name, in the order of the file that has them all.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let verdicts = Verdict::ALL
+            .iter()
+            .map(|verdict| (verdict.counter(), verdict.index()));
+        let counters = Iterator::chain(core::iter::once((Verdict::TOTAL, TOTAL)), verdicts);
+        Iterator::chain(counters, OTHERS).map(|(name, index)| (name, self.0.sum(index)))
     }
 
     /// Writes all packets, and these verdicts.
@@ -62,9 +71,10 @@ impl Stats {
         }
     }
 
-    /// Writes the bytes that were passed on.
-    pub(crate) fn show_forwarded_bytes(&self, file: &SeqFile) {
-        let bytes = self.0.sum(FORWARDED_BYTES);
-        seq_print!(file, "{}: {bytes}\n", Verdict::FORWARDED_BYTES);
+    /// Writes the counters that are of no verdict.
+    pub(crate) fn show_others(&self, file: &SeqFile) {
+        for (name, index) in OTHERS {
+            seq_print!(file, "{name}: {}\n", self.0.sum(index));
+        }
     }
 }

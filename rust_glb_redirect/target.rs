@@ -4,12 +4,13 @@
 
 #![forbid(unsafe_code)]
 
-use crate::redirect::{redirect, Allowed};
+use crate::policy::Policy;
+use crate::redirect::redirect;
 use crate::state::State;
 use glb_core::packet::ip::proto;
 use glb_kernel::front::hook::{Hook, Outcome};
-use glb_kernel::front::xt_glbredirect::Options;
-use glb_kernel::front::xtables;
+use glb_kernel::front::xt_glbredirect::{Revision1, Revision2};
+use glb_kernel::front::xtables::{self, Rule};
 use glb_kernel::packet::skb::Skb;
 use kernel::prelude::*;
 
@@ -21,9 +22,10 @@ impl xtables::Target for Target {
     const PROTO: u8 = proto::UDP;
 
     type State = State;
-    type Options = Options;
+    type Revision1 = Revision1;
+    type Revision2 = Revision2;
 
-    fn prepare(state: &State) -> Result {
+    fn prepare(state: &State, _: Rule<'_, Self>) -> Result {
         state.routes().prepare()
     }
 
@@ -32,8 +34,13 @@ impl xtables::Target for Target {
         state: &State,
         hook: &Hook<'_>,
         skb: Skb<'a>,
-        options: Option<&Options>,
+        rule: Rule<'_, Self>,
     ) -> Outcome<'a> {
-        redirect(state, hook, skb, Allowed::ByRule(options))
+        let policy = match rule {
+            Rule::Revision0 => Policy::Revision0,
+            Rule::Revision1(rule) => Policy::Revision1(rule),
+            Rule::Revision2(rule) => Policy::Revision2(rule),
+        };
+        redirect(state, hook, skb, policy)
     }
 }

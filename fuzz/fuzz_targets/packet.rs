@@ -10,7 +10,8 @@ use glb_core::packet::checksum::UdpChecksum;
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
 use glb_core::redirect::{
-    inspect, next_hop, rewrite, step_by_step, Common, Next, Packet, Prefix, Question, Stop, Verdict,
+    inspect, next_hop, rewrite, step_by_step, Common, Next, Options, Packet, Prefix, Question,
+    Stop, Verdict,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -23,27 +24,31 @@ fuzz_target!(|data: &[u8]| {
     } else {
         Family::V6
     };
-    let whole = inspect(&Packet {
-        view: View::whole(bytes),
-        outer,
-    });
+    let options = Options::NONE
+        .with(Options::SYN_LISTENER, choice & 4 != 0)
+        .with(Options::UDP, choice & 8 != 0);
+    let view = View::whole(bytes);
+    let whole = inspect(&Packet { view, outer }, options);
     assert!(!matches!(whole, Err(Stop::NeedLinear(_))));
     // The short way for common packets says what the long way says.
-    assert_eq!(whole, step_by_step(View::whole(bytes), outer));
-    let view = View::whole(bytes);
+    assert_eq!(whole, step_by_step(view, outer, options));
     if let Some(common) = Common::read(&Packet { view, outer }) {
+        let question = whole.map(|inspected| inspected.question);
         assert_eq!(
             common.is_syn(),
-            whole == Err(Stop::Decided(Verdict::AcceptedSyn))
+            matches!(
+                question,
+                Ok(Question::Opening { .. }) | Err(Stop::Decided(Verdict::AcceptedSyn))
+            )
         );
-        if let Ok(Question::Connection { flow, .. }) = whole.map(|inspected| inspected.question) {
+        if let Ok(Question::Connection { flow, .. } | Question::Opening { flow, .. }) = question {
             assert_eq!(common.flow(view), flow.read(view).ok());
         }
     }
     let mut linear = usize::from(*linear).min(bytes.len());
     let pieced = loop {
         let view = View::new(&bytes[..linear], bytes.len());
-        match inspect(&Packet { view, outer }) {
+        match inspect(&Packet { view, outer }, options) {
             Err(Stop::NeedLinear(more)) => {
                 assert!(more > linear && more <= bytes.len());
                 linear = more;
@@ -54,7 +59,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole, pieced);
     let Ok(packet) = whole else { return };
     // What is asked about can be read.
-    if let Question::Connection { flow, .. } = packet.question {
+    if let Question::Connection { flow, .. }
+    | Question::Opening { flow, .. }
+    | Question::Datagram { flow, .. } = packet.question
+    {
         assert!(flow.read(view).is_ok());
     }
     assert!(packet.inner_addrs(view).is_ok());

@@ -10,7 +10,8 @@
 
 obj-m := $(GLB_MODULE).o
 # A .c and a .h each. The .h is what bindgen reads.
-glb_shim := base genl net packet sockets/decap sockets/tcp out/cut out/encap out/path out/route
+glb_shim := base genl net net/named packet sockets/conntrack sockets/decap sockets/tcp sockets/udp out/cut out/encap out/path \
+	out/route
 $(GLB_MODULE)-y := main.o core/lib.o glue/lib.o $(glb_shim:%=shim/%.o)
 
 ccflags-y += -I$(src)/uapi -I$(src)/shim

@@ -35,7 +35,7 @@ fn main() {
         // For the tests, which play the program.
         .allowlist_function("xtables_init_all|xtables_find_target")
         .allowlist_type("xtables_target|xt_entry_target|xt_option_entry|xt_option_call|_xt_align")
-        .allowlist_type("xt_glbredirect_info|xt_glbredirect_prefix")
+        .allowlist_type("xt_glbredirect_info|xt_glbredirect_info_2|xt_glbredirect_prefix")
         .allowlist_var("XTABLES_VERSION|XT_GLBREDIRECT_.*|NFPROTO_UNSPEC|xt_params|stdout")
         .opaque_type("_IO_FILE")
         .generate_cstr(true)

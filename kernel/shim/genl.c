@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/capability.h>
+#include <linux/netlink.h>
 #include <linux/skbuff.h>
+#include <linux/user_namespace.h>
 #include <net/genetlink.h>
 
 #include "genl.h"
@@ -27,6 +30,13 @@ const struct genl_info *glb_genl_info_dump(struct netlink_callback *cb)
 void glb_genl_check_consistent(struct netlink_callback *cb, void *header)
 {
 	genl_dump_check_consistent(cb, header);
+}
+
+/* Whether who opened the socket and who wrote the request both administer the machine, and not only a user namespace. */
+bool glb_genl_initial_admin(const struct sk_buff *request)
+{
+	return netlink_ns_capable(request, &init_user_ns, CAP_SYS_ADMIN) &&
+	       netlink_ns_capable(request, &init_user_ns, CAP_NET_ADMIN);
 }
 
 /* --- messages ---------------------------------------------------------------------------------------- */

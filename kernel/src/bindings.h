@@ -21,15 +21,19 @@
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/tcp.h>
+#include <net/udp.h>
 
 #include "base.h"
 #include "genl.h"
 #include "net.h"
+#include "net/named.h"
 #include "out/cut.h"
 #include "out/encap.h"
 #include "out/path.h"
 #include "out/route.h"
 #include "packet.h"
+#include "sockets/conntrack.h"
 #include "sockets/decap.h"
 #include "sockets/tcp.h"
+#include "sockets/udp.h"
 #include "xt_GLBREDIRECT.h"

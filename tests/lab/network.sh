@@ -116,7 +116,7 @@ link set sit0 up
 addr add $NET_VIP6/128 dev sit0 nodad
 END
     quietly_on "$name" sysctl -qw net.ipv4.conf.tunl0.rp_filter=0
-    on "$name" iptables -A INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT --allow-hops 192.168.50.0/24
+    on "$name" iptables -A INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT --allow-hops 192.168.50.0/24 --syn-listener
     # Text whose every line differs, so that a lost or doubled piece cannot go unnoticed.
     mkdir -p "$lab_work/www"
     [ -e "$lab_work/www/download" ] || seq -f 'line %06g of the download' 1 100000 | head -c "$DOWNLOAD_BYTES" >"$lab_work/www/download"
@@ -143,6 +143,14 @@ nginx_starts() {
 nginx_stops() {
     say "$1: nginx ends"
     kill -KILL "$(cat "$(net_dir "$1")/nginx.id")"
+}
+# nginx_is_gone PROXY: it has ended, and so have its listeners. Nothing here takes longer than a few milliseconds to see it.
+nginx_is_gone() {
+    local id left=20000
+    id=$(cat "$(net_dir "$1")/nginx.id")
+    [ -e "$lab_work/never" ] || mkfifo "$lab_work/never"
+    while kill -0 "$id" 2>/dev/null && ((left-- > 0)); do read -rt 0.002 <>"$lab_work/never"; done
+    ! kill -0 "$id" 2>/dev/null
 }
 nginx_listens() { [ -n "$(quietly_on "$1" ss -Hltn 'sport = 80')" ]; }
 

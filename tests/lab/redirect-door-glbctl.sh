@@ -69,6 +69,26 @@ test_door() {
     check "and says why" says 'the redirect is off' redirect off
 }
 
+test_options() {
+    about "What asks more is told by status, in the words of the command; each \`on\` replaces all of it."
+    check "on" redirect on --syn-listener --udp
+    check "text" is 'on: UDP port 19523, any hop, --syn-listener, --udp' "$(redirect status)"
+    check "JSON" is '{"enabled":true,"port":19523,"allow_hops":[],"syn_listener":true,"udp":true}' "$(redirect status --json | jq -c .)"
+    check "without it" redirect on --allow-hops 9.0.0.0/8
+    check "it is gone" is '{"enabled":true,"port":19523,"allow_hops":["9.0.0.0/8"]}' "$(redirect status --json | jq -c .)"
+    check "what cannot be asked is refused" says 'on: conntrack: this version of the module knows no conntrack' \
+        redirect on --conntrack
+    check "so are other namespaces" says 'this version of the module knows no other namespaces' redirect on --netns pod-1
+    check "17 names are too many" says 'more than 16 network namespaces' redirect on --netns "$(seq -s , -f 'pod-%g' 17)"
+    check "a name twice is refused" says 'a network namespace is named twice' redirect on --netns pod-1,pod-2,pod-1
+    local bad
+    for bad in '' . .. /run/netns/pod-1 "$(printf 'n%.0s' {1..64})"; do
+        check "no name: '$bad'" exits 2 redirect on --netns "$bad"
+    done
+    check "nothing of it had an effect" is '{"enabled":true,"port":19523,"allow_hops":["9.0.0.0/8"]}' "$(redirect status --json | jq -c .)"
+    redirect off
+}
+
 test_stats() {
     about "The counters are those of /proc, in its order."
     redirect on

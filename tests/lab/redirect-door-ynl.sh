@@ -47,6 +47,13 @@ test_door() {
 
     check "a prefix that is too long is refused" fails ynl proxy1 --do on --json '{"allow-hop": [{"address": "9.0.0.0", "prefix-len": 33}]}'
     check "and changes nothing" is 8 "$(ynl proxy1 --do get | jq '."allow-hop"[0]."prefix-len"')"
+    check "on, with what asks more" ynl proxy1 --do on --json '{"syn-listener": 1, "udp": 1}'
+    check "it is told" is '[1,1,0,null]' \
+        "$(ynl proxy1 --do get | jq -c '[."syn-listener", .udp, .conntrack, .netns]')"
+    check "a flag is 0 or 1" fails ynl proxy1 --do on --json '{"syn-listener": 2}'
+    check "a name has at most 63 bytes" fails ynl proxy1 --do on --json "{\"netns\": [\"$(printf 'n%.0s' {1..64})\"]}"
+    check "and is not a path" fails ynl proxy1 --do on --json '{"netns": ["a/b"]}'
+    check "what was refused changes nothing" is 1 "$(ynl proxy1 --do get | jq .udp)"
     check "off" ynl proxy1 --do off
     check "off twice is an error" fails ynl proxy1 --do off
 }

@@ -19,7 +19,7 @@ use glb_core::packet::fragments::FragmentTable;
 use glb_core::packet::gue::Hop;
 use glb_core::packet::ip::{Addrs, Family, Fragment};
 use glb_core::packet::view::View;
-use glb_core::redirect::{self, AllowedHops, Inspected, Next, Packet, Question};
+use glb_core::redirect::{self, AllowedHops, Inspected, Next, Options, Packet, Question};
 use glb_core::siphash::SipKey;
 
 #[no_mangle]
@@ -52,7 +52,7 @@ pub fn uses_redirect(bytes: &[u8], len: usize, outer: Family) -> Option<Inspecte
     if redirect::is_for_port(&packet, 19523) != Ok(true) {
         return None;
     }
-    redirect::inspect(&packet).ok()
+    redirect::inspect(&packet, Options::from_bits(len as u32)?).ok()
 }
 
 #[no_mangle]
@@ -73,12 +73,17 @@ pub fn uses_question(view: View<'_>, inspected: &Inspected) -> u16 {
         return 0;
     }
     match inspected.question {
-        Question::Connection { flow, .. } => match flow.read(view) {
+        Question::Connection { flow, .. }
+        | Question::Opening { flow, .. }
+        | Question::Datagram { flow, .. } => match flow.read(view) {
             Ok(Flow::V4(ends)) => ends.vip_port,
             Ok(Flow::V6(ends)) => ends.client_port,
             Err(_) => 0,
         },
-        Question::LaterFragment(fragment) => fragment.offset,
+        Question::LaterFragment { fragment, .. } => {
+            let verdict = inspected.question.passed_on();
+            fragment.offset ^ verdict.index() as u16
+        }
     }
 }
 

@@ -49,6 +49,13 @@ prefixes() {
     (IFS=,; printf '%s\n' "${list[*]}")
 }
 
+# names N: a value of --netns with N names.
+names() {
+    local i list=()
+    for ((i = 1; i <= $1; i++)); do list+=("pod-$i"); done
+    (IFS=,; printf '%s\n' "${list[*]}")
+}
+
 # check_bad_options NAME COMMAND...: each mistake in the options gets iptables' usual error. The
 # command is one that adds a rule, up to and including -j GLBREDIRECT.
 check_bad_options() {
@@ -70,6 +77,22 @@ check_bad_options() {
     check "$name: option twice" refused 'option "--allow-hops" can only be used once' \
         "$@" --allow-hops 10.0.0.0/8 --allow-hops fd00::/8
     check "$name: inverted option" refused 'option "--allow-hops" cannot be inverted' "$@" ! --allow-hops 10.0.0.0/8
+    local option
+    for option in syn-listener udp conntrack; do
+        check "$name: --$option twice" refused "option \"--$option\" can only be used once" "$@" "--$option" "--$option"
+        check "$name: --$option inverted" refused "option \"--$option\" cannot be inverted" "$@" ! "--$option"
+    done
+    check "$name: who listens behind DNAT" refused 'exclude each other: DNAT hides who listens' "$@" --conntrack --syn-listener
+    bad='Bad value for "--netns" option: '
+    check "$name: no name" refused 'option "--netns" requires an argument' "$@" --netns
+    check "$name: empty name" refused "$bad\"\": a name of the list is empty" "$@" --netns ''
+    check "$name: empty last name" refused "$bad.*: a name of the list is empty" "$@" --netns pod-1,
+    check "$name: a path" refused "$bad\"/run/netns/pod-1\": not the name of a network namespace" "$@" --netns /run/netns/pod-1
+    check "$name: a directory" refused "$bad\"..\": not the name" "$@" --netns pod-1,..
+    check "$name: 64 bytes" refused "$bad.*at most 63 bytes" "$@" --netns "$(printf 'n%.0s' {1..64})"
+    check "$name: one name twice" refused "$bad.*pod-1 stands there twice" "$@" --netns pod-1,pod-2,pod-1
+    check "$name: 17 names" refused "$bad.*more than 16 network namespaces" "$@" --netns "$(names 17)"
+    check "$name: two lists" refused 'option "--netns" can only be used once' "$@" --netns pod-1 --netns pod-2
 }
 
 # finish: the exit status of the script.

@@ -4,11 +4,12 @@
 # Rules with the target GLBREDIRECT, through every iptables and back: what is typed, kept by the kernel,
 # listed, saved and restored is the same rule.
 #
-#   tests/xtables/roundtrip.sh [PLUGIN0]
+#   tests/xtables/roundtrip.sh [PLUGIN0 PLUGIN1]
 #
 # Runs in the lab, as root, with the module rust_glb_redirect loaded and libxt_GLBREDIRECT.so installed.
 # PLUGIN0 is the plugin built with --features only_revision_0. It stands for the one that is deployed, whose
-# rules must go on working; without it those checks are skipped.
+# rules must go on working; PLUGIN1, built with --features only_revision_1, for that of the first rust_glb_redirect. Without
+# them those checks are skipped.
 #
 # All rules live in a network namespace that ends with this script.
 #
@@ -137,31 +138,67 @@ check_bad_restore() {
     "$tool" -F
 }
 
-# with_plugin0 COMMAND...: the command, with the deployed plugin's twin.
-with_plugin0() { XTABLES_LIBDIR=$old_plugins "$@"; }
+# What is asked beyond the own sockets has to be there.
+# shellcheck disable=SC2046,SC2086
+check_elsewhere() {
+    local option
+    ip netns add pod-1
+    for option in --conntrack '--netns pod-1' '--conntrack --netns pod-1'; do
+        check "$tool: $option: added" "$tool" -A $(rule INPUT $option)
+        check "$tool: $option: saved" same "-A $(rule INPUT $option)" rules
+        check "$tool: $option: found" "$tool" -C $(rule INPUT $option)
+        check "$tool: $option: deleted" "$tool" -D $(rule INPUT $option)
+    done
+    check "$tool: an unknown namespace is refused" refused 'Invalid argument' "$tool" -A $(rule INPUT --netns pod-1,pod-2)
+    check "$tool: no rule is left" empty
+    ip netns del pod-1
+}
+
+# with_old COMMAND...: the command, with an older plugin.
+with_old() { XTABLES_LIBDIR=$old_plugins "$@"; }
+
+# old_plugin PLUGIN NAME: from here on that is the older plugin.
+system=${XTABLES_LIBDIR:-$(dirname "$(find /usr/lib /usr/local/lib -name libxt_udp.so -o -name libxt_tcp.so | head -n 1)")}
+old_plugin() {
+    mkdir -p "$work/$2"
+    cp "$1" "$work/$2/libxt_GLBREDIRECT.so"
+    old_plugins=$work/$2:$system
+}
 
 # shellcheck disable=SC2046
 check_revision_0() {
     local name="$tool: the deployed plugin"
-    check "$name: adds" with_plugin0 "$tool" -A $(rule INPUT)
-    check "$name: -C" with_plugin0 "$tool" -C $(rule INPUT)
-    check "$name: saves" same "-A $(rule INPUT)" with_plugin0 "$tool" -S INPUT 1
+    check "$name: adds" with_old "$tool" -A $(rule INPUT)
+    check "$name: -C" with_old "$tool" -C $(rule INPUT)
+    check "$name: saves" same "-A $(rule INPUT)" with_old "$tool" -S INPUT 1
     check "$name: its option is refused" refused 'is not supported by the kernel module' \
-        with_plugin0 "$tool" -A $(rule INPUT --allow-hops 10.0.0.0/8)
+        with_old "$tool" -A $(rule INPUT --allow-hops 10.0.0.0/8)
     # iptables-legacy shows a rule of another revision than the plugin's as such.
     if [[ $tool = *-nft ]]; then
         check "$name: its rule is saved by this plugin" same "-A $(rule INPUT)" rules
     fi
-    check "$name: deletes" with_plugin0 "$tool" -D $(rule INPUT)
+    check "$name: deletes" with_old "$tool" -D $(rule INPUT)
     check "$name: deleted" empty
 }
 
-if [ $# -ge 1 ]; then
-    old_plugins=$(mktemp -d)
-    trap 'rm -rf "$old_plugins"' EXIT
-    cp "$1" "$old_plugins/libxt_GLBREDIRECT.so"
-    old_plugins+=:${XTABLES_LIBDIR:-$(dirname "$(find /usr/lib /usr/local/lib -name libxt_udp.so -o -name libxt_tcp.so | head -n 1)")}
-fi
+# A rule that the first rust_glb_redirect made lives on, and is saved as it was.
+# shellcheck disable=SC2046,SC2086
+check_revision_1() {
+    local name="$tool: the plugin before" option='--allow-hops 10.0.0.0/8,fd00::/8'
+    check "$name: adds" with_old "$tool" -A $(rule INPUT $option)
+    check "$name: -C" with_old "$tool" -C $(rule INPUT $option)
+    check "$name: saves" same "-A $(rule INPUT $option)" with_old "$tool" -S INPUT 1
+    check "$name: a newer option is refused" refused 'fewer options .revision 1.' \
+        with_old "$tool" -A $(rule INPUT --syn-listener)
+    if [[ $tool = *-nft ]]; then
+        check "$name: its rule is saved by this plugin" same "-A $(rule INPUT $option)" rules
+    fi
+    check "$name: deletes" with_old "$tool" -D $(rule INPUT $option)
+    check "$name: deleted" empty
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 sixteen=$(prefixes 16)
 another="--allow-hops 10.0.0.0/8"
@@ -174,13 +211,23 @@ for tool in iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy; do
         ' allow-hops 10\.0\.0\.0/8,fd00::/8' '--allow-hops fd00::/8,10.0.0.0/8'
     check_rule '16 prefixes' "--allow-hops $sixteen" " allow-hops $sixteen" "$another"
     check_rule 'everything' '--allow-hops 0.0.0.0/0,::/0' ' allow-hops 0\.0\.0\.0/0,::/0' ''
+    check_rule 'a flag' '--syn-listener' ' syn-listener' '--udp'
+    check_rule 'the other flag' '--udp' ' udp' ''
+    check_rule 'flags and prefixes' '--allow-hops 10.0.0.0/8,fd00::/8 --syn-listener --udp' \
+        ' allow-hops 10\.0\.0\.0/8,fd00::/8 syn-listener udp' '--allow-hops 10.0.0.0/8,fd00::/8 --syn-listener'
+    check_elsewhere
     check_spelling
     check_bad_options "$tool" "$tool" -A INPUT -p udp --dport 19523 -j GLBREDIRECT
     check "$tool: no bad option left a rule" empty
     check_bad_restore
     check_places
     if [ $# -ge 1 ]; then
+        old_plugin "$1" 0
         check_revision_0
+    fi
+    if [ $# -ge 2 ]; then
+        old_plugin "$2" 1
+        check_revision_1
     fi
 done
 finish

@@ -33,7 +33,14 @@ pub mod operation {
         name: "on",
         set: &super::redirect::SET,
         admin: true,
-        takes: &[super::redirect::PORT, super::redirect::ALLOW_HOP],
+        takes: &[
+            super::redirect::PORT,
+            super::redirect::ALLOW_HOP,
+            super::redirect::SYN_LISTENER,
+            super::redirect::UDP,
+            super::redirect::CONNTRACK,
+            super::redirect::NETNS,
+        ],
         takes_for_list: &[],
     };
     /// Switch the hook off. ENOENT if it is off.
@@ -88,6 +95,10 @@ pub mod redirect {
     pub const ENABLED: u16 = 1;
     pub const PORT: u16 = 2;
     pub const ALLOW_HOP: u16 = 3;
+    pub const SYN_LISTENER: u16 = 4;
+    pub const UDP: u16 = 5;
+    pub const CONNTRACK: u16 = 6;
+    pub const NETNS: u16 = 7;
 
     pub const SET: super::Set = super::Set {
         name: "redirect",
@@ -99,6 +110,10 @@ pub mod redirect {
                 "allow-hop",
                 super::Form::Nest(&super::prefix::SET),
             ),
+            super::Attribute::new(SYN_LISTENER, "syn-listener", super::Form::U8(0, 1)),
+            super::Attribute::new(UDP, "udp", super::Form::U8(0, 1)),
+            super::Attribute::new(CONNTRACK, "conntrack", super::Form::U8(0, 1)),
+            super::Attribute::new(NETNS, "netns", super::Form::Text(63)),
         ],
     };
 }

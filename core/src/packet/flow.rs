@@ -17,7 +17,7 @@ pub struct FlowKey {
     pub dst_port: u16,
 }
 
-/// A TCP connection as its packet names it.
+/// A connection of TCP or UDP as its packet names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow<'p> {
     /// Over IPv4.
@@ -69,13 +69,13 @@ impl<'p, const N: usize> Ends<'p, N> {
     }
 }
 
-/// Where a packet names a TCP connection: offsets from its start.
+/// Where a packet names a connection of TCP or UDP: offsets from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowAt {
     /// The IP header with the addresses.
     pub ip: usize,
-    /// The TCP header with the ports.
-    pub tcp: usize,
+    /// The TCP or UDP header, which begins with the ports.
+    pub transport: usize,
     /// Family of that IP header.
     pub family: Family,
     /// Whether the proxy is the sender, as of a packet inside an ICMP error.
@@ -97,7 +97,7 @@ impl FlowAt {
     fn ends<'p, const N: usize>(&self, view: View<'p>, at: usize) -> Result<Ends<'p, N>, Short> {
         let at = self.ip.wrapping_add(at);
         let (src, dst) = (view.array(at)?, view.array(at.wrapping_add(N))?);
-        let &[s0, s1, d0, d1] = view.array(self.tcp)?;
+        let &[s0, s1, d0, d1] = view.array(self.transport)?;
         let (source, destination) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]));
         Ok(if self.from_proxy {
             Ends {

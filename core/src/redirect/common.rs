@@ -6,7 +6,7 @@
 //! What is otherwise in any way is left to [`step_by_step()`](super::step_by_step), the reading of header after header,
 //! which says the same of these packets too: a test and a fuzz target hold both against each other.
 
-use super::inspect::{connection, Packet, TCP_FLAG_SYN};
+use super::inspect::{connection, opening, Packet, TCP_FLAG_SYN};
 use super::Inspected;
 use crate::packet::flow::Flow;
 use crate::packet::gue::{self, Gue};
@@ -76,29 +76,81 @@ impl Common {
     /// What [`inspect()`](super::inspect()) says of it, if it came in a packet of the family `outer` and is no SYN.
     #[inline]
     pub fn inspected(&self, outer: Family) -> Inspected {
-        let (udp, hop_len) = match outer {
-            Family::V4 => (IPV4_LEN, 4),
-            Family::V6 => (IPV6_LEN, 16),
-        };
-        let ip_len = match self.inner {
-            Family::V4 => IPV4_LEN,
-            Family::V6 => IPV6_LEN,
-        };
-        let list = udp.wrapping_add(TUNNEL_LEN);
-        let gue = Gue {
-            inner: self.inner,
-            inner_offset: self.inner_offset,
-            index_offset: udp.wrapping_add(gue::UDP_LEN + 6),
-            hop_offset: (self.next < self.hops)
-                .then(|| list.wrapping_add(usize::from(self.next).wrapping_mul(hop_len))),
-        };
-        let tcp = self.inner_offset.wrapping_add(ip_len);
+        let gue = tunnel_header(outer, (self.inner_offset, self.inner), self.next, self.hops);
+        let tcp = behind_inner(&gue);
         Inspected {
-            udp_offset: udp,
+            udp_offset: match outer {
+                Family::V4 => IPV4_LEN,
+                Family::V6 => IPV6_LEN,
+            },
             gue,
             question: connection(&gue, tcp, self.tcp_flags, None),
         }
     }
+
+    /// What is known of it as a SYN, where listeners are asked for.
+    #[inline(always)]
+    pub fn opening(&self) -> Opening {
+        Opening {
+            inner_offset: self.inner_offset,
+            inner: self.inner,
+        }
+    }
+}
+
+/// A common packet that begins a connection. It has less of it than [`Common`], so that nothing has to be kept for a SYN on the
+/// way of the packets that are none.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening {
+    inner_offset: usize,
+    inner: Family,
+}
+
+impl Opening {
+    /// What [`inspect()`](super::inspect()) says of it; `None` of another packet than the one it was read from.
+    #[inline]
+    pub fn inspected(&self, packet: &Packet<'_>) -> Option<Inspected> {
+        let udp = match packet.outer {
+            Family::V4 => IPV4_LEN,
+            Family::V6 => IPV6_LEN,
+        };
+        let index = udp.wrapping_add(gue::UDP_LEN + 6);
+        let &[next, hops] = packet.view.linear().get(index..)?.first_chunk()?;
+        let gue = tunnel_header(packet.outer, (self.inner_offset, self.inner), next, hops);
+        let tcp = behind_inner(&gue);
+        Some(Inspected {
+            udp_offset: udp,
+            gue,
+            question: opening(&gue, tcp, None),
+        })
+    }
+}
+
+/// The tunnel header of a common packet.
+#[inline(always)]
+fn tunnel_header(outer: Family, (inner_offset, inner): (usize, Family), next: u8, hops: u8) -> Gue {
+    let (udp, hop_len) = match outer {
+        Family::V4 => (IPV4_LEN, 4),
+        Family::V6 => (IPV6_LEN, 16),
+    };
+    let list = udp.wrapping_add(TUNNEL_LEN);
+    Gue {
+        inner,
+        inner_offset,
+        index_offset: udp.wrapping_add(gue::UDP_LEN + 6),
+        hop_offset: (next < hops)
+            .then(|| list.wrapping_add(usize::from(next).wrapping_mul(hop_len))),
+    }
+}
+
+/// Where the TCP header of a common packet is.
+#[inline(always)]
+fn behind_inner(gue: &Gue) -> usize {
+    let ip_len = match gue.inner {
+        Family::V4 => IPV4_LEN,
+        Family::V6 => IPV6_LEN,
+    };
+    gue.inner_offset.wrapping_add(ip_len)
 }
 
 /// Reads on from the UDP header at `udp`, in an outer packet of `end` bytes.

@@ -61,7 +61,7 @@ pub fn next_hop<'a>(
     allowed: Option<impl Iterator<Item = Prefix<'a>>>,
 ) -> Next {
     let Some(at) = inspected.gue.hop_offset else {
-        return Next::Stay(Verdict::AcceptedLastResort);
+        return Next::Stay(inspected.question.at_the_end());
     };
     // Both were there when the packet was inspected.
     let (Ok(hop), Ok(outer)) = (

@@ -2,7 +2,7 @@
 
 //! From the outer IP header to the question that only the kernel's socket tables can answer.
 
-use super::Verdict;
+use super::{Options, Verdict};
 use crate::packet::flow::FlowAt;
 use crate::packet::gue::{self, Gue, GueError};
 use crate::packet::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
@@ -40,8 +40,67 @@ pub enum Question {
         /// Set in the first fragment of a datagram: later fragments follow it.
         fragment: Option<Fragment>,
     },
+    /// With [`Options::SYN_LISTENER`]: whether this TCP connection, which the packet begins, is expected here.
+    Opening {
+        /// The connection.
+        flow: FlowAt,
+        /// As above.
+        fragment: Option<Fragment>,
+    },
+    /// With [`Options::UDP`]: whether a connected socket has this flow.
+    Datagram {
+        /// The flow.
+        flow: FlowAt,
+        /// As above.
+        fragment: Option<Fragment>,
+    },
     /// Whether the first fragment of this datagram was passed on. Its addresses are those of the inner packet.
-    LaterFragment(Fragment),
+    LaterFragment {
+        /// The fragment.
+        fragment: Fragment,
+        /// Whether it is one of UDP, and not of TCP.
+        udp: bool,
+    },
+}
+
+impl Question {
+    /// The first fragment that the packet is, if it is one: later fragments follow it.
+    #[inline]
+    #[must_use]
+    pub fn first_fragment(&self) -> Option<Fragment> {
+        match *self {
+            Self::Connection { fragment, .. }
+            | Self::Opening { fragment, .. }
+            | Self::Datagram { fragment, .. } => fragment,
+            Self::LaterFragment { .. } => None,
+        }
+    }
+
+    /// The verdict about a packet that stays because no hop is left. A datagram may be for a socket that is not connected, which is
+    /// in order.
+    #[inline]
+    #[must_use]
+    pub fn at_the_end(&self) -> Verdict {
+        match self {
+            Self::Connection { .. }
+            | Self::Opening { .. }
+            | Self::LaterFragment { udp: false, .. } => Verdict::AcceptedLastResort,
+            Self::Datagram { .. } | Self::LaterFragment { udp: true, .. } => Verdict::AcceptedUdp,
+        }
+    }
+
+    /// The verdict about a packet that is passed on because the answer is no.
+    #[inline]
+    #[must_use]
+    pub fn passed_on(&self) -> Verdict {
+        match self {
+            Self::Connection { .. } | Self::LaterFragment { udp: false, .. } => {
+                Verdict::ForwardedToAlternate
+            }
+            Self::Opening { .. } => Verdict::ForwardedSyn,
+            Self::Datagram { .. } | Self::LaterFragment { udp: true, .. } => Verdict::ForwardedUdp,
+        }
+    }
 }
 
 /// A packet about which something is left to ask.
@@ -103,7 +162,7 @@ fn ip_error(error: IpError, malformed: Verdict) -> Stop {
 
 /// Reads a packet header after header. It says the same of every packet as [`inspect()`](super::inspect()).
 #[inline(never)]
-pub fn step_by_step(view: View<'_>, family: Family) -> Result<Inspected, Stop> {
+pub fn step_by_step(view: View<'_>, family: Family, options: Options) -> Result<Inspected, Stop> {
     let outer =
         ip::parse(view, 0, family).map_err(|error| ip_error(error, Verdict::DroppedOuter))?;
     let view = udp_payload(view.limit(outer.end), &outer)?;
@@ -114,7 +173,7 @@ pub fn step_by_step(view: View<'_>, family: Family) -> Result<Inspected, Stop> {
     Ok(Inspected {
         udp_offset: outer.transport,
         gue,
-        question: question(view.limit(inner.end), &gue, &inner)?,
+        question: question(view.limit(inner.end), &gue, &inner, options)?,
     })
 }
 
@@ -155,50 +214,72 @@ fn udp_payload<'a>(view: View<'a>, outer: &Ip) -> Result<View<'a>, Stop> {
 }
 
 #[inline(always)]
-fn question(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
+fn question(view: View<'_>, gue: &Gue, inner: &Ip, options: Options) -> Result<Question, Stop> {
     match (inner.protocol, gue.inner) {
-        (proto::TCP, _) => tcp(view, gue, inner),
+        (proto::TCP, _) => tcp(view, gue, inner, options),
+        (proto::UDP, _) if options.has(Options::UDP) => udp(view, gue, inner),
         (proto::UDP, _) => Err(Stop::Decided(Verdict::AcceptedUdp)),
         (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => {
-            icmp(view, gue.inner, inner.transport, inner.fragment)
+            icmp(view, gue.inner, inner, options)
         }
         _ => Err(Stop::Decided(Verdict::DroppedInnerProtocol)),
     }
 }
 
 #[inline(always)]
-fn tcp(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
+fn tcp(view: View<'_>, gue: &Gue, inner: &Ip, options: Options) -> Result<Question, Stop> {
     if let Some(fragment @ Fragment { offset: 1.., .. }) = inner.fragment {
-        return Ok(Question::LaterFragment(fragment));
+        let udp = false;
+        return Ok(Question::LaterFragment { fragment, udp });
     }
     let &[.., flags] = view.array::<TCP_LOOKED_AT>(inner.transport)?;
-    decide_tcp(gue, inner.transport, flags, inner.fragment)
+    if flags & TCP_FLAG_SYN == 0 {
+        return Ok(connection(gue, inner.transport, flags, inner.fragment));
+    }
+    if options.has(Options::SYN_LISTENER) {
+        return Ok(opening(gue, inner.transport, inner.fragment));
+    }
+    Err(Stop::Decided(Verdict::AcceptedSyn))
 }
 
-/// What the flags of a TCP header at `tcp` leave to ask.
-#[inline(always)]
-fn decide_tcp(
-    gue: &Gue,
-    tcp: usize,
-    flags: u8,
-    fragment: Option<Fragment>,
-) -> Result<Question, Stop> {
-    if flags & TCP_FLAG_SYN != 0 {
-        return Err(Stop::Decided(Verdict::AcceptedSyn));
+#[inline(never)]
+fn udp(view: View<'_>, gue: &Gue, inner: &Ip) -> Result<Question, Stop> {
+    if let Some(fragment @ Fragment { offset: 1.., .. }) = inner.fragment {
+        let udp = true;
+        return Ok(Question::LaterFragment { fragment, udp });
     }
-    Ok(connection(gue, tcp, flags, fragment))
+    view.array::<{ gue::UDP_LEN }>(inner.transport)?;
+    Ok(Question::Datagram {
+        flow: of_client(gue, inner.transport),
+        fragment: inner.fragment,
+    })
+}
+
+/// The flow of a packet that a client sent, whose transport header is at `transport`.
+#[inline(always)]
+fn of_client(gue: &Gue, transport: usize) -> FlowAt {
+    FlowAt {
+        ip: gue.inner_offset,
+        transport,
+        family: gue.inner,
+        from_proxy: false,
+    }
+}
+
+/// The question about a connection that a TCP header with SYN, at `tcp`, begins.
+#[inline(always)]
+pub(super) fn opening(gue: &Gue, tcp: usize, fragment: Option<Fragment>) -> Question {
+    Question::Opening {
+        flow: of_client(gue, tcp),
+        fragment,
+    }
 }
 
 /// The question about a connection whose TCP header, at `tcp`, has these flags.
 #[inline(always)]
 pub(super) fn connection(gue: &Gue, tcp: usize, flags: u8, fragment: Option<Fragment>) -> Question {
     Question::Connection {
-        flow: FlowAt {
-            ip: gue.inner_offset,
-            tcp,
-            family: gue.inner,
-            from_proxy: false,
-        },
+        flow: of_client(gue, tcp),
         // The kernel answers a cookie with a connection under the same condition (cookie_v4_check).
         may_be_cookie: flags & (TCP_FLAG_ACK | TCP_FLAG_RST) == TCP_FLAG_ACK,
         fragment,
@@ -208,14 +289,10 @@ pub(super) fn connection(gue: &Gue, tcp: usize, flags: u8, fragment: Option<Frag
 /// An ICMP error about a packet that this fleet sent goes where the connection is; all other ICMP stays.
 /// The proxy was the sender of the embedded packet, so its tuple is reversed.
 #[inline(never)]
-fn icmp(
-    view: View<'_>,
-    family: Family,
-    at: usize,
-    fragment: Option<Fragment>,
-) -> Result<Question, Stop> {
+fn icmp(view: View<'_>, family: Family, inner: &Ip, options: Options) -> Result<Question, Stop> {
     const STAYS: Result<Question, Stop> = Err(Stop::Decided(Verdict::AcceptedIcmp));
-    if matches!(fragment, Some(Fragment { offset: 1.., .. })) {
+    let at = inner.transport;
+    if matches!(inner.fragment, Some(Fragment { offset: 1.., .. })) {
         return STAYS;
     }
     let &[icmp_type, code] = view.array(at)?;
@@ -230,22 +307,32 @@ fn icmp(
     let at = at.wrapping_add(ICMP_LEN);
     let embedded =
         ip::parse(view, at, family).map_err(|error| ip_error(error, Verdict::DroppedInner))?;
-    if embedded.protocol != proto::TCP
-        || matches!(embedded.fragment, Some(Fragment { offset: 1.., .. }))
-    {
+    let is_flow = match embedded.protocol {
+        proto::TCP => true,
+        proto::UDP => options.has(Options::UDP),
+        _ => false,
+    };
+    if !is_flow || matches!(embedded.fragment, Some(Fragment { offset: 1.., .. })) {
         return STAYS;
     }
     let flow = FlowAt {
         ip: at,
-        tcp: embedded.transport,
+        transport: embedded.transport,
         family,
         from_proxy: true,
     };
     // Whoever asks about the flow can read it.
     flow.read(view)?;
-    Ok(Question::Connection {
-        flow,
-        may_be_cookie: false,
-        fragment: None,
+    Ok(if embedded.protocol == proto::UDP {
+        Question::Datagram {
+            flow,
+            fragment: None,
+        }
+    } else {
+        Question::Connection {
+            flow,
+            may_be_cookie: false,
+            fragment: None,
+        }
     })
 }

@@ -23,10 +23,12 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 fn look(bytes: &[u8], outer: Family) -> Result<Inspected, Stop> {
-    inspect(&Packet {
-        view: View::whole(bytes),
-        outer,
-    })
+    look_with(bytes, outer, Options::NONE)
+}
+
+fn look_with(bytes: &[u8], outer: Family, options: Options) -> Result<Inspected, Stop> {
+    let view = View::whole(bytes);
+    inspect(&Packet { view, outer }, options)
 }
 
 fn seen(bytes: &[u8]) -> Packet<'_> {
@@ -81,8 +83,21 @@ fn both_ways_of_reading_agree() {
 fn agree(bytes: &[u8], len: usize, outer: Family) {
     let view = View::new(bytes, len.max(bytes.len()));
     let packet = Packet { view, outer };
-    let slowly = step_by_step(view, outer);
-    assert_eq!(inspect(&packet), slowly, "{bytes:02x?}");
+    let slowly = step_by_step(view, outer, Options::NONE);
+    assert_eq!(inspect(&packet, Options::NONE), slowly, "{bytes:02x?}");
+    let asked = step_by_step(view, outer, ALL);
+    assert_eq!(inspect(&packet, ALL), asked, "{bytes:02x?}");
+    // Options decide about SYNs and UDP, and about nothing else.
+    if slowly != asked {
+        let &Ok(Inspected { question, .. }) = &asked else {
+            panic!("{bytes:02x?}: {asked:?}");
+        };
+        match (slowly, question.passed_on()) {
+            (Err(Stop::Decided(Verdict::AcceptedSyn)), Verdict::ForwardedSyn) => {}
+            (Err(Stop::Decided(Verdict::AcceptedUdp)), Verdict::ForwardedUdp) => {}
+            other => panic!("{bytes:02x?}: {other:?}"),
+        }
+    }
     // What is asked of a common packet before it is looked at in full.
     let Some(common) = Common::read(&packet) else {
         return;
@@ -91,14 +106,19 @@ fn agree(bytes: &[u8], len: usize, outer: Family) {
         common.is_syn(),
         slowly == Err(Stop::Decided(Verdict::AcceptedSyn))
     );
-    if let Ok(inspected) = slowly {
-        let Question::Connection { flow, .. } = inspected.question else {
+    if let Ok(inspected) = asked {
+        let (Question::Connection { flow, .. } | Question::Opening { flow, .. }) =
+            inspected.question
+        else {
             panic!("{bytes:02x?}");
         };
         assert_eq!(common.inner(), inspected.gue.inner);
         assert_eq!(common.flow(view), flow.read(view).ok(), "{bytes:02x?}");
     }
 }
+
+/// All options that the bytes matter to.
+const ALL: Options = Options::SYN_LISTENER.with(Options::UDP, true);
 
 /// A tunnel packet without its addresses.
 fn tunnelled(outer: Family, protocol: u8, inner: &[u8], hops: u8) -> Vec<u8> {
@@ -135,7 +155,7 @@ fn vector_of_the_deployed_module() {
         Question::Connection {
             flow: FlowAt {
                 ip: 40,
-                tcp: 60,
+                transport: 60,
                 from_proxy: false,
                 ..
             },
@@ -164,10 +184,11 @@ fn every_split_asks_for_more_and_ends_the_same() {
     for linear in 0..=bytes.len() {
         let mut have = linear;
         for _ in 0..16 {
-            match inspect(&Packet {
+            let packet = Packet {
                 view: View::new(&bytes[..have], bytes.len()),
                 outer: Family::V4,
-            }) {
+            };
+            match inspect(&packet, Options::NONE) {
                 Err(Stop::NeedLinear(n)) => {
                     assert!(n > have && n <= bytes.len());
                     have = n;
@@ -200,6 +221,96 @@ fn syn_stays_and_truncation_is_dropped() {
             "{len}: {short:?}"
         );
     }
+}
+
+#[test]
+fn a_syn_is_asked_about_where_listeners_are() {
+    let mut bytes = hex(ACK_IN);
+    bytes[73] = 0x02;
+    let options = Options::SYN_LISTENER;
+    let packet = look_with(&bytes, Family::V4, options).unwrap();
+    let Question::Opening { flow, fragment } = packet.question else {
+        panic!("{packet:?}");
+    };
+    assert_eq!((flow.ip, flow.transport, fragment), (40, 60, None));
+    assert_eq!(packet.question.passed_on(), Verdict::ForwardedSyn);
+    assert_eq!(
+        any_hop(&bytes, &packet),
+        Next::Forward(Hop::V4([2, 3, 4, 5]))
+    );
+    bytes[34] = 1;
+    let packet = look_with(&bytes, Family::V4, options).unwrap();
+    assert_eq!(
+        any_hop(&bytes, &packet),
+        Next::Stay(Verdict::AcceptedLastResort)
+    );
+    // Its first fragment, which the later ones follow.
+    bytes[46] = 0x20;
+    let packet = look_with(&bytes, Family::V4, options).unwrap();
+    let first = packet.question.first_fragment().unwrap();
+    assert_eq!(first.offset, 0);
+    // What is no SYN is asked about as ever.
+    assert_eq!(
+        look_with(&hex(ACK_IN), Family::V4, options),
+        look(&hex(ACK_IN), Family::V4)
+    );
+}
+
+#[test]
+fn udp_is_asked_about_where_it_is_asked_for() {
+    let mut bytes = hex(ACK_IN);
+    bytes[49] = 17;
+    let udp = |bytes: &[u8]| look_with(bytes, Family::V4, Options::UDP).map(|p| p.question);
+    let Ok(question @ Question::Datagram { flow, fragment }) = udp(&bytes) else {
+        panic!("{:?}", udp(&bytes));
+    };
+    assert_eq!((flow.ip, flow.transport, fragment), (40, 60, None));
+    assert_eq!(question.passed_on(), Verdict::ForwardedUdp);
+    // At the end of the list it may be for a socket that is not connected.
+    let mut last = bytes.clone();
+    last[34] = 1;
+    let packet = look_with(&last, Family::V4, Options::UDP).unwrap();
+    assert_eq!(any_hop(&last, &packet), Next::Stay(Verdict::AcceptedUdp));
+    assert_eq!(
+        look_with(&bytes, Family::V4, Options::SYN_LISTENER),
+        decided(Verdict::AcceptedUdp)
+    );
+    // A later fragment has no ports, and is counted as UDP.
+    bytes[47] = 1;
+    let question = udp(&bytes).unwrap();
+    assert_eq!(question.passed_on(), Verdict::ForwardedUdp);
+    assert!(question.first_fragment().is_none());
+    assert!(matches!(
+        question,
+        Question::LaterFragment { fragment, udp: true } if fragment.offset == 1
+    ));
+    // The ports must be there.
+    bytes[47] = 0;
+    bytes[43] = 27;
+    assert_eq!(udp(&bytes), decided(Verdict::DroppedTruncated));
+}
+
+#[test]
+fn icmp_about_udp_follows_its_flow_where_udp_is_asked_for() {
+    // The tunnel of the vector around "fragmentation needed" about a datagram of 11.12.13.14 to 1.1.1.1.
+    let inner = "4500003800000000400100000101010a0b0c0d0e0304000000000500\
+                 4500002400000000401100000b0c0d0e0101010100500401001000000000000000000000";
+    let mut bytes = hex(ACK_IN)[..40].to_vec();
+    let inner = hex(inner);
+    bytes.extend(&inner);
+    bytes[3] = bytes.len() as u8;
+    bytes[25] = bytes.len() as u8 - 20;
+    bytes[43] = inner.len() as u8;
+    assert_eq!(look(&bytes, Family::V4), decided(Verdict::AcceptedIcmp));
+    let packet = look_with(&bytes, Family::V4, Options::UDP).unwrap();
+    let Question::Datagram { flow, .. } = packet.question else {
+        panic!("{packet:?}");
+    };
+    let crate::packet::flow::Flow::V4(ends) = flow.read(View::whole(&bytes)).unwrap() else {
+        panic!("IPv4");
+    };
+    assert_eq!((ends.client, ends.client_port), (&[1, 1, 1, 1], 1025));
+    assert_eq!((ends.vip, ends.vip_port), (&[11, 12, 13, 14], 80));
 }
 
 #[test]

@@ -5,9 +5,10 @@
 use crate::counter::verdicts;
 
 verdicts! {
-    /// TCP with SYN: a new connection belongs to the first proxy that sees it.
+    /// TCP with SYN: a new connection belongs to the first proxy that sees it; with `--syn-listener`, to the first one where a
+    /// socket listens for it.
     AcceptedSyn: Pass = "accepted_syn_packets",
-    /// No hop is left: this proxy answers (with a reset, if the connection is nowhere).
+    /// TCP, and no hop is left: this proxy answers (with a reset, if the connection is nowhere).
     AcceptedLastResort: Pass = "accepted_last_resort_packets",
     /// An established, TIME_WAIT or request socket matches.
     AcceptedEstablished: Pass = "accepted_established_packets",
@@ -15,14 +16,24 @@ verdicts! {
     AcceptedSynCookie: Pass = "accepted_syn_cookie_packets",
     /// The next hop is this proxy.
     ForwardedToSelf: Pass = "forwarded_to_self_packets",
-    /// Passed on to the next hop.
+    /// Passed on to the next hop, and neither of the two below.
     ForwardedToAlternate: Send = "forwarded_to_alternate_packets",
-    /// The inner packet is UDP.
+    /// The inner packet is UDP, and `--udp` is not asked for, or no hop is left: an unconnected socket may have it.
     AcceptedUdp: Pass = "accepted_udp_packets",
-    /// The inner packet is ICMP, and not an error about a TCP connection.
+    /// The inner packet is ICMP, and not an error about a TCP connection, nor with `--udp` about a UDP one.
     AcceptedIcmp: Pass = "accepted_icmp_packets",
-    /// A later fragment of an inner TCP packet whose first fragment was not passed on.
+    /// A later fragment of an inner packet whose first fragment was not passed on: of TCP, and with `--udp` of UDP.
     AcceptedFragment: Pass = "accepted_fragment_packets",
+    /// With `--udp`: a connected UDP socket matches.
+    AcceptedUdpConnected: Pass = "accepted_udp_connected_packets",
+    /// With `--syn-listener`: TCP with SYN, passed on to the next hop since no socket listens for it.
+    ForwardedSyn: Send = "forwarded_syn_packets",
+    /// With `--udp`: UDP, or an ICMP error about it, passed on to the next hop since no connected socket matches.
+    ForwardedUdp: Send = "forwarded_udp_packets",
+    /// With `--netns`: a socket of another network namespace matches.
+    AcceptedNetns: Pass = "accepted_netns_packets",
+    /// With `--conntrack`: the connection tracking has the connection.
+    AcceptedConntrack: Pass = "accepted_conntrack_packets",
     /// A header reaches past the end of the packet.
     DroppedTruncated: Drop = "dropped_truncated_packets",
     /// The outer packet is not whole UDP for this machine alone: a fragment, another protocol, wrong lengths; to be passed on, but
@@ -49,6 +60,9 @@ verdicts! {
 impl Verdict {
     /// Name of the counter of bytes passed on, outer IP header included.
     pub const FORWARDED_BYTES: &'static str = "forwarded_bytes";
+
+    /// Name of the counter of namespaces that packets asked, and that had ended.
+    pub const ENDED_NETNS: &'static str = "ended_netns_lookups";
 
     /// The counters that the deployed module has, in its order behind [`Self::TOTAL`]: the first of
     /// [`Self::ALL`].

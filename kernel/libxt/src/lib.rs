@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!   iptables, ip6tables (nft and legacy), *-save, *-restore
-//!      | dlopen, .init_array                     register.rs: two revisions of one target
+//!      | dlopen, .init_array                     register.rs: three revisions of one target
 //!      | x6_parse(option)                        option.rs:   string -> bytes of the rule
 //!      | print(rule), save(rule), help()         listing.rs:  bytes of the rule -> string
 //! ```
@@ -16,7 +16,8 @@
 //! # Revisions
 //!
 //! libxtables takes the highest revision that the kernel knows. Revision 0 is that of the deployed module:
-//! no bytes, no options. Revision 1 is that of `rust_glb_redirect`: `struct xt_glbredirect_info`.
+//! no bytes, no options. Revisions 1 and 2 are those of `rust_glb_redirect`: `struct xt_glbredirect_info`, which has
+//! `--allow-hops`, and `struct xt_glbredirect_info_2`, which has all options.
 //!
 //! # What must hold in every callback
 //!

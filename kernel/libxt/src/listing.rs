@@ -10,7 +10,7 @@ use crate::output;
 use libxt_glbredirect::info;
 use libxt_glbredirect::info::InfoError;
 use libxt_glbredirect::text;
-use libxt_glbredirect::AllowedHops;
+use libxt_glbredirect::Rule;
 use std::ffi::c_int;
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -32,9 +32,9 @@ pub(crate) unsafe extern "C" fn print(
     _numeric: c_int,
 ) {
     // SAFETY: The same is asked of the caller.
-    let hops = unsafe { hops_of(target) };
-    output::write(&match hops {
-        Ok(hops) => text::print(&hops),
+    let rule = unsafe { rule_of(target) };
+    output::write(&match rule {
+        Ok(rule) => text::print(&rule),
         Err(cause) => text::print_unreadable(&cause),
     });
 }
@@ -59,16 +59,16 @@ pub(crate) unsafe extern "C" fn save(_ip: *const c_void, target: *const xt_entry
 /// `target` is a target of a rule, with its data behind it.
 unsafe fn write_saved(target: *const xt_entry_target) -> Result<(), Message> {
     // SAFETY: The same is asked of the caller.
-    match unsafe { hops_of(target) } {
-        Ok(hops) => {
-            output::write(&text::save(&hops));
+    match unsafe { rule_of(target) } {
+        Ok(rule) => {
+            output::write(&text::save(&rule));
             Ok(())
         }
         Err(cause) => Err(Message::new(&text::save_unreadable(&cause))),
     }
 }
 
-/// The hops that a rule allows.
+/// What a rule says.
 ///
 /// The rule says itself of which revision it is. That counts, not the revision that libxtables has chosen
 /// for new rules: a rule of revision 0 stays one when a newer plugin lists it.
@@ -76,13 +76,13 @@ unsafe fn write_saved(target: *const xt_entry_target) -> Result<(), Message> {
 /// # Safety
 ///
 /// `target` is a target of a rule, with its data behind it.
-unsafe fn hops_of(target: *const xt_entry_target) -> Result<AllowedHops, InfoError> {
+unsafe fn rule_of(target: *const xt_entry_target) -> Result<Rule, InfoError> {
     // SAFETY: The caller gives a target, whose head is readable and does not change during a callback.
     let head = unsafe { &(*target).u };
     // SAFETY: All members of the union begin with the size, and the program fills in the one for userspace.
     let user = unsafe { &head.user };
     if user.revision == 0 {
-        return Ok(AllowedHops::default());
+        return Ok(Rule::default());
     }
     const DATA: usize = offset_of!(xt_entry_target, data);
     let len = usize::from(user.target_size).saturating_sub(DATA);
@@ -91,58 +91,84 @@ unsafe fn hops_of(target: *const xt_entry_target) -> Result<AllowedHops, InfoErr
     // SAFETY: `target_size` counts the head and the data, all of which is readable and does not change
     // during a callback. Bytes have no alignment.
     let data = unsafe { slice::from_raw_parts(data, len) };
-    info::decode(data)
+    match user.revision {
+        1 => info::decode(data).map(|hops| Rule {
+            hops,
+            ..Rule::default()
+        }),
+        _ => info::decode_2(data),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    use libxt_glbredirect::Opt;
+
+    const HEAD: usize = size_of::<xt_entry_target>();
+
     /// A rule as libxtables lays it out.
     #[repr(C)]
-    struct Rule {
+    struct Laid {
         target: xt_entry_target,
-        data: info::Bytes,
+        data: info::Bytes2,
     }
 
-    fn rule(revision: u8, target_size: usize, option: &str) -> Rule {
+    fn laid(revision: u8, target_size: usize, data: &[u8]) -> Laid {
         let mut target = xt_entry_target::default();
         target.u.user.target_size = u16::try_from(target_size).expect("a small size");
         target.u.user.revision = revision;
-        let data = info::encode(&option.parse().expect("a good list"));
-        Rule { target, data }
+        let mut room = [0; info::layout_2::SIZE];
+        room[..data.len()].copy_from_slice(data);
+        Laid { target, data: room }
     }
 
-    fn read(rule: &Rule) -> Result<String, InfoError> {
+    fn rule() -> Rule {
+        let mut rule = Rule::default();
+        rule.set(Opt::AllowHops, "10.0.0.0/8,fd00::/8")
+            .expect("good prefixes");
+        rule
+    }
+
+    fn read(laid: &Laid) -> Result<Rule, InfoError> {
         // SAFETY: The pointer is to the whole rule, whose data follows the head as `target_size` says or
         // is longer.
-        let hops = unsafe { hops_of((&raw const *rule).cast()) };
-        hops.map(|hops| hops.to_string())
+        unsafe { rule_of((&raw const *laid).cast()) }
+    }
+
+    #[test]
+    fn revision_2_is_read() {
+        let mut rule = rule();
+        rule.set(Opt::Netns, "web").expect("a name");
+        rule.set(Opt::Udp, "").expect("a flag");
+        let laid = laid(2, size_of::<Laid>(), &info::encode_2(&rule));
+        assert_eq!(read(&laid), Ok(rule));
     }
 
     #[test]
     fn revision_1_is_read() {
-        let rule = rule(1, size_of::<Rule>(), "10.0.0.0/8,fd00::/8");
-        assert_eq!(read(&rule), Ok("10.0.0.0/8,fd00::/8".into()));
+        let laid = laid(1, HEAD + info::layout::SIZE, &info::encode(&rule().hops));
+        assert_eq!(read(&laid), Ok(rule()));
     }
 
     #[test]
     fn revision_0_has_no_data() {
-        assert_eq!(
-            read(&rule(0, size_of::<xt_entry_target>(), "10.0.0.0/8")),
-            Ok(String::new())
-        );
+        let laid = laid(0, HEAD, &info::encode(&rule().hops));
+        assert_eq!(read(&laid), Ok(Rule::default()));
     }
 
     #[test]
     fn a_rule_that_is_too_short_is_not_read() {
-        assert_eq!(
-            read(&rule(1, 40, "10.0.0.0/8")),
-            Err(InfoError::Short { len: 8 })
-        );
-        assert_eq!(
-            read(&rule(1, 0, "10.0.0.0/8")),
-            Err(InfoError::Short { len: 0 })
-        );
+        let short = |revision, target_size| {
+            let data = info::encode(&rule().hops);
+            match read(&laid(revision, target_size, &data)) {
+                Err(InfoError::Short { len, .. }) => len,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(short(1, 40), 8);
+        assert_eq!(short(1, 0), 0);
+        assert_eq!(short(2, HEAD + info::layout::SIZE), info::layout::SIZE);
     }
 }

@@ -4,9 +4,11 @@
 
 use crate::bindings;
 use crate::bindings::xt_glbredirect_info;
+use crate::bindings::xt_glbredirect_info_2;
 use crate::bindings::xtables_target;
 use crate::listing;
 use crate::option;
+use libxt_glbredirect::info::layout_2;
 
 /// The name of the target, for C.
 const NAME: &std::ffi::CStr = c"GLBREDIRECT";
@@ -20,17 +22,19 @@ const NAME: &std::ffi::CStr = c"GLBREDIRECT";
 #[unsafe(link_section = ".init_array")]
 static REGISTER: extern "C" fn() = register;
 
-/// How many of the two revisions there are; tests make a plugin like the deployed one, which has one.
+/// How many of the revisions there are; tests make plugins like older ones, which have fewer.
 const REVISIONS: u32 = if cfg!(feature = "only_revision_0") {
     1
-} else {
+} else if cfg!(feature = "only_revision_1") {
     2
+} else {
+    3
 };
 
-/// Gives libxtables both revisions; it takes the higher one that the kernel has.
+/// Gives libxtables the revisions; it takes the highest one that the kernel has.
 extern "C" fn register() {
     // libxtables links the targets into its lists and writes to them for as long as the process lives.
-    let targets = Box::leak(Box::new([revision_0(), revision_1()]));
+    let targets = Box::leak(Box::new([revision_0(), revision_1(), revision_2()]));
     // SAFETY: The array has at least `REVISIONS` elements and is never freed, nor used here again. Version and sizes come
     // from the headers that this library is built with.
     unsafe { bindings::xtables_register_targets(targets.as_mut_ptr(), REVISIONS) };
@@ -42,12 +46,12 @@ fn revision_0() -> xtables_target {
         revision: 0,
         size: xt_align(0),
         userspacesize: xt_align(0),
-        x6_parse: Some(option::parse_revision_0),
-        ..both_revisions()
+        x6_parse: Some(option::parse::<0>),
+        ..all_revisions()
     }
 }
 
-/// What `rust_glb_redirect` knows: a rule with `struct xt_glbredirect_info`.
+/// What the first `rust_glb_redirect` knows: a rule with `struct xt_glbredirect_info`.
 fn revision_1() -> xtables_target {
     let size = xt_align(size_of::<xt_glbredirect_info>());
     xtables_target {
@@ -55,12 +59,24 @@ fn revision_1() -> xtables_target {
         size,
         // The kernel writes nothing of its own into the structure, so all of it counts in a comparison.
         userspacesize: size,
-        x6_parse: Some(option::parse_revision_1),
-        ..both_revisions()
+        x6_parse: Some(option::parse::<1>),
+        ..all_revisions()
     }
 }
 
-fn both_revisions() -> xtables_target {
+/// What `rust_glb_redirect` knows: a rule with `struct xt_glbredirect_info_2`.
+fn revision_2() -> xtables_target {
+    xtables_target {
+        revision: 2,
+        size: xt_align(size_of::<xt_glbredirect_info_2>()),
+        // Behind it are the kernel's own bytes, which no comparison looks at.
+        userspacesize: layout_2::OWN,
+        x6_parse: Some(option::parse::<2>),
+        ..all_revisions()
+    }
+}
+
+fn all_revisions() -> xtables_target {
     xtables_target {
         version: bindings::XTABLES_VERSION.as_ptr(),
         name: NAME.as_ptr(),
@@ -95,6 +111,8 @@ mod tests {
     fn sizes_are_those_of_the_kernel() {
         assert_eq!(revision_0().size, 0);
         assert_eq!(revision_1().size, 328);
+        assert_eq!(revision_2().size, 1368);
+        assert_eq!(revision_2().userspacesize, 1360);
     }
 
     /// A kernel that has every revision.
@@ -104,7 +122,7 @@ mod tests {
 
     /// libxtables itself checks what it is given, and ends the test if it is not pleased.
     #[test]
-    fn libxtables_takes_both_and_prefers_the_newer() {
+    fn libxtables_takes_all_and_prefers_the_newest() {
         let globals = Box::leak(Box::new(bindings::xtables_globals {
             program_name: c"test".as_ptr(),
             program_version: c"0".as_ptr(),

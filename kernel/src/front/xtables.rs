@@ -14,7 +14,7 @@ use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
 /// A target. Its rules are those of packets that come to this machine or go through it.
-pub trait Target: 'static {
+pub trait Target: Sized + 'static {
     /// Its name in rules.
     const NAME: &'static [u8];
     /// The IP protocol that a rule with it must name.
@@ -22,36 +22,55 @@ pub trait Target: 'static {
 
     /// What the module keeps in a namespace.
     type State: NetState;
-    /// What a rule of revision 1 carries; one of revision 0 carries nothing.
-    type Options: Options;
+    /// What a rule of revision 1 carries.
+    type Revision1: Options;
+    /// What a rule of revision 2 carries.
+    type Revision2: Options;
 
-    /// A rule comes; an error refuses it. Process context, may sleep.
-    fn prepare(state: &Self::State) -> Result;
+    /// A rule comes whose options are good; an error refuses it. Process context, may sleep.
+    fn prepare(state: &Self::State, rule: Rule<'_, Self>) -> Result;
 
-    /// Handles a packet of a rule that has `options`, or none (revision 0).
+    /// Handles a packet of a rule.
     fn handle<'a>(
         state: &Self::State,
         hook: &Hook<'_>,
         skb: Skb<'a>,
-        options: Option<&Self::Options>,
+        rule: Rule<'_, Self>,
     ) -> Outcome<'a>;
 }
 
-/// What a rule carries.
+/// What a rule carries, by its revision.
+pub enum Rule<'r, T: Target> {
+    /// Nothing.
+    Revision0,
+    /// The options of revision 1.
+    Revision1(&'r T::Revision1),
+    /// The options of revision 2.
+    Revision2(&'r T::Revision2),
+}
+
+/// The options that a rule of one revision carries.
 ///
 /// # Safety
 ///
 /// Any bytes must be a valid value.
 pub unsafe trait Options: 'static {
-    /// Refuses a rule that carries what it must not.
-    fn check(&self) -> Result;
+    /// How many of the bytes userspace knows. Those behind them are the kernel's own, and are not shown.
+    const USER_SIZE: usize;
+
+    /// A rule comes: refuses one that carries what it must not, and makes the kernel's own bytes, in which userspace may have
+    /// left anything. What an error leaves in them is not looked at again. Process context, may sleep.
+    fn begin(&mut self, net: &Net) -> Result;
+
+    /// A rule goes that has begun, and no packet is in it. Process context, may sleep.
+    fn end(&mut self) {}
 }
 
 /// Bytes of a name, with the zero at its end (`XT_EXTENSION_MAXNAMELEN`).
 const NAME_LEN: usize = 29;
 
-/// IPv4 and IPv6, revisions 0 and 1.
-const TARGETS: usize = 4;
+/// IPv4 and IPv6, revisions 0 to 2.
+const TARGETS: usize = 6;
 
 /// The registration of a target.
 pub struct Registration<T: Target> {
@@ -69,13 +88,14 @@ unsafe impl<T: Target> Sync for Registration<T> {}
 impl<T: Target> Registration<T> {
     /// Registers the target. Rules that use it hold the module, so it cannot go while one is left.
     pub fn new(module: &'static ThisModule, _registered: Registered<T::State>) -> Result<Self> {
-        let target = |family, revision| target::<T>(module, family, revision);
         let targets = KBox::pin(
             Targets(core::cell::UnsafeCell::new([
-                target(bindings::NFPROTO_IPV4, 0),
-                target(bindings::NFPROTO_IPV4, 1),
-                target(bindings::NFPROTO_IPV6, 0),
-                target(bindings::NFPROTO_IPV6, 1),
+                target::<T, 0>(module, bindings::NFPROTO_IPV4),
+                target::<T, 1>(module, bindings::NFPROTO_IPV4),
+                target::<T, 2>(module, bindings::NFPROTO_IPV4),
+                target::<T, 0>(module, bindings::NFPROTO_IPV6),
+                target::<T, 1>(module, bindings::NFPROTO_IPV6),
+                target::<T, 2>(module, bindings::NFPROTO_IPV6),
             ])),
             GFP_KERNEL,
         )?;
@@ -97,39 +117,29 @@ impl<T: Target> Drop for Registration<T> {
     }
 }
 
-fn target<T: Target>(
+fn target<T: Target, const REVISION: u8>(
     module: &'static ThisModule,
     family: u32,
-    revision: u8,
 ) -> bindings::xt_target {
     const { assert!(T::NAME.len() < NAME_LEN) };
-    // x_tables aligns what a rule carries for 64-bit words (`XT_ALIGN`).
-    const { assert!(core::mem::align_of::<T::Options>() <= core::mem::align_of::<u64>()) };
     let mut name = [0; NAME_LEN];
     for (to, &from) in name.iter_mut().zip(T::NAME) {
         *to = from;
     }
-    let size = if revision == 0 {
-        0
-    } else {
-        core::mem::size_of::<T::Options>() as u32
+    let (size, user_size) = match REVISION {
+        0 => (0, 0),
+        1 => sizes::<T::Revision1>(),
+        _ => sizes::<T::Revision2>(),
     };
     bindings::xt_target {
         name,
-        revision,
-        target: Some(if revision == 0 {
-            handle::<T, false>
-        } else {
-            handle::<T, true>
-        }),
-        checkentry: Some(if revision == 0 {
-            check::<T, false>
-        } else {
-            check::<T, true>
-        }),
+        revision: REVISION,
+        target: Some(handle::<T, REVISION>),
+        checkentry: Some(check::<T, REVISION>),
+        destroy: Some(destroy::<T, REVISION>),
         me: module.as_ptr(),
         targetsize: size,
-        usersize: size,
+        usersize: user_size,
         hooks: 1 << bindings::nf_inet_hooks_NF_INET_LOCAL_IN
             | 1 << bindings::nf_inet_hooks_NF_INET_FORWARD,
         proto: u16::from(T::PROTO),
@@ -139,24 +149,92 @@ fn target<T: Target>(
     }
 }
 
-unsafe extern "C" fn check<T: Target, const HAS_OPTIONS: bool>(
-    par: *const bindings::xt_tgchk_param,
-) -> kernel::ffi::c_int {
-    let checked = if HAS_OPTIONS {
-        // SAFETY: x_tables passes the rule's data: `targetsize` bytes, aligned as `target` asserts. Any bytes are a value.
-        unsafe { &*(*par).targinfo.cast::<T::Options>() }.check()
-    } else {
-        Ok(())
-    };
-    // SAFETY: x_tables passes a live namespace. It holds the module, which unregisters its targets before its state.
-    let (net, registered) = unsafe { (Net::from_ptr((*par).net), Registered::<T::State>::new()) };
-    match checked.and_then(|()| T::prepare(net.state(registered))) {
-        Ok(()) => 0,
-        Err(error) => error.to_errno(),
+/// Bytes of what a rule carries, and how many of them userspace knows.
+const fn sizes<O: Options>() -> (u32, u32) {
+    // x_tables aligns what a rule carries for 64-bit words (`XT_ALIGN`).
+    const { assert!(core::mem::align_of::<O>() <= core::mem::align_of::<u64>()) };
+    const { assert!(O::USER_SIZE <= core::mem::size_of::<O>()) };
+    // The casts are exact: a rule has less than 64 KiB.
+    (core::mem::size_of::<O>() as u32, O::USER_SIZE as u32)
+}
+
+/// What a rule of this revision carries.
+///
+/// # Safety
+///
+/// `carried` must be the `targetsize` bytes of a rule of this revision, which nobody writes to during `'r`.
+#[inline]
+unsafe fn rule<'r, T: Target, const REVISION: u8>(
+    carried: *const kernel::ffi::c_void,
+) -> Rule<'r, T> {
+    match REVISION {
+        0 => Rule::Revision0,
+        // SAFETY: The caller vouches for the bytes. They are aligned as `sizes` asserts, and any bytes are a value.
+        1 => Rule::Revision1(unsafe { &*carried.cast() }),
+        // SAFETY: As above.
+        _ => Rule::Revision2(unsafe { &*carried.cast() }),
     }
 }
 
-unsafe extern "C" fn handle<T: Target, const HAS_OPTIONS: bool>(
+unsafe extern "C" fn check<T: Target, const REVISION: u8>(
+    par: *const bindings::xt_tgchk_param,
+) -> kernel::ffi::c_int {
+    // SAFETY: x_tables passes a live namespace. It holds the module, which unregisters its targets before its state. The
+    // rule's data are `targetsize` bytes.
+    let (net, registered, carried) = unsafe {
+        (
+            Net::from_ptr((*par).net),
+            Registered::<T::State>::new(),
+            (*par).targinfo,
+        )
+    };
+    // SAFETY: The data are aligned as `sizes` asserts, any bytes are a value, and a rule that is being checked is nobody else's.
+    let begun = unsafe {
+        match REVISION {
+            0 => Ok(()),
+            1 => (*carried.cast::<T::Revision1>()).begin(net),
+            _ => (*carried.cast::<T::Revision2>()).begin(net),
+        }
+    };
+    if let Err(error) = begun {
+        return error.to_errno();
+    }
+    // SAFETY: As above; nobody writes to the data while the rule is prepared.
+    let prepared = T::prepare(net.state(registered), unsafe {
+        rule::<T, REVISION>(carried)
+    });
+    match prepared {
+        Ok(()) => 0,
+        Err(error) => {
+            // SAFETY: The rule has begun, and x_tables does not destroy a rule that was refused.
+            unsafe { end::<T, REVISION>(carried) };
+            error.to_errno()
+        }
+    }
+}
+
+unsafe extern "C" fn destroy<T: Target, const REVISION: u8>(par: *const bindings::xt_tgdtor_param) {
+    // SAFETY: x_tables destroys a rule once, after `check` took it, when no packet can be in it any more.
+    unsafe { end::<T, REVISION>((*par).targinfo) };
+}
+
+/// Ends what a rule carries.
+///
+/// # Safety
+///
+/// `carried` must be the data of a rule of this revision that has begun and not ended, and that nobody else uses.
+unsafe fn end<T: Target, const REVISION: u8>(carried: *mut kernel::ffi::c_void) {
+    // SAFETY: The caller vouches for the rule. The data are aligned as `sizes` asserts, and any bytes are a value.
+    unsafe {
+        match REVISION {
+            0 => {}
+            1 => (*carried.cast::<T::Revision1>()).end(),
+            _ => (*carried.cast::<T::Revision2>()).end(),
+        }
+    }
+}
+
+unsafe extern "C" fn handle<T: Target, const REVISION: u8>(
     skb: *mut bindings::sk_buff,
     par: *const bindings::xt_action_param,
 ) -> kernel::ffi::c_uint {
@@ -176,16 +254,12 @@ unsafe extern "C" fn handle<T: Target, const HAS_OPTIONS: bool>(
     } else {
         Family::V4
     };
-    let options = if HAS_OPTIONS {
-        // SAFETY: A revision with options has `targetsize` bytes of checked options.
-        Some(unsafe { &*(*par).__bindgen_anon_2.targinfo.cast::<T::Options>() })
-    } else {
-        None
-    };
+    // SAFETY: A rule that packets come to has begun, and has `targetsize` bytes that do not change until it ends.
+    let rule = unsafe { rule::<T, REVISION>((*par).__bindgen_anon_2.targinfo) };
     // SAFETY: A rule holds the module, and the module unregisters its targets before its state.
     let registered = unsafe { Registered::<T::State>::new() };
     let hook = Hook { net, family, rcu };
-    match T::handle(net.state_in_hook(registered, rcu), &hook, skb, options) {
+    match T::handle(net.state_in_hook(registered, rcu), &hook, skb, rule) {
         Outcome::Accept(_) => bindings::XT_CONTINUE,
         Outcome::Drop(_) => bindings::NF_DROP,
         Outcome::Stolen => bindings::NF_STOLEN,

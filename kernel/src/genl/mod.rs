@@ -256,15 +256,15 @@ pub fn notify(net: &Net, command: u8, size: usize, write: impl FnOnce(&mut Messa
 }
 
 unsafe extern "C" fn doit<C: Command>(
-    _: *mut bindings::sk_buff,
+    skb: *mut bindings::sk_buff,
     info: *mut bindings::genl_info,
 ) -> kernel::ffi::c_int {
-    let Some(info) = NonNull::new(info) else {
+    let (Some(info), Some(skb)) = (NonNull::new(info), NonNull::new(skb)) else {
         return EINVAL.to_errno();
     };
     // SAFETY: The kernel passes the request, for the length of the call. The family is registered only
     // while the registration of its state stands, and removal waits for handlers.
-    let request = unsafe { Request::new(info) };
+    let request = unsafe { Request::new(info, skb) };
     match C::run(request.state(), &request) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
@@ -290,8 +290,9 @@ unsafe fn dump_some<D: Dump>(
     // SAFETY: The kernel keeps the request while the dump runs, and runs one call at a time.
     let info = unsafe { bindings::glb_genl_info_dump(callback) }.cast_mut();
     let info = NonNull::new(info).ok_or(EINVAL)?;
+    let message = NonNull::new(callback.skb).ok_or(EINVAL)?;
     // SAFETY: As above. A dump holds the module, and with it the registration of the state.
-    let request = unsafe { Request::new(info) };
+    let request = unsafe { Request::new(info, message) };
     let info = info.as_ptr();
     let state = request.state();
     // SAFETY: The notes are ours to keep, all zero at the start.

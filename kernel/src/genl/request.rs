@@ -5,6 +5,7 @@
 use super::attr::{Attr, Attrs};
 use super::message::Message;
 use crate::bindings;
+use crate::net::named::Caller;
 use crate::net::{Net, NetState, Registered};
 use core::fmt::{self, Write};
 use core::ptr::NonNull;
@@ -34,6 +35,8 @@ pub fn not_supported() -> Error {
 pub struct Request<'a, S> {
     /// INVARIANT: valid for `'a`, and used by nobody else.
     info: NonNull<bindings::genl_info>,
+    /// INVARIANT: the message of the request, valid for `'a`.
+    skb: NonNull<bindings::sk_buff>,
     net: &'a Net,
     attrs: Attrs<'a>,
     registered: Registered<S>,
@@ -42,9 +45,12 @@ pub struct Request<'a, S> {
 impl<'a, S: NetState> Request<'a, S> {
     /// # Safety
     ///
-    /// `info` must be what the kernel passes to a handler, nobody else may use it during `'a`, and the
+    /// `info` and `skb` must be what the kernel passes to a handler, nobody else may use `info` during `'a`, and the
     /// registration of `S` must stand while the handler runs.
-    pub(super) unsafe fn new(info: NonNull<bindings::genl_info>) -> Self {
+    pub(super) unsafe fn new(
+        info: NonNull<bindings::genl_info>,
+        skb: NonNull<bindings::sk_buff>,
+    ) -> Self {
         let mut len = 0;
         // SAFETY: The message has a header of this family, and so many bytes behind it, which stay
         // unchanged during the call; the sender's socket holds its namespace.
@@ -54,6 +60,7 @@ impl<'a, S: NetState> Request<'a, S> {
                 net: Net::from_ptr(bindings::glb_genl_net(info.as_ptr())),
                 attrs: Attrs::new(core::slice::from_raw_parts(attrs.cast(), len)),
                 info,
+                skb,
                 registered: Registered::new(),
             }
         }
@@ -72,6 +79,13 @@ impl<'a, S: NetState> Request<'a, S> {
     /// Proof that the state is registered.
     pub fn registered(&self) -> Registered<S> {
         self.registered
+    }
+
+    /// Who has names of namespaces resolved: the sender, if the opener of its socket may, too.
+    pub fn caller(&self) -> Caller {
+        // SAFETY: By the invariant it is a message of netlink, whose socket is there during the call.
+        let may = unsafe { bindings::glb_genl_initial_admin(self.skb.as_ptr()) };
+        Caller::current(self.net).and(may)
     }
 
     /// The number of the sender's socket.

@@ -18,6 +18,7 @@
 
 pub mod device;
 mod doors;
+pub mod named;
 mod watch;
 
 use crate::base::rcu::Reader;
@@ -282,8 +283,11 @@ unsafe extern "C" fn init<T: NetState>(net: *mut bindings::net) -> kernel::ffi::
     0
 }
 
-/// Shuts the doors. The kernel waits for a grace period before it calls `exit`.
+/// Shuts the doors, and has packets of other namespaces ask this one no more. The kernel waits for a grace period before it
+/// calls `exit` of any part of it.
 unsafe extern "C" fn pre_exit<T: NetState>(net: *mut bindings::net) {
+    // SAFETY: The kernel passes the namespace, which is there until after `exit`.
+    named::ended(unsafe { Net::from_ptr(net) });
     // SAFETY: `init::<T>` wrote the doors, and `exit::<T>` comes later.
     unsafe { (*area::<T>(net)).doors.assume_init_ref() }.shut();
 }

@@ -24,7 +24,7 @@ pub struct Device {
 
 impl Device {
     /// None: only sockets that are bound to no device are found.
-    const NONE: Self = Self { dif: 0, sdif: 0 };
+    pub const NONE: Self = Self { dif: 0, sdif: 0 };
 }
 
 /// Devices of a kind that are looked at, at most.

@@ -3,9 +3,15 @@
 //! Whether what a tunnel carries belongs to this machine.
 //!
 //! ```text
-//! decap   the devices that packets would come out of
-//! tcp     the sockets that would take them there
+//! decap      the devices that packets would come out of
+//! tcp        the sockets of TCP that would take them there
+//! udp        the sockets of UDP
+//! conntrack  the connection tracking, for what is sent on to another address there
+//! elsewhere  what a rule asks beyond the sockets of its namespace
 //! ```
 
+pub mod conntrack;
 pub mod decap;
+pub mod elsewhere;
 pub mod tcp;
+pub mod udp;

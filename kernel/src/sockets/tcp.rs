@@ -58,15 +58,56 @@ pub fn is_established(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
     NonNull::new(socket).map(Established).is_some()
 }
 
+/// Whether a socket listens for this connection: bound to the VIP or to any address, and to the device, its routing domain or
+/// none. One whose backlog is full listens too.
+///
+/// Programs that choose among the listeners of a group (SO_ATTACH_REUSEPORT_CBPF, _EBPF) are not run, since a look-up without
+/// a packet takes any of them: that there is one is enough, and a program that counts or forwards sees each packet once.
+/// Programs that say which socket a packet is for (BPF_SK_LOOKUP) are run, since nobody else knows.
+pub fn has_listener(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
+    let (no_packet, no_offset) = (core::ptr::null_mut(), 0);
+    // SAFETY: RCU is held by the hook; addresses are passed by value or valid for the call. Without a packet nothing reads one.
+    // The listener, of which there is no reference, is not used.
+    let listener = unsafe {
+        match flow {
+            Flow::V4(ends) => bindings::__inet_lookup_listener(
+                net.as_ptr(),
+                no_packet,
+                no_offset,
+                u32::from_ne_bytes(*ends.client),
+                ends.client_port.to_be(),
+                u32::from_ne_bytes(*ends.vip),
+                ends.vip_port,
+                device.dif,
+                device.sdif,
+            ),
+            Flow::V6(ends) => bindings::inet6_lookup_listener(
+                net.as_ptr(),
+                no_packet,
+                no_offset,
+                ends.client.as_ptr().cast(),
+                ends.client_port.to_be(),
+                ends.vip.as_ptr().cast(),
+                ends.vip_port,
+                device.dif,
+                device.sdif,
+            ),
+        }
+    };
+    !listener.is_null()
+}
+
 /// Whether the packet, which belongs to the connection at `at`, answers a SYN cookie that this machine sent: a listener
 /// matches, cookies are being sent, and the acknowledged number is a valid one. The inner headers are linear up to the
 /// TCP flags.
 pub fn answers_cookie(net: &Net, skb: &mut Skb<'_>, at: &FlowAt, device: Device) -> bool {
-    let Some(&data_offset) = skb.linear().get(at.tcp.wrapping_add(12)) else {
+    let Some(&data_offset) = skb.linear().get(at.transport.wrapping_add(12)) else {
         return false;
     };
     // A program that chooses among listeners (SO_ATTACH_REUSEPORT_CBPF) starts behind the TCP header.
-    let payload = at.tcp.wrapping_add(usize::from(data_offset >> 4) << 2) as c_int;
+    let payload = at
+        .transport
+        .wrapping_add(usize::from(data_offset >> 4) << 2) as c_int;
     let Ok(flow) = at.read(View::new(skb.linear(), skb.len())) else {
         return false;
     };
@@ -107,7 +148,7 @@ pub fn answers_cookie(net: &Net, skb: &mut Skb<'_>, at: &FlowAt, device: Device)
         return false;
     }
     let data = skb.linear();
-    let (Some(ip_header), Some(tcp_header)) = (data.get(at.ip..), data.get(at.tcp..)) else {
+    let (Some(ip_header), Some(tcp_header)) = (data.get(at.ip..), data.get(at.transport..)) else {
         return false;
     };
     let (ip_len, tcp_len) = match at.family {

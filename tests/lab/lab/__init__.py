@@ -10,7 +10,9 @@
     captures.py     sending and capturing them: send, recv, expect, nothing
     sockets.py      real sockets on the hosts
     steering.py     a director in user space, for scenarios of the proxies
+    ways.py         two proxies, and packets to them in all families
     proxies.py      hosts with GUE, the VIPs and the rule GLBREDIRECT
+    pods.py         namespaces behind a host, where its programs are
     counters.py     the counters of GLBREDIRECT
     director.py     the kernel's director: tables, counters
     dumps.py        tcpdump

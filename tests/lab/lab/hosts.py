@@ -28,6 +28,8 @@ from lab.story import Failed, say
 
 # Those that are there, in the order they were made.
 made = []
+# Namespaces that are on no switch, and go with the network too (pods.py).
+others = []
 # Routes that hosts to come have too.
 _behind = []
 
@@ -200,13 +202,14 @@ def end_network():
     traffic.close_kept()
     traffic.close_sources()
     programs.end_those_after(0)
-    _kill_those_inside([*made, _fabric])
-    there = [host for host in [*made, _fabric] if os.path.exists("/run/netns/" + host.name)]
+    _kill_those_inside([*made, *others, _fabric])
+    there = [host for host in [*made, *others, _fabric] if os.path.exists("/run/netns/" + host.name)]
     for host in there:
         # A connection that nobody has any more would hold the namespace, and its rules the module, until it gives up.
         if any(host.read("/proc/thread-self/net/" + name).count("\n") > 1 for name in ("tcp", "tcp6")):
             host.output("ss --tcp --kill --no-header state all", any_status=True)
     made.clear()
+    others.clear()
     _behind.clear()
     guest.ip("\n".join("netns del %s" % host for host in there))
 

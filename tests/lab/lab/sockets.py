@@ -7,7 +7,7 @@
     says(one, other, data)                what one end of a connection sends comes out at the other
     hears(connection, data)               this comes out next
     eof(connection)                       whether the other end said its last
-    udp_socket(host, address, port)
+    udp_socket(host, address, port, ...)  a UDP socket; `shared`: others may have the port too
 
 They live until the test ends, or forget_sockets().
 """
@@ -108,10 +108,12 @@ def eof(connection):
         return False
 
 
-def udp_socket(host, address, port):
+def udp_socket(host, address, port, shared=False):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with host.inside():
         made = keep(socket.socket(family, socket.SOCK_DGRAM))
+    if shared:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     made.bind((address, port))
     made.settimeout(PATIENCE * ROUND)
     return made

@@ -70,10 +70,15 @@ impl fmt::Display for Error {
                 "{} module is not loaded in this kernel: modprobe {}",
                 family.whose, family.module
             ),
-            Self::Refused(refusal) if refusal.errno == Refusal::NOT_PERMITTED => write!(
+            // Where the kernel says what else it needs, that is said.
+            Self::Refused(Refusal {
+                errno: Refusal::NOT_PERMITTED,
+                message: None,
+                command,
+                ..
+            }) => write!(
                 out,
-                "{}: not permitted: it needs CAP_NET_ADMIN in this network namespace",
-                refusal.command
+                "{command}: not permitted: it needs CAP_NET_ADMIN in this network namespace"
             ),
             Self::Refused(refusal) => refusal.fmt(out),
             Self::Io(error) => write!(out, "netlink: {error}"),

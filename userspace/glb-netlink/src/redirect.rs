@@ -16,12 +16,20 @@ pub struct Redirect {
 }
 
 /// The settings of a hook that is on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Door {
     /// UDP port of the tunnel.
     pub port: u16,
     /// Prefixes that hops are allowed from; none allows every hop.
     pub allow_hops: Vec<Prefix>,
+    /// Whether a SYN stays only where a socket listens for it.
+    pub syn_listener: bool,
+    /// Whether a datagram of UDP stays only where a connected socket has it.
+    pub udp: bool,
+    /// Whether a packet stays whose connection the connection tracking knows.
+    pub conntrack: bool,
+    /// Names of the network namespaces whose sockets are asked after those of this one.
+    pub netns: Vec<String>,
 }
 
 /// Addresses that begin alike.
@@ -59,6 +67,19 @@ impl Redirect {
                 nest.u8(prefix::PREFIX_LEN, hop.len);
             });
         }
+        // An older module refuses attributes that it does not know, so what is not asked for is not sent.
+        for (kind, wanted) in [
+            (redirect::SYN_LISTENER, door.syn_listener),
+            (redirect::UDP, door.udp),
+            (redirect::CONNTRACK, door.conntrack),
+        ] {
+            if wanted {
+                request.u8(kind, 1);
+            }
+        }
+        for name in &door.netns {
+            request.text(redirect::NETNS, name);
+        }
         self.socket.ask(request, |_| {})
     }
 
@@ -92,5 +113,9 @@ fn door(attrs: Attrs<'_>) -> Option<Door> {
                 len: nest.u8(prefix::PREFIX_LEN),
             })
             .collect(),
+        syn_listener: attrs.u8(redirect::SYN_LISTENER) != 0,
+        udp: attrs.u8(redirect::UDP) != 0,
+        conntrack: attrs.u8(redirect::CONNTRACK) != 0,
+        netns: attrs.all(redirect::NETNS).map(|name| name.text()).collect(),
     })
 }

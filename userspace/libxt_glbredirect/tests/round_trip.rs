@@ -5,7 +5,10 @@
 use libxt_glbredirect::info;
 use libxt_glbredirect::text;
 use libxt_glbredirect::AllowedHops;
+use libxt_glbredirect::Namespaces;
+use libxt_glbredirect::Opt;
 use libxt_glbredirect::Prefix;
+use libxt_glbredirect::Rule;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::net::IpAddr;
@@ -24,13 +27,70 @@ fn any_hops() -> impl Strategy<Value = AllowedHops> {
     })
 }
 
+fn any_namespaces() -> impl Strategy<Value = Namespaces> {
+    vec("[a-zA-Z0-9_.:@=+-]{1,63}", 1..=Namespaces::MAX)
+        .prop_filter_map("names, no duplicates", |names| names.join(",").parse().ok())
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    let hops = prop_oneof![Just(AllowedHops::default()), any_hops()];
+    let namespaces = prop_oneof![Just(Namespaces::default()), any_namespaces()];
+    (hops, any::<[bool; 3]>(), namespaces).prop_map(|(hops, flags, namespaces)| Rule {
+        hops,
+        // The two exclude each other.
+        syn_listener: flags[0] && !flags[2],
+        udp: flags[1],
+        conntrack: flags[2],
+        namespaces,
+    })
+}
+
+/// The rule that these words make, as libxtables takes them apart.
+fn typed(words: &str) -> Option<Rule> {
+    let mut rule = Rule::default();
+    let mut words = words.split_ascii_whitespace();
+    while let Some(word) = words.next() {
+        let name = word.strip_prefix("--")?;
+        let option = Opt::ALL.into_iter().find(|option| option.name() == name)?;
+        let value = if option.takes_value() {
+            words.next()?
+        } else {
+            ""
+        };
+        rule.set(option, value).ok()?;
+    }
+    Some(rule)
+}
+
 proptest! {
     #[test]
     fn text_survives_the_kernel(hops in any_hops()) {
+        let hops_of = |hops| Rule { hops, ..Rule::default() };
         let kept = info::decode(&info::encode(&hops)).expect("our own bytes");
-        let saved = text::save(&kept);
-        let value = saved.strip_prefix(" --allow-hops ").expect("the option");
-        prop_assert_eq!(value.parse::<AllowedHops>(), Ok(hops));
+        prop_assert_eq!(typed(&text::save(&hops_of(kept))), Some(hops_of(hops)));
+    }
+
+    #[test]
+    fn text_with_all_options_survives_the_kernel(rule in any_rule()) {
+        let kept = info::decode_2(&info::encode_2(&rule)).expect("our own bytes");
+        prop_assert_eq!(typed(&text::save(&kept)), Some(rule));
+    }
+
+    /// As below, of revision 2.
+    #[test]
+    fn any_bytes_of_revision_2(
+        noise in vec(any::<u8>(), info::layout_2::SIZE),
+        rule in any_rule(),
+        at in 0..info::layout_2::SIZE,
+    ) {
+        let noise: info::Bytes2 = noise.try_into().expect("the size");
+        let mut bent = info::encode_2(&rule);
+        bent[at] ^= noise[at];
+        for bytes in [noise, bent] {
+            if let Ok(rule) = info::decode_2(&bytes) {
+                prop_assert_eq!(info::encode_2(&rule), bytes);
+            }
+        }
     }
 
     #[test]

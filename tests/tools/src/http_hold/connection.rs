@@ -8,7 +8,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -67,6 +67,8 @@ pub(super) struct Own {
 /// What became of a connection.
 pub(super) struct Report {
     pub(super) result: Result<()>,
+    /// When it began to be opened.
+    pub(super) begun: SystemTime,
     pub(super) responses: u64,
     pub(super) bytes: u64,
     /// Who answered; nobody, if it broke before the first response.
@@ -103,6 +105,7 @@ impl Connection {
             stopped,
             report: Report {
                 result: Ok(()),
+                begun: SystemTime::now(),
                 responses: 0,
                 bytes: 0,
                 server: None,
@@ -116,6 +119,7 @@ impl Connection {
 
     /// Runs until it is stopped, had its responses, or breaks.
     pub(super) async fn run(mut self, mut tell: impl FnMut(Progress<'_>)) -> Report {
+        self.report.begun = SystemTime::now();
         self.report.result = self.requests(&mut tell).await;
         self.report
     }

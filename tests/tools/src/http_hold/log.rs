@@ -5,8 +5,10 @@
 //! ```text
 //! sample 1700000000.123 broken=2 proxy1=333 proxy2=334
 //! broken 1700000000.456 proxy1 192.0.2.7:40000 receive: Connection reset by peer
-//! unopened 1700000000.789 - 192.0.2.8:40001 connect: Connection refused
+//! unopened 1700000000.789 - 192.0.2.8:40001 begun=1700000000.700 connect: Connection refused
 //! ```
+//!
+//! Of one that was never opened it matters when it began: what a program had in its hands when it ended is lost with it.
 
 use super::connection::Report;
 use super::tally::Tally;
@@ -19,8 +21,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) struct Log(File);
 
 fn now() -> f64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map(|since| since.as_secs_f64()).unwrap_or_default()
+    seconds(SystemTime::now())
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.map(|since| since.as_secs_f64()).unwrap_or_default()
 }
 
 impl Log {
@@ -34,14 +40,21 @@ impl Log {
         let Err(error) = &report.result else {
             return Ok(());
         };
-        let (what, server) = match &report.server {
-            Some(server) => ("broken", server.as_str()),
-            None => ("unopened", "-"),
+        let (what, server, begun) = match &report.server {
+            Some(server) => ("broken", server.as_str(), String::new()),
+            None => {
+                let begun = format!("begun={:.3} ", seconds(report.begun));
+                ("unopened", "-", begun)
+            }
         };
         let local = report
             .local
             .map_or_else(|| "-".to_owned(), |local| local.to_string());
-        writeln!(self.0, "{what} {:.3} {server} {local} {error:#}", now())?;
+        writeln!(
+            self.0,
+            "{what} {:.3} {server} {local} {begun}{error:#}",
+            now()
+        )?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use glb_core::packet::gue::Hop;
 use glb_core::packet::ip::{Addrs, Family};
 use glb_core::packet::view::View;
 use glb_core::redirect::{
-    inspect, next_hop, Next, Packet as Seen, Prefix, Question, Stop, Verdict,
+    inspect, next_hop, Next, Options, Packet as Seen, Prefix, Question, Stop, Verdict,
 };
 
 fn world(v6: bool) -> World {
@@ -55,7 +55,7 @@ fn engine(world: &World, packet: &[u8], before: &mut Option<(Addrs, u32, bool)>)
     };
     let view = View::whole(&packet[..total]);
     let seen = Seen { view, outer };
-    let inspected = match inspect(&seen) {
+    let inspected = match inspect(&seen, Options::NONE) {
         Ok(inspected) => inspected,
         Err(Stop::Decided(verdict)) => return verdict.counter(),
         Err(Stop::NeedLinear(_)) => panic!("all of it is linear"),
@@ -80,7 +80,7 @@ fn engine(world: &World, packet: &[u8], before: &mut Option<(Addrs, u32, bool)>)
     let next = next_hop(&seen, &inspected, Some(prefixes));
     let inner = inspected.inner_addrs(view).unwrap();
     match inspected.question {
-        Question::LaterFragment(fragment) if was != Some((inner, fragment.id, true)) => {
+        Question::LaterFragment { fragment, .. } if was != Some((inner, fragment.id, true)) => {
             return Verdict::AcceptedFragment.counter();
         }
         Question::Connection {

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;
+use glb_core::redirect::{is_netns_name, NETNS_NAME_LEN};
 use glb_netlink::Prefix;
 use std::net::IpAddr;
 
@@ -92,6 +93,16 @@ pub(crate) fn prefix(text: &str) -> Result<Prefix, String> {
     Ok(Prefix { addr, len })
 }
 
+/// The name of a network namespace.
+pub(crate) fn netns_name(text: &str) -> Result<String, String> {
+    if is_netns_name(text.as_bytes()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "expected the name of a network namespace: 1 to {NETNS_NAME_LEN} bytes without a slash"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +127,14 @@ mod tests {
             "host/8",
         ] {
             assert!(prefix(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_namespaces() {
+        assert_eq!(netns_name("pod-1"), Ok("pod-1".to_owned()));
+        for bad in ["", ".", "..", "a/b", &"n".repeat(64)] {
+            assert!(netns_name(bad).is_err(), "{bad}");
         }
     }
 

@@ -326,6 +326,7 @@ fn a_proxy_by_its_hook_and_without_a_table() {
     let mut door = Door {
         port: 19523,
         allow_hops: vec![own],
+        ..Door::default()
     };
     let mut with = |door: &Door| {
         facts.redirect.as_mut().expect("one").door = Some(door.clone());

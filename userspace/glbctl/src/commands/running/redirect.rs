@@ -15,30 +15,70 @@ struct DoorView {
     port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_hops: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "is_not")]
+    syn_listener: bool,
+    #[serde(skip_serializing_if = "is_not")]
+    udp: bool,
+    #[serde(skip_serializing_if = "is_not")]
+    conntrack: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    netns: Vec<String>,
+}
+
+/// An option is shown where it is on.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 impl DoorView {
-    fn new(door: Option<&Door>) -> Self {
-        let hops = door.map(|door| {
+    fn new(door: Option<Door>) -> Self {
+        let enabled = door.is_some();
+        let hops = door.as_ref().map(|door| {
             let hops = door.allow_hops.iter();
             hops.map(|hop| format!("{}/{}", addr(hop.addr), hop.len))
                 .collect()
         });
+        let port = door.as_ref().map(|door| door.port);
+        let door = door.unwrap_or_default();
         Self {
-            enabled: door.is_some(),
-            port: door.map(|door| door.port),
+            enabled,
+            port,
             allow_hops: hops,
+            syn_listener: door.syn_listener,
+            udp: door.udp,
+            conntrack: door.conntrack,
+            netns: door.netns,
         }
+    }
+
+    /// The options that are on, as the command takes them.
+    fn options(&self) -> String {
+        let flags = [
+            (self.syn_listener, "--syn-listener"),
+            (self.udp, "--udp"),
+            (self.conntrack, "--conntrack"),
+        ];
+        let on = flags.into_iter().filter(|(is_on, _)| *is_on);
+        let mut words: Vec<String> = on.map(|(_, word)| word.to_owned()).collect();
+        if !self.netns.is_empty() {
+            words.push(format!("--netns {}", self.netns.join(",")));
+        }
+        words.iter().map(|word| format!(", {word}")).collect()
     }
 }
 
 pub(crate) fn run(command: &DoorCommand, json: bool) -> Result<(), Failure> {
     match command {
-        DoorCommand::On { port, allow_hops } => {
+        DoorCommand::On(on) => {
             let mut redirect = Redirect::open()?;
             redirect.on(&Door {
-                port: *port,
-                allow_hops: allow_hops.clone(),
+                port: on.port,
+                allow_hops: on.allow_hops.clone(),
+                syn_listener: on.syn_listener,
+                udp: on.udp,
+                conntrack: on.conntrack,
+                netns: on.netns.clone(),
             })?;
             said(&mut redirect, json)
         }
@@ -64,7 +104,7 @@ fn said(redirect: &mut Redirect, json: bool) -> Result<(), Failure> {
 }
 
 fn status(redirect: &mut Redirect, json: bool) -> Result<(), Failure> {
-    let view = DoorView::new(redirect.get()?.as_ref());
+    let view = DoorView::new(redirect.get()?);
     print(json, &view, |out| {
         let (Some(port), Some(hops)) = (view.port, &view.allow_hops) else {
             return writeln!(out, "off");
@@ -74,6 +114,6 @@ fn status(redirect: &mut Redirect, json: bool) -> Result<(), Failure> {
         } else {
             format!("hops in {}", hops.join(", "))
         };
-        writeln!(out, "on: UDP port {port}, {hops}")
+        writeln!(out, "on: UDP port {port}, {hops}{}", view.options())
     })
 }

@@ -1,0 +1,1 @@
+redirect-syn-listener.sh
