@@ -26,7 +26,7 @@ pub(super) fn judge(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
         second_chance(facts, redirect, out);
         mtu(facts, redirect, out);
     }
-    vips(facts, out);
+    vips(facts, ends_elsewhere(facts, redirect), out);
     common::conntrack(facts, out);
     common::unknown(facts, out);
 }
@@ -267,7 +267,17 @@ fn is_tunnel(link: &Link) -> bool {
     ["ipip", "sit", "ip6tnl"].contains(&&*link.kind)
 }
 
-fn vips(facts: &Facts, out: &mut Findings) {
+/// Whether the redirect is told that connections end behind NAT or in another network namespace.
+fn ends_elsewhere(facts: &Facts, redirect: &Redirect) -> bool {
+    let door = redirect.door.as_ref();
+    let texts = facts.rules.iter().filter_map(|one| one.text.as_ref().ok());
+    door.is_some_and(|door| door.conntrack || !door.netns.is_empty())
+        || texts
+            .map(|text| Ruleset::parse(text))
+            .any(|set| set.ends_elsewhere())
+}
+
+fn vips(facts: &Facts, elsewhere: bool, out: &mut Findings) {
     const CHECK: &str = "vips";
     let Some(from) = &facts.vips_from else {
         let on_tunnels = facts.addresses.iter().filter(|one| {
@@ -304,6 +314,11 @@ fn vips(facts: &Facts, out: &mut Findings) {
         let local = vip.route.is_some_and(|route| route.local);
         match own.first() {
             None if local => out.ok(CHECK, format!("{text}/{} is local by a route", vip.len)),
+            None if elsewhere => out.note(
+                CHECK,
+                format!("{text}/{} is no address of this machine: the redirect is told that connections end behind NAT or in another network namespace", vip.len),
+                "see that NAT or a route leads there: iptables -t nat -S, nft list ruleset, ip route get VIP (docs/proxy.md)",
+            ),
             None if vip.len == vip.addr.bits() => out.error(
                 CHECK,
                 format!("{text}, of {from}, is no address of this machine: its connections end here in resets, or nowhere"),

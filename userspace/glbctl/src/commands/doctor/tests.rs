@@ -232,6 +232,16 @@ fn proxies() {
             (
                 |f| {
                     f.addresses.truncate(2);
+                    f.vips[1].route = by(2, false);
+                    let text = rules_of(f);
+                    *text = text.replace(" --allow-hops", " --netns web,b --allow-hops");
+                },
+                "vips: note",
+                "another network namespace",
+            ),
+            (
+                |f| {
+                    f.addresses.truncate(2);
                     f.vips[1].route = by(1, true);
                     f.addresses[1].link = 2;
                 },
@@ -337,6 +347,21 @@ fn a_proxy_by_its_hook_and_without_a_table() {
         found.len() == 1 && found[0].contains("up to nftables"),
         "{found:#?}"
     );
+    let elsewhere = Door {
+        conntrack: true,
+        ..door.clone()
+    };
+    let mut away = facts.clone();
+    away.addresses.truncate(2);
+    away.vips[1].route = by(2, false);
+    away.redirect.as_mut().expect("one").door = Some(elsewhere);
+    assert!(of_proxy(&away)
+        .iter()
+        .any(|one| one.starts_with("vips: note") && one.contains("behind NAT")));
+    let mut with = |door: &Door| {
+        facts.redirect.as_mut().expect("one").door = Some(door.clone());
+        of_proxy(&facts)
+    };
     door.allow_hops.clear();
     assert!(with(&door)
         .iter()

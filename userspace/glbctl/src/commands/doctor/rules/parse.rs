@@ -24,6 +24,8 @@ pub(super) struct Rule {
     /// Of a target that is a chain: where that ends, this one ends too.
     pub(super) goto: bool,
     pub(super) allow_hops: bool,
+    /// Connections may end elsewhere than at sockets of this network namespace: behind NAT, or in another one.
+    pub(super) elsewhere: bool,
     pub(super) no_track: bool,
     /// The line could not be read.
     pub(super) unread: bool,
@@ -112,6 +114,11 @@ impl Ruleset {
         })
     }
 
+    /// Whether a GLBREDIRECT rule knows of connections that end elsewhere than in this network namespace.
+    pub(in super::super) fn ends_elsewhere(&self) -> bool {
+        self.redirecting().any(|(_, rule)| rule.elsewhere)
+    }
+
     /// Whether any rule hands packets to GLBREDIRECT.
     pub(in super::super) fn redirects(&self) -> bool {
         self.redirecting().next().is_some()
@@ -192,6 +199,11 @@ fn rule(words: &[String], text: &str) -> Rule {
                 "--allow-hops" => {
                     value();
                     rule.allow_hops = true;
+                }
+                "--conntrack" => rule.elsewhere = true,
+                "--netns" => {
+                    value();
+                    rule.elsewhere = true;
                 }
                 _ => {}
             }
