@@ -16,7 +16,7 @@ use glb_kernel::net::Net;
 use glb_kernel::packet::skb::Skb;
 use glb_kernel::sockets::decap::Device;
 use glb_kernel::sockets::elsewhere::Elsewhere;
-use glb_kernel::sockets::tcp::{answers_cookie, has_listener, is_established};
+use glb_kernel::sockets::tcp::{answers_cookie, has_listener, is_established, is_open};
 use glb_kernel::sockets::udp::is_connected;
 
 /// Why a packet stays that nobody in the namespace has asked for; `None` if nobody else has, or is not asked.
@@ -87,7 +87,7 @@ fn has_socket(
         Question::Connection { may_be_cookie, .. } => {
             found(is_established) || (may_be_cookie && answers_cookie(net, skb, at, Device::NONE))
         }
-        Question::Opening { .. } => found(has_listener) || found(is_established),
+        Question::Opening { .. } => found(has_listener) || found(is_open),
         Question::Datagram { .. } => found(is_connected),
         Question::LaterFragment { .. } => false,
     }

@@ -14,7 +14,7 @@ use glb_kernel::front::hook::Hook;
 use glb_kernel::net::Net;
 use glb_kernel::packet::skb::Skb;
 use glb_kernel::sockets::decap::Device;
-use glb_kernel::sockets::tcp::{answers_cookie, has_listener, is_established};
+use glb_kernel::sockets::tcp::{answers_cookie, has_listener, is_established, is_open};
 use glb_kernel::sockets::udp::is_connected;
 
 /// Whether the packet's connection has a socket here.
@@ -53,9 +53,9 @@ pub(crate) fn reason_to_stay(
         } => (*may_be_cookie && answers_cookie_here(state, hook, skb, inspected, flow))
             .then_some(Verdict::AcceptedSynCookie),
         Question::Opening { flow, .. } => {
-            // A listener is there nearly always. A SYN may also be a repeated one, or reuse a connection in TIME_WAIT.
+            // A listener is there nearly always. A SYN may also be a repeated one.
             let expected = is_here(state, hook, skb, (inspected, flow), has_listener)
-                || is_here(state, hook, skb, (inspected, flow), is_established);
+                || is_here(state, hook, skb, (inspected, flow), is_open);
             expected.then_some(Verdict::AcceptedSyn)
         }
         Question::Datagram { flow, .. } => {

@@ -128,7 +128,8 @@ impl Addrs {
 /// Where a packet stands in a fragmented datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fragment {
-    /// Identification: 16 bits in IPv4, 32 in IPv6.
+    /// Identification: 32 bits in IPv6. In IPv4 the low 16 bits, below the protocol: each protocol has identifications of its
+    /// own (RFC 791, section 3.2).
     pub id: u32,
     /// Offset in units of 8 bytes; 0 is the first fragment, the only one with a transport header.
     pub offset: u16,
@@ -200,7 +201,7 @@ fn parse_v4(view: View<'_>, at: usize) -> Result<Ip, IpError> {
         transport: at.wrapping_add(header_len),
         end: end_of(at, total_len),
         fragment: (more || offset != 0).then(|| Fragment {
-            id: u32::from(u16::from_be_bytes([id_hi, id_lo])),
+            id: u32::from_be_bytes([0, protocol, id_hi, id_lo]),
             offset,
         }),
     })
@@ -382,7 +383,7 @@ mod tests {
         assert_eq!(
             first.fragment,
             Some(Fragment {
-                id: 0xabcd,
+                id: 0x06_abcd,
                 offset: 0
             })
         );
@@ -390,7 +391,7 @@ mod tests {
         assert_eq!(
             last.fragment,
             Some(Fragment {
-                id: 0xabcd,
+                id: 0x06_abcd,
                 offset: 3
             })
         );

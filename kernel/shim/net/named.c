@@ -48,7 +48,8 @@ int glb_named_get(const char *path, struct net **net)
 		return error;
 	error = -EINVAL;
 	inode = d_backing_inode(found.dentry);
-	if (inode && inode->i_sb->s_magic == NSFS_MAGIC) {
+	/* Its directory is no namespace. */
+	if (inode && inode->i_sb->s_magic == NSFS_MAGIC && S_ISREG(inode->i_mode)) {
 		/* The file holds the namespace, and the path holds the file. */
 		ns = get_proc_ns(inode);
 		if (ns->ns_type == CLONE_NEWNET) {

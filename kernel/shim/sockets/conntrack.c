@@ -71,14 +71,21 @@ void glb_conntrack_put(struct net *net, const struct glb_conntrack *conntrack)
 }
 
 /*
- * A SYN alone is no proof that somebody is there, and neither is an entry that was made from the middle of a connection
- * (nf_conntrack_tcp_loose): one that nobody has answered. TCP_CONNTRACK_SYN_SENT2 is a simultaneous open, which no client of a
- * VIP does. After a reset (TCP_CONNTRACK_CLOSE) nobody is there any more.
+ * A packet alone is no proof that somebody is there: an entry that nobody has answered is one of a SYN, of a datagram that came
+ * here as the last in its list, or was made from the middle of a connection (nf_conntrack_tcp_loose). To keep a packet for its
+ * sake would refresh it, and so keep the client at a dead program.
+ */
+static bool glb_conntrack_answered(const struct nf_conn *ct)
+{
+	return test_bit(IPS_SEEN_REPLY_BIT, &ct->status);
+}
+
+/*
+ * TCP_CONNTRACK_SYN_SENT2 is a simultaneous open, which no client of a VIP does. After a reset (TCP_CONNTRACK_CLOSE) nobody is
+ * there any more.
  */
 static bool glb_conntrack_tcp_expects(const struct nf_conn *ct)
 {
-	if (!test_bit(IPS_SEEN_REPLY_BIT, &ct->status))
-		return false;
 	switch (READ_ONCE(ct->proto.tcp.state)) {
 	case TCP_CONNTRACK_SYN_RECV:
 	case TCP_CONNTRACK_ESTABLISHED:
@@ -117,7 +124,7 @@ bool glb_conntrack_expects(struct net *net, const struct glb_conntrack *conntrac
 		return false;
 	ct = nf_ct_tuplehash_to_ctrack(found);
 	expects = NF_CT_DIRECTION(found) == IP_CT_DIR_ORIGINAL && nf_ct_is_confirmed(ct) &&
-		  !nf_ct_is_dying(ct) &&
+		  !nf_ct_is_dying(ct) && glb_conntrack_answered(ct) &&
 		  (flow->protocol != IPPROTO_TCP || glb_conntrack_tcp_expects(ct));
 	/* Not nf_ct_put, which needs the module. */
 	nf_conntrack_put(&ct->ct_general);

@@ -27,7 +27,7 @@ unsafe impl xtables::Options for Revision1 {
     const USER_SIZE: usize = size_of::<Self>();
 
     /// Refuses what no plugin of ours sends: unknown flags, too many prefixes, bytes that should be zero.
-    fn begin(&mut self, _net: &Net) -> Result {
+    fn begin(&mut self, _net: &Net, _may_load: bool) -> Result {
         if self.0.flags != 0 {
             return Err(EINVAL);
         }
@@ -41,7 +41,7 @@ unsafe impl xtables::Options for Revision2 {
 
     /// Refuses what no plugin of ours sends: unknown flags, too many prefixes or names, a name twice, bytes that should be
     /// zero.
-    fn begin(&mut self, net: &Net) -> Result {
+    fn begin(&mut self, net: &Net, may_load: bool) -> Result {
         self.0.own = 0;
         let options = Options::from_bits(self.0.flags).ok_or(EINVAL)?;
         if self.0.pad != 0 {
@@ -53,8 +53,8 @@ unsafe impl xtables::Options for Revision2 {
             log(Options::CONTRADICTION);
             return Err(EINVAL);
         }
-        // Loads nf_conntrack if need be, as rules of x_tables with helpers of connections load those.
-        let elsewhere = Elsewhere::new(net, || Caller::current(net), options, self.names(), true);
+        let caller = || Caller::current(net);
+        let elsewhere = Elsewhere::new(net, caller, options, self.names(), may_load);
         let elsewhere = elsewhere.map_err(|refused| log_refused(&refused))?;
         // INVARIANT: it is the rule's until `end`.
         self.0.own = elsewhere.map_or(0, |elsewhere| KBox::into_raw(elsewhere) as usize as u64);

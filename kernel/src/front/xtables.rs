@@ -60,7 +60,10 @@ pub unsafe trait Options: 'static {
 
     /// A rule comes: refuses one that carries what it must not, and makes the kernel's own bytes, in which userspace may have
     /// left anything. What an error leaves in them is not looked at again. Process context, may sleep.
-    fn begin(&mut self, net: &Net) -> Result;
+    ///
+    /// A rule of iptables-nft comes under a lock of nf_tables, which handlers of device events take with RTNL held. A module that
+    /// is loaded then may wait for a namespace to end, which waits for RTNL. So modules are loaded only if it `may_load`.
+    fn begin(&mut self, net: &Net, may_load: bool) -> Result;
 
     /// A rule goes that has begun, and no packet is in it. Process context, may sleep.
     fn end(&mut self) {}
@@ -181,19 +184,20 @@ unsafe extern "C" fn check<T: Target, const REVISION: u8>(
 ) -> kernel::ffi::c_int {
     // SAFETY: x_tables passes a live namespace. It holds the module, which unregisters its targets before its state. The
     // rule's data are `targetsize` bytes.
-    let (net, registered, carried) = unsafe {
+    let (net, registered, carried, may_load) = unsafe {
         (
             Net::from_ptr((*par).net),
             Registered::<T::State>::new(),
             (*par).targinfo,
+            !(*par).nft_compat,
         )
     };
     // SAFETY: The data are aligned as `sizes` asserts, any bytes are a value, and a rule that is being checked is nobody else's.
     let begun = unsafe {
         match REVISION {
             0 => Ok(()),
-            1 => (*carried.cast::<T::Revision1>()).begin(net),
-            _ => (*carried.cast::<T::Revision2>()).begin(net),
+            1 => (*carried.cast::<T::Revision1>()).begin(net, may_load),
+            _ => (*carried.cast::<T::Revision2>()).begin(net, may_load),
         }
     };
     if let Err(error) = begun {

@@ -157,8 +157,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The process that changes the rules of `own`, or for which that is done. An opener of the netlink socket that may not is
-    /// refused by nfnetlink, which asks for CAP_NET_ADMIN in the user namespace of `own`: the initial one, as it is here.
+    /// The process that changes the rules of `own`. nfnetlink has asked the opener of its socket for CAP_NET_ADMIN in the user
+    /// namespace of `own`, which is the initial one, and not for CAP_SYS_ADMIN: only the process is asked for that.
     pub(crate) fn current(own: &Net) -> Self {
         // SAFETY: The namespace is live, and the context is that of a process.
         let may_resolve = unsafe { bindings::glb_named_allowed(own.as_ptr()) };

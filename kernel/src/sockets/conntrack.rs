@@ -39,7 +39,8 @@ pub const MISSING: &CStr =
 impl Conntrack {
     /// Holds it, and loads its module if it `may_load`. EOPNOTSUPP if there is none. Process context, may sleep.
     ///
-    /// Whoever may load holds no lock that a module may need when it is loaded: a handler of generic netlink does.
+    /// Whoever may load holds no lock that a module may need when it is loaded: a handler of generic netlink does, and so does a
+    /// rule of iptables-nft.
     ///
     /// The caller keeps it in a rule of `net` or in what a module keeps for `net`.
     pub(crate) fn new(net: &Net, may_load: bool) -> Result<Self> {
@@ -56,8 +57,8 @@ impl Conntrack {
         })
     }
 
-    /// Whether it has the connection in the original direction. One of TCP must be in a state that expects a packet which is
-    /// no SYN.
+    /// Whether it has the connection in the original direction, and somebody has answered. One of TCP must be in a state that
+    /// expects a packet which is no SYN.
     pub fn expects(&self, flow: &Flow<'_>, protocol: u8, _rcu: Reader<'_>) -> bool {
         let flow = match flow {
             Flow::V4(ends) => bindings::glb_conntrack_flow {

@@ -32,6 +32,20 @@ impl Drop for Established {
 /// Whether an established, TIME_WAIT or request socket has this connection.
 #[inline]
 pub fn is_established(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
+    established(net, flow, device).is_some()
+}
+
+/// The same without TIME_WAIT: whether a SYN of this connection has a socket that it belongs to, where nobody listens. A
+/// connection in TIME_WAIT is reused by a listener.
+pub fn is_open(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
+    established(net, flow, device).is_some_and(|socket| {
+        // SAFETY: The reference keeps the socket, whose state may be read at any time.
+        !unsafe { bindings::glb_tcp_in_time_wait(socket.0.as_ptr()) }
+    })
+}
+
+#[inline(always)]
+fn established(net: &Net, flow: &Flow<'_>, device: Device) -> Option<Established> {
     // SAFETY: RCU is held by the hook; addresses are passed by value or valid for the call.
     let socket = unsafe {
         match flow {
@@ -55,7 +69,7 @@ pub fn is_established(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
             ),
         }
     };
-    NonNull::new(socket).map(Established).is_some()
+    NonNull::new(socket).map(Established)
 }
 
 /// Whether a socket listens for this connection: bound to the VIP or to any address, and to the device, its routing domain or
