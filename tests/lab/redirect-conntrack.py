@@ -354,7 +354,7 @@ def unload(module):
 
 
 def test_modules():
-    about("The module works without nf_conntrack. A rule loads it, holds it, and lets it go.")
+    about("The module works without nf_conntrack. A rule of iptables-legacy loads it; a rule holds it, and lets it go.")
     with check("the module needs x_tables alone"):
         same("x_tables", guest.output("modinfo -F depends rust_glb_redirect"))
     no_nat()
@@ -378,8 +378,11 @@ def test_modules():
     with check("without the option, rules do not need it"):
         same(None, users())
     no_rules(proxy1)
-    proxy1.run("iptables -A %s --conntrack" % RULE)
-    with check("a rule with the option loads it"):
+    with check("iptables, which holds locks of nf_tables, loads nothing"):
+        holds(proxy1.status("iptables -A %s --conntrack" % RULE) != 0)
+        same(None, users())
+    proxy1.run("iptables-legacy -A %s --conntrack" % RULE)
+    with check("iptables-legacy loads it"):
         holds(users(), users())
     held = users()
     proxy1.run("glbctl redirect on --conntrack")
@@ -390,9 +393,13 @@ def test_modules():
     proxy1.run("glbctl redirect off")
     with check("the door has let it go"):
         same(held, users())
-    no_rules(proxy1)
+    proxy1.run("iptables-legacy -F INPUT")
     with check("the rule has let it go"):
         eventually(lambda: same(0, users()))
+    with check("iptables takes the rule now"):
+        holds(proxy1.status("iptables -A %s --conntrack" % RULE) == 0)
+        at_least(1, users())
+    no_rules(proxy1)
     guest.ip("netns add short")
     guest.run("ip netns exec short iptables -A %s --conntrack" % RULE)
     guest.run("ip netns exec short iptables-legacy -A %s --conntrack" % RULE)

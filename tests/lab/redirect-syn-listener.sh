@@ -202,7 +202,7 @@ backlog() {
 backlog_is_full() { [ "$(quietly_on proxy1 ss -Htln 'sport = 8500' | awk '{ print $2 }')" = 1 ]; }
 
 test_existing() {
-    about "A SYN of a connection that is here stays without a listener too: a repeated one, one into TIME_WAIT, one into a connection."
+    about "A repeated SYN of a connection that is here stays without a listener too. One into TIME_WAIT stays only if a socket listens."
     everywhere existing
 }
 existing() {
@@ -215,9 +215,16 @@ existing() {
     wire "s.close(); recv('client', from_vip('FA', p)); to1(of(tcp(p, 8500, 'FA', seq=1001, ack=a.seq + 2)))
         recv('client', from_vip('A', p))"
     expect_counters proxy1 accepted_established=+1
-    wire "to1(of(tcp(p, 8500, 'S', seq=900000)))"
-    expect_counters proxy1 accepted_syn=+1
     check "nothing went on to proxy2" wire "nothing('proxy2')"
+    wire "x = by1(of(tcp(p, 8500, 'S', seq=900000))); send('director', 'proxy1', x)"
+    check "a connection in TIME_WAIT keeps no SYN" wire "expect('proxy2', moved(x))"
+    expect_counters proxy1 forwarded_syn=+1 forwarded_bytes=+"$(bytes_of 'len(x)')"
+    expect_counters proxy2 accepted_last_resort=+1
+    wire "l = listener('proxy1', VIP[i], 8500); send('director', 'proxy1', x)"
+    check "a listener reuses it" wire "recv('client', from_vip('SA', p))"
+    expect_counters proxy1 accepted_syn=+1
+    check "and nothing goes on" wire "nothing('proxy2')"
+    quietly_wire "l.close()"
     goes_on "another client's SYN"
     quietly_wire "reset()"
 }

@@ -398,6 +398,17 @@ mod tests {
     }
 
     #[test]
+    fn ipv4_fragments_of_each_protocol_have_numbers_of_their_own() {
+        let of = |protocol| {
+            let mut bytes = v4(0, 0x2000, 24);
+            bytes[9] = protocol;
+            parse(View::whole(&bytes), 0, Family::V4).unwrap().fragment
+        };
+        assert_ne!(of(proto::TCP), of(proto::UDP));
+        assert_eq!(of(proto::UDP).map(|one| one.id & 0xffff), Some(0xabcd));
+    }
+
+    #[test]
     fn ipv4_bad_headers() {
         for (byte, value) in [(0, 0x65), (0, 0x44), (3, 19)] {
             let mut p = v4(0, 0, 20);
