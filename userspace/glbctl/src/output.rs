@@ -5,6 +5,7 @@
 use glb_config::compiled::Compiled;
 use glb_config::{DeadRows, Issue, Severity};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -84,8 +85,8 @@ impl Failure {
             return ExitCode::FAILURE;
         }
         let mut out = io::stderr().lock();
-        for issue in issues {
-            let _ = writeln!(out, "{issue}");
+        for line in lines(issues.iter()) {
+            let _ = writeln!(out, "{line}");
         }
         if let Some(error) = error {
             let _ = writeln!(out, "glbctl: {error}");
@@ -156,12 +157,51 @@ fn in_one_line(issues: &[Issue]) -> String {
 
 /// Says the warnings on standard error, unless the output is for a program.
 pub(crate) fn warn(issues: &[Issue], json: bool) {
+    if json {
+        return;
+    }
+    let warnings = issues
+        .iter()
+        .filter(|issue| issue.severity == Severity::Warning);
     let mut out = io::stderr().lock();
+    for line in lines(warnings) {
+        let _ = writeln!(out, "{line}");
+    }
+}
+
+/// How many tables are named of which the same is said.
+const NAMED: usize = 3;
+
+/// Issues as people read them. What is said of many tables names the first ones, and then says of how many more.
+fn lines<'i>(issues: impl Iterator<Item = &'i Issue>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut said: HashMap<_, usize> = HashMap::new();
+    let mut more = Vec::new();
     for issue in issues {
-        if !json && issue.severity == Severity::Warning {
-            let _ = writeln!(out, "{issue}");
+        let times = match issue.table {
+            Some(_) => said
+                .entry((&issue.file, &issue.field, &issue.value, &issue.reason))
+                .or_default(),
+            None => &mut 0,
+        };
+        *times += 1;
+        if *times <= NAMED {
+            lines.push(issue.to_string());
+        } else if *times == NAMED + 1 {
+            more.push(issue);
         }
     }
+    for issue in more {
+        let key = (&issue.file, &issue.field, &issue.value, &issue.reason);
+        let others = said.get(&key).map_or(0, |times| times - NAMED);
+        let of_all = Issue {
+            table: None,
+            field: format!("{others} more tables: {}", issue.field),
+            ..issue.clone()
+        };
+        lines.push(of_all.to_string());
+    }
+    lines
 }
 
 /// Prints a result: as JSON, or as the text that `text` writes.
@@ -238,4 +278,36 @@ pub(crate) fn grouped(number: u64) -> String {
 /// Sixteen bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_many_tables_is_said_in_few_lines() {
+        let of = |table: Option<usize>, reason: &str| Issue {
+            severity: Severity::Warning,
+            file: "t.json".to_owned(),
+            table: table.map(|number| format!("t{number}")),
+            field: "backends".to_owned(),
+            value: None,
+            reason: reason.to_owned(),
+        };
+        let mut issues: Vec<Issue> = (0..1000).map(|number| of(Some(number), "bad")).collect();
+        issues.push(of(Some(5), "another"));
+        issues.extend((0..5).map(|_| of(None, "of the file")));
+        let said = lines(issues.iter());
+        assert_eq!(
+            said[..4],
+            [
+                r#"t.json: warning: table "t0": backends: bad"#,
+                r#"t.json: warning: table "t1": backends: bad"#,
+                r#"t.json: warning: table "t2": backends: bad"#,
+                r#"t.json: warning: table "t5": backends: another"#,
+            ]
+        );
+        assert_eq!(said[9], "t.json: warning: 997 more tables: backends: bad");
+        assert_eq!(said.len(), 10);
+    }
 }
