@@ -73,9 +73,14 @@ pub enum RowsError {
     Weight(usize),
     /// The table cannot have as many rows.
     Size(SizeError),
+    /// So many hops of so many backends in so many rows would take too long: more than [`MAX_WORK`].
+    Work,
     /// A slice is shorter than it must be.
     Room,
 }
+
+/// The most rows that are looked at to build a table with several hops: some ten seconds (docs/maglev.md).
+pub const MAX_WORK: u64 = 1 << 29;
 
 /// The sum of the weights, divided by their greatest common divisor: what [`size::default_size`] asks for. All backends
 /// count, whatever their state: a table must keep its size while a backend drains.
@@ -191,9 +196,26 @@ fn check(table: &Table<'_>) -> Result<Set, RowsError> {
     let mut sets = [Set::Good, Set::Willing, Set::All].into_iter();
     let set = sets.find(|set| has(members, *set)).map(settled);
     let set = set.ok_or(RowsError::NoBackend)?;
-    let takers = count(members.iter().filter(|member| set.has(member)));
+    // Who is down comes back, so that the table must have room for all.
+    let takers = count(members.iter().filter(|member| Set::All.has(member)));
     size::check(table.size, takers).map_err(RowsError::Size)?;
+    if work(table.size, table.hops, takers) > MAX_WORK {
+        return Err(RowsError::Work);
+    }
     Ok(set)
+}
+
+/// How many rows are looked at, at most, to find the hops behind the first: a place needs a fill for each way to choose the
+/// hops before it, and no more than there are rows.
+fn work(size: u32, hops: usize, takers: usize) -> u64 {
+    let size = u64::from(size);
+    let (mut fills, mut ways) = (1u64, 1u64);
+    for _ in 1..hops {
+        // The cast is exact: there are at most 256.
+        ways = ways.saturating_mul(takers as u64).min(size);
+        fills = fills.saturating_add(ways);
+    }
+    fills.saturating_mul(size)
 }
 
 /// Cursors of those who take turns, in the order of their turns.

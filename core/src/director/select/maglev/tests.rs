@@ -314,6 +314,12 @@ fn what_cannot_be_built_is_refused() {
     assert_eq!(error(&five, 1_000, 1), size(SizeError::NotPrime(1_009)));
     assert_eq!(error(&five, 3, 1), size(SizeError::TooSmall(5)));
     assert_eq!(error(&five, 655_379, 1), size(SizeError::TooLarge));
+    let mut down = members([1; 4]);
+    down[3].backend.healthy = false;
+    // It would have no room when the last one is up again.
+    assert_eq!(error(&down, 3, 1), size(SizeError::TooSmall(5)));
+    assert_eq!(error(&members([1; 256]), 65_537, 3), RowsError::Work);
+    assert_eq!(error(&members([1; 3]), 655_373, 31), RowsError::Work);
     let mut gone = five;
     gone.iter_mut()
         .for_each(|of| of.backend.state = State::Inactive);
