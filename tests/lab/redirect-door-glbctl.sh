@@ -76,9 +76,9 @@ test_options() {
     check "JSON" is '{"enabled":true,"port":19523,"allow_hops":[],"syn_listener":true,"udp":true}' "$(redirect status --json | jq -c .)"
     check "without it" redirect on --allow-hops 9.0.0.0/8
     check "it is gone" is '{"enabled":true,"port":19523,"allow_hops":["9.0.0.0/8"]}' "$(redirect status --json | jq -c .)"
-    check "what cannot be asked is refused" says 'on: conntrack: this version of the module knows no conntrack' \
-        redirect on --conntrack
-    check "so are other namespaces" says 'this version of the module knows no other namespaces' redirect on --netns pod-1
+    check "what excludes each other is refused" exits 2 redirect on --conntrack --syn-listener
+    check "so is a name that nobody has" says 'no network namespace of this name' redirect on --netns pod-0
+    ip_on root <<<"$(seq -f 'netns add pod-%g' 17)"
     check "17 names are too many" says 'more than 16 network namespaces' redirect on --netns "$(seq -s , -f 'pod-%g' 17)"
     check "a name twice is refused" says 'a network namespace is named twice' redirect on --netns pod-1,pod-2,pod-1
     local bad
@@ -86,7 +86,12 @@ test_options() {
         check "no name: '$bad'" exits 2 redirect on --netns "$bad"
     done
     check "nothing of it had an effect" is '{"enabled":true,"port":19523,"allow_hops":["9.0.0.0/8"]}' "$(redirect status --json | jq -c .)"
+    check "16 names" redirect on --netns "$(seq -s , -f 'pod-%g' 16)"
+    check "they are told" is 16 "$(redirect status --json | jq '.netns | length')"
+    check "without them" redirect on --conntrack
+    check "they are gone" is '{"enabled":true,"port":19523,"allow_hops":[],"conntrack":true}' "$(redirect status --json | jq -c .)"
     redirect off
+    ip_on root <<<"$(seq -f 'netns del pod-%g' 17)"
 }
 
 test_stats() {
