@@ -88,6 +88,7 @@ test_options() {
     check "nothing of it had an effect" is '{"enabled":true,"port":19523,"allow_hops":["9.0.0.0/8"]}' "$(redirect status --json | jq -c .)"
     check "16 names" redirect on --netns "$(seq -s , -f 'pod-%g' 16)"
     check "they are told" is 16 "$(redirect status --json | jq '.netns | length')"
+    modprobe nf_conntrack
     check "without them" redirect on --conntrack
     check "they are gone" is '{"enabled":true,"port":19523,"allow_hops":[],"conntrack":true}' "$(redirect status --json | jq -c .)"
     redirect off
