@@ -70,8 +70,9 @@ unsafe fn write_saved(target: *const xt_entry_target) -> Result<(), Message> {
 
 /// What a rule says.
 ///
-/// The rule says itself of which revision it is. That counts, not the revision that libxtables has chosen
-/// for new rules: a rule of revision 0 stays one when a newer plugin lists it.
+/// A rule stays of its revision when a newer plugin lists it. Its head says which one that is, but iptables-nft (seen in 1.8.11)
+/// gives every rule the newest revision of the plugin there. What it does not change is the length of the data, and no two
+/// revisions have data of the same length. So the length decides, and the head only says what was expected.
 ///
 /// # Safety
 ///
@@ -91,8 +92,9 @@ unsafe fn rule_of(target: *const xt_entry_target) -> Result<Rule, InfoError> {
     // SAFETY: `target_size` counts the head and the data, all of which is readable and does not change
     // during a callback. Bytes have no alignment.
     let data = unsafe { slice::from_raw_parts(data, len) };
-    match user.revision {
-        1 => info::decode(data).map(|hops| Rule {
+    match (user.revision, len) {
+        (_, 0) => Ok(Rule::default()),
+        (1, _) | (_, info::layout::SIZE) => info::decode(data).map(|hops| Rule {
             hops,
             ..Rule::default()
         }),
@@ -159,6 +161,13 @@ mod tests {
     }
 
     #[test]
+    fn rules_of_older_revisions_are_read_though_their_heads_say_the_newest() {
+        let data = info::encode(&rule().hops);
+        assert_eq!(read(&laid(2, HEAD + info::layout::SIZE, &data)), Ok(rule()));
+        assert_eq!(read(&laid(2, HEAD, &data)), Ok(Rule::default()));
+    }
+
+    #[test]
     fn a_rule_that_is_too_short_is_not_read() {
         let short = |revision, target_size| {
             let data = info::encode(&rule().hops);
@@ -168,7 +177,9 @@ mod tests {
             }
         };
         assert_eq!(short(1, 40), 8);
-        assert_eq!(short(1, 0), 0);
-        assert_eq!(short(2, HEAD + info::layout::SIZE), info::layout::SIZE);
+        assert_eq!(
+            short(2, HEAD + info::layout::SIZE - 8),
+            info::layout::SIZE - 8
+        );
     }
 }
