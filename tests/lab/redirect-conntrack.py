@@ -17,7 +17,7 @@ from lab.packets import answers, icmp, ip, tcp, tcp_of, udp
 from lab.pods import pod
 from lab.run import main
 from lab.settings import GUE_PORT, VIP4, VIP6
-from lab.sockets import accepted, eof, hears, listener
+from lab.sockets import accepted, eof, hears, listener, udp_socket
 from lab.steering import steer
 from lab.story import about, at_least, check, context, holds, same
 from lab.traffic import close_kept, pump
@@ -297,7 +297,7 @@ def _zone(way):
 
 
 def test_udp():
-    about("With --udp, a datagram stays whose flow the connection tracking knows.")
+    about("With --udp, a datagram stays whose flow the connection tracking knows, if somebody has answered.")
     by_iptables(AT)
     rules(proxy1, "--conntrack", "--udp")
     everywhere(_udp)
@@ -307,15 +307,41 @@ def test_udp():
 
 def _udp(way):
     sport = next(ports)
+    server = udp_socket(web, AT[way.inner], 8080)
+    server.setblocking(False)
     with check("a new flow goes on"):
         way.goes_on(udp(sport, 80, b"first"))
     expect_counters(proxy1, forwarded_udp=1)
     with check("at the end of the list it stays"):
         way.stays(udp(sport, 80, b"first"), hops=0)
     expect_counters(proxy1, accepted_udp=1)
-    with check("and what follows it stays"):
+    with check("nobody has answered yet: what follows it goes on"):
+        way.goes_on(udp(sport, 80, b"again"))
+    expect_counters(proxy1, forwarded_udp=1)
+    with check("the program has it, and answers"):
+        same(b"first", hears_datagram(server, b"answer"))
+        recv(client, lambda packet: packet.endswith(b"answer"))
+    with check("now what follows stays"):
         way.stays(udp(sport, 80, b"second"))
     expect_counters(proxy1, accepted_conntrack=1)
+    server.close()
+
+
+def hears_datagram(server, answer):
+    """What came; the sender is answered."""
+    found = []
+
+    def look():
+        try:
+            found.append(server.recvfrom(2048))
+        except BlockingIOError:
+            pass
+        return bool(found)
+
+    holds(pump(until=look), "nothing came")
+    data, sender = found[0]
+    server.sendto(answer, sender)
+    return data
 
 
 def test_contradiction():
