@@ -168,7 +168,7 @@ def test_drain():
     with check("one that waits ends with the last"):
         waiting.succeeds()
         with open(work("said")) as file:
-            same("0 left: safe to go on", file.read().splitlines()[-1])
+            same("0 left by %s: safe to go on" % work(FILE), file.read().splitlines()[-1])
     with check("status says so"):
         eventually(told, [(0, 0, "0 left: safe to go on"), (0, 0, None)])
     with check("those of the other one are where they were"):

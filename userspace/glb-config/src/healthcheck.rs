@@ -47,6 +47,8 @@ pub struct RedirectFlows {
     pub backend: Option<Addr>,
     /// Network namespaces whose connections count too.
     pub netns: Vec<String>,
+    /// Ports of this machine whose connections come without a director.
+    pub direct: Vec<u16>,
 }
 
 /// How a checked table reaches the director.
@@ -74,7 +76,7 @@ const KNOWN: [&str; 9] = [
 ];
 
 const TABLE_FIELDS: [&str; 2] = ["src", "dst"];
-const FLOWS_FIELDS: [&str; 4] = ["table", "director", "backend", "netns"];
+const FLOWS_FIELDS: [&str; 5] = ["table", "director", "backend", "netns", "direct"];
 
 const DEFAULT_SRC: &str = "/etc/glb/forwarding_table.src.json";
 const DEFAULT_DST: &str = "/etc/glb/forwarding_table.checked.json";
@@ -214,11 +216,21 @@ fn redirect_flows(reader: &mut Reader, node: &Node<'_>) -> Option<RedirectFlows>
         }
         None => Some(Vec::new()),
     };
+    let direct = match flows.get("direct") {
+        Some(node) => {
+            let ports = reader.array(&node)?;
+            let ports = ports.iter().map(|node| reader.integer(node, 1..=u16::MAX));
+            let ports: Vec<Option<u16>> = ports.collect();
+            ports.into_iter().collect()
+        }
+        None => Some(Vec::new()),
+    };
     Some(RedirectFlows {
         table: table?,
         director: director?,
         backend: backend?,
         netns: netns?,
+        direct: direct?,
     })
 }
 

@@ -159,7 +159,7 @@ proptest! {
         let mut others: [BTreeMap<Addr, Dependent>; 3] = Default::default();
         let mut outside = 0;
         for flow in flows {
-            let seen = Seen { flow, listened: true };
+            let seen = Seen { flow, listened: true, tracked: false };
             let got = census.take(&mut tables, &seen).unwrap();
             let Some((table, rows, hops)) = model(&flow, &sets) else {
                 prop_assert_eq!(got, None);
@@ -215,35 +215,92 @@ fn what_is_not_counted() {
     let me = Addr::V4([10, 0, 0, 1]);
     let vip = Addr::V4([192, 0, 2, 99]);
     let addresses = HashSet::from([me, vip]);
-    let mut census = Census::new(own(&listed, Proxy::Here(&addresses)).unwrap(), &addresses);
-    let mut take = |src, dst, dst_port, listened| {
+    let mut census =
+        Census::new(own(&listed, Proxy::Here(&addresses)).unwrap(), &addresses).direct(&[8022]);
+    let mut take = |src, dst, dst_port, (listened, tracked)| {
         let flow = FlowKey {
             addrs: Addrs::V4 { src, dst },
             src_port: 1000,
             dst_port,
         };
-        census.take(&mut tables, &Seen { flow, listened }).unwrap()
+        census
+            .take(
+                &mut tables,
+                &Seen {
+                    flow,
+                    listened,
+                    tracked,
+                },
+            )
+            .unwrap()
     };
     let client = [198, 51, 100, 1];
     // From the machine itself: by an address of its own, and by the loopback.
     for src in [[192, 0, 2, 99], [127, 0, 0, 1]] {
-        assert_eq!(take(src, [192, 0, 2, 20], 80, true), None);
+        assert_eq!(take(src, [192, 0, 2, 20], 80, (true, false)), None);
     }
-    // To no bind: a VIP, the proxy's own address, the loopback, and one that this machine has opened.
-    for (dst, listened) in [
-        ([192, 0, 2, 20], true),
-        ([10, 0, 0, 1], true),
-        ([127, 0, 0, 1], true),
-        ([192, 0, 2, 21], false),
+    // To no bind: a VIP, the proxy's own address, the loopback, and one that this machine has opened. Where connections are
+    // tracked, its own address may be the translation of a VIP.
+    for (dst, seen) in [
+        ([192, 0, 2, 20], (true, false)),
+        ([10, 0, 0, 1], (true, false)),
+        ([10, 0, 0, 1], (true, true)),
+        ([10, 0, 0, 1], (false, true)),
+        ([127, 0, 0, 1], (true, true)),
+        ([192, 0, 2, 21], (false, false)),
     ] {
-        assert_eq!(take(client, dst, 443, listened), None);
+        assert_eq!(take(client, dst, 443, seen), None);
     }
-    assert!(take(client, [192, 0, 2, 20], 80, false).is_some());
+    // What the operator says comes without a director.
+    assert_eq!(take(client, [192, 0, 2, 20], 8022, (true, true)), None);
+    assert!(take(client, [192, 0, 2, 20], 80, (false, false)).is_some());
     assert_eq!(census.local, 2);
     assert_eq!(
         census.outside,
-        BTreeMap::from([((Addr::V4([192, 0, 2, 20]), 443), 1)])
+        BTreeMap::from([((me, 443), 1), ((Addr::V4([192, 0, 2, 20]), 443), 1)])
     );
+}
+
+#[test]
+fn connections_that_come_first_to_one_that_leaves() {
+    let mut tables = tables(HashFields::DEFAULT, None);
+    let listed = Listed::of(tables.opened());
+    let addresses = HashSet::new();
+    let me = Addr::V4([10, 0, 0, 1]);
+    let active = own(&listed, Proxy::Named(me)).unwrap();
+    let with = |change: &dyn Fn(&mut glb_config::flows::Own)| {
+        let mut own = active.clone();
+        own.iter_mut().flatten().for_each(change);
+        own
+    };
+    for (own, leaves) in [
+        (active.clone(), false),
+        (with(&|own| own.state = State::Filling), false),
+        (with(&|own| own.state = State::Draining), true),
+        (with(&|own| own.state = State::Inactive), true),
+        (with(&|own| own.healthy = false), true),
+    ] {
+        let mut census = Census::new(own, &addresses);
+        for last in 0..20 {
+            let flow = FlowKey {
+                addrs: Addrs::V4 {
+                    src: [198, 51, 100, last],
+                    dst: [192, 0, 2, 20],
+                },
+                src_port: 1,
+                dst_port: 80,
+            };
+            let seen = Seen {
+                flow,
+                listened: true,
+                tracked: false,
+            };
+            census.take(&mut tables, &seen).unwrap();
+        }
+        let first = census.tables[0].first;
+        assert!(first > 0 && census.dependent().connections > 0);
+        assert_eq!(census.leaving(), if leaves { first } else { 0 });
+    }
 }
 
 #[test]

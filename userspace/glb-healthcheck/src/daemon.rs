@@ -502,7 +502,9 @@ impl Daemon {
     fn answer(&self, page: Page, answer: oneshot::Sender<Answer>) {
         let mut made = self.facts(Instant::now()).page(page);
         let wanted = &self.settings.config.redirect_flows;
-        if let Some(wanted) = wanted.clone().filter(|_| page == Page::Metrics) {
+        if let Some(mut wanted) = wanted.clone().filter(|_| page == Page::Metrics) {
+            // Whoever asks for the page comes without a director.
+            wanted.direct.push(self.settings.config.listen.port());
             let counter = self.flows.clone();
             tokio::spawn(async move {
                 made.body += &flows::metrics(&counter.count(wanted).await);

@@ -2,9 +2,9 @@
 
 //! The connections of a proxy that depend on second chance, counted when `/metrics` is asked for.
 //!
-//! The count runs beside the main loop, one at a time, and whoever asks waits for it no longer than [`BOUND`]. A count that takes
-//! longer goes on for the sake of the rows that it computes, which the next one uses; its numbers are of an earlier moment by
-//! then, and nobody gets them.
+//! The count runs beside the main loop, one at a time: whoever asks meanwhile waits for the same one, and no longer than
+//! [`BOUND`]. A count that takes longer goes on. Its numbers are of an earlier moment by then; who asks next gets them with their
+//! age, if that is small and the own count is late again.
 
 use crate::source::is_error;
 use glb_config::flows::{own, ports, Census, Counted, FileTables, Listed, Own, Proxy, Seen};
@@ -15,15 +15,20 @@ use glb_core::packet::addr::Addr;
 use glb_core::settings::Settings;
 use glb_netlink::machine::Machine;
 use glb_netlink::sock_diag::Sockets;
+use glb_netlink::unseen::unseen;
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
-use tokio::task::{spawn_blocking, JoinHandle};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{timeout_at, Instant};
 
 /// How long a page waits for the count. `glbctl` waits two seconds for the page.
 const BOUND: Duration = Duration::from_secs(1);
+
+/// How long ago a count may have begun that is told where the next one is late.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// The connections of one table.
 #[derive(Debug, Clone)]
@@ -41,10 +46,14 @@ pub(crate) struct OfTable {
 #[derive(Debug, Clone)]
 pub(crate) struct Flows {
     pub(crate) tables: Vec<OfTable>,
-    /// Connections of VIPs that no table has.
+    /// Connections that no table has.
     pub(crate) outside: u64,
+    /// What the redirect asks that was not counted: how many such things there are.
+    pub(crate) unseen: u64,
     pub(crate) settings: Settings,
     pub(crate) took: Duration,
+    /// When counting began.
+    pub(crate) began: std::time::Instant,
 }
 
 /// What came of counting, or why there is nothing.
@@ -52,23 +61,29 @@ pub(crate) type Result<T> = std::result::Result<T, String>;
 
 /// Counts, and keeps the rows that it has computed.
 pub(crate) struct Counter {
-    slot: Mutex<Slot>,
+    slot: Arc<Mutex<Slot>>,
     bound: Duration,
 }
 
 impl Default for Counter {
     fn default() -> Self {
         Self {
-            slot: Mutex::default(),
+            slot: Arc::default(),
             bound: BOUND,
         }
     }
 }
 
+/// Is told what came of a count.
+type Running = watch::Receiver<Option<Result<Flows>>>;
+
+/// Held for moments alone, never while something is waited for.
 #[derive(Default)]
 struct Slot {
-    /// A count that was not waited for.
-    late: Option<JoinHandle<Done>>,
+    /// The count that runs, for all who wait for it.
+    running: Option<(RedirectFlows, Running)>,
+    /// What came of the last count, and by what it was counted.
+    last: Option<(RedirectFlows, Result<Flows>)>,
     kept: Option<Kept>,
     /// What went wrong last, which is not told again.
     fault: Option<String>,
@@ -87,32 +102,19 @@ struct Kept {
 }
 
 impl Counter {
-    /// The connections that there are now.
+    /// The connections that there are now, or those of a few seconds ago where counting takes long.
     pub(crate) async fn count(&self, wanted: RedirectFlows) -> Result<Flows> {
         let end = Instant::now() + self.bound;
-        let late = || format!("counting takes longer than {:?}", self.bound);
-        let Ok(mut slot) = timeout_at(end, self.slot.lock()).await else {
-            return Err(late());
-        };
-        let mut result = Err(late());
-        if let Some(mut before) = slot.late.take() {
-            match timeout_at(end, &mut before).await {
-                Ok(done) => slot.kept = done.ok().and_then(|done| done.kept),
-                Err(_) => slot.late = Some(before),
-            }
+        let mut result = self.fresh(&wanted, end).await;
+        let mut slot = lock(&self.slot);
+        if result.is_none() {
+            let last = slot.last.as_ref().filter(|(by, _)| *by == wanted);
+            let recent = |flows: &&Flows| flows.began.elapsed() <= FRESH;
+            let last = last.and_then(|(_, last)| last.as_ref().ok());
+            result = last.filter(recent).cloned().map(Ok);
         }
-        if slot.late.is_none() {
-            let kept = slot.kept.take();
-            let mut running = spawn_blocking(move || count(kept, wanted));
-            match timeout_at(end, &mut running).await {
-                Ok(Ok(done)) => {
-                    slot.kept = done.kept;
-                    result = done.result;
-                }
-                Ok(Err(error)) => result = Err(format!("counting failed: {error}")),
-                Err(_) => slot.late = Some(running),
-            }
-        }
+        let late = || Err(format!("counting takes longer than {:?}", self.bound));
+        let result = result.unwrap_or_else(late);
         let fault = result.as_ref().err().cloned();
         if slot.fault != fault {
             match &fault {
@@ -123,6 +125,44 @@ impl Counter {
         }
         result
     }
+
+    /// What comes of a count that runs already or begins now; nothing if it is late.
+    async fn fresh(&self, wanted: &RedirectFlows, end: Instant) -> Option<Result<Flows>> {
+        let mut running = self.running(wanted)?;
+        let done = timeout_at(end, running.wait_for(Option::is_some));
+        let result = match done.await.ok()? {
+            Ok(result) => result.clone(),
+            // Who counts has gone without a word.
+            Err(_) => Some(Err("counting failed".to_owned())),
+        };
+        result
+    }
+
+    /// The count that runs, which begins if none does; nothing if one runs that is of another configuration.
+    fn running(&self, wanted: &RedirectFlows) -> Option<Running> {
+        let mut slot = lock(&self.slot);
+        let is_alive = |(_, running): &&(_, Running)| running.has_changed().is_ok();
+        if let Some((by, running)) = slot.running.as_ref().filter(is_alive) {
+            return (by == wanted).then(|| running.clone());
+        }
+        let (tell, told) = watch::channel(None);
+        slot.running = Some((wanted.clone(), told.clone()));
+        let (shared, kept, wanted) = (self.slot.clone(), slot.kept.take(), wanted.clone());
+        spawn_blocking(move || {
+            let done = count(kept, wanted.clone());
+            let mut slot = lock(&shared);
+            slot.kept = done.kept;
+            slot.last = Some((wanted, done.result.clone()));
+            slot.running = None;
+            tell.send_replace(Some(done.result));
+        });
+        Some(told)
+    }
+}
+
+/// What panicked left nothing half done: each field is replaced at once.
+fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn count(kept: Option<Kept>, wanted: RedirectFlows) -> Done {
@@ -140,6 +180,7 @@ fn count(kept: Option<Kept>, wanted: RedirectFlows) -> Done {
         Ok(mut kept) => {
             let result = counted(&mut kept).map(|flows| Flows {
                 took: began.elapsed(),
+                began,
                 ..flows
             });
             Done {
@@ -207,7 +248,7 @@ fn counted(kept: &mut Kept) -> Result<Flows> {
         None => Proxy::Here(&addresses),
     };
     let own = own(&listed, proxy)?;
-    let mut census = Census::new(own, &addresses);
+    let mut census = Census::new(own, &addresses).direct(&kept.wanted.direct);
     let mut failed = None;
     let mut sockets = Sockets::open(&kept.wanted.netns).map_err(error)?;
     sockets
@@ -215,6 +256,7 @@ fn counted(kept: &mut Kept) -> Result<Flows> {
             let seen = Seen {
                 flow: one.flow,
                 listened: one.listened,
+                tracked: one.tracked,
             };
             if failed.is_none() {
                 failed = census.take(&mut kept.tables, &seen).err();
@@ -242,8 +284,10 @@ fn counted(kept: &mut Kept) -> Result<Flows> {
     Ok(Flows {
         tables: tables.collect(),
         outside: census.outside.values().sum(),
+        unseen: unseen(&sockets).len() as u64,
         settings: *kept.tables.settings(),
         took: Duration::ZERO,
+        began: std::time::Instant::now(),
     })
 }
 
@@ -257,6 +301,7 @@ mod tests {
             director: None,
             backend: Some(Addr::V4([10, 0, 0, 1])),
             netns: Vec::new(),
+            direct: Vec::new(),
         }
     }
 
@@ -299,27 +344,56 @@ mod tests {
         std::fs::remove_file(&path).expect("removed");
     }
 
+    fn flows(outside: u64, age: Duration) -> Result<Flows> {
+        Ok(Flows {
+            tables: Vec::new(),
+            outside,
+            unseen: 0,
+            settings: Settings::DEFAULT,
+            took: Duration::ZERO,
+            began: std::time::Instant::now()
+                .checked_sub(age)
+                .expect("an earlier time"),
+        })
+    }
+
     #[tokio::test]
-    async fn a_count_that_takes_long_is_not_waited_for() {
+    async fn a_count_that_takes_long_is_shared_and_not_waited_for() {
         let path = Path::new("/nowhere/table.json");
         let mut counter = Counter {
             bound: Duration::from_millis(10),
             ..Counter::default()
         };
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        let before = Done {
-            kept: None,
-            result: Err(String::new()),
-        };
-        counter.slot.lock().await.late = Some(spawn_blocking(move || {
-            let _ = ended.recv();
-            before
-        }));
+        let (tell, told) = watch::channel(None);
+        lock(&counter.slot).running = Some((wanted(path), told));
         let said = counter.count(wanted(path)).await.expect_err("late");
         assert!(said.contains("longer than"), "{said}");
-        drop(end);
+        // What came late is told while it is of use, to who asks for the same.
+        let last = |by: &Path, age| lock(&counter.slot).last = Some((wanted(by), flows(3, age)));
+        last(path, Duration::from_secs(1));
+        let late = counter.count(wanted(path)).await.expect("told late");
+        assert_eq!(late.outside, 3);
+        last(Path::new("/other"), Duration::from_secs(1));
+        assert!(counter.count(wanted(path)).await.is_err());
+        last(path, FRESH * 2);
+        assert!(counter.count(wanted(path)).await.is_err());
+        // All who wait get the same one.
         counter.bound = Duration::from_secs(600);
+        let (one, two, ()) = tokio::join!(
+            counter.count(wanted(path)),
+            counter.count(wanted(path)),
+            async {
+                tell.send_replace(Some(flows(7, Duration::ZERO)));
+            }
+        );
+        assert_eq!(
+            (one.map(|one| one.outside), two.map(|two| two.outside)),
+            (Ok(7), Ok(7))
+        );
+        // When that one has gone, another begins.
+        drop(tell);
         let said = counter.count(wanted(path)).await.expect_err("no file");
         assert!(said.contains("/nowhere/table.json"), "{said}");
+        assert!(lock(&counter.slot).running.is_none());
     }
 }

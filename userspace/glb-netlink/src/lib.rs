@@ -18,6 +18,7 @@ pub mod netns;
 mod redirect;
 pub mod sock_diag;
 pub mod socket;
+pub mod unseen;
 pub mod wire;
 
 pub use client::{

@@ -3,6 +3,7 @@
 //! Network namespaces by their names, as `ip netns` has them.
 
 use crate::error::Error;
+use rustix::fs::{fstatfs, open, Mode, OFlags};
 use rustix::thread::{move_into_link_name_space, LinkNameSpaceType};
 use std::fs::File;
 use std::io;
@@ -15,6 +16,9 @@ use std::thread;
 const NAMES: &str = "/run/netns";
 /// The network namespace of the thread that asks.
 const OWN: &str = "/proc/thread-self/ns/net";
+
+/// `NSFS_MAGIC`: the file system that namespaces are files of (`include/uapi/linux/magic.h`).
+const NSFS: u64 = 0x6e73_6673;
 
 /// A network namespace, which exists as long as this does.
 pub struct Namespace {
@@ -44,7 +48,12 @@ impl Namespace {
     }
 
     fn at(name: String, path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        // Whoever opens a FIFO would wait for its other end.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = File::from(open(path, flags, Mode::empty())?);
+        if u64::try_from(fstatfs(&file)?.f_type) != Ok(NSFS) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let about = file.metadata()?;
         Ok(Self {
             name,
@@ -76,7 +85,11 @@ impl Namespace {
             act()
         };
         let died = |_| Err(Error::Answer("a thread in a network namespace failed"));
-        thread::scope(|scope| scope.spawn(run).join().unwrap_or_else(died))
+        let failed = |error| Error::Namespace(self.name.clone(), error);
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, run);
+            thread.map_err(failed)?.join().unwrap_or_else(died)
+        })
     }
 }
 
@@ -97,8 +110,29 @@ mod tests {
 
     #[test]
     fn a_file_is_no_namespace() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let one = Namespace::open(path).expect("a file");
+        let fifo = std::env::temp_dir().join(format!("glb-netns-{}-fifo", std::process::id()));
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.is_ok_and(|status| status.success()), "no mkfifo");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        for path in [
+            Path::new(file),
+            &fifo,
+            Path::new("/dev/null"),
+            Path::new("/tmp"),
+        ] {
+            let opened = Namespace::open(path.to_str().expect("UTF-8"));
+            let Err(error) = opened else {
+                panic!("{} is one", path.display());
+            };
+            let said = error.to_string();
+            assert!(said.contains("is no network namespace"), "{said}");
+        }
+        std::fs::remove_file(&fifo).expect("removed");
+    }
+
+    #[test]
+    fn another_namespace_is_not_of_the_network() {
+        let one = Namespace::open("/proc/self/ns/mnt").expect("a namespace");
         let said = one.inside(|| Ok(())).expect_err("entered").to_string();
         // Who may enter none is told so first.
         assert!(

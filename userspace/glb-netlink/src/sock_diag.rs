@@ -21,6 +21,8 @@ const REQUEST: usize = 56;
 const MESSAGE: usize = 72;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+/// How many connections are tracked in the network namespace of who reads it.
+const TRACKED: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 /// What the kernel says that has no such list.
 const NOT_FOUND: i32 = 2;
 
@@ -92,32 +94,55 @@ pub struct Connection {
     pub state: State,
     /// A program listens on its local port.
     pub listened: bool,
+    /// Its namespace has connections that are tracked, so that its local address may be a translation.
+    pub tracked: bool,
+}
+
+/// What lists the sockets of a network namespace.
+struct Listing {
+    namespace: Namespace,
+    socket: Socket,
+    tracked: bool,
 }
 
 /// The lists of sockets of some network namespaces.
 pub struct Sockets {
-    of: Vec<(Namespace, Socket)>,
+    of: Vec<Listing>,
 }
 
 impl Sockets {
     /// Of the caller's own network namespace and of these, each once.
     pub fn open(names: &[String]) -> Result<Self, Error> {
-        let mut of = vec![(Namespace::own()?, Socket::sock_diag()?)];
+        let mut of = vec![Listing {
+            namespace: Namespace::own()?,
+            socket: Socket::sock_diag()?,
+            tracked: is_tracked(),
+        }];
         for name in names {
             let namespace = Namespace::open(name)?;
-            if of.iter().any(|(known, _)| known.is(&namespace)) {
+            if of.iter().any(|known| known.namespace.is(&namespace)) {
                 continue;
             }
             // A socket stays in the namespace that it was made in.
-            let socket = namespace.inside(Socket::sock_diag)?;
-            of.push((namespace, socket));
+            let (socket, tracked) =
+                namespace.inside(|| Ok((Socket::sock_diag()?, is_tracked())))?;
+            of.push(Listing {
+                namespace,
+                socket,
+                tracked,
+            });
         }
         Ok(Self { of })
     }
 
     /// The names of the namespaces; the caller's own has an empty one, and is the first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.of.iter().map(|(namespace, _)| namespace.name())
+        self.of.iter().map(|one| one.namespace.name())
+    }
+
+    /// Whether this namespace is among them, by whatever name.
+    pub(crate) fn has(&self, namespace: &Namespace) -> bool {
+        self.of.iter().any(|known| known.namespace.is(namespace))
     }
 
     /// All connections whose local port is in one of these ranges, or is one that a program of the namespace listens on. `each`
@@ -127,7 +152,12 @@ impl Sockets {
         ports: &[(u16, u16)],
         each: &mut dyn FnMut(&str, &Connection),
     ) -> Result<(), Error> {
-        for (namespace, socket) in &mut self.of {
+        for one in &mut self.of {
+            let Listing {
+                namespace,
+                socket,
+                tracked,
+            } = one;
             let listened = listened(socket)?;
             let mut wanted = ports.to_vec();
             wanted.extend(listened.iter().map(|port| (*port, *port)));
@@ -137,9 +167,12 @@ impl Sockets {
                 .iter()
                 .fold(1 << NEW_SYN_RECV, |all, (_, number)| all | 1 << number);
             list(socket, states, &filter, &mut |message| {
-                let mut one = connection(message)?;
-                one.listened = listened.binary_search(&one.flow.dst_port).is_ok();
-                each(name, &one);
+                // A socket that closes while it is listed is in another state than the ones that were asked for.
+                if let Some(mut one) = connection(message)? {
+                    one.listened = listened.binary_search(&one.flow.dst_port).is_ok();
+                    one.tracked = *tracked;
+                    each(name, &one);
+                }
                 Some(())
             })?;
         }
@@ -147,11 +180,23 @@ impl Sockets {
     }
 }
 
+/// Whether the network namespace of this thread has connections that are tracked: without any, no address is a translation.
+fn is_tracked() -> bool {
+    match std::fs::read_to_string(TRACKED) {
+        Ok(count) => count.trim() != "0",
+        // Where the kernel has no connection tracking, there is no such file.
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
 /// The ports that programs listen on, ascending.
 fn listened(socket: &mut Socket) -> Result<Vec<u16>, Error> {
     let mut ports = Vec::new();
     list(socket, 1 << LISTEN, &[], &mut |message| {
-        ports.push(local_port(message)?);
+        let port = local_port(message)?;
+        if message.get(1) == Some(&LISTEN) {
+            ports.push(port);
+        }
         Some(())
     })?;
     ports.sort_unstable();
@@ -222,9 +267,17 @@ fn local_port(message: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes([message[4], message[5]]))
 }
 
-/// A connection, from what the kernel says of its socket; nothing if it is none.
-fn connection(message: &[u8]) -> Option<Connection> {
+/// A connection, from what the kernel says of its socket: nothing inside if it is in a state that is not counted, nothing at all
+/// if it cannot be read.
+fn connection(message: &[u8]) -> Option<Option<Connection>> {
     let message: &[u8; MESSAGE] = message.first_chunk()?;
+    if ![AF_INET, AF_INET6].contains(&message[0]) {
+        return None;
+    }
+    // The ends of one that has closed may be gone already, so they are not looked at.
+    let Some(state) = State::from_number(message[1]) else {
+        return Some(None);
+    };
     // Family, state, two bytes more; then ports and addresses of the local end and of the remote one.
     let (local, remote): (&[u8; 16], &[u8; 16]) = (
         message.get(8..)?.first_chunk()?,
@@ -245,15 +298,16 @@ fn connection(message: &[u8]) -> Option<Connection> {
         },
         _ => return None,
     };
-    Some(Connection {
+    Some(Some(Connection {
         flow: FlowKey {
             addrs,
             src_port: u16::from_be_bytes([message[6], message[7]]),
             dst_port: local_port(message)?,
         },
-        state: State::from_number(message[1])?,
+        state,
         listened: false,
-    })
+        tracked: false,
+    }))
 }
 
 /// The IPv4 address that an address of IPv6 stands for (RFC 4291, section 2.5.5.2).

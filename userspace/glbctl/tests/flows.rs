@@ -199,7 +199,10 @@ fn connections_are_where_lookup_says() {
         let bytes = std::fs::read(&file).unwrap();
         let fed = glbctl_fed("--json redirect flows --table -", &[], &bytes);
         let other = glbctl("--json redirect flows --table", &[&file]);
-        assert_eq!(Run::new(&fed).json(), other.json());
+        let [mut one, mut two] = [Run::new(&fed).json(), other.json()];
+        assert_eq!(one["by"], "standard input");
+        (one["by"], two["by"]) = (Value::Null, Value::Null);
+        assert_eq!(one, two);
     }
     // There were proxies with some connections of their own and with none, and connections that are found and lost.
     for wanted in [(false, true), (true, false), (true, true)] {
@@ -281,6 +284,21 @@ fn states_and_strangers() {
         said.ends_with("\n4 connections depend on second chance: not yet\n"),
         "{said}"
     );
+    // With none left, what is in no table is still unknown, unless it comes without a director.
+    drop(all.drain(..6));
+    let said = glbctl("redirect flows --exit-code --table", &[&file]);
+    assert_eq!(said.code, 3, "{said:?}");
+    let last = said.out.lines().last().unwrap();
+    assert!(
+        last.starts_with("unknown: 1 connection is not in the table"),
+        "{last}"
+    );
+    let said = glbctl(
+        &format!("redirect flows --exit-code --direct {port} --table"),
+        &[&file],
+    );
+    let last = format!("0 left by {}: safe to go on", file.display());
+    assert_eq!((said.code, said.out.lines().last()), (0, Some(&*last)));
 }
 
 #[test]
@@ -368,6 +386,7 @@ fn which_proxy_it_is() {
         two["notes"].as_array().unwrap().len() + 2
     );
     (one["notes"], two["notes"]) = (Value::Null, Value::Null);
+    (one["by"], two["by"]) = (Value::Null, Value::Null);
     assert_eq!(one, two);
 }
 
@@ -462,6 +481,13 @@ fn one_that_waits_ends_with_the_last_connection() {
     };
     hang_up(all.remove(0));
     assert_eq!(next(), "glbctl: 3 connections depend on second chance");
+    // What cannot be read may be so for a moment.
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "{").unwrap();
+    let bad = next();
+    assert!(bad.contains("t.json"), "{bad}");
+    std::fs::write(&file, whole).unwrap();
+    assert_eq!(next(), "glbctl: 3 connections depend on second chance");
     // Another table takes the place of the first: what it says counts from then on.
     dir.file(
         "new.json",
@@ -471,7 +497,8 @@ fn one_that_waits_ends_with_the_last_connection() {
     let output = waiting.wait_with_output().unwrap();
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(
-        output.status.success() && out.ends_with("0 left: safe to go on\n"),
+        output.status.success()
+            && out.ends_with(&format!("\n0 left by {}: safe to go on\n", file.display())),
         "{out}"
     );
     drop(all);
@@ -539,12 +566,14 @@ fn status_counts_what_is_left() {
             "glb_redirect_accepted_established_packets_total 5\nglb_redirect_flows_valid 1\n\
              glb_redirect_flows_config_info{{hash_fields=\"src_addr\",alt_hash_fields=\"none\"}} 1\n\
              glb_redirect_flows_table_info{{table=\"web\",backend=\"10.0.0.12\",digest=\"{digest:016x}\"}} 1\n\
-             glb_redirect_dependent_connections{{table=\"web\",first_hop=\"10.0.0.11\"}} {count}\n"
+             glb_redirect_dependent_connections{{table=\"web\",first_hop=\"10.0.0.11\"}} {count}\n\
+             glb_redirect_first_hop_connections{{table=\"web\"}} 5\nglb_redirect_outside_connections 0\nglb_redirect_flows_unseen 0\n"
         )
     };
     add_clients("10.0.0.12", 32);
+    let safe = format!("  0 left by {}: safe to go on", file.display());
     for (digest, count, left, unknown, last) in [
-        (digest, "0", 0, json!([]), "  0 left: safe to go on"),
+        (digest, "0", 0, json!([]), &*safe),
         (
             digest,
             "1",
@@ -596,6 +625,78 @@ fn status_counts_what_is_left() {
         error.contains("hash fields src_addr and none, and not src_port and none"),
         "{error}"
     );
+}
+
+#[test]
+fn what_comes_first_to_one_that_leaves_is_left() {
+    let Some((listener, port)) = proxy() else {
+        return;
+    };
+    let dir = Dir::new("flows-leaving");
+    let all = clients(&listener, 8);
+    // Both of the rows drain: one of them is first all the same.
+    for (states, healthy, leaves) in [
+        (["active", "active", "inactive", "inactive"], true, false),
+        (["draining", "draining", "inactive", "inactive"], true, true),
+        (["active", "active", "inactive", "inactive"], false, true),
+    ] {
+        let mut tree = tables(port, 2, states);
+        tree["tables"].as_array_mut().unwrap().remove(0);
+        for one in tree["tables"][0]["backends"].as_array_mut().unwrap() {
+            one["healthy"] = healthy.into();
+        }
+        let file = dir.file("t.json", &tree.to_string());
+        let answer = glbctl("--json redirect flows --table", &[&file]).json();
+        holds("redirect flows", &answer);
+        let first = answer["tables"][0]["first"].as_u64().unwrap();
+        assert!(first > 0, "{answer}");
+        let left = if leaves { first } else { 0 };
+        assert_eq!(answer["leaving"], left, "{states:?} {healthy}");
+        let status = "--json backend status --checker none --metrics none --file";
+        let answer = glbctl(status, &[&file]).json();
+        holds("backend status", &answer);
+        let table = &answer["tables"][0];
+        assert_eq!(table["leaving_connections"], left, "{table}");
+        assert_eq!(table["backends"][0]["first_hop_connections"], first);
+        if states[0] == "draining" {
+            let said = format!("{} left: wait", all.len());
+            assert_eq!(table["backends"][0]["advice"], said);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_safe_where_health_is_not_known() {
+    let Some((_, port)) = proxy() else {
+        return;
+    };
+    let dir = Dir::new("flows-health");
+    let mut tree = tables(port, 2, ["draining", "inactive", "inactive", "inactive"]);
+    tree["tables"].as_array_mut().unwrap().remove(0);
+    let status = |tree: &Value, checker: &str| {
+        let file = dir.file("t.json", &tree.to_string());
+        let words = format!("backend status --metrics none --checker {checker} --file");
+        let answer = glbctl(&format!("--json {words}"), &[&file]).json();
+        holds("backend status", &answer);
+        (answer["tables"][0].clone(), glbctl(&words, &[&file]).out)
+    };
+    let (table, said) = status(&tree, "none");
+    assert_eq!(table["safe"], true, "{said}");
+    for (checker, knows) in [("http://127.0.0.1:1/", true), ("none", false)] {
+        if !knows {
+            let own = &mut tree["tables"][0]["backends"][0];
+            own.as_object_mut().unwrap().remove("healthy");
+        }
+        let (table, said) = status(&tree, checker);
+        assert_eq!(table["safe"], false, "{said}");
+        let advice = table["backends"][0]["advice"].as_str().unwrap();
+        assert!(
+            advice.starts_with("unknown: health is not known"),
+            "{advice}"
+        );
+        assert!(said.contains("  unknown: health is not known"), "{said}");
+        assert!(!said.contains("safe to go on"), "{said}");
+    }
 }
 
 /// How long 100,000 connections take. Their 200,000 sockets are held by several programs, as many as each may have:

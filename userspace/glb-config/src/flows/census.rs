@@ -57,6 +57,8 @@ pub struct Seen {
     pub flow: FlowKey,
     /// A program listens on its port, so that it is not one that this machine opened.
     pub listened: bool,
+    /// Its namespace has connections that are tracked: its local address may be the translation of a VIP.
+    pub tracked: bool,
 }
 
 /// The connections of a proxy, counted.
@@ -64,9 +66,12 @@ pub struct Census<'a> {
     own: Vec<Option<Own>>,
     /// Addresses of the machine, whose own connections to a VIP pass no director.
     addresses: &'a HashSet<Addr>,
+    /// Local ports whose connections come without a director.
+    direct: &'a [u16],
     /// By the places of the tables.
     pub tables: Vec<Counted>,
-    /// Connections of VIPs that no table has: address and port, and how many.
+    /// Connections that no table has: address and port, and how many. Those to the proxy's own address are among them where it
+    /// may be the translation of a VIP.
     pub outside: BTreeMap<(Addr, u16), u64>,
     /// Connections from this machine to a VIP of its own.
     pub local: u64,
@@ -81,10 +86,18 @@ impl<'a> Census<'a> {
             tables: vec![Counted::default(); own.len()],
             own,
             addresses,
+            direct: &[],
             outside: BTreeMap::new(),
             local: 0,
             hops: Vec::new(),
         }
+    }
+
+    /// Connections to these ports of the machine come without a director, by the operator's word: none of them is outside.
+    #[must_use]
+    pub fn direct(mut self, ports: &'a [u16]) -> Self {
+        self.direct = ports;
+        self
     }
 
     /// Counts a connection. Returns where its packets go and how they find this proxy, if they belong to a table; their hops are
@@ -97,7 +110,14 @@ impl<'a> Census<'a> {
         let (client, vip) = ends(&seen.flow);
         let Some(way) = ways.way(&seen.flow, &mut self.hops)? else {
             let is_own = |own: &Option<Own>| own.is_some_and(|own| own.addr == vip);
-            if seen.listened && !is_loopback(vip) && !self.own.iter().any(is_own) {
+            let may_be_vip = seen.tracked || !self.own.iter().any(is_own);
+            let is_direct = self.direct.contains(&seen.flow.dst_port);
+            if seen.listened
+                && !is_direct
+                && !is_loopback(client)
+                && !is_loopback(vip)
+                && may_be_vip
+            {
                 *self.outside.entry((vip, seen.flow.dst_port)).or_default() += 1;
             }
             return Ok(None);
@@ -138,6 +158,16 @@ impl<'a> Census<'a> {
     #[must_use]
     pub fn own(&self) -> &[Option<Own>] {
         &self.own
+    }
+
+    /// Connections that come to the proxy first, of the tables that it leaves ([`Own::is_leaving`]).
+    #[must_use]
+    pub fn leaving(&self) -> u64 {
+        let of = |(own, counted): (&Option<Own>, &Counted)| {
+            own.is_some_and(|own| own.is_leaving())
+                .then_some(counted.first)
+        };
+        self.own.iter().zip(&self.tables).filter_map(of).sum()
     }
 
     /// All connections whose first hop is another proxy.

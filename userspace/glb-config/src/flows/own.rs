@@ -60,6 +60,16 @@ pub struct Own {
     pub addr: Addr,
     /// What the operator wants of it.
     pub state: State,
+    /// Whether its checks pass.
+    pub healthy: bool,
+}
+
+impl Own {
+    /// Whether it is on its way out: then connections that come to it first have to end too, as the next step takes their row.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        !self.healthy || matches!(self.state, State::Draining | State::Inactive)
+    }
 }
 
 /// What a proxy is in each of these tables; nothing in those that do not have it. An error where it is in none, and where it is
@@ -91,6 +101,7 @@ pub fn own(tables: &[Listed], proxy: Proxy<'_>) -> Result<Vec<Option<Own>>, Stri
                     found = Some(Own {
                         addr: one.addr,
                         state: one.state,
+                        healthy: one.healthy,
                     });
                 }
             }

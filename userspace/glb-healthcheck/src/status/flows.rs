@@ -62,9 +62,13 @@ fn numbers(flows: &Flows, text: &mut Text) {
         "Connections of this proxy whose packets come to it first.",
         &|index| flows.tables[index].counted.first,
     );
-    let help = "Connections of addresses and ports that no table has.";
+    let help = "Connections that no table has.";
     text.family("glb_redirect_outside_connections", Type::Gauge, help)
         .sample(&[], flows.outside as f64);
+    let help =
+        "What the redirect asks and the count leaves out: conntrack, and network namespaces.";
+    text.family("glb_redirect_flows_unseen", Type::Gauge, help)
+        .sample(&[], flows.unseen as f64);
     let help = "The tables that connections are counted by, with the health of their backends.";
     let mut family = text.family("glb_redirect_flows_table_info", Type::Gauge, help);
     for table in &flows.tables {
@@ -90,4 +94,7 @@ fn numbers(flows: &Flows, text: &mut Text) {
     let help = "How long counting took.";
     text.family("glb_redirect_flows_duration_seconds", Type::Gauge, help)
         .sample(&[], flows.took.as_secs_f64());
+    let help = "How long ago counting began.";
+    text.family("glb_redirect_flows_age_seconds", Type::Gauge, help)
+        .sample(&[], flows.began.elapsed().as_secs_f64());
 }

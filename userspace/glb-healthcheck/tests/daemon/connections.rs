@@ -26,7 +26,7 @@ fn table(state: &str, port: u16) -> String {
 /// The samples of what is about connections.
 fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page.lines().filter(|line| !line.starts_with('#'));
-    let of = lines.filter(|line| line.starts_with("glb_redirect_") && !line.contains("_duration_"));
+    let of = lines.filter(|line| line.starts_with("glb_redirect_") && !line.contains("_seconds"));
     of.map(|line| {
         let (name, value) = line.rsplit_once(' ').unwrap();
         (name.to_owned(), value.parse().unwrap())
@@ -80,6 +80,7 @@ fn connections_that_depend_on_second_chance_are_counted() {
         0.0
     );
     assert_eq!(active["glb_redirect_outside_connections"], 0.0);
+    assert_eq!(active["glb_redirect_flows_unseen"], 0.0);
     let config = glb_config::tables::read("t", &table("active", port))
         .value
         .unwrap();

@@ -157,6 +157,9 @@ pub(crate) struct BackendStatus {
     /// director.conf, for the hash fields; by default /etc/glb/director.conf, if there is one
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
+    /// If this machine is one of the proxies: its ports whose connections come without a director, such as 22
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub(crate) direct: Vec<u16>,
     /// If this machine is one of the proxies: count the connections of these network namespaces too, by name or by path
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) netns: Vec<String>,

@@ -46,14 +46,17 @@ pub(crate) enum DoorCommand {
 /// It counts connections that still need packets of their clients, in the states that ss calls established, syn-recv,
 /// fin-wait-1, fin-wait-2, close-wait, last-ack and closing. Not counted are connections in time-wait, those that this machine
 /// has opened, and those from this machine itself. The table must be the one that the directors have now: with the health of the
-/// backends, if any is down. Where the file says nothing of health, all backends are taken for healthy.
+/// backends, if any is down, and every director must have loaded it: the answer is no better than the table. If the table has
+/// this proxy draining, inactive or unhealthy, its connections that still come to it first count too. Connections that no table
+/// has, and those that the redirect finds by the connection tracking or in other network namespaces, make the answer unknown.
+/// Where the file says nothing of health, all backends are taken for healthy.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   glbctl redirect flows --table /etc/glb/forwarding_table.checked.json
   glbctl redirect flows --table tables.json --config director.conf --netns web1,web2 --list
   glbctl redirect flows --running --wait && echo go on
 
-Exit status: 3 with --exit-code if a connection depends on second chance.")]
+Exit status: 3 with --exit-code unless it is safe to go on.")]
 pub(crate) struct Flows {
     /// The table file, JSON or binary; - for standard input
     #[arg(long, value_name = "FILE", required_unless_present = "running", conflicts_with = "running", value_hint = ValueHint::FilePath)]
@@ -70,13 +73,16 @@ pub(crate) struct Flows {
     /// Count the connections of these network namespaces too, by name (ip netns) or by path (/proc/PID/ns/net)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) netns: Vec<String>,
+    /// Ports of this machine whose connections come without a director, such as 22: they are not unknown
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub(crate) direct: Vec<u16>,
     /// Also list the connections that depend on second chance
     #[arg(long)]
     pub(crate) list: bool,
-    /// Wait until there are none; a table file that changes meanwhile is read again
+    /// Wait until it is safe to go on; a table file that changes meanwhile is read again, and what fails is tried again
     #[arg(long)]
     pub(crate) wait: bool,
-    /// End with exit status 3 if a connection depends on second chance
+    /// End with exit status 3 unless it is safe to go on
     #[arg(long)]
     pub(crate) exit_code: bool,
 }

@@ -104,10 +104,13 @@ pub(super) fn without_redirect(url: &Url, addrs: BTreeSet<IpAddr>) -> BTreeMap<I
     thread::scope(|scope| {
         let asked = addrs.into_iter();
         let asked: Vec<_> = asked
-            .map(|addr| (addr, scope.spawn(move || lacks(addr))))
+            .map(|addr| {
+                let thread = thread::Builder::new().spawn_scoped(scope, move || lacks(addr));
+                (addr, thread)
+            })
             .collect();
         let told = asked.into_iter().filter_map(|(addr, thread)| {
-            let lacks = thread.join().ok()??;
+            let lacks = thread.ok()?.join().ok()??;
             Some((addr, lacks))
         });
         told.collect()

@@ -5,7 +5,7 @@
 //! Which connections a backend holds is only known to itself: it counts those that depend on second chance, and the packets of
 //! established ones. So each proxy is asked for both, twice.
 
-use super::left::{told, ByHop, Here, Told, Wanted};
+use super::left::{told, Held, Here, Told, Wanted};
 use super::{ip, wanted};
 use crate::cli::backend::BackendStatus;
 use crate::cli::values::OrNone;
@@ -17,7 +17,7 @@ use glb_config::io_reason;
 use glb_config::quoted;
 use glb_config::rows::compile;
 use glb_config::tables::{Config, Table};
-use glb_core::backend::State;
+use glb_core::backend::{Backend, State};
 use glb_core::director::select::hash::ROWS;
 use glb_core::settings::Settings;
 use serde::Serialize;
@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 
 /// What a proxy that runs the redirect counts, as Prometheus names it.
 const ESTABLISHED: &str = "glb_redirect_accepted_established_packets_total";
+/// How what is said ends where nothing is to be feared.
+const SAFE: &str = "safe to go on";
 /// The health checker's word on a backend.
 const UP: &str = "glb_healthcheck_backend_up";
 /// The longest that a step of a request may take.
@@ -51,9 +53,14 @@ struct TableReport {
     backends: Vec<BackendReport>,
     /// Connections of all backends that depend on second chance, as far as they are known.
     dependent_connections: u64,
+    /// Connections that come first to backends that leave: draining or unhealthy ones. They are left too.
+    leaving_connections: u64,
     /// The backends of which they are not known. Inactive ones do not count: what they had is lost.
     unknown: Vec<IpAddr>,
-    /// None is left, and all are known.
+    /// Why it is not known who is healthy, and so which rows directors have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health_error: Option<String>,
+    /// None is left, and all is known.
     safe: bool,
 }
 
@@ -74,6 +81,10 @@ struct BackendReport {
     /// Its connections that depend on second chance; nothing if they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     dependent_connections: Option<u64>,
+    /// Its connections that come to it first; likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_hop_connections: Option<u64>,
+    /// Why they are not known, or why there may be more.
     #[serde(skip_serializing_if = "Option::is_none")]
     dependent_error: Option<String>,
     /// Connections of other backends that it is the first hop of; nothing if those of one of them are not known.
@@ -98,6 +109,8 @@ struct Known<'a> {
     asked: &'a BTreeMap<IpAddr, Asked>,
     here: &'a Here,
     settings: &'a Settings,
+    /// Why the health checker does not tell who is healthy, if it was asked.
+    checker: Option<&'a str>,
 }
 
 pub(super) fn run(args: &BackendStatus, json: bool) -> Result<(), Failure> {
@@ -118,14 +131,15 @@ pub(super) fn run(args: &BackendStatus, json: bool) -> Result<(), Failure> {
     }
     let settings = settings(args, json)?;
     let (judged, healthy) = judged(&config, &health);
-    let here = Here::count(&args.file, &judged, &settings, &args.netns);
+    let here = Here::count(&judged, &settings, args);
     let known = Known {
         asked: &asked,
         here: &here,
         settings: &settings,
+        checker: checker_error.as_deref(),
     };
     let mut report = Report {
-        checker_error,
+        checker_error: checker_error.clone(),
         watched_seconds: args.interval,
         tables: Vec::new(),
     };
@@ -135,7 +149,8 @@ pub(super) fn run(args: &BackendStatus, json: bool) -> Result<(), Failure> {
             .tables
             .push(table_report(table, index, &healthy[index], &known)?);
     }
-    print(json, &report, |out| write(out, &report))
+    let file = load::name(&args.file);
+    print(json, &report, |out| write(out, &report, &file))
 }
 
 /// The settings of the directors, as far as connections depend on them.
@@ -197,37 +212,44 @@ fn table_report(
         digest: table.digest_with_health(),
         settings: known.settings,
     };
-    let of_all: Vec<Option<Result<ByHop, String>>> = table
+    let of_all: Vec<Option<Result<Held, String>>> = table
         .backends
         .iter()
         .map(|one| known.of(index, ip(one.backend.addr), &wanted))
         .collect();
     let all = || table.backends.iter().zip(&of_all);
-    let is_known = |dependent: &Option<Result<ByHop, String>>| matches!(dependent, Some(Ok(_)));
+    let is_known = |held: &Option<Result<Held, String>>| matches!(held, Some(Ok(held)) if held.doubt.is_none());
     // An inactive backend is in no row: what it had is lost, and its machine may be gone.
     let matters = |state: State| state != State::Inactive;
     let unknown: Vec<IpAddr> = all()
-        .filter(|(one, dependent)| matters(one.backend.state) && !is_known(dependent))
+        .filter(|(one, held)| matters(one.backend.state) && !is_known(held))
         .map(|(one, _)| ip(one.backend.addr))
         .collect();
     let known_ones = || {
-        all().filter_map(|(one, dependent)| {
-            let dependent = dependent.as_ref()?.as_ref().ok()?;
-            matters(one.backend.state).then_some((ip(one.backend.addr), dependent))
+        all().filter_map(|(one, held)| {
+            let held = held.as_ref()?.as_ref().ok()?;
+            matters(one.backend.state).then_some((one.backend, held))
         })
     };
-    let left: u64 = known_ones().flat_map(|(_, by_hop)| by_hop.values()).sum();
+    let left: u64 = known_ones().map(|(_, held)| held.dependent()).sum();
+    let leaving = known_ones().filter(|(one, _)| is_leaving(*one));
+    let leaving: u64 = leaving.map(|(_, held)| held.first).sum();
+    let health_error = health_error(table, healthy, known.checker);
     let backends = table.backends.iter().zip(healthy).zip(rows).zip(&of_all);
-    let backends = backends.map(|(((one, healthy), (first_rows, later_rows)), dependent)| {
+    let backends = backends.map(|(((one, healthy), (first_rows, later_rows)), held)| {
         let own = ip(one.backend.addr);
         let rate = known.asked.get(&own).map(|asked| &asked.rate);
-        let count = dependent.as_ref().and_then(|of| of.as_ref().ok());
-        let count = count.map(|by_hop| by_hop.values().sum());
-        let held = known_ones()
-            .filter_map(|(_, by_hop)| by_hop.get(&own))
+        let count = held.as_ref().and_then(|of| of.as_ref().ok());
+        let by_others = known_ones()
+            .filter_map(|(_, held)| held.by_hop.get(&own))
             .sum();
         let others_known = unknown.iter().all(|addr| *addr == own);
-        let held_by_others = others_known.then_some(held);
+        let held_by_others = others_known.then_some(by_others);
+        let error = match held {
+            Some(Ok(held)) => held.doubt.clone(),
+            Some(Err(reason)) => Some(reason.clone()),
+            None => None,
+        };
         BackendReport {
             ip: own,
             state: one.backend.state.name(),
@@ -236,20 +258,57 @@ fn table_report(
             later_rows,
             established_packets_per_second: rate.and_then(|rate| rate.as_ref().ok().copied()),
             metrics_error: rate.and_then(|rate| rate.as_ref().err().cloned()),
-            dependent_connections: count,
-            dependent_error: dependent.as_ref().and_then(|of| of.as_ref().err().cloned()),
+            dependent_connections: count.map(Held::dependent),
+            first_hop_connections: count.map(|held| held.first),
+            dependent_error: error.clone(),
             held_by_others,
-            advice: advice(one.backend.state, count, held_by_others, rate),
+            advice: advice(
+                one.backend.state,
+                count.map(|held| held.dependent() + held.first),
+                held_by_others,
+                rate,
+            )
+            .map(|said| doubted(said, error.as_deref().or(health_error.as_deref()))),
         }
     });
     let backends = backends.collect();
     Ok(TableReport {
         backends,
         dependent_connections: left,
-        safe: left == 0 && unknown.is_empty(),
+        leaving_connections: leaving,
+        safe: left + leaving == 0 && unknown.is_empty() && health_error.is_none(),
+        health_error,
         unknown,
         table: label,
     })
+}
+
+/// Whether a backend is on its way out, so that connections that come to it first have to end too.
+fn is_leaving(one: Backend) -> bool {
+    !one.healthy || matches!(one.state, State::Draining | State::Inactive)
+}
+
+/// Why it is not known who is healthy. Nobody checks inactive backends, and they are in no row.
+fn health_error(table: &Table, healthy: &[Option<bool>], checker: Option<&str>) -> Option<String> {
+    let mut all = table.backends.iter().zip(healthy);
+    let silent =
+        all.find(|(one, healthy)| healthy.is_none() && one.backend.state != State::Inactive);
+    match (checker, silent) {
+        (Some(reason), _) => Some(format!("health is not known: the health checker {reason}")),
+        (None, Some((one, _))) => Some(format!(
+            "health is not known: neither the health checker nor the file says whether {} is healthy",
+            ip(one.backend.addr)
+        )),
+        (None, None) => None,
+    }
+}
+
+/// What is said unless there is a reason to doubt it; that some are left is true all the same.
+fn doubted(said: String, doubt: Option<&str>) -> String {
+    match doubt {
+        Some(doubt) if said.ends_with(SAFE) => format!("unknown: {doubt}"),
+        _ => said,
+    }
 }
 
 impl Known<'_> {
@@ -259,14 +318,14 @@ impl Known<'_> {
         table: usize,
         backend: IpAddr,
         wanted: &Wanted<'_>,
-    ) -> Option<Result<ByHop, String>> {
+    ) -> Option<Result<Held, String>> {
         let asked = self.asked.get(&backend);
         let told = asked.map(|asked| {
             let told = asked.told.as_ref().map_err(Clone::clone)?;
-            told.of(wanted)
+            told.of(wanted, backend)
         });
         match told {
-            Some(Ok(by_hop)) => Some(Ok(by_hop)),
+            Some(Ok(held)) => Some(Ok(held)),
             // It needs no exporter to count on this machine.
             told => self.here.of(table, backend).or(told),
         }
@@ -275,14 +334,14 @@ impl Known<'_> {
 
 fn advice(
     state: State,
-    dependent: Option<u64>,
+    left: Option<u64>,
     held_by_others: Option<u64>,
     rate: Option<&Rate>,
 ) -> Option<String> {
-    let advice = match (state, dependent, held_by_others, rate) {
-        (State::Draining, Some(0), ..) => "0 left: safe to go on".to_owned(),
+    let advice = match (state, left, held_by_others, rate) {
+        (State::Draining, Some(0), ..) => format!("0 left: {SAFE}"),
         (State::Draining, Some(count), ..) => format!("{} left: wait", grouped(count)),
-        (State::Filling, _, Some(0), _) => "0 left on the others: safe to go on".to_owned(),
+        (State::Filling, _, Some(0), _) => format!("0 left on the others: {SAFE}"),
         (State::Filling, _, Some(count), _) => {
             format!("{} left on the others: wait", grouped(count))
         }
@@ -344,7 +403,7 @@ fn ask(url: &Url, mut addrs: Vec<IpAddr>, interval: Duration) -> BTreeMap<IpAddr
             told: after.clone().and_then(|page| told(&page)),
         }
     };
-    let failed = |_| {
+    let failed = || {
         let reason = || "asking it failed".to_owned();
         Asked {
             rate: Err(reason()),
@@ -354,11 +413,17 @@ fn ask(url: &Url, mut addrs: Vec<IpAddr>, interval: Duration) -> BTreeMap<IpAddr
     thread::scope(|scope| {
         let asked = addrs.into_iter();
         let asked: Vec<_> = asked
-            .map(|addr| (addr, scope.spawn(move || both(addr))))
+            .map(|addr| {
+                let thread = thread::Builder::new().spawn_scoped(scope, move || both(addr));
+                (addr, thread)
+            })
             .collect();
         let asked = asked.into_iter();
         asked
-            .map(|(addr, thread)| (addr, thread.join().unwrap_or_else(failed)))
+            .map(|(addr, thread)| {
+                let asked = thread.ok().and_then(|thread| thread.join().ok());
+                (addr, asked.unwrap_or_else(failed))
+            })
             .collect()
     })
 }
@@ -377,7 +442,7 @@ fn established(page: &str) -> Result<f64, String> {
     found.next().map(|(_, value)| value).ok_or_else(missing)
 }
 
-fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+fn write(out: &mut dyn Write, report: &Report, file: &str) -> io::Result<()> {
     if let Some(reason) = &report.checker_error {
         writeln!(out, "health checker: {reason}; health is the file's")?;
     }
@@ -411,26 +476,29 @@ fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             if let Some(count) = one.dependent_connections {
                 write!(out, ", {} by second chance", grouped(count))?;
             }
+            if let Some(count) = one.first_hop_connections {
+                write!(out, ", {} as first hop", grouped(count))?;
+            }
             if let Some(advice) = &one.advice {
                 write!(out, ": {advice}")?;
             }
             writeln!(out)?;
         }
-        verdict(out, table)?;
+        verdict(out, table, file)?;
     }
     Ok(())
 }
 
 /// Whether it is safe to go on with a table.
-fn verdict(out: &mut dyn Write, table: &TableReport) -> io::Result<()> {
+fn verdict(out: &mut dyn Write, table: &TableReport, file: &str) -> io::Result<()> {
     if table.safe {
-        return writeln!(out, "  0 left: safe to go on");
+        return writeln!(out, "  0 left by {file}: {SAFE}");
     }
-    let left = match table.dependent_connections {
-        1 => "1 connection depends on second chance".to_owned(),
-        count => format!("{} connections depend on second chance", grouped(count)),
-    };
-    if table.unknown.is_empty() {
+    let left = left(table);
+    if let Some(reason) = &table.health_error {
+        writeln!(out, "  unknown: {reason}")?;
+    }
+    if table.unknown.is_empty() && table.health_error.is_none() {
         return writeln!(out, "  {left}: not yet");
     }
     for addr in &table.unknown {
@@ -439,9 +507,39 @@ fn verdict(out: &mut dyn Write, table: &TableReport) -> io::Result<()> {
         let reason = reason.unwrap_or("it was not asked");
         writeln!(out, "  unknown: connections of {addr}: {reason}")?;
     }
-    match table.dependent_connections {
+    match table.dependent_connections + table.leaving_connections {
+        0 if table.unknown.is_empty() => {
+            writeln!(
+                out,
+                "  none left if all of them are healthy; that is not known"
+            )
+        }
         0 => writeln!(out, "  none left of those that are known; not all are"),
         _ => writeln!(out, "  {left}, as far as they are known: not yet"),
+    }
+}
+
+/// What is left of a table, in words.
+fn left(table: &TableReport) -> String {
+    let of = |count: u64, one: &str, many: &str| match count {
+        1 => format!("1 connection {one}"),
+        count => format!("{} connections {many}", grouped(count)),
+    };
+    let (dependent, leaving) = (table.dependent_connections, table.leaving_connections);
+    let second = of(
+        dependent,
+        "depends on second chance",
+        "depend on second chance",
+    );
+    let first = of(
+        leaving,
+        "comes first to a proxy that leaves",
+        "come first to a proxy that leaves",
+    );
+    match (dependent, leaving) {
+        (_, 0) => second,
+        (0, _) => first,
+        _ => format!("{second}, {first}"),
     }
 }
 

@@ -6,6 +6,7 @@
 mod report;
 mod source;
 
+pub(crate) use self::report::not_in_a_table;
 use self::report::Report;
 pub(crate) use self::source::Source;
 use super::say::Say;
@@ -15,6 +16,7 @@ use glb_config::flows::{own, ports, Census, Found, Listed, Proxy, Seen, Way};
 use glb_core::packet::addr::Addr;
 use glb_netlink::machine::Machine;
 use glb_netlink::sock_diag::{Connection, Sockets};
+use glb_netlink::unseen::unseen;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::thread;
@@ -26,17 +28,21 @@ const PACE: Duration = Duration::from_secs(1);
 const TRIES: usize = 5;
 
 pub(crate) fn run(args: &Flows, json: bool) -> Result<(), Failure> {
-    let mut sockets = Sockets::open(&args.netns)?;
     let mut source = Source::open(args.table.as_deref(), args.config.as_deref(), json)?;
     let mut say = Say::new(json);
+    let mut counted: Result<Report, String> = Ok(current(args, &mut source, json)?);
     let report = loop {
-        let report = current(args, &mut source, &mut sockets, json)?;
-        if report.is_safe() || !args.wait {
-            break report;
+        match counted {
+            Ok(report) if report.is_safe() || !args.wait => break report,
+            Ok(report) => say.say(&report.progress()),
+            // What fails while it waits may pass: a table that is half written, a namespace that is made anew.
+            Err(reason) => say.say(&reason),
         }
-        say.say(&report.progress());
         thread::sleep(PACE);
-        source.refresh(json)?;
+        let again = source.refresh(json);
+        counted = again
+            .and_then(|()| current(args, &mut source, json))
+            .map_err(Failure::text);
     };
     print(json, &report, |out| report.write(out))?;
     if args.exit_code && !report.is_safe() {
@@ -46,15 +52,10 @@ pub(crate) fn run(args: &Flows, json: bool) -> Result<(), Failure> {
 }
 
 /// Counts by the tables that there are, even if a director gets others meanwhile.
-fn current(
-    args: &Flows,
-    source: &mut Source,
-    sockets: &mut Sockets,
-    json: bool,
-) -> Result<Report, Failure> {
+fn current(args: &Flows, source: &mut Source, json: bool) -> Result<Report, Failure> {
     for _ in 0..TRIES {
         // Also what fails may do so since the tables are others.
-        let report = report(args, source, sockets);
+        let report = report(args, source);
         if !source.is_outdated()? {
             return report;
         }
@@ -65,7 +66,9 @@ fn current(
 }
 
 /// Counts once.
-fn report(args: &Flows, source: &mut Source, sockets: &mut Sockets) -> Result<Report, Failure> {
+fn report(args: &Flows, source: &mut Source) -> Result<Report, Failure> {
+    // Each time anew: a container that is made again has another namespace by the same name.
+    let mut sockets = Sockets::open(&args.netns)?;
     let addresses = addresses()?;
     let tables = source.listed();
     let mut report = Report::default();
@@ -73,14 +76,16 @@ fn report(args: &Flows, source: &mut Source, sockets: &mut Sockets) -> Result<Re
         tables: &tables,
         addresses: &addresses,
         backend: args.backend,
+        direct: &args.direct,
     };
-    let census = count.run(source, sockets, &mut |found| {
+    let census = count.run(source, &mut sockets, &mut |found| {
         if args.list {
             report.list(&tables, found);
         }
     })?;
     report.finish(&tables, &census, args.list);
-    report.notes(source, sockets);
+    report.judge(source.name(), unseen(&sockets));
+    report.notes(source, &sockets);
     Ok(report)
 }
 
@@ -105,6 +110,8 @@ pub(crate) struct Count<'a> {
     pub(crate) addresses: &'a HashSet<Addr>,
     /// The proxy, unless it is the one with an address of this machine.
     pub(crate) backend: Option<IpAddr>,
+    /// Ports whose connections come without a director.
+    pub(crate) direct: &'a [u16],
 }
 
 impl<'a> Count<'a> {
@@ -121,7 +128,7 @@ impl<'a> Count<'a> {
             None => Proxy::Here(self.addresses),
         };
         let own = own(self.tables, proxy).map_err(|reason| source.fault(&reason))?;
-        let mut census = Census::new(own, self.addresses);
+        let mut census = Census::new(own, self.addresses).direct(self.direct);
         let mut fault = None;
         sockets.connections(&ports(self.tables), &mut |netns, connection| {
             if fault.is_some() {
@@ -130,6 +137,7 @@ impl<'a> Count<'a> {
             let seen = Seen {
                 flow: connection.flow,
                 listened: connection.listened,
+                tracked: connection.tracked,
             };
             match census.take(source.ways(), &seen) {
                 Ok(Some((way, found))) if found != Found::First => {

@@ -17,11 +17,17 @@ use std::net::{IpAddr, SocketAddr};
 
 #[derive(Default, Serialize)]
 pub(super) struct Report {
-    /// No connection depends on second chance.
+    /// No connection depends on second chance, none comes first to a proxy that leaves, and all are known.
     safe: bool,
+    /// By which table it is so.
+    by: String,
+    /// Why there may be connections that were not counted.
+    unknown: Vec<String>,
     /// Connections whose first hop is another proxy, and those of them whose packets do not reach this one.
     dependent: u64,
     unreachable: u64,
+    /// Connections that come to this proxy first, of tables that have it draining, inactive or failed.
+    leaving: u64,
     /// Connections from this machine to a VIP of its own, which pass no director.
     local: u64,
     tables: Vec<TableView>,
@@ -92,6 +98,15 @@ fn plural(count: u64) -> String {
     format!("{} connection{s}", grouped(count))
 }
 
+/// Connections that no table has are none that are known not to matter.
+pub(crate) fn not_in_a_table(count: u64) -> Option<String> {
+    let verb = if count == 1 { "is" } else { "are" };
+    (count > 0).then(|| {
+        let count = plural(count);
+        format!("{count} {verb} not in the table; name ports whose connections come without a director (direct)")
+    })
+}
+
 impl Report {
     pub(super) fn list(&mut self, tables: &[Listed], one: &Dependent<'_>) {
         let flow = one.connection.flow;
@@ -114,7 +129,7 @@ impl Report {
 
     pub(super) fn finish(&mut self, tables: &[Listed], census: &Census<'_>, list: bool) {
         let all = census.dependent();
-        self.safe = all.connections == 0;
+        self.leaving = census.leaving();
         (self.dependent, self.unreachable) = (all.connections, all.unreachable);
         self.local = census.local;
         let counted = tables.iter().zip(&census.tables).zip(census.own());
@@ -132,6 +147,15 @@ impl Report {
         if list {
             self.connections.get_or_insert_default();
         }
+    }
+
+    /// Whether it is safe, if nothing else is to be feared than this.
+    pub(super) fn judge(&mut self, by: String, unseen: Vec<String>) {
+        self.by = by;
+        let outside = self.outside.iter().map(|one| one.connections).sum();
+        self.unknown.extend(not_in_a_table(outside));
+        self.unknown.extend(unseen);
+        self.safe = self.dependent == 0 && self.leaving == 0 && self.unknown.is_empty();
     }
 
     pub(super) fn notes(&mut self, source: &Source, sockets: &Sockets) {
@@ -162,12 +186,20 @@ impl Report {
     }
 
     pub(super) fn progress(&self) -> String {
-        let verb = if self.dependent == 1 {
-            "depends"
-        } else {
-            "depend"
-        };
-        format!("{} {verb} on second chance", plural(self.dependent))
+        let (mut parts, s) = (Vec::new(), |count| if count == 1 { "s" } else { "" });
+        let none_else = self.leaving == 0 && self.unknown.is_empty();
+        if self.dependent > 0 || none_else {
+            let (count, s) = (plural(self.dependent), s(self.dependent));
+            parts.push(format!("{count} depend{s} on second chance"));
+        }
+        if self.leaving > 0 {
+            let (count, s) = (plural(self.leaving), s(self.leaving));
+            parts.push(format!("{count} come{s} first to this proxy, which leaves"));
+        }
+        if parts.is_empty() {
+            return format!("unknown: {}", self.unknown.join("; "));
+        }
+        parts.join(", ")
     }
 
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -200,7 +232,13 @@ impl Report {
             writeln!(out, "note: {note}")?;
         }
         if self.safe {
-            return writeln!(out, "0 left: safe to go on");
+            return writeln!(out, "0 left by {}: safe to go on", self.by);
+        }
+        if self.dependent == 0 && self.leaving == 0 {
+            return writeln!(out, "{}", self.progress());
+        }
+        for one in &self.unknown {
+            writeln!(out, "unknown: {one}")?;
         }
         writeln!(out, "{}: not yet", self.progress())
     }

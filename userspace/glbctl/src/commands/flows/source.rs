@@ -106,12 +106,17 @@ impl Source {
         }
     }
 
+    /// What it is called.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::File(file) => load::name(&file.path),
+            Self::Running(_) => "the running director".to_owned(),
+        }
+    }
+
     /// A failure that is about these tables.
     pub(crate) fn fault(&self, reason: &str) -> Failure {
-        Failure::Message(match self {
-            Self::File(file) => format!("{}: {reason}", load::name(&file.path)),
-            Self::Running(_) => format!("the running director: {reason}"),
-        })
+        Failure::Message(format!("{}: {reason}", self.name()))
     }
 
     /// Whether the director has other tables now than those that were counted by.
