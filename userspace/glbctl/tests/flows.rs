@@ -240,11 +240,11 @@ fn states_and_strangers() {
     let mut rest = [0];
     for (client, proxy) in [(2, true), (3, false)] {
         let (one, two) = &all[client];
-        let (first, second) = if proxy { (two, one) } else { (one, two) };
+        let (mut first, mut second) = if proxy { (two, one) } else { (one, two) };
         first.shutdown(Shutdown::Write).unwrap();
-        assert_eq!((&*second).read(&mut rest).unwrap(), 0);
+        assert_eq!(second.read(&mut rest).unwrap(), 0);
         second.shutdown(Shutdown::Write).unwrap();
-        assert_eq!((&*first).read(&mut rest).unwrap(), 0);
+        assert_eq!(first.read(&mut rest).unwrap(), 0);
     }
     assert_eq!((&all[0].1).read(&mut rest).unwrap(), 0);
     assert_eq!((&all[1].0).read(&mut rest).unwrap(), 0);

@@ -245,15 +245,13 @@ impl Ways for Running {
             hashes_port.then_some(flow.src_port),
             flow.dst_port,
         );
-        if !self.known.contains_key(&asked) {
-            let found = self.lookup(flow)?;
-            self.known.insert(asked, found);
-        }
-        hops.clear();
-        let Some((way, known)) = self.known.get(&asked) else {
-            return Ok(None);
+        let found = match self.known.remove(&asked) {
+            Some(found) => found,
+            None => self.lookup(flow)?,
         };
-        hops.extend(known);
+        let (way, known) = self.known.entry(asked).or_insert(found);
+        hops.clear();
+        hops.extend(known.iter());
         Ok(*way)
     }
 }
