@@ -130,12 +130,9 @@ impl Counter {
     async fn fresh(&self, wanted: &RedirectFlows, end: Instant) -> Option<Result<Flows>> {
         let mut running = self.running(wanted)?;
         let done = timeout_at(end, running.wait_for(Option::is_some));
-        let result = match done.await.ok()? {
-            Ok(result) => result.clone(),
-            // Who counts has gone without a word.
-            Err(_) => Some(Err("counting failed".to_owned())),
-        };
-        result
+        let counted = done.await.ok()?.map(|result| result.clone());
+        // Or who counts has gone without a word.
+        counted.unwrap_or_else(|_| Some(Err("counting failed".to_owned())))
     }
 
     /// The count that runs, which begins if none does; nothing if one runs that is of another configuration.
