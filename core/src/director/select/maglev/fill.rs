@@ -113,6 +113,21 @@ pub(super) struct Fill<'a> {
     most_listed: u32,
 }
 
+/// How many of the last rows are listed: the square root of the size, up to [`LAST`]. (The library's root has paths to a panic
+/// where the kernel compiles it.)
+pub(super) fn most_listed(size: u32) -> u32 {
+    let mut root = 0u32;
+    // The cast is exact, and so are the squares of up to 256.
+    while root < LAST as u32 {
+        let next = root.wrapping_add(1);
+        if next.wrapping_mul(next) > size {
+            break;
+        }
+        root = next;
+    }
+    root
+}
+
 impl<'a> Fill<'a> {
     /// A table of `size` rows that are all free. Nothing if a slice is too short, nobody takes turns, or a cursor is
     /// outside the table.
@@ -153,7 +168,7 @@ impl<'a> Fill<'a> {
             },
             last: [0; LAST],
             listed: false,
-            most_listed: size.isqrt().min(LAST as u32),
+            most_listed: most_listed(size),
         })
     }
 

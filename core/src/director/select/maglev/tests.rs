@@ -301,6 +301,13 @@ fn a_drain_keeps_connections_at_the_second_hop() {
 }
 
 #[test]
+fn the_root_is_that_of_the_library() {
+    for size in 0..=MAX_SIZE {
+        assert_eq!(fill::most_listed(size), size.isqrt().min(256), "{size}");
+    }
+}
+
+#[test]
 fn what_cannot_be_built_is_refused() {
     let error = |members: &[Member], size, hops| try_rows(1, members, size, hops).unwrap_err();
     let five = members([1; 5]);
