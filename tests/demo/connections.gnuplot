@@ -37,5 +37,5 @@ set xlabel "seconds"
 set yrange [0:*]
 plot "timeline.tsv" using 1:5 skip 1 with steps lw 2 lc rgb "#cc0000" title "broken", \
      "" using 1:6 skip 1 with steps lw 2 dt 2 lc rgb "#7b3294" title "not opened", \
-     "" using 1:7 skip 1 with steps lw 2 dt 4 lc rgb "#e69f00" title "held when killed"
+     "" using 1:7 skip 1 with steps lw 2 dt 4 lc rgb "#e69f00" title "held"
 unset multiplot

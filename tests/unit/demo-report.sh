@@ -34,7 +34,7 @@ check "four tries to open one failed, one of them before anything was killed" [ 
 check "and two that the killed program held" [ "$(last 7)" = 2 ]
 check "each in its second" [ "$(at 30 5) $(at 31 5) $(at 39 6) $(at 40 6) $(at 34 7) $(at 35 7)" = "0 2 1 4 0 2" ]
 check "connections of all clients are added up" [ "$(last 3)" = 80 ]
-for words in broken "not opened" "held when killed" "nothing happens" "proxy2: nginx is killed" "the end"; do
+for words in broken "not opened" "held" "nothing happens" "proxy2: nginx is killed" "the end"; do
     check "the picture names: $words" grep -qF ">$words<" "$work/connections.svg"
 done
 # The area of the first curve begins at 192 of 800 (connections.gnuplot); a label begins at its lower end.
