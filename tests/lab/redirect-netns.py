@@ -17,12 +17,11 @@ from lab.pods import end, has_vips, pod
 from lab.run import main
 from lab.settings import GUE_PORT
 from lab.sockets import accepted, eof, hears, listener
-from lab.steering import steer
-from lab.story import about, at_least, check, context, holds, same
+from lab.story import about, check, context, holds, same
 from lab.traffic import close_kept, pump
 from lab.waiting import eventually
-from lab.ways import (P1, P2, VIP, WAYS, all_talk, begins, client, connections, director, everywhere, no_rules, ports, proxy1,
-                      proxy2, rules, two_proxies)
+from lab.ways import (P1, VIP, WAYS, begins, client, director, everywhere, moves, no_rules, ports, proxy1, proxy2, rules,
+                      two_proxies)
 
 RULE = "INPUT -p udp -m udp --dport %d -j GLBREDIRECT" % GUE_PORT
 BOTH = ("iptables", "ip6tables")
@@ -354,34 +353,8 @@ def test_ends_under_load():
 def test_moves():
     about("Connections of the program live on while their proxy drains and fills again, and another one takes new ones.")
     rules(proxy1, "--netns", "web")
-    for outer in (4, 6):
-        for family in (4, 6):
-            with context("IPv%d in IPv%d: " % (family, outer)):
-                _moves(outer, family)
+    moves(web, VIP, 80, "accepted_netns_packets")
     no_rules(proxy1)
-
-
-def _moves(outer, family):
-    steer(P1[outer])
-    here = listener(web, VIP[family], 80)
-    there = listener(proxy2, VIP[family], 80)
-    first = connections(family, 20, here)
-    before = counters(proxy1)
-    steer(P2[outer], P1[outer])
-    with check("proxy1 drains: its connections live, and new ones are proxy2's"):
-        all_talk(first, b"drain")
-        second = connections(family, 20, there)
-        all_talk(second, b"new")
-    steer(P1[outer], P2[outer])
-    with check("proxy1 fills: all live, and new ones are proxy1's"):
-        third = connections(family, 20, here)
-        all_talk(first + second + third, b"fill")
-    with check("packets of proxy1's connections stayed for that reason"):
-        grew = {name: value - before[name] for name, value in counters(proxy1).items()}
-        at_least(80, grew["accepted_netns_packets"])
-        same(0, grew["accepted_last_resort_packets"])
-    close_kept()
-    steer()
 
 
 main()

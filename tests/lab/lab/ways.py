@@ -9,6 +9,7 @@
     begins(way, port)                       a SYN by hand that is answered: the client's port, and the number of the answer
     rules(host, option...)                  the rule of both families, with these options
     connections(vip, count, listening)      real connections of the client, as pairs of their ends, by the hops of `steer`
+    moves(host, at, port, counter)          they live on while proxy1, whose program is on that host, drains and fills again
 
 The client's kernel has 10.2.0.1 and fd02::1. Clients made by hand are behind it, and no kernel resets what it does not know.
 """
@@ -16,14 +17,15 @@ The client's kernel has 10.2.0.1 and fd02::1. Clients made by hand are behind it
 import itertools
 
 from lab.captures import expect, nothing, recv, send
-from lab.counters import snapshot
+from lab.counters import counters, snapshot
 from lab.hosts import Host, behind, make, unhurried
 from lab.packets import answers, ip, moved, tcp, tcp_of, tunnel
 from lab.proxies import redirects, takes_gue, takes_gue6
 from lab.settings import VIP4, VIP6
-from lab.sockets import accepted, connect, says
-from lab.steering import director as steered
-from lab.story import context, same, say
+from lab.sockets import accepted, connect, listener, says
+from lab.steering import director as steered, steer
+from lab.story import at_least, check, context, same, say
+from lab.traffic import close_kept
 
 VIP = {4: VIP4, 6: VIP6}
 GHOST = {4: "10.11.12.13", 6: "fd11::13"}
@@ -126,3 +128,35 @@ def all_talk(pairs, data):
     for one, two in pairs:
         says(one, two, data)
         says(two, one, data)
+
+
+def moves(host, at, port, counter):
+    """With every family outside and inside. Packets that stay on proxy1 for the program's sake are counted there."""
+    for outer in (4, 6):
+        for family in (4, 6):
+            with context("IPv%d in IPv%d: " % (family, outer)):
+                _moves(outer, family, (host, at[family], port), counter)
+
+
+def _moves(outer, family, program, counter):
+    steer(P1[outer])
+    here = listener(*program)
+    there = listener(proxy2, VIP[family], 80)
+    first = connections(family, 20, here)
+    before = counters(proxy1)
+    steer(P2[outer], P1[outer])
+    with check("proxy1 drains: its connections live, and new ones are proxy2's"):
+        all_talk(first, b"drain")
+        second = connections(family, 20, there)
+        all_talk(second, b"new")
+    steer(P1[outer], P2[outer])
+    with check("proxy1 fills: all live, and new ones are proxy1's"):
+        third = connections(family, 20, here)
+        all_talk(first + second + third, b"fill")
+    with check("packets of proxy1's connections stayed for that reason"):
+        grew = {name: value - before[name] for name, value in counters(proxy1).items()}
+        at_least(80, grew[counter])
+        same(0, grew["accepted_last_resort_packets"])
+    close_kept()
+    steer()
+    snapshot(proxy1)
