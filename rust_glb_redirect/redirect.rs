@@ -54,7 +54,8 @@ pub(crate) fn redirect<'a>(
     }
 }
 
-/// A common packet whose connection is not on the device that was asked for it. Its details are read here, so that others need not carry them.
+/// A common packet whose connection is not on the device that was asked for it. Its details are read here, so that others need
+/// not carry them.
 #[inline(never)]
 fn common_elsewhere<'a>(
     state: &State,
