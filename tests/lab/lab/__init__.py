@@ -15,7 +15,10 @@
     pods.py         namespaces behind a host, where its programs are
     counters.py     the counters of GLBREDIRECT
     director.py     the kernel's director: tables, counters
+    netlink.py      the netlink family of a director that knows nothing yet: tables, status, events, what is refused
+    memory.py       whether a test left memory or messages of the kernel behind
     dumps.py        tcpdump
+    trail.py        where packets were seen last
     transfers.py    real connections through the director, with the aggregates that devices make of them
     testdev.py      a network device on which packets of any shape come in
     traffic.py      the loop in which everything waits

@@ -97,18 +97,22 @@ class Host:
 
     def output(self, command, *words, any_status=False):
         """What a command writes, without the last end of line. It is not told, and must succeed unless `any_status`."""
-        words = split(command, words)
+        status, written = self.said(command, *words, errors=False)
+        if status != 0 and not any_status:
+            raise Failed("%s%s: ended with status %d" % (written, " ".join(split(command, words)), status))
+        return written.removesuffix("\n")
+
+    def said(self, command, *words, errors=True):
+        """The exit status of a command and all that it says, its errors too. It is not told."""
         text = os.memfd_create("output")
         try:
-            status = finish(Program(words, self.namespace, stdout=text))
+            program = Program(split(command, words), self.namespace, stdout=text, stderr=text if errors else None)
+            status = finish(program)
             with open(os.dup(text), errors="replace") as file:
                 file.seek(0)
-                written = file.read()
+                return status, file.read()
         finally:
             os.close(text)
-        if status != 0 and not any_status:
-            raise Failed("%s%s: ended with status %d" % (written, " ".join(words), status))
-        return written.removesuffix("\n")
 
     def json(self, command, *words):
         """What a command says in JSON."""
@@ -116,12 +120,13 @@ class Host:
 
         return json.loads(self.output(command, *words))
 
-    def spawn(self, command, *words, stdout=None, stderr=None, told=True):
-        """Start a program in the background. It ends with the test, or, from setup, with the network."""
+    def spawn(self, command, *words, told=True, **files):
+        """Start a program in the background. It ends with the test, or, from setup, with the network. `files` are its stdin,
+        stdout and stderr, if they are not nothing, the story and the story."""
         words = split(command, words)
         if told:
             self.tell(words + ["&"])
-        program = Program(words, self.namespace, stdout=stdout, stderr=stderr, own_group=True)
+        program = Program(words, self.namespace, own_group=True, **files)
         programs.running.append(program)
         return program
 

@@ -48,6 +48,14 @@ def work_json(name, value):
     return path
 
 
+def read_json(path):
+    """What a file has in it."""
+    import json
+
+    with open(path) as file:
+        return json.load(file)
+
+
 def remove_work():
     """Nothing of the run is left."""
     if _work is None:

@@ -118,8 +118,13 @@ def not_ok(what):
 
 def skip(why):
     """The test cannot be run here: that is said aloud, and it ends."""
-    _line("# skipped - %s/%s: %s" % (file, test, why))
+    skipped(why)
     raise Skipped
+
+
+def skipped(what):
+    """A part of the test cannot be run here: that is said aloud."""
+    _line("# skipped - %s/%s: %s" % (file, test, what))
 
 
 class check:
