@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Instantiates the generic and inline functions of the core that the modules use, so that `no-panic.sh` sees
-//! their code.
+//! Instantiates the generic functions of the core that the modules use, so that `no-panic.sh` sees their code. (It sees all
+//! others without this.)
 
 #![no_std]
 #![allow(missing_docs)]
@@ -9,7 +9,7 @@
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
-use glb_core::director::{self, Forward, Params, Shape};
+use glb_core::director::{self, Addresses, Candidate, Forward, Params, Shape, Verdict, World};
 use glb_core::limit::RateLimit;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::UdpChecksum;
@@ -20,6 +20,7 @@ use glb_core::packet::gue::Hop;
 use glb_core::packet::ip::{Addrs, Family, Fragment};
 use glb_core::packet::view::View;
 use glb_core::redirect::{self, AllowedHops, Inspected, Next, Options, Packet, Question};
+use glb_core::settings::{Setting, Settings, Value};
 use glb_core::siphash::SipKey;
 
 #[no_mangle]
@@ -95,6 +96,82 @@ pub fn uses_rewrite(head: &mut [u8], packet: &Inspected, hop: Hop, udp: UdpCheck
 #[no_mangle]
 pub fn uses_director(bytes: &[u8], len: usize, family: Family) -> usize {
     director::inspect(View::new(bytes, len), family).map_or(0, |seen| seen.len)
+}
+
+/// Tables of whatever shape: the compiler knows nothing about what is in them.
+pub struct Tables<'a> {
+    key: &'a SipKey,
+    classifier: Classifier<'a>,
+    tables: &'a [Table<'a>],
+    fragments: &'a FragmentTable,
+}
+
+/// A table, and its hops as indexes of its backends.
+pub struct Table<'a> {
+    forward: Forward,
+    backends: &'a [[u8; 4]],
+    rows: &'a [u8],
+    hops: usize,
+}
+
+impl<'a> World for Tables<'a> {
+    type Table = Table<'a>;
+    type Hop = [u8; 4];
+
+    fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table<'a>> {
+        self.classifier.lookup(dst, proto, port)?;
+        self.tables.first()
+    }
+    fn by_addr(&self, dst: Addr) -> Option<&Table<'a>> {
+        self.classifier.lookup_addr(dst)?;
+        self.tables.last()
+    }
+    fn forward(table: &Table<'a>) -> Forward {
+        table.forward
+    }
+    fn hash_key<'w>(&'w self, _table: &'w Table<'a>) -> &'w SipKey {
+        self.key
+    }
+    fn row<'w>(&'w self, table: &'w Table<'a>, row: u16) -> &'w [u8] {
+        let first = usize::from(row).wrapping_mul(table.hops);
+        table
+            .rows
+            .get(first..first.wrapping_add(table.hops))
+            .unwrap_or(&[])
+    }
+    fn hop<'w>(&'w self, table: &'w Table<'a>, backend: u8) -> Option<&'w [u8; 4]> {
+        table.backends.get(usize::from(backend))
+    }
+    fn addresses<'w>(table: &'w Table<'a>) -> Addresses<'w> {
+        Addresses::V4(table.backends)
+    }
+    fn remember(&self, key: &FlowKey, fragment: Fragment) {
+        self.fragments.record_ports(key, fragment, 2);
+    }
+    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
+        self.fragments.ports(addrs, fragment, 3)
+    }
+}
+
+#[no_mangle]
+pub fn uses_decide(
+    tables: &Tables<'_>,
+    settings: &Settings,
+    packet: Candidate,
+    params: &Params,
+    out: &mut [u8],
+) -> Option<(u8, Verdict)> {
+    let plan = director::decide(tables, settings, packet).ok()?;
+    plan.forward().write(params, &plan.hops, out)?;
+    let first = plan.hops.first();
+    Some((first[0] ^ plan.hops.others(), plan.verdict))
+}
+
+#[no_mangle]
+pub fn uses_settings(number: u16, payload: &[u8]) -> Option<usize> {
+    let setting = Setting::by_number(number)?;
+    let value = setting.form.decode(payload)?;
+    Some(Value::encode(value, <[u8]>::len))
 }
 
 #[no_mangle]

@@ -256,29 +256,28 @@ impl Next<'_> {
     /// The owners of all rows.
     fn first_hops(&mut self, cursors: &[Cursor], pause: &mut impl FnMut()) -> Option<()> {
         self.fill(cursors, pause)?;
-        for (row, owner) in self
-            .rows
-            .chunks_exact_mut(self.hops.max(1))
-            .zip(&*self.owners)
-        {
-            row.fill(*owner);
-        }
+        self.each_row(|row, owner| row.fill(owner));
         Some(())
     }
 
     /// The owners before the changes under way.
     fn settled_hops(&mut self, settled: &[Cursor], pause: &mut impl FnMut()) -> Option<()> {
         self.fill(settled, pause)?;
-        for (row, owner) in self
-            .rows
-            .chunks_exact_mut(self.hops.max(1))
-            .zip(&*self.owners)
-        {
+        self.each_row(|row, owner| {
             if let Some(behind) = row.get_mut(1..) {
-                behind.fill(*owner);
+                behind.fill(owner);
             }
-        }
+        });
         Some(())
+    }
+
+    /// Every row, with its owner. (Chunks that are zipped multiply, with a path to a panic where the kernel compiles it.)
+    fn each_row(&mut self, change: impl Fn(&mut [u8], u8)) {
+        let mut owners = self.owners.iter();
+        for row in self.rows.chunks_exact_mut(self.hops.max(1)) {
+            let Some(owner) = owners.next() else { return };
+            change(row, *owner);
+        }
     }
 
     fn fill(&mut self, cursors: &[Cursor], pause: &mut impl FnMut()) -> Option<()> {
