@@ -67,7 +67,8 @@ pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
     warn(&refused, json);
     let count = trees.len();
     if count == 0 {
-        let message = format!("{name}: no VIP has an application server: there is no table to write");
+        let message =
+            format!("{name}: no VIP has an application server: there is no table to write");
         return Err(Failure::Message(message));
     }
     let text = format!("{:#}\n", json!({ "tables": trees }));
@@ -142,9 +143,7 @@ fn table(vip: &Vip, found: &Found) -> Result<Value, Left> {
     } else {
         FlowHash::Vpp
     };
-    let backend = |(addr, weight): &(std::net::IpAddr, u16)| {
-        json!({"ip": addr, "state": "active", "healthy": true, "weight": weight})
-    };
+    let backend = |(addr, weight): &(std::net::IpAddr, u16)| json!({"ip": addr, "state": "active", "healthy": true, "weight": weight});
     let mut tree = json!({
         "name": label(vip),
         "select": {"kind": Select::Maglev.name(), "size": vip.rows, "compat": compat.name()},
@@ -180,7 +179,10 @@ fn forward(vip: &Vip) -> Result<Value, String> {
     if Forward::from_name(kind).is_none() {
         return Err(format!("tables have no forward {kind} yet"));
     }
-    let ports = [("target_port", vip.target_port), ("node_port", vip.node_port)];
+    let ports = [
+        ("target_port", vip.target_port),
+        ("node_port", vip.node_port),
+    ];
     for (name, value) in ports {
         if let Some(value) = value {
             forward[name] = value.into();
@@ -212,7 +214,8 @@ fn binds(vip: &Vip) -> Value {
         None => &[Proto::Tcp, Proto::Udp],
     };
     let bind = |proto: &Proto| {
-        let mut bind = json!({"ip": format!("{}/{}", key.addr, key.bits), "proto": proto_name(*proto)});
+        let mut bind =
+            json!({"ip": format!("{}/{}", key.addr, key.bits), "proto": proto_name(*proto)});
         match key.port {
             Some(port) => bind["port"] = port.into(),
             None => {

@@ -110,9 +110,7 @@ pub(super) fn read(text: &str) -> Found {
             continue;
         }
         if let Err(reason) = found.line(number, &words) {
-            found
-                .refused
-                .push((number, line.trim().to_owned(), reason));
+            found.refused.push((number, line.trim().to_owned(), reason));
         }
     }
     found
@@ -188,7 +186,8 @@ impl Found {
             match word {
                 "encap" => {
                     let name = words.next().unwrap_or_default();
-                    let wrong = || format!("encap {name:?}: must be gre4, gre6, l3dsr, nat4 or nat6");
+                    let wrong =
+                        || format!("encap {name:?}: must be gre4, gre6, l3dsr, nat4 or nat6");
                     vip.encap = Encap::from_name(name).ok_or_else(wrong)?;
                 }
                 "dscp" => {
@@ -335,8 +334,12 @@ impl Found {
     /// `DEVICE [del]`
     fn interface(&mut self, number: usize, words: &[&str]) -> Result<(), String> {
         let note = match words {
-            [device] => format!("the role of a device is not in a table: glbctl attach {device} --role return"),
-            [device, "del"] => format!("the role of a device is not in a table: glbctl detach {device}"),
+            [device] => format!(
+                "the role of a device is not in a table: glbctl attach {device} --role return"
+            ),
+            [device, "del"] => {
+                format!("the role of a device is not in a table: glbctl detach {device}")
+            }
             _ => return Err("names no interface, or more than one".to_owned()),
         };
         self.notes.push((number, note));
@@ -353,9 +356,9 @@ impl Found {
         let mut places = places.filter(|(_, one)| of_prefix(one));
         match (places.next(), places.next(), key.port) {
             (Some((place, _)), None, None) => Ok(place),
-            (Some(_), Some(_), None) => {
-                Err("more than one VIP has this prefix: the line needs protocol and port".to_owned())
-            }
+            (Some(_), Some(_), None) => Err(
+                "more than one VIP has this prefix: the line needs protocol and port".to_owned(),
+            ),
             _ => Err("no line lb vip above has this VIP".to_owned()),
         }
     }

@@ -130,28 +130,79 @@ fn each_line_that_is_not_taken_is_named() {
         ("lb vip 91.0.0.0/33", "\"91.0.0.0/33\" is no prefix"),
         ("lb vip 91.0.0.0/8 encap gre5", "encap \"gre5\": must be"),
         ("lb vip 91.0.0.0/8 encap", "encap \"\": must be"),
-        ("lb vip 91.0.0.0/8 encap gre4 new_len 1000", "new_len 1000: must be a power of two"),
-        ("lb vip 91.0.0.0/8 encap gre4 dscp 2", "dscp needs encap l3dsr"),
+        (
+            "lb vip 91.0.0.0/8 encap gre4 new_len 1000",
+            "new_len 1000: must be a power of two",
+        ),
+        (
+            "lb vip 91.0.0.0/8 encap gre4 dscp 2",
+            "dscp needs encap l3dsr",
+        ),
         ("lb vip 91.0.0.0/8 encap l3dsr", "encap l3dsr needs dscp"),
-        ("lb vip 91.0.0.0/8 encap l3dsr dscp 64", "dscp 64: must be 0 to 63"),
-        ("lb vip 91.0.0.0/8 encap nat4 target_port 1", "encap nat4 needs port and target_port"),
-        ("lb vip 91.0.0.0/8 encap gre4 node_port 1", "need encap nat4 or nat6"),
-        ("lb vip 91.0.0.0/8 encap nat6 port 1 target_port 1", "of the other family"),
-        ("lb vip 91.0.0.0/8 protocol sctp port 1", "protocol \"sctp\": must be tcp or udp"),
+        (
+            "lb vip 91.0.0.0/8 encap l3dsr dscp 64",
+            "dscp 64: must be 0 to 63",
+        ),
+        (
+            "lb vip 91.0.0.0/8 encap nat4 target_port 1",
+            "encap nat4 needs port and target_port",
+        ),
+        (
+            "lb vip 91.0.0.0/8 encap gre4 node_port 1",
+            "need encap nat4 or nat6",
+        ),
+        (
+            "lb vip 91.0.0.0/8 encap nat6 port 1 target_port 1",
+            "of the other family",
+        ),
+        (
+            "lb vip 91.0.0.0/8 protocol sctp port 1",
+            "protocol \"sctp\": must be tcp or udp",
+        ),
         ("lb vip 91.0.0.0/8 protocol tcp port 0", "port 0: must be"),
         ("lb vip 91.0.0.0/8 color red", "\"color\" is not known here"),
-        ("lb vip 90.0.0.0/8 encap gre6", "another line has this VIP already"),
+        (
+            "lb vip 90.0.0.0/8 encap gre6",
+            "another line has this VIP already",
+        ),
         ("lb vip 91.0.0.0/8 del", "no line lb vip above has this VIP"),
-        ("lb as 91.0.0.0/8 10.0.0.1", "no line lb vip above has this VIP"),
+        (
+            "lb as 91.0.0.0/8 10.0.0.1",
+            "no line lb vip above has this VIP",
+        ),
         ("lb as 90.0.0.0/8", "names no application server"),
-        ("lb as 90.0.0.0/8 10.0.0.1", "10.0.0.1 is a server of this VIP already"),
-        ("lb as 90.0.0.0/8 10.0.0.2 del", "10.0.0.2 is no server of this VIP"),
-        ("lb as 90.0.0.0/8 fd00::1", "fd00::1 is not of the family of encap gre4"),
-        ("lb as 90.0.0.0/8 10.0.0.2 weight 1001", "weight \"1001\": must be 0 to 1000"),
-        ("lb as 90.0.0.0/8 <address>", "\"<address>\" is not known here"),
-        ("lb as_set_weight 90.0.0.0/8 10.0.0.2 5", "10.0.0.2 is no server of this VIP"),
-        ("lb as_set_weight 90.0.0.0/8 10.0.0.1", "needs a VIP, an application server"),
-        ("lb conf ip4-src-address fd00::1", "ip4-src-address \"fd00::1\": must be"),
+        (
+            "lb as 90.0.0.0/8 10.0.0.1",
+            "10.0.0.1 is a server of this VIP already",
+        ),
+        (
+            "lb as 90.0.0.0/8 10.0.0.2 del",
+            "10.0.0.2 is no server of this VIP",
+        ),
+        (
+            "lb as 90.0.0.0/8 fd00::1",
+            "fd00::1 is not of the family of encap gre4",
+        ),
+        (
+            "lb as 90.0.0.0/8 10.0.0.2 weight 1001",
+            "weight \"1001\": must be 0 to 1000",
+        ),
+        (
+            "lb as 90.0.0.0/8 <address>",
+            "\"<address>\" is not known here",
+        ),
+        (
+            "lb as_set_weight 90.0.0.0/8 10.0.0.2 5",
+            "10.0.0.2 is no server of this VIP",
+        ),
+        (
+            "lb as_set_weight 90.0.0.0/8 10.0.0.1",
+            "needs a VIP, an application server",
+        ),
+        (
+            "lb conf ip4-src-address fd00::1",
+            "ip4-src-address \"fd00::1\": must be",
+        ),
         ("lb conf buckets many", "buckets \"many\": must be a number"),
         ("lb set interface nat4 in", "names no interface"),
     ] {
