@@ -2,6 +2,7 @@
 
 //! `glbctl table check`: all that is wrong with files, and how even their rows are.
 
+use super::table_show::{hops, SelectView};
 use crate::load;
 use crate::output::{print, DeadRowsView, Failure};
 use crate::progress::Progress;
@@ -10,7 +11,6 @@ use glb_config::compiled::{usable, Compiled};
 use glb_config::file::read_bytes;
 use glb_config::{quoted, shown, Checked, DeadRows, Issue, Severity};
 use glb_core::backend::{Backend, State};
-use glb_core::director::select::hash::ROWS;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,8 @@ struct TableReport {
     table: String,
     version: u8,
     hops: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select: Option<SelectView>,
     binds: usize,
     backends: usize,
     usable: usize,
@@ -136,6 +138,7 @@ fn report(
         table: table.label(index),
         version: table.version,
         hops: table.hops,
+        select: SelectView::new(table.selector()),
         binds: table.binds.len(),
         backends: table.backends.len(),
         usable: table.backends.iter().filter(|b| usable(&b.backend)).count(),
@@ -160,7 +163,7 @@ fn balance(table: &Compiled, loads: &[u32]) -> Option<Balance> {
     };
     let weights: u64 = loaded().map(|(backend, _)| u64::from(backend.weight)).sum();
     let deviation = |weight: u16, load: u32| {
-        let fair = ROWS as f64 * f64::from(weight) / weights as f64;
+        let fair = table.num_rows() as f64 * f64::from(weight) / weights as f64;
         (f64::from(load) / fair - 1.0) * 100.0
     };
     let deviations = || loaded().map(|(backend, load)| deviation(backend.weight, *load));
@@ -183,11 +186,12 @@ fn write_report(out: &mut dyn Write, report: &FileReport) -> io::Result<()> {
     for table in &report.tables {
         write!(
             out,
-            "{}: table {}: version {}, {} hops, {} binds, {} backends ({} in rows)",
+            "{}: table {}: version {}, {}{}, {} binds, {} backends ({} in rows)",
             report.file,
             quoted(&table.table),
             table.version,
-            table.hops,
+            hops(table.hops),
+            SelectView::text(table.select.as_ref()),
             table.binds,
             table.backends,
             table.usable
