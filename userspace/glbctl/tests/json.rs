@@ -55,7 +55,10 @@ fn what_commands_print_is_what_the_schema_says() {
     let edited = dir.file("edited.json", &four().to_string());
     let more = dir.path("more.json");
     let exported = dir.path("exported.json");
-    let vpp = dir.file("lb.vpp", "lb vip 90.0.0.0/8 encap gre4\nlb as 90.0.0.0/8 10.0.0.1\n");
+    let vpp = dir.file(
+        "lb.vpp",
+        "lb vip 90.0.0.0/8 encap gre4\nlb as 90.0.0.0/8 10.0.0.1\n",
+    );
     let cases: [(&str, &str, &[&Path]); 31] = [
         ("table build", "table build", &[&src, &bin]),
         ("table check", "table check", &[&src, &new, &bad, &none]),
