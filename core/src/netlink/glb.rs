@@ -64,6 +64,17 @@ pub mod hash_fields {
     pub const DST_PORT: u8 = 8;
 }
 
+/// The numbers of `flows-by`.
+pub mod flows_by {
+    pub const FLOW: u8 = 0;
+    pub const SOURCE: u8 = 1;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 2] = ["flow", "source"];
+}
+
+/// Maximum per table; a bucket has four flows and 64 bytes.
+pub const MAX_FLOW_BUCKETS: u32 = 1048576;
+
 /// Commands, and notifications behind them.
 pub mod command {
     pub const TABLE_BEGIN: u8 = 1;

@@ -5,6 +5,7 @@
 use super::hash::PacketHash;
 use super::{maglev, Select};
 use crate::director::forward::Others;
+use crate::director::inspect::Candidate;
 use crate::director::world::{Addresses, World};
 use crate::packet::ip::Family;
 
@@ -20,15 +21,26 @@ pub struct Hops<'w, W: World> {
 }
 
 impl<'w, W: World> Hops<'w, W> {
-    /// The hops of the hash's row, and of a second hash's row behind it.
+    /// The hops of the hash's row, and of a second hash's row behind it. A flow that is remembered with another backend than
+    /// the row's first one has that backend in front, and as many hops.
     #[inline(always)]
     pub(in crate::director) fn new(
         world: &'w W,
         table: &'w W::Table,
-        hash: PacketHash,
-        alt: Option<PacketHash>,
+        packet: Candidate,
+        (hash, alt): (PacketHash, Option<PacketHash>),
     ) -> Option<Self> {
-        let (&first, behind) = row(world, table, hash).split_first()?;
+        let row_of = row(world, table, hash);
+        let (first, behind) = match world.flow(table, packet, row_of.first().copied()) {
+            None => {
+                let (&first, behind) = row_of.split_first()?;
+                (first, behind)
+            }
+            Some(remembered) => {
+                let behind = row_of.get(..row_of.len().wrapping_sub(1));
+                (remembered, behind.unwrap_or_default())
+            }
+        };
         Some(Self {
             table,
             first: world.hop(table, first)?,
