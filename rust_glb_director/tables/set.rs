@@ -6,8 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+use super::flows::Flows;
 use glb_core::backend::State as BackendState;
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::flows::Spec;
+use glb_core::director::ids::Roster;
 use glb_core::director::{Addresses, Forward};
 use glb_core::netlink::glb as netlink;
 use glb_core::packet::addr::Addr;
@@ -18,6 +21,7 @@ use glb_kernel::base::vec::Append;
 use glb_kernel::out::path::RouteCache;
 use kernel::alloc::{AllocError, Flags};
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
 /// Most tables of a namespace.
 pub(crate) const MAX_TABLES: usize = netlink::MAX_TABLES as usize;
@@ -80,6 +84,7 @@ impl TableSet {
                 sum.saturating_add(core::mem::size_of::<Table>())
                     .saturating_add(binds)
                     .saturating_add(table.rows.len())
+                    .saturating_add(table.flow_spec.map_or(0, |spec| spec.bytes()) as usize)
             });
         rest as u64
     }
@@ -180,6 +185,15 @@ impl AddressList {
         }
     }
 
+    /// The address of a backend.
+    pub(crate) fn get(&self, index: u8) -> Option<Addr> {
+        let index = usize::from(index);
+        match self {
+            Self::V4(list) => list.get(index).copied().map(Addr::V4),
+            Self::V6(list) => list.get(index).copied().map(Addr::V6),
+        }
+    }
+
     /// Their family.
     pub(crate) fn family(&self) -> Family {
         match self {
@@ -209,6 +223,14 @@ pub(crate) struct Table {
     pub(crate) forward: Forward,
     /// `hops` indexes of backends for each row.
     pub(crate) rows: KVVec<u8>,
+    /// Ids of the backends, by their indexes.
+    pub(crate) roster: KBox<Roster>,
+    /// How it remembers flows, if it does.
+    pub(crate) flow_spec: Option<Spec>,
+    /// The flows; there as soon as the table is loaded.
+    pub(crate) flows: Option<Arc<Flows>>,
+    /// Whether backends left with this load, so that their flows are to be ended.
+    pub(crate) sweep: bool,
 }
 
 impl Table {

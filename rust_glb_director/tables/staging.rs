@@ -6,6 +6,7 @@
 
 use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
+use glb_core::director::ids::Roster;
 use glb_core::director::select::hash::ROWS;
 use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;
@@ -136,6 +137,8 @@ pub(crate) struct Load {
     pub(crate) num_binds: usize,
     /// Bytes of all rows that the tables will have.
     pub(crate) row_bytes: u64,
+    /// Bytes of their flow tables.
+    pub(crate) flow_bytes: u64,
 }
 
 impl Load {
@@ -150,6 +153,7 @@ impl Load {
                 next_hops: NextHops::new()?,
                 num_binds: 0,
                 row_bytes: 0,
+                flow_bytes: 0,
             },
             GFP_KERNEL_ACCOUNT,
         )?)
@@ -289,6 +293,10 @@ pub(crate) fn table(
         hops,
         forward,
         rows: KVVec::with_capacity(rows, gfp())?,
+        roster: KBox::new(Roster::new(), gfp())?,
+        flow_spec: None,
+        flows: None,
+        sweep: false,
     })
 }
 

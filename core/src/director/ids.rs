@@ -88,6 +88,12 @@ impl Roster {
         }
     }
 
+    /// Whether it has no backend.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Gives ids to the `len` backends of a table that comes in the place of `old`'s. `same` says whether a backend of the
     /// new table (its index) has the address of one of the old (its index). Returns whether one of the old has left.
     pub fn succeed(&mut self, old: &Self, len: usize, same: impl Fn(u8, u8) -> bool) -> bool {

@@ -62,7 +62,11 @@ impl Command for Lookup {
         request.reply(LOOKUP_SIZE, |message| {
             let rcu = rcu::Guard::new();
             let stats = state.stats();
-            let world = state.tables(&rcu).map(|tables| Loaded { tables, stats });
+            let world = state.tables(&rcu).map(|tables| Loaded {
+                tables,
+                stats,
+                learns: false,
+            });
             let plan = match &world {
                 Some(world) => decide(world, state.config(&rcu), packet).map(|plan| (world, plan)),
                 None => Err(Verdict::PassedNoMatchingBind),

@@ -13,7 +13,7 @@ use crate::packet::ip::Addrs;
 use crate::siphash::{words_16, SipKey};
 
 /// What an entry of a flow table stands for. The numbers and names are those of `flows-by` in `spec/glb.yaml`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum By {
     /// A flow: addresses, ports and protocol.

@@ -22,7 +22,9 @@ mod meta;
 mod table;
 
 pub use key::{By, Key};
-pub use table::{follow, Bucket, Event, FlowTable, Listed, Memory, Rules, Who, ENTRIES};
+pub use table::{
+    follow, Bucket, Event, FlowTable, Listed, Memory, Rules, Spec, Unfit, Who, ENTRIES,
+};
 
 #[cfg(test)]
 mod loom_tests;

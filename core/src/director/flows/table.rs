@@ -109,7 +109,7 @@ pub enum Who {
 }
 
 /// How a service remembers flows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// Seconds without a packet after which a flow is forgotten, 1 to [`Rules::MAX_TIMEOUT`].
     pub timeout: u16,
@@ -126,6 +126,56 @@ impl Rules {
     pub const MAX_BUCKETS: u32 = glb::MAX_FLOW_BUCKETS;
     /// Buckets, if their number is not given: 1 MiB.
     pub const DEFAULT_BUCKETS: u32 = 16_384;
+}
+
+/// What the operator wants of a service's flow table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Spec {
+    /// Buckets, 1 to [`Rules::MAX_BUCKETS`].
+    pub buckets: u32,
+    /// How flows are remembered.
+    pub rules: Rules,
+}
+
+impl Spec {
+    /// The spec of these numbers, or which of them is wrong.
+    pub const fn new(buckets: u32, timeout: u16, by: By) -> Result<Self, Unfit> {
+        if buckets == 0 || buckets > Rules::MAX_BUCKETS {
+            return Err(Unfit::Buckets);
+        }
+        if timeout == 0 || timeout > Rules::MAX_TIMEOUT {
+            return Err(Unfit::Timeout);
+        }
+        let rules = Rules { timeout, by };
+        Ok(Self { buckets, rules })
+    }
+
+    /// Bytes of the buckets.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        (self.buckets as u64).wrapping_mul(size_of::<Bucket>() as u64)
+    }
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            buckets: Rules::DEFAULT_BUCKETS,
+            rules: Rules {
+                timeout: Rules::DEFAULT_TIMEOUT,
+                by: By::default(),
+            },
+        }
+    }
+}
+
+/// What of a [`Spec`] is out of its bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// The number of buckets.
+    Buckets,
+    /// The timeout.
+    Timeout,
 }
 
 /// The flow table of a service, at one second.
