@@ -11,7 +11,7 @@ use glb_core::backend::State as BackendState;
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::flows::Spec;
 use glb_core::director::ids::Roster;
-use glb_core::director::{Addresses, Forward};
+use glb_core::director::{Addresses, Forward, Select, Selector};
 use glb_core::netlink::glb as netlink;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::gue::max_hops;
@@ -84,6 +84,7 @@ impl TableSet {
                 sum.saturating_add(core::mem::size_of::<Table>())
                     .saturating_add(binds)
                     .saturating_add(table.rows.len())
+                    .saturating_add(table.numbered.len())
                     .saturating_add(table.flow_spec.map_or(0, |spec| spec.bytes()) as usize)
             });
         rest as u64
@@ -217,12 +218,17 @@ pub(crate) struct Table {
     pub(crate) addresses: AddressList,
     /// What belongs to it; kept to be shown.
     pub(crate) binds: KVVec<Bind>,
-    /// Hops of a row: 2 to 31, with IPv6 backends to 8.
+    /// Hops of a row: 1 or 2 ([`Selector::least_hops`]) to 31, with IPv6 backends to 8.
     pub(crate) hops: u8,
     /// How its packets leave.
     pub(crate) forward: Forward,
-    /// `hops` indexes of backends for each row.
+    /// How its packets find their rows.
+    pub(crate) selector: Selector,
+    /// `hops` indexes of backends for each of GLB's rows. A table with another select or with flows has none here: that is
+    /// how packets that need neither need not ask for it.
     pub(crate) rows: KVVec<u8>,
+    /// Likewise for each row of a table with another select or with flows.
+    pub(crate) numbered: KVVec<u8>,
     /// Ids of the backends, by their indexes.
     pub(crate) roster: KBox<Roster>,
     /// How it remembers flows, if it does.
@@ -247,6 +253,44 @@ impl Table {
         let at = usize::from(row).wrapping_mul(hops);
         self.rows
             .get(at..)
+            .and_then(|rows| rows.get(..hops))
+            .unwrap_or_default()
+    }
+
+    /// Whether it has GLB's rows and no flows, so that its rows stand where packets look first.
+    fn is_plain(&self) -> bool {
+        self.selector.select == Select::Rows && self.flow_spec.is_none()
+    }
+
+    /// How packets find their rows where there is more to it than GLB's rows.
+    pub(crate) fn other_selector(&self) -> Option<Selector> {
+        (!self.is_plain()).then_some(self.selector)
+    }
+
+    /// All rows, whatever the select.
+    pub(crate) fn all_rows(&self) -> &KVVec<u8> {
+        if self.is_plain() {
+            &self.rows
+        } else {
+            &self.numbered
+        }
+    }
+
+    /// Likewise, while the table is loaded.
+    pub(crate) fn all_rows_mut(&mut self) -> &mut KVVec<u8> {
+        if self.is_plain() {
+            &mut self.rows
+        } else {
+            &mut self.numbered
+        }
+    }
+
+    /// The backends of a row by its number, whatever the select; none if there is no such row.
+    pub(crate) fn any_row(&self, number: u32) -> &[u8] {
+        let hops = usize::from(self.hops);
+        (number as usize)
+            .checked_mul(hops)
+            .and_then(|at| self.all_rows().get(at..))
             .and_then(|rows| rows.get(..hops))
             .unwrap_or_default()
     }

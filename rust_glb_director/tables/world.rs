@@ -8,7 +8,7 @@ use super::flows::remembered;
 use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::{self, Addresses, Candidate, Forward, World};
+use glb_core::director::{self, Addresses, Candidate, Forward, Selector, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::{Addrs, Fragment};
@@ -54,6 +54,14 @@ impl World for Loaded<'_> {
         table.row(row)
     }
 
+    fn selector(&self, table: &Table) -> Option<Selector> {
+        table.other_selector()
+    }
+
+    fn numbered_row<'w>(&'w self, table: &'w Table, row: u32) -> &'w [u8] {
+        table.any_row(row)
+    }
+
     #[inline]
     fn hop<'w>(&'w self, table: &'w Table, backend: u8) -> Option<&'w NextHop> {
         self.tables.hop(table, backend)
@@ -64,7 +72,6 @@ impl World for Loaded<'_> {
         table.addresses.as_list()
     }
 
-    #[inline]
     fn flow(&self, table: &Table, packet: Candidate, first: Option<u8>) -> Option<u8> {
         let flows = table.flows.as_ref()?;
         remembered((table, flows), self.learns, packet, first)

@@ -32,7 +32,7 @@ pub use forward::{
     MAX_HEADER_LEN,
 };
 pub use inspect::{inspect, Candidate, Kind, Stop, Turn};
-pub use select::{Hops, Select};
+pub use select::{FlowHash, Hops, Select, Selector, Unfit};
 pub use verdict::Verdict;
 pub use world::{Addresses, World};
 

@@ -9,17 +9,16 @@ use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::flows::MAX_BYTES;
 use crate::tables::set::{AddressList, Backend};
-use crate::tables::staging::{self, gfp, Load, Refusal};
+use crate::tables::staging::{self, gfp, Form, Load, Refusal};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
-use glb_core::director::flows::{By, Rules, Spec, Unfit};
-use glb_core::director::select::hash::ROWS;
-use glb_core::director::Forward;
+use glb_core::director::flows::{By, Rules, Spec as FlowSpec, Unfit as UnfitFlows};
+use glb_core::director::{FlowHash, Forward, Select, Selector, Unfit};
 use glb_core::netlink::glb::{backend, flows, operation};
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family as IpFamily;
 use glb_kernel::base::rcu;
 use glb_kernel::base::vec::Append;
-use glb_kernel::genl::{nest, nest_room, not_supported, Command, Rule};
+use glb_kernel::genl::{nest, nest_room, not_supported, Attr, Command, Rule, Spec};
 use glb_kernel::refuse;
 use kernel::prelude::*;
 
@@ -31,7 +30,7 @@ pub(in crate::netlink) struct TableAdd;
 
 impl Command for TableAdd {
     type Family = Family;
-    const SPEC: glb_kernel::genl::Spec = operation::TABLE_ADD;
+    const SPEC: Spec = operation::TABLE_ADD;
     const NESTS: &'static [(u16, Rule)] = &[
         (attr::BACKEND, Rule::nested(&BACKEND)),
         (attr::BIND, Rule::nested(&bind::BIND)),
@@ -70,9 +69,15 @@ impl Command for TableAdd {
             }
             let hash_key = request.require(attr::HASH_KEY)?.array::<16>()?;
             let hops = request.require(attr::HOPS)?;
-            let forward = forward(request)?;
-            let (backends, addresses) = backends(load, request)?;
             let num_hops = hops.u8()?;
+            let form = Form {
+                hops: num_hops,
+                forward: forward(request)?,
+                selector: selector(request)?,
+                flows: flow_spec(load, request)?,
+            };
+            check(request, &hops, &form)?;
+            let (backends, addresses) = backends(load, request)?;
             let underlay = addresses.family();
             let most = max_hops(underlay, two_rows);
             if num_hops > most {
@@ -92,8 +97,7 @@ impl Command for TableAdd {
                     }
                 ));
             }
-            let row_bytes = u64::from(num_hops).wrapping_mul(ROWS as u64);
-            load.row_bytes = load.row_bytes.saturating_add(row_bytes);
+            load.row_bytes = load.row_bytes.saturating_add(form.row_bytes());
             if load.row_bytes > load.promise.row_bytes {
                 return Err(refuse!(
                     request,
@@ -102,10 +106,8 @@ impl Command for TableAdd {
                     "more rows than table-begin spoke of"
                 ));
             }
-            let leaves = (num_hops, forward);
             let to = (backends, addresses);
-            let mut table = staging::table(name.text(), &hash_key, leaves, to)?;
-            table.flow_spec = flow_spec(load, request)?;
+            let mut table = staging::table(name.text(), &hash_key, form, to)?;
             for nest in request.attrs().all(attr::BIND) {
                 table
                     .binds
@@ -132,13 +134,82 @@ fn forward(request: &Request<'_>) -> Result<Forward> {
     })
 }
 
+/// How its packets find their rows.
+fn selector(request: &Request<'_>) -> Result<Selector> {
+    let mut selector = Selector::GLB;
+    if let Some(sent) = request.get(attr::SELECT) {
+        let number = sent.u8()?;
+        selector.select = Select::from_number(number).ok_or_else(|| {
+            refuse!(
+                request,
+                not_supported(),
+                Some(&sent),
+                "this module knows no select {number}"
+            )
+        })?;
+    }
+    if let Some(sent) = request.get(attr::NUM_ROWS) {
+        selector.rows = sent.u32()?;
+    }
+    if let Some(sent) = request.get(attr::FLOW_HASH) {
+        let number = sent.u8()?;
+        selector.flow_hash = FlowHash::from_number(number).ok_or_else(|| {
+            refuse!(
+                request,
+                not_supported(),
+                Some(&sent),
+                "this module knows no flow hash {number}"
+            )
+        })?;
+    }
+    Ok(selector)
+}
+
+/// Whether a table can be so.
+fn check<'a>(request: &Request<'a>, hops: &Attr<'a>, form: &Form) -> Result {
+    let selector = form.selector;
+    let Err(unfit) = selector.check(form.hops, form.forward) else {
+        return Ok(());
+    };
+    Err(match unfit {
+        Unfit::Hops => refuse!(
+            request,
+            EINVAL,
+            Some(hops),
+            "{} hops: at least {}",
+            form.hops,
+            selector.least_hops(form.forward)
+        ),
+        Unfit::Rows => refuse!(
+            request,
+            EINVAL,
+            request.get(attr::NUM_ROWS).as_ref(),
+            "{} rows: {}",
+            selector.rows,
+            match (selector.select, selector.flow_hash) {
+                (Select::Rows, _) => "must be 65536",
+                (_, FlowHash::Vpp | FlowHash::VppSticky) =>
+                    "must be a power of two, at most 524288",
+                _ => "must be 1 to 655373",
+            }
+        ),
+        Unfit::FlowHash => refuse!(
+            request,
+            EINVAL,
+            request.get(attr::FLOW_HASH).as_ref(),
+            "flow hash {}: only a Maglev table may have another one than 0",
+            selector.flow_hash.number()
+        ),
+    })
+}
+
 /// How the table remembers flows, if it does.
-fn flow_spec(load: &mut Load, request: &Request<'_>) -> Result<Option<Spec>> {
+fn flow_spec(load: &mut Load, request: &Request<'_>) -> Result<Option<FlowSpec>> {
     let Some(nest) = request.get(attr::FLOWS) else {
         return Ok(None);
     };
     let nested = nest.nested();
-    let default = Spec::default();
+    let default = FlowSpec::default();
     let buckets = match nested.get(flows::BUCKETS) {
         Some(sent) => sent.u32()?,
         None => default.buckets,
@@ -163,15 +234,15 @@ fn flow_spec(load: &mut Load, request: &Request<'_>) -> Result<Option<Spec>> {
     };
     // What is too long for the type is too long.
     let seconds = u16::try_from(timeout).unwrap_or(u16::MAX);
-    let spec = Spec::new(buckets, seconds, by).map_err(|unfit| match unfit {
-        Unfit::Buckets => refuse!(
+    let spec = FlowSpec::new(buckets, seconds, by).map_err(|unfit| match unfit {
+        UnfitFlows::Buckets => refuse!(
             request,
             EINVAL,
             nested.get(flows::BUCKETS).as_ref(),
             "{buckets} buckets of flows: must be 1 to {}",
             Rules::MAX_BUCKETS
         ),
-        Unfit::Timeout => refuse!(
+        UnfitFlows::Timeout => refuse!(
             request,
             EINVAL,
             nested.get(flows::TIMEOUT).as_ref(),

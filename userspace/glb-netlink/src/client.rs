@@ -9,14 +9,15 @@ use crate::wire::{Attr, Attrs, Request};
 use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
-use glb_core::director::select::hash::ROWS;
-use glb_core::director::Forward;
+use glb_core::director::flows::{By, Spec, Who};
+use glb_core::director::{FlowHash, Forward, Select, Selector};
 use glb_core::netlink::glb::{
-    backend, bind, command, counter, device, features, hop, load, lookup, stats, status, table,
-    VERSION,
+    backend, bind, command, counter, device, features, flow, flow_list, flows, hop, load, lookup,
+    stats, status, table, VERSION,
 };
 use glb_core::packet::addr::Addr;
 use glb_core::settings::{Setting, Settings, Value};
+use glb_core::table::v3::Words;
 
 /// Binds of one message: an attribute of 16 bits has room for more.
 const BINDS_A_MESSAGE: usize = 512;
@@ -39,11 +40,13 @@ pub struct TableSpec<'a> {
     pub hops: u8,
     /// How its packets leave.
     pub forward: Forward,
+    /// What it has beside what all tables have.
+    pub words: Words,
     /// Where it leads to.
     pub backends: &'a [Backend],
     /// What leads to it.
     pub binds: &'a [Bind],
-    /// 65,536 rows of `hops` indexes of backends, one behind the other.
+    /// Rows of `hops` indexes of backends, one behind the other.
     pub rows: &'a [u8],
 }
 
@@ -60,6 +63,8 @@ pub struct TableInfo {
     pub hops: u8,
     /// How its packets leave.
     pub forward: Forward,
+    /// What it has beside what all tables have.
+    pub words: Words,
     /// Number of backends.
     pub num_backends: u32,
     /// Number of binds.
@@ -77,6 +82,8 @@ pub struct BackendInfo {
     pub state: State,
     /// What the health checks found.
     pub healthy: bool,
+    /// Its id, as long as its address stays in tables of this name; none where it was not shown.
+    pub id: Option<u32>,
 }
 
 /// A bind of a loaded table.
@@ -122,9 +129,13 @@ pub struct LookupInfo {
     /// Number of the load that it came with.
     pub generation: u32,
     /// Hash and row.
-    pub hash: (u64, u16),
+    pub hash: (u64, u32),
     /// Hash and row by the alternative fields, where there are any.
-    pub alt: Option<(u64, u16)>,
+    pub alt: Option<(u64, Option<u32>)>,
+    /// What of the packet selected its row.
+    pub flow_hash: FlowHash,
+    /// What the rows are.
+    pub select: Select,
     /// How the packet leaves.
     pub forward: Forward,
     /// All hops that it names, first to last.
@@ -166,6 +177,12 @@ pub struct Status {
 pub struct Features {
     /// Numbers of the forwards that tables may have.
     pub forwards: Vec<u8>,
+    /// Likewise of the selects.
+    pub selects: Vec<u8>,
+    /// Likewise of the flow hashes of Maglev tables.
+    pub flow_hashes: Vec<u8>,
+    /// Likewise of the keys by which tables may remember flows.
+    pub flows_by: Vec<u8>,
     /// Most tables, and most binds of all of them; `None` if the module is too old to say.
     pub limits: Option<(u32, u32)>,
 }
@@ -175,6 +192,9 @@ impl Features {
     fn unsaid() -> Self {
         Self {
             forwards: vec![Forward::Gue.number()],
+            selects: Vec::new(),
+            flow_hashes: Vec::new(),
+            flows_by: Vec::new(),
             limits: None,
         }
     }
@@ -184,6 +204,51 @@ impl Features {
     pub fn knows(&self, forward: Forward) -> bool {
         self.forwards.contains(&forward.number())
     }
+
+    /// Whether packets of tables may find their rows so. Every module has GLB's.
+    #[must_use]
+    pub fn selects_by(&self, selector: Selector) -> bool {
+        selector.select == Select::default()
+            || self.selects.contains(&selector.select.number())
+                && self.flow_hashes.contains(&selector.flow_hash.number())
+    }
+}
+
+/// A flow that a table remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowInfo {
+    /// Whose it is.
+    pub who: Who,
+    /// The backend, its address and its id; nothing if it has just left.
+    pub backend: Option<(Addr, u32)>,
+    /// Seconds since the last packet.
+    pub idle: u32,
+    /// Whether a FIN or RST was seen.
+    pub closing: bool,
+}
+
+/// Some of the flows of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowPart {
+    /// Place of the table.
+    pub table: u32,
+    /// Its name.
+    pub name: String,
+    /// Its buckets, and how many of them have been listed.
+    pub buckets: (u32, u32),
+    /// The flows.
+    pub flows: Vec<FlowInfo>,
+}
+
+/// The counters of a table that remembers flows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceStats {
+    /// Place of the table.
+    pub table: u32,
+    /// Its name.
+    pub name: String,
+    /// Names and values.
+    pub counters: Vec<(String, u64)>,
 }
 
 impl Glb {
@@ -249,7 +314,7 @@ impl Glb {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let row_bytes = tables
             .iter()
-            .map(|spec| ROWS as u64 * u64::from(spec.hops))
+            .map(|spec| u64::from(spec.words.rows) * u64::from(spec.hops))
             .sum();
         let mut request = request(command::TABLE_BEGIN);
         request.u32(load::TABLES, count(tables.len()));
@@ -305,7 +370,7 @@ impl Glb {
         Ok(all.into_iter().flatten().collect())
     }
 
-    /// All rows of a table: 65,536 times its hops, indexes of backends.
+    /// All rows of a table: as many as it has times its hops, indexes of backends.
     pub fn rows(&mut self, table: u32) -> Result<Vec<u8>, Error> {
         let mut request = request(command::ROW_GET);
         request.u32(lookup::TABLE, table);
@@ -330,10 +395,20 @@ impl Glb {
                 table: attrs.u32(lookup::TABLE),
                 name: attrs.text(lookup::NAME),
                 generation: attrs.u32(lookup::GENERATION),
-                hash: (attrs.uint(lookup::HASH), attrs.u16(lookup::ROW)),
-                alt: attrs
-                    .get(lookup::ALT_HASH)
-                    .map(|hash| (hash.number(), attrs.u16(lookup::ALT_ROW))),
+                hash: (
+                    attrs.uint(lookup::HASH),
+                    row(attrs, lookup::ROW, lookup::ROW_NUMBER).unwrap_or_default(),
+                ),
+                alt: attrs.get(lookup::ALT_HASH).map(|hash| {
+                    let row = row(attrs, lookup::ALT_ROW, lookup::ALT_ROW_NUMBER);
+                    (hash.number(), row)
+                }),
+                select: attrs
+                    .get(lookup::SELECT)
+                    .map_or(Ok(Select::default()), select)?,
+                flow_hash: attrs
+                    .get(lookup::FLOW_HASH)
+                    .map_or(Ok(FlowHash::default()), flow_hash)?,
                 forward: forward(attrs.get(lookup::FORWARD))?,
                 hops: hops(attrs),
             })
@@ -374,6 +449,54 @@ impl Glb {
         self.one(request(command::STATS_GET), counters)
     }
 
+    /// The counters of each table that remembers flows; none if the module is too old to have any.
+    pub fn service_stats(&mut self) -> Result<Vec<ServiceStats>, Error> {
+        let said = self.all(&request(command::STATS_GET), |attrs| ServiceStats {
+            table: attrs.u32(stats::TABLE),
+            name: attrs.text(stats::NAME),
+            counters: counters(attrs),
+        });
+        match said {
+            Err(Error::Refused(refusal)) if refusal.errno == Refusal::NOT_SUPPORTED => {
+                Ok(Vec::new())
+            }
+            other => other,
+        }
+    }
+
+    /// The flows that are remembered: of a table, with a backend, or all. `each` gets them in parts, and whether the part is
+    /// the first: if tables are loaded meanwhile, all come once more.
+    pub fn flows(
+        &mut self,
+        table: Option<&str>,
+        backend: Option<&Addr>,
+        mut each: impl FnMut(bool, FlowPart),
+    ) -> Result<(), Error> {
+        let request = flow_request(command::FLOW_GET, table, backend);
+        self.socket.list(&request, |first, attrs| {
+            let part = FlowPart {
+                table: attrs.u32(flow_list::TABLE),
+                name: attrs.text(flow_list::NAME),
+                buckets: (attrs.u32(flow_list::BUCKETS), attrs.u32(flow_list::DONE)),
+                flows: attrs
+                    .all(flow_list::FLOW)
+                    .map(|nest| flow_info(nest.nested()))
+                    .collect(),
+            };
+            each(first, part);
+        })
+    }
+
+    /// Has flows forgotten: of a table, with a backend, or all. Returns how many.
+    pub fn flush_flows(
+        &mut self,
+        table: Option<&str>,
+        backend: Option<&Addr>,
+    ) -> Result<u64, Error> {
+        let request = flow_request(command::FLOW_FLUSH, table, backend);
+        self.one(request, |attrs| attrs.uint(flow_list::FLUSHED))
+    }
+
     /// How much of what there is.
     pub fn status(&mut self) -> Result<Status, Error> {
         self.one(request(command::STATUS_GET), |attrs| Status {
@@ -394,6 +517,18 @@ impl Glb {
             // The casts are exact: the specification has numbers of these sizes.
             forwards: attrs
                 .all(features::FORWARD)
+                .map(|one| one.number() as u8)
+                .collect(),
+            selects: attrs
+                .all(features::SELECT)
+                .map(|one| one.number() as u8)
+                .collect(),
+            flow_hashes: attrs
+                .all(features::FLOW_HASH)
+                .map(|one| one.number() as u8)
+                .collect(),
+            flows_by: attrs
+                .all(features::FLOWS_BY)
                 .map(|one| one.number() as u8)
                 .collect(),
             limits: Some((
@@ -441,6 +576,7 @@ fn with_specs<T>(tables: &[Compiled], send: impl FnOnce(&[TableSpec<'_>]) -> T) 
             // No file has more; the director would refuse it.
             hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
             forward: table.forward,
+            words: table.words,
             backends,
             binds: &table.binds,
             rows: &table.rows,
@@ -476,6 +612,7 @@ impl Loading<'_> {
         if spec.forward != Forward::default() {
             request.u8(load::FORWARD, spec.forward.number());
         }
+        put_words(&mut request, &spec.words);
         for one in spec.backends {
             request.nest(load::BACKEND, |nest| {
                 put_addr(nest, backend::ADDRESS, &one.addr);
@@ -544,6 +681,24 @@ pub(crate) fn put_addr(request: &mut Request, kind: u16, addr: &Addr) {
     };
 }
 
+/// The words of a table, each where it is not the default: likewise.
+fn put_words(request: &mut Request, words: &Words) {
+    if words.select != Words::DEFAULT.select {
+        request.u8(load::SELECT, words.select.number());
+        request.u32(load::NUM_ROWS, words.rows);
+    }
+    if words.flow_hash != Words::DEFAULT.flow_hash {
+        request.u8(load::FLOW_HASH, words.flow_hash.number());
+    }
+    if let Some(spec) = words.flows {
+        request.nest(load::FLOWS, |nest| {
+            nest.u32(flows::BUCKETS, spec.buckets);
+            nest.u32(flows::TIMEOUT, spec.rules.timeout.into());
+            nest.u8(flows::BY, spec.rules.by.number());
+        });
+    }
+}
+
 fn put_bind(request: &mut Request, one: &Bind) {
     request.nest(load::BIND, |nest| {
         put_addr(nest, bind::ADDRESS, &one.addr);
@@ -569,6 +724,7 @@ fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
         // Of a newer module's states the tools say what they do of one that gets nothing.
         state: State::from_number(state).unwrap_or(State::Inactive),
         healthy: healthy != 0,
+        id: None,
     }
 }
 
@@ -582,6 +738,49 @@ fn forward(attr: Option<Attr<'_>>) -> Result<Forward, Error> {
     Forward::from_number(number).ok_or(Error::Forward(number))
 }
 
+/// The words of a table that the module shows; each that it does not is the default.
+fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
+    let default = Words::DEFAULT;
+    Ok(Words {
+        select: match attrs.get(table::SELECT) {
+            Some(attr) => select(attr)?,
+            None => default.select,
+        },
+        rows: match attrs.get(table::NUM_ROWS) {
+            // The cast is exact: the specification has a number of 32 bits.
+            Some(attr) => attr.number() as u32,
+            None => default.rows,
+        },
+        flow_hash: match attrs.get(table::FLOW_HASH) {
+            Some(attr) => flow_hash(attr)?,
+            None => default.flow_hash,
+        },
+        flows: match attrs.get(table::FLOWS) {
+            Some(attr) => Some(flow_spec(attr.nested())?),
+            None => default.flows,
+        },
+    })
+}
+
+fn select(attr: Attr<'_>) -> Result<Select, Error> {
+    // The casts are exact: the specification has numbers of 8 bits.
+    let number = attr.number() as u8;
+    Select::from_number(number).ok_or(Error::Select(number))
+}
+
+fn flow_hash(attr: Attr<'_>) -> Result<FlowHash, Error> {
+    let number = attr.number() as u8;
+    FlowHash::from_number(number).ok_or(Error::FlowHash(number))
+}
+
+fn flow_spec(nest: Attrs<'_>) -> Result<Spec, Error> {
+    let by = nest.u8(flows::BY);
+    let by = By::from_number(by).ok_or(Error::FlowsBy(by))?;
+    let timeout = u16::try_from(nest.u32(flows::TIMEOUT)).unwrap_or(u16::MAX);
+    Spec::new(nest.u32(flows::BUCKETS), timeout, by)
+        .map_err(|_| Error::Answer("flows of a table that cannot be"))
+}
+
 fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
     Ok(TableInfo {
         index: attrs.u32(table::INDEX),
@@ -589,6 +788,7 @@ fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
         generation: attrs.u32(table::GENERATION),
         hops: attrs.u8(table::HOPS),
         forward: forward(attrs.get(table::FORWARD))?,
+        words: words(attrs)?,
         num_backends: attrs.u32(table::NUM_BACKENDS),
         num_binds: attrs.u32(table::NUM_BINDS),
         backends: attrs
@@ -596,10 +796,58 @@ fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
             .map(|nest| nest.nested())
             .map(|nest| {
                 let address = addr(nest.get(backend::ADDRESS));
-                backend_info(address, nest.u8(backend::STATE), nest.u8(backend::HEALTHY))
+                let (state, healthy) = (nest.u8(backend::STATE), nest.u8(backend::HEALTHY));
+                BackendInfo {
+                    // The cast is exact: the specification has a number of 32 bits.
+                    id: nest.get(backend::ID).map(|id| id.number() as u32),
+                    ..backend_info(address, state, healthy)
+                }
             })
             .collect(),
     })
+}
+
+fn flow_request(command: u8, table: Option<&str>, backend: Option<&Addr>) -> Request {
+    let mut request = request(command);
+    if let Some(table) = table {
+        request.text(flow_list::NAME, table);
+    }
+    if let Some(backend) = backend {
+        put_addr(&mut request, flow_list::BACKEND, backend);
+    }
+    request
+}
+
+fn flow_info(nest: Attrs<'_>) -> FlowInfo {
+    let client = nest.get(flow::SRC).map(|src| addr(Some(src)));
+    let who = match (client, Proto::from_number(nest.u8(flow::PROTO))) {
+        (Some(client), Some(proto)) => Who::Flow {
+            proto,
+            client: (client, nest.u16(flow::SRC_PORT)),
+            bound: (addr(nest.get(flow::DST)), nest.u16(flow::DST_PORT)),
+        },
+        (Some(client), None) => Who::Client(client),
+        (None, _) => {
+            let bytes = nest
+                .get(flow::FINGERPRINT)
+                .map_or(&[][..], |one| one.payload);
+            let mut number = [0; 16];
+            for (to, from) in number.iter_mut().skip(4).zip(bytes) {
+                *to = *from;
+            }
+            let number = u128::from_be_bytes(number);
+            // The casts take the parts.
+            Who::Fingerprint((number >> 32) as u64, number as u32)
+        }
+    };
+    FlowInfo {
+        who,
+        backend: nest
+            .get(flow::BACKEND)
+            .map(|backend| (addr(Some(backend)), nest.u32(flow::ID))),
+        idle: nest.u32(flow::IDLE),
+        closing: nest.u8(flow::CLOSING) != 0,
+    }
 }
 
 fn bind_info(nest: Attrs<'_>) -> Option<Bind> {
@@ -610,6 +858,13 @@ fn bind_info(nest: Attrs<'_>) -> Option<Bind> {
         port_start: nest.u16(bind::PORT_START),
         port_end: nest.u16(bind::PORT_END),
     })
+}
+
+/// The number of a row: of 32 bits, or of 16 where an older module shows one.
+fn row(attrs: Attrs<'_>, short: u16, long: u16) -> Option<u32> {
+    // The cast is exact: the specification has numbers of these sizes.
+    let found = attrs.get(long).or_else(|| attrs.get(short));
+    found.map(|attr| attr.number() as u32)
 }
 
 fn hops(attrs: Attrs<'_>) -> Vec<HopInfo> {

@@ -22,6 +22,28 @@ pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Optio
         let (left, right) = (there.forward.name(), other.forward.name());
         return Some(format!("its packets leave by {left}, not by {right}"));
     }
+    if there.selector() != other.selector() {
+        let text = |table: &Compiled| {
+            let selector = table.selector();
+            let (kind, hash) = (selector.select.name(), selector.flow_hash.name());
+            format!("{kind} ({} rows, hash {hash})", selector.rows)
+        };
+        let (left, right) = (text(there), text(other));
+        return Some(format!("its select is {left}, not {right}"));
+    }
+    if there.words.flows != other.words.flows {
+        let text = |table: &Compiled| match table.words.flows {
+            Some(spec) => format!(
+                "by {} for {} s in {} buckets",
+                spec.rules.by.name(),
+                spec.rules.timeout,
+                spec.buckets
+            ),
+            None => "not at all".to_owned(),
+        };
+        let (left, right) = (text(there), text(other));
+        return Some(format!("it remembers flows {left}, not {right}"));
+    }
     let binds = |table: &Compiled| -> Vec<Bind> { table.binds.iter().map(masked).collect() };
     let (left, right) = (binds(there), binds(other));
     if let Some(what) = first_other(&left, &right, bind_text) {
@@ -34,7 +56,8 @@ pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Optio
     let count = rows().filter(|(_, (left, right))| left != right).count();
     let (row, (left, right)) = rows().find(|(_, (left, right))| left != right)?;
     Some(format!(
-        "{count} of its 65536 rows are others: row {row:#06x} is {left:?}, not {right:?}"
+        "{count} of its {} rows are others: row {row:#06x} is {left:?}, not {right:?}",
+        there.num_rows()
     ))
 }
 
