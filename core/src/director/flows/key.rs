@@ -4,7 +4,7 @@
 //!
 //! An IPv4 flow is held as it is: both addresses and both ports are 96 bits, and the kind tells TCP from UDP. So is an IPv4
 //! client. What is longer is held as a fingerprint: 96 bits of SipHash-2-4 with a secret key and a result of 128 bits. Other
-//! 32 bits of the same result choose the bucket (docs/decisions/0013).
+//! 32 bits of the same result choose the bucket (docs/decisions/0014).
 
 use crate::director::classify::bind::Proto;
 use crate::netlink::glb::flows_by;
