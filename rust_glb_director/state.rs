@@ -6,10 +6,13 @@
 
 use crate::config::Config;
 use crate::stats::Stats;
-use crate::tables::set::{TableSet, TooManyHops};
+use crate::tables::flows::{self, NoMemory};
+use crate::tables::set::{Table, TableSet, TooManyHops};
 use crate::tables::staging::Staging;
+use glb_core::director::ids::Tag;
 use glb_kernel::base::rcu::{Guard, Rcu, Reader};
 use glb_kernel::base::sync::Mutex;
+use glb_kernel::base::time;
 use kernel::prelude::*;
 
 /// What the module keeps in a namespace, beside the attached devices, which are its doors (`namespace.rs`).
@@ -27,6 +30,8 @@ pub(crate) struct State {
 pub(crate) enum Unpublished {
     /// No memory.
     Memory,
+    /// No memory for the flows of a table.
+    Flows(NoMemory),
     /// A table that does not go with the settings: there is a second set of hash fields.
     Hops(TooManyHops),
 }
@@ -72,7 +77,8 @@ impl State {
     }
 
     /// Publishes tables; returns the number of the load. The old tables are freed once no packet looks at
-    /// them, before this returns.
+    /// them, and flows of backends that are no more are ended, before this returns. Both are done before the next load, so
+    /// that what points to backends need tell a few of them apart only (`core/src/director/ids.rs`).
     pub(crate) fn publish(&self, set: TableSet) -> Result<u32, Unpublished> {
         let mut set = KBox::new(set, GFP_KERNEL_ACCOUNT).map_err(|_| Unpublished::Memory)?;
         let mut last = self.changes.lock();
@@ -82,6 +88,12 @@ impl State {
                 return Err(Unpublished::Hops(table));
             }
         }
+        let old_len = self.tables(&Guard::new()).map_or(0, |old| old.tables.len());
+        let mut taken = flows::places(old_len).map_err(|_| Unpublished::Memory)?;
+        if let Some(old) = self.tables(&Guard::new()) {
+            set.succeed(old, &mut taken);
+        }
+        set.complete().map_err(Unpublished::Flows)?;
         // 0 says that nothing was loaded.
         let generation = last.checked_add(1).unwrap_or(1);
         *last = generation;
@@ -89,10 +101,60 @@ impl State {
         for table in set.tables.iter_mut() {
             table.generation = generation;
         }
+        let num_tables = set.tables.len();
         let old = self.tables.replace(Some(set));
-        drop(last);
+        // No packet looks at the old tables after this. So nobody remembers a flow with a backend that has left any more.
         drop(old);
+        for index in 0..num_tables {
+            let gone = |table: &Table, tag| table.roster.backend(tag).is_none();
+            self.forget_of(index, |table| table.sweep, gone);
+        }
+        drop(last);
         Ok(generation)
+    }
+
+    /// Ends the flows that are wanted, of all tables; says how many.
+    pub(crate) fn forget(&self, wanted: impl Fn(&Table, Tag) -> bool) -> u64 {
+        // So that no table takes the place of another meanwhile.
+        let lock = self.changes.lock();
+        let num_tables = self.tables(&Guard::new()).map_or(0, |set| set.tables.len());
+        let mut ended = 0u64;
+        for index in 0..num_tables {
+            ended = ended.wrapping_add(self.forget_of(index, |_| true, &wanted));
+        }
+        drop(lock);
+        ended
+    }
+
+    /// Ends the flows of one table that are wanted, if the table is; says how many. The lock of changes is held.
+    fn forget_of(
+        &self,
+        index: usize,
+        of: impl Fn(&Table) -> bool,
+        wanted: impl Fn(&Table, Tag) -> bool,
+    ) -> u64 {
+        let (mut first, mut ended) = (0usize, 0u64);
+        loop {
+            let rcu = Guard::new();
+            let table = self.tables(&rcu).and_then(|set| set.tables.get(index));
+            let found = table
+                .filter(|table| of(table))
+                .and_then(|table| Some((table, table.flows.as_ref()?)));
+            let Some((table, flows)) = found else {
+                return ended;
+            };
+            let piece = flows.piece(first);
+            if piece.is_empty() {
+                return ended;
+            }
+            for bucket in piece {
+                let released = bucket.release(|tag| wanted(table, tag));
+                ended = ended.wrapping_add(released as u64);
+            }
+            first = first.wrapping_add(piece.len());
+            drop(rcu);
+            time::pause();
+        }
     }
 
     /// Changes the settings; an error leaves them as they are. Returns the new ones. `change` is told of a loaded table

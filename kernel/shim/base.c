@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
+#include <linux/sched.h>
 
 #include "base.h"
 #include "checks.h"
@@ -57,6 +58,11 @@ u64 glb_memory_available(void)
 	long pages = si_mem_available();
 
 	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
+}
+
+void glb_pause(void)
+{
+	cond_resched();
 }
 
 u64 glb_milliseconds(void)

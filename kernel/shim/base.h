@@ -15,6 +15,9 @@ u64 glb_counters_sum(u64 __percpu *counters, size_t index);
 /* Bytes that could be had without swapping. */
 u64 glb_memory_available(void);
 
+/* Lets other tasks run; process context. */
+void glb_pause(void);
+
 /* Time and chance. */
 u64 glb_milliseconds(void);
 void glb_random(void *bytes, size_t len);

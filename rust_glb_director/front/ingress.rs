@@ -32,9 +32,12 @@ impl netdev::Ingress for Ingress {
     fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
         let config = state.config(hook.rcu);
         let stats = state.stats();
-        let world = state
-            .tables(hook.rcu)
-            .map(|tables| Loaded { tables, stats });
+        let learns = true;
+        let world = state.tables(hook.rcu).map(|tables| Loaded {
+            tables,
+            stats,
+            learns,
+        });
         let plan = understand(hook, &mut skb).and_then(|packet| {
             let world = world.as_ref().ok_or(Verdict::PassedNoMatchingBind)?;
             decide(world, config, packet)

@@ -7,6 +7,7 @@
 use super::{Family, Request};
 use crate::state::State;
 use crate::tables::set::{MAX_BINDS, MAX_TABLES};
+use glb_core::director::flows::By;
 use glb_core::director::{FlowHash, Forward, Select};
 use glb_core::netlink::glb::{features, operation};
 use glb_core::settings::Setting;
@@ -41,6 +42,9 @@ impl Command for FeaturesGet {
             }
             for flow_hash in FlowHash::ALL {
                 message.u8(features::FLOW_HASH, flow_hash.number())?;
+            }
+            for by in By::ALL {
+                message.u8(features::FLOWS_BY, by.number())?;
             }
             Ok(())
         })

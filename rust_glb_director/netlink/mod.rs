@@ -8,6 +8,7 @@
 //! config    config-set, config-get
 //! features  features-get
 //! device    attach, detach, device-get
+//! flows     flow-get, flow-flush
 //! ```
 //!
 //! A command changes all that it is to change, or nothing.
@@ -17,6 +18,7 @@
 mod config;
 mod device;
 mod features;
+mod flows;
 mod inspect;
 mod load;
 
@@ -57,7 +59,10 @@ impl genl::Family for Family {
         Operation::command::<device::Detach>(),
         Operation::dump::<device::DeviceGet>(),
         Operation::command::<inspect::StatsGet>(),
+        Operation::dump::<inspect::StatsGet>(),
         Operation::command::<inspect::StatusGet>(),
         Operation::command::<features::FeaturesGet>(),
+        Operation::dump::<flows::FlowGet>(),
+        Operation::command::<flows::FlowFlush>(),
     ];
 }

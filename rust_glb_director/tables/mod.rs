@@ -3,6 +3,7 @@
 //! The tables of a namespace.
 //!
 //! ```text
+//! flows    which backends the flows of a table have, over loads
 //! set      the loaded tables: which one a packet belongs to, its rows, its hops
 //! staging  a load while it comes in
 //! world    what the core's decision looks at: the loaded tables, and the fragments that are remembered
@@ -10,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod flows;
 pub(crate) mod set;
 pub(crate) mod staging;
 pub(crate) mod world;

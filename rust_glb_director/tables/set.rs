@@ -6,8 +6,11 @@
 
 #![forbid(unsafe_code)]
 
+use super::flows::Flows;
 use glb_core::backend::State as BackendState;
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::flows::Spec;
+use glb_core::director::ids::Roster;
 use glb_core::director::{Addresses, Forward, Select, Selector};
 use glb_core::netlink::glb as netlink;
 use glb_core::packet::addr::Addr;
@@ -18,6 +21,7 @@ use glb_kernel::base::vec::Append;
 use glb_kernel::out::path::RouteCache;
 use kernel::alloc::{AllocError, Flags};
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
 /// Most tables of a namespace.
 pub(crate) const MAX_TABLES: usize = netlink::MAX_TABLES as usize;
@@ -81,6 +85,7 @@ impl TableSet {
                     .saturating_add(binds)
                     .saturating_add(table.rows.len())
                     .saturating_add(table.numbered.len())
+                    .saturating_add(table.flow_spec.map_or(0, |spec| spec.bytes()) as usize)
             });
         rest as u64
     }
@@ -181,6 +186,15 @@ impl AddressList {
         }
     }
 
+    /// The address of a backend.
+    pub(crate) fn get(&self, index: u8) -> Option<Addr> {
+        let index = usize::from(index);
+        match self {
+            Self::V4(list) => list.get(index).copied().map(Addr::V4),
+            Self::V6(list) => list.get(index).copied().map(Addr::V6),
+        }
+    }
+
     /// Their family.
     pub(crate) fn family(&self) -> Family {
         match self {
@@ -210,11 +224,19 @@ pub(crate) struct Table {
     pub(crate) forward: Forward,
     /// How its packets find their rows.
     pub(crate) selector: Selector,
-    /// `hops` indexes of backends for each of GLB's rows. A table with another select has none here: that is how packets
-    /// that need no other select need not ask for it.
+    /// `hops` indexes of backends for each of GLB's rows. A table with another select or with flows has none here: that is
+    /// how packets that need neither need not ask for it.
     pub(crate) rows: KVVec<u8>,
-    /// Likewise for each row of a table with another select.
+    /// Likewise for each row of a table with another select or with flows.
     pub(crate) numbered: KVVec<u8>,
+    /// Ids of the backends, by their indexes.
+    pub(crate) roster: KBox<Roster>,
+    /// How it remembers flows, if it does.
+    pub(crate) flow_spec: Option<Spec>,
+    /// The flows; there as soon as the table is loaded.
+    pub(crate) flows: Option<Arc<Flows>>,
+    /// Whether backends left with this load, so that their flows are to be ended.
+    pub(crate) sweep: bool,
 }
 
 impl Table {
@@ -235,27 +257,31 @@ impl Table {
             .unwrap_or_default()
     }
 
-    /// How packets find their rows where these are not GLB's.
+    /// Whether it has GLB's rows and no flows, so that its rows stand where packets look first.
+    fn is_plain(&self) -> bool {
+        self.selector.select == Select::Rows && self.flow_spec.is_none()
+    }
+
+    /// How packets find their rows where there is more to it than GLB's rows.
     pub(crate) fn other_selector(&self) -> Option<Selector> {
-        match self.selector.select {
-            Select::Rows => None,
-            Select::Maglev => Some(self.selector),
-        }
+        (!self.is_plain()).then_some(self.selector)
     }
 
     /// All rows, whatever the select.
     pub(crate) fn all_rows(&self) -> &KVVec<u8> {
-        match self.selector.select {
-            Select::Rows => &self.rows,
-            Select::Maglev => &self.numbered,
+        if self.is_plain() {
+            &self.rows
+        } else {
+            &self.numbered
         }
     }
 
     /// Likewise, while the table is loaded.
     pub(crate) fn all_rows_mut(&mut self) -> &mut KVVec<u8> {
-        match self.selector.select {
-            Select::Rows => &mut self.rows,
-            Select::Maglev => &mut self.numbered,
+        if self.is_plain() {
+            &mut self.rows
+        } else {
+            &mut self.numbered
         }
     }
 

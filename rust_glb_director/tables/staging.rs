@@ -6,6 +6,8 @@
 
 use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
+use glb_core::director::flows::Spec;
+use glb_core::director::ids::Roster;
 use glb_core::director::{Forward, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
@@ -135,6 +137,8 @@ pub(crate) struct Load {
     pub(crate) num_binds: usize,
     /// Bytes of all rows that the tables will have.
     pub(crate) row_bytes: u64,
+    /// Bytes of their flow tables.
+    pub(crate) flow_bytes: u64,
 }
 
 impl Load {
@@ -149,6 +153,7 @@ impl Load {
                 next_hops: NextHops::new()?,
                 num_binds: 0,
                 row_bytes: 0,
+                flow_bytes: 0,
             },
             GFP_KERNEL_ACCOUNT,
         )?)
@@ -273,6 +278,7 @@ pub(crate) struct Form {
     pub(crate) hops: u8,
     pub(crate) forward: Forward,
     pub(crate) selector: Selector,
+    pub(crate) flows: Option<Spec>,
 }
 
 impl Form {
@@ -293,9 +299,9 @@ pub(crate) fn table(
     own_name.append_slice(name, gfp())?;
     // The cast is exact: no more than were promised.
     let room = KVVec::with_capacity(form.row_bytes() as usize, gfp())?;
-    let (rows, numbered) = match form.selector.select {
-        Select::Rows => (room, KVVec::new()),
-        Select::Maglev => (KVVec::new(), room),
+    let (rows, numbered) = match (form.selector.select, &form.flows) {
+        (Select::Rows, None) => (room, KVVec::new()),
+        (Select::Rows, Some(_)) | (Select::Maglev, _) => (KVVec::new(), room),
     };
     Ok(Table {
         name: own_name,
@@ -309,6 +315,10 @@ pub(crate) fn table(
         selector: form.selector,
         rows,
         numbered,
+        roster: KBox::new(Roster::new(), gfp())?,
+        flow_spec: form.flows,
+        flows: None,
+        sweep: false,
     })
 }
 

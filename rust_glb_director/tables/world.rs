@@ -4,10 +4,11 @@
 
 #![forbid(unsafe_code)]
 
+use super::flows::remembered;
 use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::{self, Addresses, Forward, Selector, World};
+use glb_core::director::{self, Addresses, Candidate, Forward, Selector, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::{Addrs, Fragment};
@@ -17,6 +18,8 @@ use glb_core::siphash::SipKey;
 pub(crate) struct Loaded<'s> {
     pub(crate) tables: &'s TableSet,
     pub(crate) stats: &'s Stats,
+    /// Whether flows are remembered: packets are, and questions are not.
+    pub(crate) learns: bool,
 }
 
 /// Where a packet goes.
@@ -67,6 +70,11 @@ impl World for Loaded<'_> {
     #[inline]
     fn addresses(table: &Table) -> Addresses<'_> {
         table.addresses.as_list()
+    }
+
+    fn flow(&self, table: &Table, packet: Candidate, first: Option<u8>) -> Option<u8> {
+        let flows = table.flows.as_ref()?;
+        remembered((table, flows), self.learns, packet, first)
     }
 
     fn remember(&self, key: &FlowKey, fragment: Fragment) {

@@ -7,6 +7,8 @@
 #![allow(missing_docs)]
 
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules};
+use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
 use glb_core::director::{self, Addresses, Candidate, Forward, Params, Shape, Verdict, World};
@@ -200,6 +202,48 @@ pub fn uses_memory(
     table.record(addrs, fragment, 1, 2);
     let known = table.outcome(addrs, fragment, 3).unwrap_or(0);
     known ^ u32::from(limit.allow(4))
+}
+
+struct Flows<'a>(FlowTable<'a>, &'a Roster);
+
+impl Memory for Flows<'_> {
+    fn table(&self) -> FlowTable<'_> {
+        self.0
+    }
+    fn backend(&self, tag: Tag) -> Option<u8> {
+        self.1.backend(tag)
+    }
+    fn tag(&self, backend: u8) -> Option<Tag> {
+        self.1.id(backend).map(|id| id.tag())
+    }
+    fn learns(&self) -> bool {
+        true
+    }
+    fn count(&self, _: Event) {}
+}
+
+#[no_mangle]
+pub fn uses_flows(
+    table: FlowTable<'_>,
+    roster: &Roster,
+    packet: &Candidate,
+    first: Option<u8>,
+) -> Option<u8> {
+    follow(&Flows(table, roster), packet, first)
+}
+
+#[no_mangle]
+pub fn uses_ids(old: &Roster, new: &mut Roster, len: usize, same: fn(u8, u8) -> bool) -> bool {
+    new.succeed(old, len, same)
+}
+
+#[no_mangle]
+pub fn uses_flow_list(bucket: &Bucket, rules: Rules, now: u16, roster: &Roster) -> usize {
+    let mut idle = bucket.release(|tag| roster.backend(tag).is_none());
+    for one in bucket.list(rules, now) {
+        idle = idle.wrapping_add(usize::from(one.idle));
+    }
+    idle
 }
 
 #[no_mangle]

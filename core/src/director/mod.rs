@@ -7,6 +7,8 @@
 //! decide     the one decision, made of                                                    pure, on the tables of a World
 //!   classify   address, port -> table
 //!   select     hash -> row -> hops
+//!   flows      flow -> backend, whatever its row says now
+//! ids        backends, as flows point to them                                             pure, this room
 //! fit        a packet that is too big: its pieces, or the error about it                  pure, this room
 //! forward    what stands in front of the packet                                           pure, this room
 //! send       route, neighbour, device                                                     the kernel
@@ -15,7 +17,9 @@
 pub mod classify;
 mod decide;
 mod fit;
+pub mod flows;
 mod forward;
+pub mod ids;
 mod inspect;
 pub mod select;
 mod verdict;
@@ -27,7 +31,7 @@ pub use forward::{
     flow_label, header_len, source_port, Forward, Gso, Layout, Others, Params, Shape,
     MAX_HEADER_LEN,
 };
-pub use inspect::{inspect, Candidate, Kind, Stop};
+pub use inspect::{inspect, Candidate, Kind, Stop, Turn};
 pub use select::{FlowHash, Hops, Select, Selector, Unfit};
 pub use verdict::Verdict;
 pub use world::{Addresses, World};

@@ -4,6 +4,7 @@
 
 use super::classify::bind::Proto;
 use super::forward::Forward;
+use super::inspect::Candidate;
 use super::select::Selector;
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
@@ -35,6 +36,12 @@ pub trait World {
     /// Indexes of the backends of a row of such a table, the primary first.
     fn numbered_row<'w>(&'w self, _table: &'w Self::Table, _row: u32) -> &'w [u8] {
         &[]
+    }
+    /// The backend that the packet's flow is remembered with, by its index, if it is another than the first one of its row.
+    /// Remembers the flow if it is not yet. Asked only where [`Self::row`] has none, so tables that remember no flows pay
+    /// nothing for it.
+    fn flow(&self, _table: &Self::Table, _packet: Candidate, _first: Option<u8>) -> Option<u8> {
+        None
     }
     /// A backend of the table, by its index.
     fn hop<'w>(&'w self, table: &'w Self::Table, backend: u8) -> Option<&'w Self::Hop>;

@@ -83,6 +83,17 @@ pub mod hash_fields {
     pub const DST_PORT: u8 = 8;
 }
 
+/// The numbers of `flows-by`.
+pub mod flows_by {
+    pub const FLOW: u8 = 0;
+    pub const SOURCE: u8 = 1;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 2] = ["flow", "source"];
+}
+
+/// Maximum per table; a bucket has four flows and 64 bytes.
+pub const MAX_FLOW_BUCKETS: u32 = 1048576;
+
 /// Commands, and notifications behind them.
 pub mod command {
     pub const TABLE_BEGIN: u8 = 1;
@@ -107,6 +118,8 @@ pub mod command {
     pub const ATTACH_NTF: u8 = 20;
     pub const DETACH_NTF: u8 = 21;
     pub const FEATURES_GET: u8 = 22;
+    pub const FLOW_GET: u8 = 23;
+    pub const FLOW_FLUSH: u8 = 24;
 }
 
 /// What is known of each command.
@@ -143,6 +156,7 @@ pub mod operation {
             super::load::SELECT,
             super::load::NUM_ROWS,
             super::load::FLOW_HASH,
+            super::load::FLOWS,
         ],
         takes_for_list: &[],
     };
@@ -293,7 +307,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// The packet counters.
+    /// The packet counters; or a list of the counters of each table that remembers flows.
     pub const STATS_GET: Operation = Operation {
         number: command::STATS_GET,
         name: "stats-get",
@@ -356,6 +370,24 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
+    /// The flows that are remembered, in no order, many per message. A message may have none.
+    pub const FLOW_GET: Operation = Operation {
+        number: command::FLOW_GET,
+        name: "flow-get",
+        set: &super::flow_list::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[super::flow_list::NAME, super::flow_list::BACKEND],
+    };
+    /// Forget flows. Their next packets go by their rows.
+    pub const FLOW_FLUSH: Operation = Operation {
+        number: command::FLOW_FLUSH,
+        name: "flow-flush",
+        set: &super::flow_list::SET,
+        admin: true,
+        takes: &[super::flow_list::NAME, super::flow_list::BACKEND],
+        takes_for_list: &[],
+    };
 }
 
 /// All commands and notifications, in the order of their numbers.
@@ -382,6 +414,8 @@ pub const OPERATIONS: &[Operation] = &[
     operation::ATTACH_NTF,
     operation::DETACH_NTF,
     operation::FEATURES_GET,
+    operation::FLOW_GET,
+    operation::FLOW_FLUSH,
 ];
 
 /// Attribute set `load`.
@@ -403,6 +437,7 @@ pub mod load {
     pub const SELECT: u16 = 15;
     pub const NUM_ROWS: u16 = 16;
     pub const FLOW_HASH: u16 = 17;
+    pub const FLOWS: u16 = 18;
 
     pub const SET: super::Set = super::Set {
         name: "load",
@@ -424,6 +459,7 @@ pub mod load {
             super::Attribute::new(SELECT, "select", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
         ],
     };
 }
@@ -433,6 +469,7 @@ pub mod backend {
     pub const ADDRESS: u16 = 1;
     pub const STATE: u16 = 2;
     pub const HEALTHY: u16 = 3;
+    pub const ID: u16 = 4;
 
     pub const SET: super::Set = super::Set {
         name: "backend",
@@ -440,6 +477,7 @@ pub mod backend {
             super::Attribute::new(ADDRESS, "address", super::Form::Bytes(4, 16)),
             super::Attribute::new(STATE, "state", super::Form::U8(0, 3)),
             super::Attribute::new(HEALTHY, "healthy", super::Form::U8(0, 1)),
+            super::Attribute::new(ID, "id", super::Form::U32(0, u32::MAX)),
         ],
     };
 }
@@ -478,6 +516,7 @@ pub mod table {
     pub const SELECT: u16 = 10;
     pub const NUM_ROWS: u16 = 11;
     pub const FLOW_HASH: u16 = 12;
+    pub const FLOWS: u16 = 13;
 
     pub const SET: super::Set = super::Set {
         name: "table",
@@ -494,6 +533,7 @@ pub mod table {
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
+            super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
         ],
     };
 }
@@ -617,14 +657,16 @@ pub mod device {
 /// Attribute set `stats`.
 pub mod stats {
     pub const COUNTER: u16 = 1;
+    pub const TABLE: u16 = 2;
+    pub const NAME: u16 = 3;
 
     pub const SET: super::Set = super::Set {
         name: "stats",
-        attributes: &[super::Attribute::new(
-            COUNTER,
-            "counter",
-            super::Form::Nest(&super::counter::SET),
-        )],
+        attributes: &[
+            super::Attribute::new(COUNTER, "counter", super::Form::Nest(&super::counter::SET)),
+            super::Attribute::new(TABLE, "table", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(NAME, "name", super::Form::Text(255)),
+        ],
     };
 }
 
@@ -676,6 +718,7 @@ pub mod features {
     pub const MAX_BINDS: u16 = 4;
     pub const SELECT: u16 = 5;
     pub const FLOW_HASH: u16 = 6;
+    pub const FLOWS_BY: u16 = 7;
 
     pub const SET: super::Set = super::Set {
         name: "features",
@@ -686,6 +729,77 @@ pub mod features {
             super::Attribute::new(MAX_BINDS, "max-binds", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
+            super::Attribute::new(FLOWS_BY, "flows-by", super::Form::U8(0, 1)),
+        ],
+    };
+}
+
+/// Attribute set `flows`.
+pub mod flows {
+    pub const BUCKETS: u16 = 1;
+    pub const TIMEOUT: u16 = 2;
+    pub const BY: u16 = 3;
+
+    pub const SET: super::Set = super::Set {
+        name: "flows",
+        attributes: &[
+            super::Attribute::new(BUCKETS, "buckets", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(TIMEOUT, "timeout", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(BY, "by", super::Form::U8(0, 1)),
+        ],
+    };
+}
+
+/// Attribute set `flow`.
+pub mod flow {
+    pub const PROTO: u16 = 1;
+    pub const SRC: u16 = 2;
+    pub const SRC_PORT: u16 = 3;
+    pub const DST: u16 = 4;
+    pub const DST_PORT: u16 = 5;
+    pub const FINGERPRINT: u16 = 6;
+    pub const BACKEND: u16 = 7;
+    pub const ID: u16 = 8;
+    pub const IDLE: u16 = 9;
+    pub const CLOSING: u16 = 10;
+
+    pub const SET: super::Set = super::Set {
+        name: "flow",
+        attributes: &[
+            super::Attribute::new(PROTO, "proto", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(SRC, "src", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(SRC_PORT, "src-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(DST, "dst", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(DST_PORT, "dst-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(FINGERPRINT, "fingerprint", super::Form::Bytes(12, 12)),
+            super::Attribute::new(BACKEND, "backend", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(ID, "id", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(IDLE, "idle", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(CLOSING, "closing", super::Form::U8(0, u8::MAX)),
+        ],
+    };
+}
+
+/// Attribute set `flow-list`.
+pub mod flow_list {
+    pub const NAME: u16 = 1;
+    pub const BACKEND: u16 = 2;
+    pub const TABLE: u16 = 3;
+    pub const BUCKETS: u16 = 4;
+    pub const DONE: u16 = 5;
+    pub const FLOW: u16 = 6;
+    pub const FLUSHED: u16 = 7;
+
+    pub const SET: super::Set = super::Set {
+        name: "flow-list",
+        attributes: &[
+            super::Attribute::new(NAME, "name", super::Form::Text(255)),
+            super::Attribute::new(BACKEND, "backend", super::Form::Bytes(4, 16)),
+            super::Attribute::new(TABLE, "table", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(BUCKETS, "buckets", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(DONE, "done", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FLOW, "flow", super::Form::Nest(&super::flow::SET)),
+            super::Attribute::new(FLUSHED, "flushed", super::Form::Uint),
         ],
     };
 }

@@ -7,6 +7,7 @@
 //! all of its words say.
 
 use super::error::Field;
+use crate::director::flows::{By, Spec};
 use crate::director::{FlowHash, Select, Selector};
 
 /// The value of a word.
@@ -56,6 +57,26 @@ macro_rules! enums {
 }
 
 enums! { Select FlowHash }
+
+/// Buckets, timeout, what is remembered.
+impl Word for Spec {
+    const LEN: usize = 7;
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let &[b0, b1, b2, b3, t0, t1, by]: &[u8; 7] = bytes.try_into().ok()?;
+        let (buckets, timeout) = (
+            u32::from_le_bytes([b0, b1, b2, b3]),
+            u16::from_le_bytes([t0, t1]),
+        );
+        Self::new(buckets, timeout, By::from_number(by)?).ok()
+    }
+
+    fn write(self, out: &mut dyn FnMut(&[u8])) {
+        self.buckets.write(out);
+        self.rules.timeout.write(out);
+        self.rules.by.number().write(out);
+    }
+}
 
 /// A word that a table may lack; its default is `None`.
 impl<T: Word> Word for Option<T> {
@@ -116,6 +137,8 @@ words! {
     rows: u32 = Selector::GLB.rows, 2;
     /// What of a packet selects the row of a Maglev table.
     flow_hash: FlowHash = FlowHash::Own, 3;
+    /// How flows are remembered, if they are.
+    flows: Option<Spec> = None, 4;
 }
 
 impl Default for Words {
@@ -201,10 +224,16 @@ mod tests {
 
     #[test]
     fn what_is_the_default_is_not_written() {
-        assert_eq!(written(&Words::DEFAULT), []);
+        assert_eq!(written(&Words::DEFAULT), [0u8; 0]);
         assert_eq!(Words::read(&[]), Ok(Words::DEFAULT));
         assert_eq!(written(&MAGLEV), [1, 1, 1, 2, 4, 0, 4, 0, 0, 3, 1, 1]);
         assert_eq!(Words::read(&written(&MAGLEV)), Ok(MAGLEV));
+        let flows = Words {
+            flows: Spec::new(1_000, 300, By::Source).ok(),
+            ..Words::DEFAULT
+        };
+        assert_eq!(written(&flows), [4, 7, 0xe8, 3, 0, 0, 0x2c, 1, 1]);
+        assert_eq!(Words::read(&written(&flows)), Ok(flows));
         assert!(TAGS.windows(2).all(|pair| pair[0] < pair[1]) && TAGS[0] > 0);
     }
 
@@ -221,6 +250,17 @@ mod tests {
             (&[2, 1, 1], (Field::WordLength, Some(2), 1)),
             (&[1, 1, 9], (Field::WordValue, Some(1), 9)),
             (&[3, 1, 9], (Field::WordValue, Some(3), 9)),
+            (&[4, 6, 0, 0, 0, 0, 0, 0], (Field::WordLength, Some(4), 6)),
+            // No bucket, no time, no such key.
+            (
+                &[4, 7, 0, 0, 0, 0, 40, 0, 0],
+                (Field::WordValue, Some(4), 40 << 32),
+            ),
+            (&[4, 7, 1, 0, 0, 0, 0, 0, 0], (Field::WordValue, Some(4), 1)),
+            (
+                &[4, 7, 1, 0, 0, 0, 1, 0, 2],
+                (Field::WordValue, Some(4), 2 << 48 | 1 << 32 | 1),
+            ),
         ] {
             assert_eq!(Words::read(bytes), Err(expected), "{bytes:?}");
         }

@@ -4,6 +4,12 @@
 
 use crate::bindings;
 
+/// Lets other tasks run, if they wait. In process context, without anything held that must not sleep.
+pub fn pause() {
+    // SAFETY: The caller may sleep, as every function of process context expects of its caller; nothing else is required.
+    unsafe { bindings::glb_pause() };
+}
+
 /// Milliseconds since some moment, as coarse as the timer interrupt.
 #[inline]
 pub fn milliseconds() -> u64 {

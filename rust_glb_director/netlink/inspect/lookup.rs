@@ -9,7 +9,7 @@ use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::world::Loaded;
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::{decide, Candidate, Kind, Verdict};
+use glb_core::director::{decide, Candidate, Kind, Turn, Verdict};
 use glb_core::netlink::glb::{lookup as attr, operation};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -57,11 +57,16 @@ impl Command for Lookup {
             hint: key.src_port,
             len: 0,
             fragment: None,
+            turn: Turn::Amid,
         };
         request.reply(LOOKUP_SIZE, |message| {
             let rcu = rcu::Guard::new();
             let stats = state.stats();
-            let world = state.tables(&rcu).map(|tables| Loaded { tables, stats });
+            let world = state.tables(&rcu).map(|tables| Loaded {
+                tables,
+                stats,
+                learns: false,
+            });
             let plan = match &world {
                 Some(world) => decide(world, state.config(&rcu), packet).map(|plan| (world, plan)),
                 None => Err(Verdict::PassedNoMatchingBind),

@@ -11,7 +11,7 @@ mod status;
 use super::{Family, Request};
 use crate::state::State;
 use crate::tables::set::{Table, TableSet};
-use glb_core::netlink::glb::{backend, bind, load, operation, table as of_table};
+use glb_core::netlink::glb::{backend, bind, flows, load, operation, table as of_table};
 use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
 use glb_kernel::refuse;
@@ -63,7 +63,15 @@ fn put_table(message: &mut Message<'_>, index: u32, table: &Table) -> Result {
     message.u8(of_table::FORWARD, table.forward.number())?;
     message.u8(of_table::SELECT, table.selector.select.number())?;
     message.u32(of_table::NUM_ROWS, table.selector.rows)?;
-    message.u8(of_table::FLOW_HASH, table.selector.flow_hash.number())
+    message.u8(of_table::FLOW_HASH, table.selector.flow_hash.number())?;
+    let Some(spec) = &table.flow_spec else {
+        return Ok(());
+    };
+    message.nest(of_table::FLOWS, |message| {
+        message.u32(flows::BUCKETS, spec.buckets)?;
+        message.u32(flows::TIMEOUT, u32::from(spec.rules.timeout))?;
+        message.u8(flows::BY, spec.rules.by.number())
+    })
 }
 
 /// `table-get`
@@ -79,13 +87,17 @@ impl Command for TableGet {
             let set = state.tables(&rcu);
             let (index, table) = find(set, request, of_table::INDEX, of_table::NAME)?;
             put_table(message, index, table)?;
-            for one in table.backends.iter() {
+            for (one, at) in table.backends.iter().zip(0..=u8::MAX) {
                 message.nest(of_table::BACKEND, |message| {
                     if let Some(next_hop) = set.and_then(|set| set.next_hop(one.next_hop)) {
                         message.addr(backend::ADDRESS, &next_hop.addr)?;
                     }
                     message.u8(backend::STATE, one.state.number())?;
-                    message.u8(backend::HEALTHY, u8::from(one.healthy))
+                    message.u8(backend::HEALTHY, u8::from(one.healthy))?;
+                    match table.roster.id(at) {
+                        Some(id) => message.u32(backend::ID, id.number()),
+                        None => Ok(()),
+                    }
                 })?;
             }
             Ok(())

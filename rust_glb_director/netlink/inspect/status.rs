@@ -10,7 +10,7 @@ use crate::netlink::{Family, Request};
 use crate::state::State;
 use glb_core::netlink::glb::{counter, operation, stats, status};
 use glb_kernel::base::rcu;
-use glb_kernel::genl::{Command, Spec};
+use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
 use kernel::prelude::*;
 
 /// `stats-get`
@@ -27,6 +27,42 @@ impl Command for StatsGet {
             }
             Ok(())
         })
+    }
+}
+
+impl Dump for StatsGet {
+    type Family = Family;
+    const SPEC: Spec = operation::STATS_GET;
+
+    fn generation(state: &State) -> u32 {
+        state.generation()
+    }
+
+    fn next(
+        state: &State,
+        _: &Request<'_>,
+        [index, _]: &mut Cursor,
+        message: &mut Message<'_>,
+    ) -> Result<bool> {
+        let rcu = rcu::Guard::new();
+        let Some(set) = state.tables(&rcu) else {
+            return Ok(false);
+        };
+        while let Some(table) = set.tables.get(*index) {
+            let at = *index;
+            *index = index.wrapping_add(1);
+            let Some(flows) = &table.flows else {
+                continue;
+            };
+            // The cast is exact: the number of tables is bounded.
+            message.u32(stats::TABLE, at as u32)?;
+            message.text(stats::NAME, &table.name)?;
+            for (name, value) in flows.counts() {
+                message.counter(stats::COUNTER, [counter::NAME, counter::VALUE], name, value)?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
     }
 }
 

@@ -46,6 +46,14 @@ impl Command for TableCommit {
             .publish(set)
             .map_err(|unpublished| match unpublished {
                 Unpublished::Memory => refuse!(request, ENOMEM, None, "no memory for the tables"),
+                Unpublished::Flows(missing) => refuse!(
+                    request,
+                    ENOMEM,
+                    None,
+                    "table {}: no memory for its flows: {} KiB",
+                    missing.table,
+                    missing.bytes >> 10
+                ),
                 // `table-add` took it: the setting came afterwards.
                 Unpublished::Hops(table) => refuse!(
                     request,

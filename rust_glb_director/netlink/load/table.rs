@@ -7,11 +7,13 @@
 use super::{attr, bind, change};
 use crate::netlink::{Family, Request};
 use crate::state::State;
+use crate::tables::flows::MAX_BYTES;
 use crate::tables::set::{AddressList, Backend};
 use crate::tables::staging::{self, gfp, Form, Load, Refusal};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
+use glb_core::director::flows::{By, Rules, Spec as FlowSpec, Unfit as UnfitFlows};
 use glb_core::director::{FlowHash, Forward, Select, Selector, Unfit};
-use glb_core::netlink::glb::{backend, operation};
+use glb_core::netlink::glb::{backend, flows, operation};
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family as IpFamily;
 use glb_kernel::base::rcu;
@@ -20,6 +22,7 @@ use glb_kernel::genl::{nest, nest_room, not_supported, Attr, Command, Rule, Spec
 use glb_kernel::refuse;
 use kernel::prelude::*;
 
+static FLOWS: [Rule; nest_room(&flows::SET)] = nest(&flows::SET);
 static BACKEND: [Rule; nest_room(&backend::SET)] = nest(&backend::SET);
 
 /// `table-add`
@@ -31,6 +34,7 @@ impl Command for TableAdd {
     const NESTS: &'static [(u16, Rule)] = &[
         (attr::BACKEND, Rule::nested(&BACKEND)),
         (attr::BIND, Rule::nested(&bind::BIND)),
+        (attr::FLOWS, Rule::nested(&FLOWS)),
     ];
 
     fn run(state: &State, request: &Request<'_>) -> Result {
@@ -70,6 +74,7 @@ impl Command for TableAdd {
                 hops: num_hops,
                 forward: forward(request)?,
                 selector: selector(request)?,
+                flows: flow_spec(load, request)?,
             };
             check(request, &hops, &form)?;
             let (backends, addresses) = backends(load, request)?;
@@ -198,6 +203,67 @@ fn check<'a>(request: &Request<'a>, hops: &Attr<'a>, form: &Form) -> Result {
     })
 }
 
+/// How the table remembers flows, if it does.
+fn flow_spec(load: &mut Load, request: &Request<'_>) -> Result<Option<FlowSpec>> {
+    let Some(nest) = request.get(attr::FLOWS) else {
+        return Ok(None);
+    };
+    let nested = nest.nested();
+    let default = FlowSpec::default();
+    let buckets = match nested.get(flows::BUCKETS) {
+        Some(sent) => sent.u32()?,
+        None => default.buckets,
+    };
+    let timeout = match nested.get(flows::TIMEOUT) {
+        Some(sent) => sent.u32()?,
+        None => u32::from(default.rules.timeout),
+    };
+    let by = match nested.get(flows::BY) {
+        Some(sent) => {
+            let number = sent.u8()?;
+            By::from_number(number).ok_or_else(|| {
+                refuse!(
+                    request,
+                    not_supported(),
+                    Some(&sent),
+                    "this module cannot remember flows by {number}"
+                )
+            })?
+        }
+        None => default.rules.by,
+    };
+    // What is too long for the type is too long.
+    let seconds = u16::try_from(timeout).unwrap_or(u16::MAX);
+    let spec = FlowSpec::new(buckets, seconds, by).map_err(|unfit| match unfit {
+        UnfitFlows::Buckets => refuse!(
+            request,
+            EINVAL,
+            nested.get(flows::BUCKETS).as_ref(),
+            "{buckets} buckets of flows: must be 1 to {}",
+            Rules::MAX_BUCKETS
+        ),
+        UnfitFlows::Timeout => refuse!(
+            request,
+            EINVAL,
+            nested.get(flows::TIMEOUT).as_ref(),
+            "flows time out after {timeout} s: must be 1 to {}",
+            Rules::MAX_TIMEOUT
+        ),
+    })?;
+    load.flow_bytes = load.flow_bytes.saturating_add(spec.bytes());
+    if load.flow_bytes > MAX_BYTES {
+        return Err(refuse!(
+            request,
+            E2BIG,
+            Some(&nest),
+            "flows of all tables need {} MiB: at most {}",
+            load.flow_bytes >> 20,
+            MAX_BYTES >> 20
+        ));
+    }
+    Ok(Some(spec))
+}
+
 /// The backends of a new table, and their addresses.
 fn backends(load: &mut Load, request: &Request<'_>) -> Result<(KVec<Backend>, AddressList)> {
     let mut backends = KVec::new();
@@ -235,6 +301,14 @@ fn backends(load: &mut Load, request: &Request<'_>) -> Result<(KVec<Backend>, Ad
             }
         })?;
         let nested = nest.nested();
+        if let Some(id) = nested.get(backend::ID) {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                Some(&id),
+                "backend {index}: its id is the module's to give"
+            ));
+        }
         backends.append(
             Backend {
                 next_hop,

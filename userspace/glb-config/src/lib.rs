@@ -27,6 +27,7 @@ mod digest;
 pub mod director;
 pub mod edit;
 pub mod file;
+mod flow_table;
 pub mod flows;
 pub mod healthcheck;
 mod issue;

@@ -5,6 +5,7 @@
 
 use crate::compiled::{Compiled, CompiledBackend};
 use crate::dead::DeadRows;
+use crate::flow_table;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
 use crate::select::read_compat;
@@ -65,13 +66,14 @@ pub fn read(file: &str, text: &str) -> Checked<Vec<Shown>> {
     })
 }
 
-const TABLE_FIELDS: [&str; 12] = [
+const TABLE_FIELDS: [&str; 13] = [
     "index",
     "table",
     "generation",
     "version",
     "hops",
     "select",
+    "flows",
     "forward",
     "hash_key",
     "binds",
@@ -110,7 +112,10 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
         .and_then(|node| read_backends(reader, &node));
     let (name, version, hops, forward) = (name?, version?, usize::from(hops?), forward?);
     let (hash_key, binds, (backends, loads)) = (hash_key?, binds?, backends?);
-    let words = Words::DEFAULT.with_selector(selector?);
+    let words = Words {
+        flows: flow_table::read(reader, &object)?,
+        ..Words::DEFAULT.with_selector(selector?)
+    };
     let num_rows = words.rows as usize;
     if u8::try_from(hops).is_ok_and(|hops| hops < words.selector().least_hops(forward)) {
         reader.error_at("hops", "must be at least 2");
@@ -270,8 +275,8 @@ fn read_dead_rows(
     Some(DeadRows::counted(&backends, rows, first_hop, all_hops))
 }
 
-const BACKEND_FIELDS: [&str; 7] = [
-    "index", "ip", "state", "healthy", "weight", "domain", "rows",
+const BACKEND_FIELDS: [&str; 8] = [
+    "index", "ip", "state", "healthy", "weight", "domain", "rows", "id",
 ];
 
 type Backends = (Vec<CompiledBackend>, Option<Vec<u32>>);

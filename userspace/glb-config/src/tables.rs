@@ -3,6 +3,7 @@
 //! `forwarding_table.json` (docs/formats.md), and the fields of version 3 tables (docs/rows-v3.md).
 
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
+use crate::flow_table::{self, FLOWS_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
 use crate::select::{self, Said, SELECT_FIELDS};
@@ -117,6 +118,7 @@ pub fn read(file: &str, text: &str) -> Checked<Config> {
         &TABLE_FIELDS,
         &FORWARD_FIELDS,
         &SELECT_FIELDS,
+        &FLOWS_FIELDS,
         &BIND_FIELDS,
         &BACKEND_FIELDS,
         &CHECK_FIELDS,
@@ -263,8 +265,9 @@ pub fn unsaid_health(file: &str, config: &Config) -> Vec<Issue> {
     issues
 }
 
-const TABLE_FIELDS: [&str; 9] = [
-    "name", "version", "hops", "select", "forward", "hash_key", "seed", "binds", "backends",
+const TABLE_FIELDS: [&str; 10] = [
+    "name", "version", "hops", "select", "forward", "flows", "hash_key", "seed", "binds",
+    "backends",
 ];
 
 /// Whether a table may have this field.
@@ -302,6 +305,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         // What a table without its select has cannot be said.
         (None, _) => (None, read_forward(reader, &object, None)),
     };
+    let flows = flow_table::read(reader, &object);
     let hash_key = read_key(reader, &object, "hash_key", said);
     let seed = read_key(reader, &object, "seed", said);
     let binds = match object.get("binds") {
@@ -327,7 +331,10 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         name: name?,
         rule: rule?,
         forward: forward?,
-        words: Words::DEFAULT.with_selector(selector?),
+        words: Words {
+            flows: flows?,
+            ..Words::DEFAULT.with_selector(selector?)
+        },
         hash_key: hash_key?,
         seed: seed?,
         binds: binds?,

@@ -9,10 +9,11 @@ use crate::wire::{Attr, Attrs, Request};
 use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::flows::{By, Spec, Who};
 use glb_core::director::{FlowHash, Forward, Select, Selector};
 use glb_core::netlink::glb::{
-    backend, bind, command, counter, device, features, hop, load, lookup, stats, status, table,
-    VERSION,
+    backend, bind, command, counter, device, features, flow, flow_list, flows, hop, load, lookup,
+    stats, status, table, VERSION,
 };
 use glb_core::packet::addr::Addr;
 use glb_core::settings::{Setting, Settings, Value};
@@ -81,6 +82,8 @@ pub struct BackendInfo {
     pub state: State,
     /// What the health checks found.
     pub healthy: bool,
+    /// Its id, as long as its address stays in tables of this name; none where it was not shown.
+    pub id: Option<u32>,
 }
 
 /// A bind of a loaded table.
@@ -178,6 +181,8 @@ pub struct Features {
     pub selects: Vec<u8>,
     /// Likewise of the flow hashes of Maglev tables.
     pub flow_hashes: Vec<u8>,
+    /// Likewise of the keys by which tables may remember flows.
+    pub flows_by: Vec<u8>,
     /// Most tables, and most binds of all of them; `None` if the module is too old to say.
     pub limits: Option<(u32, u32)>,
 }
@@ -189,6 +194,7 @@ impl Features {
             forwards: vec![Forward::Gue.number()],
             selects: Vec::new(),
             flow_hashes: Vec::new(),
+            flows_by: Vec::new(),
             limits: None,
         }
     }
@@ -206,6 +212,43 @@ impl Features {
             || self.selects.contains(&selector.select.number())
                 && self.flow_hashes.contains(&selector.flow_hash.number())
     }
+}
+
+/// A flow that a table remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowInfo {
+    /// Whose it is.
+    pub who: Who,
+    /// The backend, its address and its id; nothing if it has just left.
+    pub backend: Option<(Addr, u32)>,
+    /// Seconds since the last packet.
+    pub idle: u32,
+    /// Whether a FIN or RST was seen.
+    pub closing: bool,
+}
+
+/// Some of the flows of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowPart {
+    /// Place of the table.
+    pub table: u32,
+    /// Its name.
+    pub name: String,
+    /// Its buckets, and how many of them have been listed.
+    pub buckets: (u32, u32),
+    /// The flows.
+    pub flows: Vec<FlowInfo>,
+}
+
+/// The counters of a table that remembers flows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceStats {
+    /// Place of the table.
+    pub table: u32,
+    /// Its name.
+    pub name: String,
+    /// Names and values.
+    pub counters: Vec<(String, u64)>,
 }
 
 impl Glb {
@@ -406,6 +449,54 @@ impl Glb {
         self.one(request(command::STATS_GET), counters)
     }
 
+    /// The counters of each table that remembers flows; none if the module is too old to have any.
+    pub fn service_stats(&mut self) -> Result<Vec<ServiceStats>, Error> {
+        let said = self.all(&request(command::STATS_GET), |attrs| ServiceStats {
+            table: attrs.u32(stats::TABLE),
+            name: attrs.text(stats::NAME),
+            counters: counters(attrs),
+        });
+        match said {
+            Err(Error::Refused(refusal)) if refusal.errno == Refusal::NOT_SUPPORTED => {
+                Ok(Vec::new())
+            }
+            other => other,
+        }
+    }
+
+    /// The flows that are remembered: of a table, with a backend, or all. `each` gets them in parts, and whether the part is
+    /// the first: if tables are loaded meanwhile, all come once more.
+    pub fn flows(
+        &mut self,
+        table: Option<&str>,
+        backend: Option<&Addr>,
+        mut each: impl FnMut(bool, FlowPart),
+    ) -> Result<(), Error> {
+        let request = flow_request(command::FLOW_GET, table, backend);
+        self.socket.list(&request, |first, attrs| {
+            let part = FlowPart {
+                table: attrs.u32(flow_list::TABLE),
+                name: attrs.text(flow_list::NAME),
+                buckets: (attrs.u32(flow_list::BUCKETS), attrs.u32(flow_list::DONE)),
+                flows: attrs
+                    .all(flow_list::FLOW)
+                    .map(|nest| flow_info(nest.nested()))
+                    .collect(),
+            };
+            each(first, part);
+        })
+    }
+
+    /// Has flows forgotten: of a table, with a backend, or all. Returns how many.
+    pub fn flush_flows(
+        &mut self,
+        table: Option<&str>,
+        backend: Option<&Addr>,
+    ) -> Result<u64, Error> {
+        let request = flow_request(command::FLOW_FLUSH, table, backend);
+        self.one(request, |attrs| attrs.uint(flow_list::FLUSHED))
+    }
+
     /// How much of what there is.
     pub fn status(&mut self) -> Result<Status, Error> {
         self.one(request(command::STATUS_GET), |attrs| Status {
@@ -434,6 +525,10 @@ impl Glb {
                 .collect(),
             flow_hashes: attrs
                 .all(features::FLOW_HASH)
+                .map(|one| one.number() as u8)
+                .collect(),
+            flows_by: attrs
+                .all(features::FLOWS_BY)
                 .map(|one| one.number() as u8)
                 .collect(),
             limits: Some((
@@ -595,6 +690,13 @@ fn put_words(request: &mut Request, words: &Words) {
     if words.flow_hash != Words::DEFAULT.flow_hash {
         request.u8(load::FLOW_HASH, words.flow_hash.number());
     }
+    if let Some(spec) = words.flows {
+        request.nest(load::FLOWS, |nest| {
+            nest.u32(flows::BUCKETS, spec.buckets);
+            nest.u32(flows::TIMEOUT, spec.rules.timeout.into());
+            nest.u8(flows::BY, spec.rules.by.number());
+        });
+    }
 }
 
 fn put_bind(request: &mut Request, one: &Bind) {
@@ -622,6 +724,7 @@ fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
         // Of a newer module's states the tools say what they do of one that gets nothing.
         state: State::from_number(state).unwrap_or(State::Inactive),
         healthy: healthy != 0,
+        id: None,
     }
 }
 
@@ -652,6 +755,10 @@ fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
             Some(attr) => flow_hash(attr)?,
             None => default.flow_hash,
         },
+        flows: match attrs.get(table::FLOWS) {
+            Some(attr) => Some(flow_spec(attr.nested())?),
+            None => default.flows,
+        },
     })
 }
 
@@ -664,6 +771,14 @@ fn select(attr: Attr<'_>) -> Result<Select, Error> {
 fn flow_hash(attr: Attr<'_>) -> Result<FlowHash, Error> {
     let number = attr.number() as u8;
     FlowHash::from_number(number).ok_or(Error::FlowHash(number))
+}
+
+fn flow_spec(nest: Attrs<'_>) -> Result<Spec, Error> {
+    let by = nest.u8(flows::BY);
+    let by = By::from_number(by).ok_or(Error::FlowsBy(by))?;
+    let timeout = u16::try_from(nest.u32(flows::TIMEOUT)).unwrap_or(u16::MAX);
+    Spec::new(nest.u32(flows::BUCKETS), timeout, by)
+        .map_err(|_| Error::Answer("flows of a table that cannot be"))
 }
 
 fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
@@ -681,10 +796,58 @@ fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
             .map(|nest| nest.nested())
             .map(|nest| {
                 let address = addr(nest.get(backend::ADDRESS));
-                backend_info(address, nest.u8(backend::STATE), nest.u8(backend::HEALTHY))
+                let (state, healthy) = (nest.u8(backend::STATE), nest.u8(backend::HEALTHY));
+                BackendInfo {
+                    // The cast is exact: the specification has a number of 32 bits.
+                    id: nest.get(backend::ID).map(|id| id.number() as u32),
+                    ..backend_info(address, state, healthy)
+                }
             })
             .collect(),
     })
+}
+
+fn flow_request(command: u8, table: Option<&str>, backend: Option<&Addr>) -> Request {
+    let mut request = request(command);
+    if let Some(table) = table {
+        request.text(flow_list::NAME, table);
+    }
+    if let Some(backend) = backend {
+        put_addr(&mut request, flow_list::BACKEND, backend);
+    }
+    request
+}
+
+fn flow_info(nest: Attrs<'_>) -> FlowInfo {
+    let client = nest.get(flow::SRC).map(|src| addr(Some(src)));
+    let who = match (client, Proto::from_number(nest.u8(flow::PROTO))) {
+        (Some(client), Some(proto)) => Who::Flow {
+            proto,
+            client: (client, nest.u16(flow::SRC_PORT)),
+            bound: (addr(nest.get(flow::DST)), nest.u16(flow::DST_PORT)),
+        },
+        (Some(client), None) => Who::Client(client),
+        (None, _) => {
+            let bytes = nest
+                .get(flow::FINGERPRINT)
+                .map_or(&[][..], |one| one.payload);
+            let mut number = [0; 16];
+            for (to, from) in number.iter_mut().skip(4).zip(bytes) {
+                *to = *from;
+            }
+            let number = u128::from_be_bytes(number);
+            // The casts take the parts.
+            Who::Fingerprint((number >> 32) as u64, number as u32)
+        }
+    };
+    FlowInfo {
+        who,
+        backend: nest
+            .get(flow::BACKEND)
+            .map(|backend| (addr(Some(backend)), nest.u32(flow::ID))),
+        idle: nest.u32(flow::IDLE),
+        closing: nest.u8(flow::CLOSING) != 0,
+    }
 }
 
 fn bind_info(nest: Attrs<'_>) -> Option<Bind> {

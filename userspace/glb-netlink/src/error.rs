@@ -23,6 +23,8 @@ pub enum Error {
     Select(u8),
     /// Likewise a flow hash.
     FlowHash(u8),
+    /// Likewise a key by which flows are remembered.
+    FlowsBy(u8),
     /// A network namespace cannot be entered: its name, and why.
     Namespace(String, io::Error),
 }
@@ -111,6 +113,10 @@ impl fmt::Display for Error {
             Self::FlowHash(number) => write!(
                 out,
                 "the packets of a loaded table find their rows by flow hash {number}, which these tools do not know: use those of the module's version"
+            ),
+            Self::FlowsBy(number) => write!(
+                out,
+                "a loaded table remembers flows by {number}, which these tools do not know: use those of the module's version"
             ),
         }
     }

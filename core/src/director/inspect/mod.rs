@@ -31,6 +31,34 @@ pub enum Kind {
     LaterFragment(Proto),
 }
 
+/// What a packet says about the life of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Turn {
+    /// Nothing; or it is no TCP.
+    #[default]
+    Amid,
+    /// SYN: it begins.
+    Opens,
+    /// FIN or RST: it ends.
+    Ends,
+}
+
+impl Turn {
+    /// By the flags of a TCP header, as far as they are at hand: nobody makes bytes linear for this.
+    #[inline(always)]
+    fn of_tcp(view: View<'_>, transport: usize) -> Self {
+        const FIN: u8 = 1;
+        const SYN: u8 = 2;
+        const RST: u8 = 4;
+        let flags = view.linear().get(transport.wrapping_add(13));
+        match flags.map_or(0, |flags| flags & (FIN | SYN | RST)) {
+            0 => Self::Amid,
+            SYN => Self::Opens,
+            _ => Self::Ends,
+        }
+    }
+}
+
 /// A packet that may belong to a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
@@ -44,6 +72,8 @@ pub struct Candidate {
     pub len: usize,
     /// Set in fragments.
     pub fragment: Option<Fragment>,
+    /// What flow tables heed.
+    pub turn: Turn,
 }
 
 /// Why there is no candidate.
@@ -113,6 +143,10 @@ pub fn inspect(view: View<'_>, family: Family) -> Result<Candidate, Stop> {
         hint,
         len,
         fragment: ip.fragment,
+        turn: match kind {
+            Kind::Flow(Proto::Tcp) => Turn::of_tcp(view, ip.transport),
+            _ => Turn::Amid,
+        },
     })
 }
 

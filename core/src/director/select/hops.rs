@@ -4,9 +4,8 @@
 
 use super::hash::PacketHash;
 use crate::director::forward::Others;
-use crate::director::inspect::{Candidate, Kind};
+use crate::director::inspect::Candidate;
 use crate::director::world::{Addresses, World};
-use crate::packet::flow::FlowKey;
 use crate::packet::ip::Family;
 
 /// The first hop, which becomes the outer destination, and those behind it, which stand in the header.
@@ -23,8 +22,8 @@ pub struct Hops<'w, W: World> {
 impl<'w, W: World> Hops<'w, W> {
     /// The hops of the hash's row, and of a second hash's row behind it.
     ///
-    /// A table that has no rows of GLB's may have others. Only where there is none is it asked: what GLB's rows cost does
-    /// not depend on which other selects there are (docs/decisions/0008).
+    /// A table that has no rows of GLB's may have others, and may remember flows. Only where there is none is it asked: what
+    /// GLB's rows cost does not depend on which other selects there are (docs/decisions/0008).
     #[inline(always)]
     pub(in crate::director) fn new(
         world: &'w W,
@@ -34,7 +33,8 @@ impl<'w, W: World> Hops<'w, W> {
         alt: Option<PacketHash>,
     ) -> Option<Self> {
         let Some((&first, behind)) = world.row(table, hash.row()).split_first() else {
-            let packet = (packet.kind, packet.key);
+            // Copied here, so that it stays in registers where there are rows.
+            let packet = *packet;
             return Self::by_selector(world, table, packet, hash, alt);
         };
         Some(Self {
@@ -45,19 +45,28 @@ impl<'w, W: World> Hops<'w, W> {
         })
     }
 
-    /// The hops of the rows that the table's selector names. What is of the packet comes by value, so that it stays in
-    /// registers where this is not called.
+    /// The hops of the rows that the table's selector names. A flow that is remembered with another backend than the row's
+    /// first one has that backend in front, and as many hops.
     #[inline(never)]
     fn by_selector(
         world: &'w W,
         table: &'w W::Table,
-        (kind, key): (Kind, FlowKey),
+        packet: Candidate,
         hash: PacketHash,
         alt: Option<PacketHash>,
     ) -> Option<Self> {
         let selector = world.selector(table)?;
-        let number = selector.row(hash, kind, &key);
-        let (&first, behind) = world.numbered_row(table, number).split_first()?;
+        let row = world.numbered_row(table, selector.row(hash, packet.kind, &packet.key));
+        let (first, behind) = match world.flow(table, packet, row.first().copied()) {
+            None => {
+                let (&first, behind) = row.split_first()?;
+                (first, behind)
+            }
+            Some(remembered) => {
+                let behind = row.get(..row.len().wrapping_sub(1));
+                (remembered, behind.unwrap_or_default())
+            }
+        };
         let alt = alt.and_then(|hash| selector.alt_row(hash));
         Some(Self {
             table,

@@ -16,6 +16,11 @@ pub fn why_not_v2(file: &str, config: &Config) -> Vec<Issue> {
     tables
         .filter_map(|(index, table)| {
             let (field, value, reason) = match table.rule {
+                Rule::V2 if table.words.flows.is_some() => (
+                    "flows",
+                    "{...}".to_owned(),
+                    "it has no place for them".to_owned(),
+                ),
                 Rule::V2 => return None,
                 Rule::V3 { hops } => (
                     "version",

@@ -10,6 +10,7 @@ mod complete;
 pub(crate) mod config;
 pub(crate) mod deployed;
 pub(crate) mod doctor;
+pub(crate) mod flows;
 pub(crate) mod packet;
 pub(crate) mod redirect;
 pub(crate) mod statsd;
@@ -23,6 +24,7 @@ use clap_complete::engine::ArgValueCompleter;
 use clap_complete::Shell;
 use config::ConfigCommand;
 use doctor::Doctor;
+use flows::Flows;
 use packet::{Encap, Lookup};
 use redirect::RedirectCommand;
 use statsd::Statsd;
@@ -78,7 +80,14 @@ pub(crate) enum Command {
         /// Print the changes every SECONDS, with rates
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
+        /// Print the counters of each table that remembers flows instead
+        #[arg(long)]
+        services: bool,
     },
+    /// Show or forget which backends the flows of services have
+    ///
+    /// Only tables with "flows" remember them. Of IPv6 flows the director keeps a fingerprint instead of addresses.
+    Flows(Flows),
     /// Send the counters of the running director to a statsd on this machine until it is stopped
     ///
     /// In each interval it reads director.conf and sends the increase of the counters to UDP port statsd_port of

@@ -31,6 +31,19 @@ pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Optio
         let (left, right) = (text(there), text(other));
         return Some(format!("its select is {left}, not {right}"));
     }
+    if there.words.flows != other.words.flows {
+        let text = |table: &Compiled| match table.words.flows {
+            Some(spec) => format!(
+                "by {} for {} s in {} buckets",
+                spec.rules.by.name(),
+                spec.rules.timeout,
+                spec.buckets
+            ),
+            None => "not at all".to_owned(),
+        };
+        let (left, right) = (text(there), text(other));
+        return Some(format!("it remembers flows {left}, not {right}"));
+    }
     let binds = |table: &Compiled| -> Vec<Bind> { table.binds.iter().map(masked).collect() };
     let (left, right) = (binds(there), binds(other));
     if let Some(what) = first_other(&left, &right, bind_text) {

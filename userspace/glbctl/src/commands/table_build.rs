@@ -7,8 +7,9 @@ use crate::output::{print_beside, warn, DeadTable, Failure};
 use crate::progress::Progress;
 use crate::{load, save};
 use glb_config::build::{why_not_v2, write_built, Binary};
-use glb_config::tables::{self, Rule};
+use glb_config::tables::{self, Rule, Table};
 use glb_config::{atomic, DeadRows, Issue};
+use glb_core::table::v3::Words;
 use serde::Serialize;
 use std::path::Path;
 
@@ -58,7 +59,8 @@ fn build(
     save::refuse_source(&[src], dst)?;
     let config = load::config(src, json)?;
     warn(&tables::unsaid_health(&load::name(src), &config), json);
-    let all_v2 = config.tables.iter().all(|table| table.rule == Rule::V2);
+    let has_v2 = |table: &Table| table.rule == Rule::V2 && table.words == Words::DEFAULT;
+    let all_v2 = config.tables.iter().all(has_v2);
     let format = match format {
         Some(BinaryFormat::V2) => Binary::V2,
         Some(BinaryFormat::V3) => Binary::V3,

@@ -7,6 +7,7 @@ use crate::output::{hex, print, DeadRowsView, Failure};
 use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::{quoted, DeadRows};
+use glb_core::director::flows::Spec;
 use glb_core::director::{FlowHash, Forward, Select, Selector};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -103,6 +104,36 @@ impl SelectView {
     }
 }
 
+/// How a table remembers flows, as its file says it.
+#[derive(Serialize)]
+pub(crate) struct FlowsView {
+    buckets: u32,
+    timeout_s: u16,
+    by: &'static str,
+}
+
+impl FlowsView {
+    pub(crate) fn new(spec: Option<Spec>) -> Option<Self> {
+        spec.map(|spec| Self {
+            buckets: spec.buckets,
+            timeout_s: spec.rules.timeout,
+            by: spec.rules.by.name(),
+        })
+    }
+
+    /// As the first line of a table says it, behind what else it says.
+    pub(crate) fn text(view: Option<&Self>) -> String {
+        view.map_or_else(String::new, |view| {
+            let Self {
+                buckets,
+                timeout_s,
+                by,
+            } = view;
+            format!(", remembers by {by} for {timeout_s} s in {buckets} buckets")
+        })
+    }
+}
+
 /// How packets find their rows, in a word or a few.
 pub(crate) fn select_text(selector: Selector) -> String {
     match SelectView::new(selector) {
@@ -154,6 +185,8 @@ struct TableView<'a> {
     forward: ForwardView,
     #[serde(skip_serializing_if = "Option::is_none")]
     select: Option<SelectView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<FlowsView>,
     hash_key: String,
     binds: Vec<String>,
     backends: Vec<BackendView>,
@@ -205,6 +238,7 @@ fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
         hops: table.hops,
         forward: ForwardView::new(table.forward),
         select: SelectView::new(table.selector()),
+        flows: FlowsView::new(table.words.flows),
         hash_key: hex(&table.hash_key),
         binds: table.binds.iter().map(bind).collect(),
         backends: backends
@@ -218,12 +252,13 @@ fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
 fn write_view(out: &mut dyn Write, view: &TableView<'_>) -> io::Result<()> {
     writeln!(
         out,
-        "table {} (version {}, {}, {}{})",
+        "table {} (version {}, {}, {}{}{})",
         quoted(&view.table),
         view.version,
         hops(view.hops),
         view.forward.kind,
-        SelectView::text(view.select.as_ref())
+        SelectView::text(view.select.as_ref()),
+        FlowsView::text(view.flows.as_ref())
     )?;
     writeln!(out, "  hash key {}", view.hash_key)?;
     for bind in &view.binds {

@@ -6,6 +6,7 @@
 
 pub(crate) mod config;
 pub(crate) mod devices;
+pub(crate) mod flows;
 pub(crate) mod lookup;
 pub(crate) mod monitor;
 pub(crate) mod redirect;
@@ -44,6 +45,9 @@ struct BackendView {
     ip: String,
     state: &'static str,
     healthy: bool,
+    /// As long as its address stays in tables of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u32>,
 }
 
 impl BackendView {
@@ -53,15 +57,17 @@ impl BackendView {
             ip: addr(info.addr),
             state: info.state.name(),
             healthy: info.healthy,
+            id: info.id,
         }
     }
 
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let health = if self.healthy { "healthy" } else { "unhealthy" };
-        writeln!(
-            out,
-            "{:>3}  {:<39}  {:<8}  {health}",
+        let id = self.id.map_or_else(String::new, |id| format!("  id {id}"));
+        let line = format!(
+            "{:>3}  {:<39}  {:<8}  {health:<9}{id}",
             self.index, self.ip, self.state
-        )
+        );
+        writeln!(out, "{}", line.trim_end())
     }
 }

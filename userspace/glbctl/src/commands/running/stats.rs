@@ -4,15 +4,33 @@
 
 use super::director;
 use crate::output::{print, Failure};
+use glb_netlink::Glb;
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Prints the director's counters.
-pub(crate) fn run(watch: Option<f64>, json: bool) -> Result<(), Failure> {
+/// Prints the director's counters, or those of its services.
+pub(crate) fn run(watch: Option<f64>, services: bool, json: bool) -> Result<(), Failure> {
     let mut glb = director()?;
+    if services {
+        return counters(&mut || of_services(&mut glb), watch, json);
+    }
     counters(&mut || glb.stats(), watch, json)
+}
+
+/// The counters of all services, each behind the name of its service.
+fn of_services(glb: &mut Glb) -> Result<Vec<(String, u64)>, glb_netlink::Error> {
+    let mut all = Vec::new();
+    for service in glb.service_stats()? {
+        let label = match service.name.is_empty() {
+            true => service.table.to_string(),
+            false => service.name,
+        };
+        let counters = service.counters.into_iter();
+        all.extend(counters.map(|(name, value)| (format!("{label}/{name}"), value)));
+    }
+    Ok(all)
 }
 
 /// Prints counters; with `watch`, again and again, with what has changed.

@@ -4,7 +4,7 @@
 
 use super::{bind as bind_text, director, director_or_load, BackendView};
 use crate::commands::key::Key;
-use crate::commands::table_show::{compat, hops, ForwardView, RowsView, SelectView};
+use crate::commands::table_show::{compat, hops, FlowsView, ForwardView, RowsView, SelectView};
 use crate::load;
 use crate::output::{print, DeadTable, Failure};
 use crate::progress::Progress;
@@ -95,6 +95,17 @@ pub(super) fn put(
             selector.select.name()
         )));
     }
+    if let Some((index, table)) = (0..).zip(&tables).find(|(_, table)| {
+        let by = table.words.flows.map(|spec| spec.rules.by.number());
+        by.is_some_and(|by| !features.flows_by.contains(&by))
+    }) {
+        return Err(Failure::Message(format!(
+            "{}: table {}: the loaded module does not remember flows: load the module that came with this glbctl \
+             (glbctl doctor compares their versions)",
+            load::name(file),
+            quoted(&table.label(index))
+        )));
+    }
     let mut progress = Progress::new("tables loaded").of(tables.len());
     let mut done = 0;
     let count = &mut |count| {
@@ -131,6 +142,8 @@ struct TableView<'a> {
     forward: ForwardView,
     #[serde(skip_serializing_if = "Option::is_none")]
     select: Option<SelectView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<FlowsView>,
     binds: Vec<String>,
     backends: Vec<BackendView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,6 +185,7 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
             hops: table.hops,
             forward: ForwardView::new(table.forward),
             select: SelectView::new(table.words.selector()),
+            flows: FlowsView::new(table.words.flows),
             table: label(table),
         };
         views.push(view);
@@ -186,12 +200,13 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
             }
             writeln!(
                 out,
-                "table {}: load {}, {} a row, {}{}",
+                "table {}: load {}, {} a row, {}{}{}",
                 quoted(&view.table),
                 view.generation,
                 hops(view.hops.into()),
                 view.forward.kind,
-                SelectView::text(view.select.as_ref())
+                SelectView::text(view.select.as_ref()),
+                FlowsView::text(view.flows.as_ref())
             )?;
             writeln!(out, "binds")?;
             for one in &view.binds {

@@ -47,6 +47,13 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
             tree.insert("select".to_owned(), select(there.selector(), hops));
         }
     }
+    tree.shift_remove("flows");
+    if let Some(spec) = there.words.flows {
+        let flows = json!({
+            "buckets": spec.buckets, "timeout_s": spec.rules.timeout, "by": spec.rules.by.name()
+        });
+        tree.insert("flows".to_owned(), flows);
+    }
     if gue {
         tree.shift_remove("forward");
     } else {

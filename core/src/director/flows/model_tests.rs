@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A flow table against a map with times.
+
+use super::*;
+use crate::director::classify::bind::Proto;
+use crate::director::ids::{Roster, Tag};
+use crate::director::inspect::{Candidate, Kind, Turn};
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::{Addrs, Fragment};
+use crate::siphash::SipKey;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::vec::Vec;
+
+const SECRET: SipKey = SipKey::new(b"fedcba9876543210");
+/// How long a closed connection is kept, as the documents say.
+const CLOSING: u64 = 10;
+
+/// A service as a module has it: backends by their index, which of them keep flows.
+struct Service {
+    buckets: Vec<Bucket>,
+    rules: Rules,
+    roster: Roster,
+    /// Addresses, which are numbers here, and whether the backend keeps its flows.
+    backends: Vec<(u8, bool)>,
+    now: Cell<u64>,
+    learns: bool,
+    events: RefCell<Vec<Event>>,
+}
+
+impl Service {
+    fn new(buckets: usize, rules: Rules, backends: &[(u8, bool)]) -> Self {
+        let mut service = Self {
+            buckets: (0..buckets).map(|_| Bucket::new()).collect(),
+            rules,
+            roster: Roster::new(),
+            backends: Vec::new(),
+            now: Cell::new(0),
+            learns: true,
+            events: RefCell::default(),
+        };
+        service.load(backends);
+        service
+    }
+
+    /// Other backends, as a load brings them; whose flows were given up is swept out.
+    fn load(&mut self, backends: &[(u8, bool)]) {
+        let mut roster = Roster::new();
+        let left = roster.succeed(&self.roster, backends.len(), |new, old| {
+            backends[usize::from(new)].0 == self.backends[usize::from(old)].0
+        });
+        self.roster = roster;
+        self.backends = backends.to_vec();
+        if left {
+            for bucket in &self.buckets {
+                bucket.release(|tag| self.roster.backend(tag).is_none());
+            }
+        }
+    }
+
+    /// The address that a packet goes to whose row has this backend first, and what was counted.
+    fn packet(&self, packet: &Candidate, first: Option<u8>) -> (Option<u8>, Option<Event>) {
+        let index = first.map(|addr| self.index(addr));
+        let other = follow(self, packet, index);
+        assert!(other.is_none() || other != index);
+        let addr = other.or(index).map(|at| self.backends[usize::from(at)].0);
+        (addr, self.events.borrow_mut().pop())
+    }
+
+    fn index(&self, addr: u8) -> u8 {
+        self.backends.iter().position(|one| one.0 == addr).unwrap() as u8
+    }
+}
+
+impl Memory for Service {
+    fn table(&self) -> FlowTable<'_> {
+        FlowTable {
+            buckets: &self.buckets,
+            secret: &SECRET,
+            rules: self.rules,
+            // The clock of a machine that has been up for a while.
+            now: (self.now.get() + 65_000) as u16,
+        }
+    }
+    fn backend(&self, tag: Tag) -> Option<u8> {
+        let index = self.roster.backend(tag)?;
+        self.backends[usize::from(index)].1.then_some(index)
+    }
+    fn tag(&self, backend: u8) -> Option<Tag> {
+        Some(self.roster.id(backend)?.tag())
+    }
+    fn learns(&self) -> bool {
+        self.learns
+    }
+    fn count(&self, event: Event) {
+        self.events.borrow_mut().push(event);
+    }
+}
+
+fn flow(n: u16) -> FlowKey {
+    let addrs = if n % 2 == 0 {
+        Addrs::V4 {
+            src: [10, 0, 0, (n / 7) as u8],
+            dst: [1, 1, 1, 1],
+        }
+    } else {
+        let mut src = [0x20; 16];
+        src[15] = (n / 7) as u8;
+        Addrs::V6 { src, dst: [1; 16] }
+    };
+    FlowKey {
+        addrs,
+        src_port: n,
+        dst_port: 443,
+    }
+}
+
+fn candidate(kind: Kind, key: FlowKey, turn: Turn) -> Candidate {
+    Candidate {
+        kind,
+        key,
+        hint: 0,
+        len: 40,
+        fragment: None,
+        turn,
+    }
+}
+
+fn tcp(n: u16, turn: Turn) -> Candidate {
+    candidate(Kind::Flow(Proto::Tcp), flow(n), turn)
+}
+
+const BY_FLOW: Rules = Rules {
+    timeout: 40,
+    by: By::Flow,
+};
+const BY_SOURCE: Rules = Rules {
+    timeout: 40,
+    by: By::Source,
+};
+
+/// What the model has of a flow: backend, second of its last packet, whether it closes.
+type Known = (u8, u64, bool);
+
+/// What the property tests do.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A packet of a flow, whose row has this backend first.
+    Packet(u16, u8, Turn),
+    /// So many seconds pass.
+    Wait(u64),
+    /// These backends, the ones that keep flows; all others of ten are drained of them.
+    Load(Vec<(u8, bool)>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let turn = prop_oneof![
+        6 => Just(Turn::Amid),
+        1 => Just(Turn::Opens),
+        2 => Just(Turn::Ends)
+    ];
+    prop_oneof![
+        12 => (0u16..60, 0u8..10, turn).prop_map(|(n, first, turn)| Step::Packet(n, first, turn)),
+        3 => (0u64..30).prop_map(Step::Wait),
+        1 => vec((0u8..10, prop::bool::weighted(0.8)), 1..10).prop_map(Step::Load),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// A table with room for all: each packet goes where a map with times says.
+    #[test]
+    fn packets_go_where_a_map_says(
+        steps in vec(step(), 1..200),
+        timeout in prop_oneof![Just(1u16), Just(7), Just(40), Just(Rules::MAX_TIMEOUT)],
+        source in any::<bool>(),
+    ) {
+        let by = if source { By::Source } else { By::Flow };
+        // 60 flows: that five of them come to one of 65,536 buckets does not happen with this secret.
+        let all: Vec<(u8, bool)> = (0..10).map(|addr| (addr, true)).collect();
+        let mut service = Service::new(1 << 16, Rules { timeout, by }, &all);
+        let mut model: HashMap<FlowName, Known> = HashMap::new();
+        let mut now = 0;
+        for step in steps {
+            match step {
+                Step::Wait(seconds) => now += seconds,
+                Step::Load(mut backends) => {
+                    let mut seen = [false; 10];
+                    backends.retain(|one| !core::mem::replace(&mut seen[usize::from(one.0)], true));
+                    service.load(&backends);
+                    model.retain(|_, known| seen[usize::from(known.0)]);
+                }
+                Step::Packet(n, first, turn) => {
+                    service.now.set(now);
+                    let first = service.backends[usize::from(first) % service.backends.len()].0;
+                    let keeps = |addr: u8| service.backends.iter().any(|one| *one == (addr, true));
+                    let name = FlowName::new(by, &flow(n));
+                    let alive = |&&(_, last, closing): &&Known| {
+                        let timeout = u64::from(timeout);
+                        now - last <= if closing { timeout.min(CLOSING) } else { timeout }
+                    };
+                    let known = model.get(&name).filter(alive).filter(|one| keeps(one.0) || one.0 == first);
+                    let (goes, event, was_closing) = match known {
+                        Some(&(addr, _, closing)) => (addr, Event::Known, closing),
+                        None => (first, Event::First, false),
+                    };
+                    let seen = service.packet(&tcp(n, turn), Some(first));
+                    prop_assert_eq!(seen, (Some(goes), Some(event)));
+                    let closing = match turn {
+                        Turn::Amid => was_closing,
+                        Turn::Opens => false,
+                        Turn::Ends => true,
+                    };
+                    model.insert(name, (goes, now, closing));
+                }
+            }
+        }
+        // What is listed is what the map has.
+        let tick = (now + 65_000) as u16;
+        let mut listed: Vec<_> = service
+            .buckets
+            .iter()
+            .flat_map(|bucket| bucket.list(service.rules, tick).collect::<Vec<_>>())
+            .map(|one| {
+                let index = service.roster.backend(one.tag).unwrap();
+                (service.backends[usize::from(index)].0, u64::from(one.idle), one.closing)
+            })
+            .collect();
+        let mut wanted: Vec<_> = model
+            .values()
+            .filter(|one| {
+                let timeout = u64::from(timeout);
+                now - one.1 <= if one.2 { timeout.min(CLOSING) } else { timeout }
+            })
+            .map(|&(addr, last, closing)| (addr, now - last, closing))
+            .collect();
+        listed.sort_unstable();
+        wanted.sort_unstable();
+        prop_assert_eq!(listed, wanted);
+    }
+
+    /// A table that is far too small: a flow that is tracked stays with its backend, and no other is counted as known.
+    #[test]
+    fn a_full_table_gives_up_no_flow(packets in vec((0u16..200, 0u8..10), 1..400)) {
+        let all: Vec<(u8, bool)> = (0..10).map(|addr| (addr, true)).collect();
+        let service = Service::new(3, BY_FLOW, &all);
+        let mut tracked: HashMap<u16, u8> = HashMap::new();
+        for (n, first) in packets {
+            let (goes, event) = service.packet(&tcp(n, Turn::Amid), Some(first));
+            match tracked.get(&n) {
+                Some(addr) => prop_assert_eq!((goes, event), (Some(*addr), Some(Event::Known))),
+                None if event == Some(Event::First) => {
+                    prop_assert_eq!(goes, Some(first));
+                    tracked.insert(n, first);
+                }
+                None => prop_assert_eq!((goes, event), (Some(first), Some(Event::Untracked))),
+            }
+        }
+        prop_assert!(tracked.len() <= 3 * ENTRIES);
+    }
+}
+
+/// What a table tells apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum FlowName {
+    Flow(Vec<u8>, u16, u16),
+    Client(Vec<u8>),
+}
+
+impl FlowName {
+    fn new(by: By, key: &FlowKey) -> Self {
+        let (src, dst) = match &key.addrs {
+            Addrs::V4 { src, dst } => (src.to_vec(), dst.to_vec()),
+            Addrs::V6 { src, dst } => (src.to_vec(), dst.to_vec()),
+        };
+        match by {
+            By::Flow => Self::Flow([src, dst].concat(), key.src_port, key.dst_port),
+            By::Source => Self::Client(src),
+        }
+    }
+}
+
+const TWO: [(u8, bool); 2] = [(1, true), (2, true)];
+
+#[test]
+fn without_a_backend_nothing_is_kept() {
+    let mut service = Service::new(16, BY_FLOW, &TWO);
+    let packet = tcp(4, Turn::Amid);
+    assert_eq!(
+        service.packet(&packet, None),
+        (None, Some(Event::NoBackend))
+    );
+    assert_eq!(
+        service.packet(&packet, Some(2)),
+        (Some(2), Some(Event::First))
+    );
+    // No row has a backend any more, but the flow has.
+    assert_eq!(service.packet(&packet, None), (Some(2), Some(Event::Known)));
+    service.load(&[(1, true), (2, false)]);
+    assert_eq!(
+        service.packet(&packet, None),
+        (None, Some(Event::NoBackend))
+    );
+    assert_eq!(
+        service.packet(&packet, Some(1)),
+        (Some(1), Some(Event::First))
+    );
+}
+
+#[test]
+fn a_backend_that_keeps_no_flows_still_gets_its_rows() {
+    let service = Service::new(16, BY_FLOW, &[(1, false), (2, false)]);
+    let packet = tcp(4, Turn::Amid);
+    assert_eq!(
+        service.packet(&packet, Some(2)),
+        (Some(2), Some(Event::First))
+    );
+    assert_eq!(
+        service.packet(&packet, Some(2)),
+        (Some(2), Some(Event::Known))
+    );
+    assert_eq!(
+        service.packet(&packet, Some(1)),
+        (Some(1), Some(Event::First))
+    );
+}
+
+#[test]
+fn what_has_no_flow_of_its_own_follows_and_learns_nothing() {
+    let service = Service::new(16, BY_FLOW, &TWO);
+    let error = candidate(Kind::IcmpError(Proto::Tcp), flow(4), Turn::Amid);
+    let mut later = candidate(Kind::LaterFragment(Proto::Tcp), flow(4), Turn::Amid);
+    later.fragment = Some(Fragment { id: 1, offset: 9 });
+    let echo = candidate(Kind::Echo, flow(4), Turn::Amid);
+    for packet in [&error, &later, &echo] {
+        assert_eq!(service.packet(packet, Some(2)), (Some(2), None));
+    }
+    assert_eq!(service.packet(&tcp(4, Turn::Opens), Some(1)).0, Some(1));
+    assert_eq!(service.packet(&error, Some(2)), (Some(1), None));
+    assert_eq!(service.packet(&later, Some(2)), (Some(1), None));
+    assert_eq!(service.packet(&echo, Some(2)), (Some(2), None));
+    // UDP of the same addresses and ports is another flow.
+    let udp = candidate(Kind::Flow(Proto::Udp), flow(4), Turn::Amid);
+    assert_eq!(service.packet(&udp, Some(2)), (Some(2), Some(Event::First)));
+    // They lengthen no flow's life.
+    service.now.set(41);
+    assert_eq!(service.packet(&error, Some(2)), (Some(2), None));
+    let by_source = Service::new(16, BY_SOURCE, &TWO);
+    assert_eq!(by_source.packet(&udp, Some(1)).0, Some(1));
+    for packet in [&error, &later, &echo] {
+        assert_eq!(by_source.packet(packet, Some(2)), (Some(1), None));
+    }
+}
+
+#[test]
+fn a_question_changes_nothing() {
+    let mut service = Service::new(16, BY_FLOW, &TWO);
+    service.learns = false;
+    assert_eq!(
+        service.packet(&tcp(4, Turn::Amid), Some(2)),
+        (Some(2), None)
+    );
+    service.learns = true;
+    service.packet(&tcp(4, Turn::Amid), Some(1));
+    service.learns = false;
+    service.now.set(30);
+    assert_eq!(
+        service.packet(&tcp(4, Turn::Ends), Some(2)),
+        (Some(1), None)
+    );
+    service.now.set(41);
+    assert_eq!(
+        service.packet(&tcp(4, Turn::Amid), Some(2)),
+        (Some(2), None)
+    );
+}
+
+#[test]
+fn a_million_flows_in_64_mb() {
+    const FLOWS: u32 = 1_000_000;
+    // 64 MB are 1,000,000 buckets; any number will do.
+    let buckets = 64_000_000 / size_of::<Bucket>();
+    assert!(buckets <= Rules::MAX_BUCKETS as usize);
+    let service = Service::new(buckets, BY_FLOW, &TWO);
+    let packet = |n: u32| {
+        let key = FlowKey {
+            addrs: Addrs::V4 {
+                src: (0x0a00_0000 + n / 50_000).to_be_bytes(),
+                dst: [1, 1, 1, 1],
+            },
+            src_port: (n % 50_000) as u16,
+            dst_port: 443,
+        };
+        candidate(Kind::Flow(Proto::Tcp), key, Turn::Amid)
+    };
+    let mut untracked = 0;
+    for n in 0..FLOWS {
+        let (_, event) = service.packet(&packet(n), Some(1));
+        untracked += u32::from(event != Some(Event::First));
+    }
+    // Of a Poisson distribution with mean 1, 0.44 % is above 4.
+    assert!(untracked < 5_000, "{untracked}");
+    let known = (0..FLOWS).filter(|n| service.packet(&packet(*n), Some(2)).0 == Some(1));
+    assert_eq!(known.count() as u32, FLOWS - untracked);
+}
+
+#[test]
+fn known_flows_are_written_once_a_second_at_most() {
+    let service = Service::new(1, BY_FLOW, &TWO);
+    let words = || {
+        let listed = service.buckets[0].list(BY_FLOW, service.table().now);
+        listed.collect::<Vec<_>>()
+    };
+    service.packet(&tcp(4, Turn::Opens), Some(1));
+    let first = words();
+    assert_eq!(first[0].idle, 0);
+    service.now.set(1);
+    assert_eq!(words()[0].idle, 1);
+    service.packet(&tcp(4, Turn::Amid), Some(1));
+    assert_eq!(words(), first);
+}
+
+#[test]
+fn a_sweep_says_how_many_it_ends() {
+    let mut service = Service::new(64, BY_FLOW, &TWO);
+    for n in 0..40 {
+        let first = if n % 4 == 0 { 1 } else { 2 };
+        assert_eq!(
+            service.packet(&tcp(n, Turn::Amid), Some(first)).1,
+            Some(Event::First)
+        );
+    }
+    let tag = service.tag(0).unwrap();
+    let released = |service: &Service| -> usize {
+        let buckets = service.buckets.iter();
+        buckets.map(|bucket| bucket.release(|of| of == tag)).sum()
+    };
+    assert_eq!(released(&service), 10);
+    assert_eq!(released(&service), 0);
+    service.load(&[(3, true)]);
+    for n in 0..40 {
+        assert_eq!(
+            service.packet(&tcp(n, Turn::Amid), Some(3)).1,
+            Some(Event::First)
+        );
+    }
+}

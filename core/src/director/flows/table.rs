@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The flow table of one service.
+
+use super::bucket::{Clock, Entries, Outcome};
+use super::key::{By, Key, Kind};
+use super::meta::MAX_TIMEOUT;
+use crate::director::classify::bind::Proto;
+use crate::director::ids::Tag;
+use crate::director::inspect::{self, Candidate};
+use crate::netlink::glb;
+use crate::packet::addr::Addr;
+use crate::siphash::SipKey;
+use core::sync::atomic::AtomicU64;
+
+pub use super::bucket::ENTRIES;
+
+/// A bucket: four entries in a cache line.
+#[repr(C, align(64))]
+pub struct Bucket(Entries<AtomicU64>);
+
+const _: () = assert!(size_of::<Bucket>() == 64 && align_of::<Bucket>() == 64);
+
+impl Bucket {
+    /// A bucket without an entry.
+    #[must_use]
+    pub const fn new() -> Self {
+        const NOTHING: super::bucket::Entry<AtomicU64> = super::bucket::Entry {
+            meta: AtomicU64::new(0),
+            addrs: AtomicU64::new(0),
+        };
+        Self(Entries([NOTHING; ENTRIES]))
+    }
+
+    /// Ends the entries of the backends that are wanted; says how many.
+    pub fn release(&self, wanted: impl Fn(Tag) -> bool) -> usize {
+        self.0.release(|meta| wanted(meta.tag()))
+    }
+
+    /// What is remembered here, at this second.
+    pub fn list(&self, rules: Rules, now: u16) -> impl Iterator<Item = Listed> + '_ {
+        let listed = move |entry| {
+            let (addrs, meta) = Entries::read(entry)?;
+            if meta.is_over(rules.timeout, now) {
+                return None;
+            }
+            // The casts take the halves.
+            let v4 = |proto| {
+                let client = Addr::V4(((addrs >> 32) as u32).to_be_bytes());
+                match rules.by {
+                    By::Source => Who::Client(client),
+                    By::Flow => Who::Flow {
+                        proto,
+                        client: (client, (meta.ports() >> 16) as u16),
+                        bound: (Addr::V4((addrs as u32).to_be_bytes()), meta.ports() as u16),
+                    },
+                }
+            };
+            Some(Listed {
+                who: match meta.kind()? {
+                    Kind::V4Tcp => v4(Proto::Tcp),
+                    Kind::V4Udp => v4(Proto::Udp),
+                    Kind::Fingerprint => Who::Fingerprint(addrs, meta.ports()),
+                },
+                tag: meta.tag(),
+                idle: meta.age(now),
+                closing: meta.is_closing(),
+            })
+        };
+        self.0 .0.iter().filter_map(listed)
+    }
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An entry, to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose it is.
+    pub who: Who,
+    /// The backend.
+    pub tag: Tag,
+    /// Seconds since the last packet.
+    pub idle: u16,
+    /// Whether a FIN or RST has been seen.
+    pub closing: bool,
+}
+
+/// Whose an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// A flow.
+    Flow {
+        /// Its protocol.
+        proto: Proto,
+        /// Client's address and port.
+        client: (Addr, u16),
+        /// Bound address and port.
+        bound: (Addr, u16),
+    },
+    /// A client.
+    Client(Addr),
+    /// What only its fingerprint is known of.
+    Fingerprint(u64, u32),
+}
+
+/// How a service remembers flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rules {
+    /// Seconds without a packet after which a flow is forgotten, 1 to [`Rules::MAX_TIMEOUT`].
+    pub timeout: u16,
+    /// What is remembered.
+    pub by: By,
+}
+
+impl Rules {
+    /// The longest timeout, seconds: twelve hours. The clock of the entries comes round after 18 hours.
+    pub const MAX_TIMEOUT: u16 = MAX_TIMEOUT;
+    /// The timeout, if none is given.
+    pub const DEFAULT_TIMEOUT: u16 = 40;
+    /// Most buckets: 64 MiB.
+    pub const MAX_BUCKETS: u32 = glb::MAX_FLOW_BUCKETS;
+    /// Buckets, if their number is not given: 1 MiB.
+    pub const DEFAULT_BUCKETS: u32 = 16_384;
+}
+
+/// What the operator wants of a service's flow table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Spec {
+    /// Buckets, 1 to [`Rules::MAX_BUCKETS`].
+    pub buckets: u32,
+    /// How flows are remembered.
+    pub rules: Rules,
+}
+
+impl Spec {
+    /// The spec of these numbers, or which of them is wrong.
+    pub const fn new(buckets: u32, timeout: u16, by: By) -> Result<Self, Unfit> {
+        if buckets == 0 || buckets > Rules::MAX_BUCKETS {
+            return Err(Unfit::Buckets);
+        }
+        if timeout == 0 || timeout > Rules::MAX_TIMEOUT {
+            return Err(Unfit::Timeout);
+        }
+        let rules = Rules { timeout, by };
+        Ok(Self { buckets, rules })
+    }
+
+    /// Bytes of the buckets.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        (self.buckets as u64).wrapping_mul(size_of::<Bucket>() as u64)
+    }
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            buckets: Rules::DEFAULT_BUCKETS,
+            rules: Rules {
+                timeout: Rules::DEFAULT_TIMEOUT,
+                by: By::default(),
+            },
+        }
+    }
+}
+
+/// What of a [`Spec`] is out of its bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// The number of buckets.
+    Buckets,
+    /// The timeout.
+    Timeout,
+}
+
+/// The flow table of a service, at one second.
+#[derive(Clone, Copy)]
+pub struct FlowTable<'a> {
+    /// 1 to [`Rules::MAX_BUCKETS`] of them.
+    pub buckets: &'a [Bucket],
+    /// Nobody outside knows it.
+    pub secret: &'a SipKey,
+    /// How flows are remembered.
+    pub rules: Rules,
+    /// The second.
+    pub now: u16,
+}
+
+impl<'a> FlowTable<'a> {
+    #[inline]
+    fn bucket(&self, key: &Key) -> Option<&'a Entries<AtomicU64>> {
+        let bucket = self.buckets.get(key.bucket(self.buckets.len()))?;
+        Some(&bucket.0)
+    }
+
+    #[inline]
+    fn clock(&self) -> Clock {
+        Clock {
+            timeout: self.rules.timeout,
+            now: self.now,
+        }
+    }
+}
+
+/// What became of a packet of a service with a flow table; each packet of TCP or UDP is one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Event {
+    /// Its flow was known.
+    Known,
+    /// Its flow was not known, and is now.
+    First,
+    /// Its flow was not known, and there is no room: it goes by its row.
+    Untracked,
+    /// Its flow was not known, and the table has no backend for it. Nothing is kept.
+    NoBackend,
+}
+
+impl Event {
+    /// All of them, in the order of the counters.
+    pub const ALL: [Self; 4] = [Self::Known, Self::First, Self::Untracked, Self::NoBackend];
+
+    /// Name of its counter.
+    #[must_use]
+    pub const fn counter(self) -> &'static str {
+        match self {
+            Self::Known => "known_flow_packets",
+            Self::First => "first_flow_packets",
+            Self::Untracked => "untracked_flow_packets",
+            Self::NoBackend => "no_backend_flow_packets",
+        }
+    }
+
+    /// Position of its counter.
+    #[inline]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A flow table, the backends that it points to, and whether it learns.
+pub trait Memory {
+    /// The table.
+    fn table(&self) -> FlowTable<'_>;
+    /// The backend that a tag means, by its index, if it keeps its flows.
+    fn backend(&self, tag: Tag) -> Option<u8>;
+    /// The tag of a backend.
+    fn tag(&self, backend: u8) -> Option<Tag>;
+    /// Whether the packet is on its way; otherwise the question is what would become of it, and nothing is written.
+    fn learns(&self) -> bool;
+    /// Counts a packet.
+    fn count(&self, event: Event);
+}
+
+/// The backend that a packet's flow is remembered with, if it is another than `first`, the first one of its row. A flow that is
+/// not remembered is from now on.
+#[inline]
+pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> Option<u8> {
+    let table = memory.table();
+    let (proto, is_flow) = match packet.kind {
+        inspect::Kind::Flow(proto) => (proto, true),
+        inspect::Kind::IcmpError(proto) | inspect::Kind::LaterFragment(proto) => (proto, false),
+        // An echo request has no flow, but a client.
+        inspect::Kind::Echo => match table.rules.by {
+            By::Flow => return None,
+            By::Source => (Proto::Tcp, false),
+        },
+    };
+    let key = Key::new(table.secret, table.rules.by, proto, &packet.key);
+    let offered = first.and_then(|first| memory.tag(first));
+    let keeps = |tag| memory.backend(tag).is_some() || offered == Some(tag);
+    let bucket = table.bucket(&key)?;
+    let tag = if is_flow && memory.learns() {
+        let outcome = bucket.follow(&key, packet.turn, table.clock(), offered, keeps);
+        memory.count(match outcome {
+            Outcome::Known(_) => Event::Known,
+            Outcome::First => Event::First,
+            Outcome::Untracked if first.is_none() => Event::NoBackend,
+            Outcome::Untracked => Event::Untracked,
+        });
+        match outcome {
+            Outcome::Known(tag) => Some(tag),
+            Outcome::First | Outcome::Untracked => None,
+        }
+    } else {
+        bucket.peek(&key, table.clock()).filter(|tag| keeps(*tag))
+    };
+    // Where it is the row's own, there is nothing to change.
+    let tag = tag.filter(|tag| offered != Some(*tag))?;
+    memory.backend(tag)
+}
