@@ -7,7 +7,7 @@
 use super::{Family, Request};
 use crate::state::State;
 use crate::tables::set::{MAX_BINDS, MAX_TABLES};
-use glb_core::director::Forward;
+use glb_core::director::ForwardKind;
 use glb_core::netlink::glb::{features, operation};
 use glb_core::settings::Setting;
 use glb_kernel::genl::{Command, Spec};
@@ -15,7 +15,7 @@ use kernel::prelude::*;
 
 /// Room for 32 forwards and 64 settings.
 const SIZE: usize = 1024;
-const _: () = assert!(Forward::ALL.len() <= 32 && Setting::ALL.len() <= 64);
+const _: () = assert!(ForwardKind::ALL.len() <= 32 && Setting::ALL.len() <= 64);
 
 /// `features-get`
 pub(super) struct FeaturesGet;
@@ -26,7 +26,7 @@ impl Command for FeaturesGet {
 
     fn run(_: &State, request: &Request<'_>) -> Result {
         request.reply(SIZE, |message| {
-            for forward in Forward::ALL {
+            for forward in ForwardKind::ALL {
                 message.u8(features::FORWARD, forward.number())?;
             }
             for setting in Setting::ALL {

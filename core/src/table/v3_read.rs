@@ -13,7 +13,7 @@ use crate::backend::{Backend, State, MAX_BACKENDS};
 use crate::director::classify::bind::{Bind, Proto};
 use crate::director::select::hash::ROWS;
 use crate::director::select::rows::v3::{MAX_HOPS, MAX_WEIGHT};
-use crate::director::Forward;
+use crate::director::{Forward, ForwardKind};
 use crate::packet::addr::Addr;
 
 /// A file that was checked.
@@ -166,8 +166,9 @@ fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
     if reserved != 0 {
         return Err((Field::Reserved, None, u64::from(reserved)));
     }
-    let forward =
-        Forward::from_number(forward).ok_or((Field::Forward, None, u64::from(forward)))?;
+    let forward = ForwardKind::from_number(forward)
+        .and_then(ForwardKind::plain)
+        .ok_or((Field::Forward, None, u64::from(forward)))?;
     // Tables of version 2 are as deployed, in all forms.
     if rule != 3 && forward != Forward::default() {
         return Err((Field::Forward, None, u64::from(forward.number())));

@@ -11,7 +11,7 @@ use crate::tables::set::{AddressList, Backend};
 use crate::tables::staging::{self, gfp, Load, Refusal};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::director::select::hash::ROWS;
-use glb_core::director::Forward;
+use glb_core::director::{Forward, ForwardKind};
 use glb_core::netlink::glb::{backend, operation};
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family as IpFamily;
@@ -67,7 +67,7 @@ impl Command for TableAdd {
             let hash_key = request.require(attr::HASH_KEY)?.array::<16>()?;
             let hops = request.require(attr::HOPS)?;
             let forward = forward(request)?;
-            let (backends, addresses) = backends(load, request)?;
+            let (backends, addresses) = backends(load, request, forward)?;
             let num_hops = hops.u8()?;
             let underlay = addresses.family();
             let most = max_hops(underlay, two_rows);
@@ -117,18 +117,31 @@ fn forward(request: &Request<'_>) -> Result<Forward> {
         return Ok(Forward::default());
     };
     let number = sent.u8()?;
-    Forward::from_number(number).ok_or_else(|| {
+    let kind = ForwardKind::from_number(number).ok_or_else(|| {
         refuse!(
             request,
             not_supported(),
             Some(&sent),
             "this module knows no forward {number}"
         )
+    })?;
+    kind.plain().ok_or_else(|| {
+        refuse!(
+            request,
+            EINVAL,
+            Some(&sent),
+            "forward {} needs its parameters",
+            kind.name()
+        )
     })
 }
 
 /// The backends of a new table, and their addresses.
-fn backends(load: &mut Load, request: &Request<'_>) -> Result<(KVec<Backend>, AddressList)> {
+fn backends(
+    load: &mut Load,
+    request: &Request<'_>,
+    forward: Forward,
+) -> Result<(KVec<Backend>, AddressList)> {
     let mut backends = KVec::new();
     let mut addresses = None;
     for nest in request.attrs().all(attr::BACKEND) {
@@ -152,7 +165,7 @@ fn backends(load: &mut Load, request: &Request<'_>) -> Result<(KVec<Backend>, Ad
                 "backend {index} is not of the family of the first one"
             ));
         }
-        let next_hop = load.next_hop(addr).map_err(|refusal| match refusal {
+        let next_hop = load.next_hop(addr, forward).map_err(|refusal| match refusal {
             Refusal::Memory => ENOMEM,
             Refusal::NextHops => {
                 refuse!(

@@ -8,8 +8,9 @@ use crate::read::{Node, Object, Reader};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
-use glb_core::director::Forward;
+use glb_core::director::{Forward, ForwardKind};
 use glb_core::packet::addr::Addr;
+use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -242,7 +243,7 @@ pub fn unsaid_health(file: &str, config: &Config) -> Vec<Issue> {
 const TABLE_FIELDS: [&str; 8] = [
     "name", "version", "hops", "forward", "hash_key", "seed", "binds", "backends",
 ];
-const FORWARD_FIELDS: [&str; 1] = ["kind"];
+const FORWARD_FIELDS: [&str; 2] = ["kind", "dscp"];
 
 fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let node = Node {
@@ -280,6 +281,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let backends = reader
         .required(&object, "backends")
         .and_then(|node| read_backends(reader, &node, rule));
+    check_families(reader, forward, binds.as_ref(), backends.as_ref());
     Some(Table {
         name: name?,
         rule: rule?,
@@ -330,17 +332,57 @@ pub(crate) fn read_forward(
     let fields = reader.object(&node, &FORWARD_FIELDS)?;
     let kind = reader.required(&fields, "kind")?;
     let name = reader.string(&kind)?;
-    let Some(forward) = Forward::from_name(name) else {
-        let names = Forward::ALL.iter().map(|forward| forward.name());
+    let Some(known) = ForwardKind::from_name(name) else {
+        let names = ForwardKind::ALL.iter().map(|forward| forward.name());
         reader.error(&kind, must_be(names));
         return None;
     };
     // Files of version 2 have no place for another one.
-    if rule == Some(Rule::V2) && forward != Forward::default() {
+    if rule == Some(Rule::V2) && known != ForwardKind::default() {
         reader.error(&kind, "needs \"version\": 3");
         return None;
     }
-    Some(forward)
+    let dscp = fields.get("dscp");
+    let Some(plain) = known.plain() else {
+        let node = reader.required(&fields, "dscp")?;
+        let value = reader.integer(&node, 0..=Dscp::MAX)?;
+        return Dscp::new(value).map(Forward::L3dsr);
+    };
+    if let Some(node) = dscp {
+        reader.error(&node, "needs \"kind\": \"l3dsr\"");
+        return None;
+    }
+    Some(plain)
+}
+
+/// Errors where a forward without a tunnel would have to make packets of one family those of the other.
+fn check_families(
+    reader: &mut Reader,
+    forward: Option<Forward>,
+    binds: Option<&Vec<Bind>>,
+    backends: Option<&Vec<TableBackend>>,
+) {
+    let (Some(forward), Some(binds), Some([first, ..])) =
+        (forward, binds, backends.map(|all| &all[..]))
+    else {
+        return;
+    };
+    if !forward.kind().rewrites() {
+        return;
+    }
+    let of_backends = first.backend.addr.bits();
+    let name = |bits| if bits == 32 { "IPv4" } else { "IPv6" };
+    for (index, bind) in binds.iter().enumerate() {
+        if bind.addr.bits() != of_backends {
+            let reason = format!(
+                "is {}, and the backends are {}: forward {} needs one family",
+                name(bind.addr.bits()),
+                name(of_backends),
+                forward.name()
+            );
+            reader.error_at(&format!("binds[{index}].ip"), reason);
+        }
+    }
 }
 
 fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {

@@ -10,7 +10,7 @@ use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::hash::ROWS;
-use glb_core::director::Forward;
+use glb_core::director::{Forward, ForwardKind};
 use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, hop, load, lookup, stats, status, table,
     VERSION,
@@ -579,7 +579,9 @@ fn forward(attr: Option<Attr<'_>>) -> Result<Forward, Error> {
     };
     // The cast is exact: the specification has a number of 8 bits.
     let number = attr.number() as u8;
-    Forward::from_number(number).ok_or(Error::Forward(number))
+    ForwardKind::from_number(number)
+        .and_then(ForwardKind::plain)
+        .ok_or(Error::Forward(number))
 }
 
 fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {

@@ -97,6 +97,8 @@ fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
     ] {
         out.extend(u16::try_from(count).ok()?.to_le_bytes());
     }
+    // A forward with parameters has no place for them in this form.
+    table.forward.kind().plain()?;
     out.extend([table.forward.number(), 0]);
     out.extend(table.hash_key);
     out.extend(table.seed.unwrap_or_default());

@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
             writeln!(out, "hash  {} of {fields}", hashed.hash)?;
             writeln!(out, "row   {:#06x}", hashed.row)?;
         }
-        writeln!(out, "leaves by {}", answer.forward.kind)?;
+        writeln!(out, "leaves by {}", answer.forward)?;
         writeln!(out, "hops")?;
         answer.hops.iter().try_for_each(|hop| hop.write(out))
     })

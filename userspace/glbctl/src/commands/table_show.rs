@@ -9,6 +9,7 @@ use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::{quoted, DeadRows};
 use glb_core::director::Forward;
 use serde::Serialize;
+use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -62,12 +63,29 @@ impl BackendView {
 #[derive(Serialize)]
 pub(crate) struct ForwardView {
     pub(crate) kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dscp: Option<u8>,
 }
 
 impl ForwardView {
     pub(crate) fn new(forward: Forward) -> Self {
         Self {
             kind: forward.name(),
+            dscp: match forward {
+                Forward::L3dsr(dscp) => Some(dscp.value()),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// For people.
+impl fmt::Display for ForwardView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind)?;
+        match self.dscp {
+            Some(dscp) => write!(f, " with DSCP {dscp}"),
+            None => Ok(()),
         }
     }
 }
@@ -145,7 +163,7 @@ fn write_view(out: &mut dyn Write, view: &TableView<'_>) -> io::Result<()> {
         quoted(&view.table),
         view.version,
         view.hops,
-        view.forward.kind
+        view.forward
     )?;
     writeln!(out, "  hash key {}", view.hash_key)?;
     for bind in &view.binds {

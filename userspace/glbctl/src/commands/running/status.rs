@@ -5,7 +5,7 @@
 use super::director;
 use crate::commands::settings::ConfigView;
 use crate::output::{print, Failure};
-use glb_core::director::Forward;
+use glb_core::director::ForwardKind;
 use glb_netlink::Features;
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ struct FeaturesView {
 
 impl FeaturesView {
     fn new(features: &Features) -> Self {
-        let name = |number: &u8| match Forward::from_number(*number) {
+        let name = |number: &u8| match ForwardKind::from_number(*number) {
             Some(forward) => forward.name().to_owned(),
             None => number.to_string(),
         };

@@ -169,7 +169,7 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
                 quoted(&view.table),
                 view.generation,
                 view.hops,
-                view.forward.kind
+                view.forward
             )?;
             writeln!(out, "binds")?;
             for one in &view.binds {
