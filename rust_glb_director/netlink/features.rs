@@ -7,15 +7,16 @@
 use super::{Family, Request};
 use crate::state::State;
 use crate::tables::set::{MAX_BINDS, MAX_TABLES};
-use glb_core::director::ForwardKind;
+use glb_core::director::{FlowHash, ForwardKind, Select};
 use glb_core::netlink::glb::{features, operation};
 use glb_core::settings::Setting;
 use glb_kernel::genl::{Command, Spec};
 use kernel::prelude::*;
 
-/// Room for 32 forwards and 64 settings.
-const SIZE: usize = 1024;
+/// Room for 32 forwards, 64 settings, and 16 selects and flow hashes.
+const SIZE: usize = 1024 + 128;
 const _: () = assert!(ForwardKind::ALL.len() <= 32 && Setting::ALL.len() <= 64);
+const _: () = assert!(Select::ALL.len() + FlowHash::ALL.len() <= 16);
 
 /// `features-get`
 pub(super) struct FeaturesGet;
@@ -34,7 +35,14 @@ impl Command for FeaturesGet {
             }
             // The casts are exact: they are numbers of 32 bits in the specification.
             message.u32(features::MAX_TABLES, MAX_TABLES as u32)?;
-            message.u32(features::MAX_BINDS, MAX_BINDS as u32)
+            message.u32(features::MAX_BINDS, MAX_BINDS as u32)?;
+            for select in Select::ALL {
+                message.u8(features::SELECT, select.number())?;
+            }
+            for flow_hash in FlowHash::ALL {
+                message.u8(features::FLOW_HASH, flow_hash.number())?;
+            }
+            Ok(())
         })
     }
 }

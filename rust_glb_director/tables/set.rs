@@ -8,7 +8,7 @@
 
 use glb_core::backend::State as BackendState;
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
-use glb_core::director::{Addresses, Forward};
+use glb_core::director::{Addresses, Forward, Select, Selector};
 use glb_core::netlink::glb as netlink;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::gue::max_hops;
@@ -80,6 +80,7 @@ impl TableSet {
                 sum.saturating_add(core::mem::size_of::<Table>())
                     .saturating_add(binds)
                     .saturating_add(table.rows.len())
+                    .saturating_add(table.numbered.len())
             });
         rest as u64
     }
@@ -205,12 +206,17 @@ pub(crate) struct Table {
     pub(crate) addresses: AddressList,
     /// What belongs to it; kept to be shown.
     pub(crate) binds: KVVec<Bind>,
-    /// Hops of a row: 2 to 31, with IPv6 backends to 8.
+    /// Hops of a row: 1 or 2 ([`Selector::least_hops`]) to 31, with IPv6 backends to 8.
     pub(crate) hops: u8,
     /// How its packets leave.
     pub(crate) forward: Forward,
-    /// `hops` indexes of backends for each row.
+    /// How its packets find their rows.
+    pub(crate) selector: Selector,
+    /// `hops` indexes of backends for each of GLB's rows. A table with another select has none here: that is how packets
+    /// that need no other select need not ask for it.
     pub(crate) rows: KVVec<u8>,
+    /// Likewise for each row of a table with another select.
+    pub(crate) numbered: KVVec<u8>,
 }
 
 impl Table {
@@ -227,6 +233,40 @@ impl Table {
         let at = usize::from(row).wrapping_mul(hops);
         self.rows
             .get(at..)
+            .and_then(|rows| rows.get(..hops))
+            .unwrap_or_default()
+    }
+
+    /// How packets find their rows where these are not GLB's.
+    pub(crate) fn other_selector(&self) -> Option<Selector> {
+        match self.selector.select {
+            Select::Rows => None,
+            Select::Maglev => Some(self.selector),
+        }
+    }
+
+    /// All rows, whatever the select.
+    pub(crate) fn all_rows(&self) -> &KVVec<u8> {
+        match self.selector.select {
+            Select::Rows => &self.rows,
+            Select::Maglev => &self.numbered,
+        }
+    }
+
+    /// Likewise, while the table is loaded.
+    pub(crate) fn all_rows_mut(&mut self) -> &mut KVVec<u8> {
+        match self.selector.select {
+            Select::Rows => &mut self.rows,
+            Select::Maglev => &mut self.numbered,
+        }
+    }
+
+    /// The backends of a row by its number, whatever the select; none if there is no such row.
+    pub(crate) fn any_row(&self, number: u32) -> &[u8] {
+        let hops = usize::from(self.hops);
+        (number as usize)
+            .checked_mul(hops)
+            .and_then(|at| self.all_rows().get(at..))
             .and_then(|rows| rows.get(..hops))
             .unwrap_or_default()
     }

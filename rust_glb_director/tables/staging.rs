@@ -6,8 +6,7 @@
 
 use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
-use glb_core::director::select::hash::ROWS;
-use glb_core::director::{Forward, Leave};
+use glb_core::director::{Forward, Leave, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use glb_kernel::base::random;
@@ -273,16 +272,35 @@ impl NextHops {
     }
 }
 
+/// What a table's rows are, and how its packets leave.
+pub(crate) struct Form {
+    pub(crate) hops: u8,
+    pub(crate) forward: Forward,
+    pub(crate) selector: Selector,
+}
+
+impl Form {
+    /// Bytes of all rows.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        u64::from(self.hops).wrapping_mul(u64::from(self.selector.rows))
+    }
+}
+
 /// A table without rows, with room for them.
 pub(crate) fn table(
     name: &[u8],
     hash_key: &[u8; 16],
-    (hops, forward): (u8, Forward),
+    form: Form,
     (backends, addresses): (KVec<Backend>, AddressList),
 ) -> Result<Table> {
     let mut own_name = KVec::with_capacity(name.len(), gfp())?;
     own_name.append_slice(name, gfp())?;
-    let rows = usize::from(hops).saturating_mul(ROWS);
+    // The cast is exact: no more than were promised.
+    let room = KVVec::with_capacity(form.row_bytes() as usize, gfp())?;
+    let (rows, numbered) = match form.selector.select {
+        Select::Rows => (room, KVVec::new()),
+        Select::Maglev => (KVVec::new(), room),
+    };
     Ok(Table {
         name: own_name,
         generation: 0,
@@ -290,9 +308,11 @@ pub(crate) fn table(
         backends,
         addresses,
         binds: KVVec::new(),
-        hops,
-        forward,
-        rows: KVVec::with_capacity(rows, gfp())?,
+        hops: form.hops,
+        forward: form.forward,
+        selector: form.selector,
+        rows,
+        numbered,
     })
 }
 

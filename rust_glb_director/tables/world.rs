@@ -7,7 +7,7 @@
 use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::{self, Addresses, Forward, World};
+use glb_core::director::{self, Addresses, Forward, Selector, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::{Addrs, Fragment};
@@ -49,6 +49,14 @@ impl World for Loaded<'_> {
     #[inline]
     fn row<'w>(&'w self, table: &'w Table, row: u16) -> &'w [u8] {
         table.row(row)
+    }
+
+    fn selector(&self, table: &Table) -> Option<Selector> {
+        table.other_selector()
+    }
+
+    fn numbered_row<'w>(&'w self, table: &'w Table, row: u32) -> &'w [u8] {
+        table.any_row(row)
     }
 
     #[inline]

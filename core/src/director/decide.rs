@@ -10,7 +10,7 @@ use super::classify::classify;
 use super::forward::Forward;
 use super::inspect::Candidate;
 use super::select::hash::{packet_hash, PacketHash};
-use super::select::Hops;
+use super::select::{Hops, Selector};
 use super::world::World;
 use super::Verdict;
 use crate::settings::Settings;
@@ -37,6 +37,20 @@ impl<W: World> Plan<'_, W> {
     pub fn forward(&self) -> Forward {
         W::forward(self.table)
     }
+
+    /// The number of its row, for people: the hops are known without.
+    #[must_use]
+    pub fn row(&self, world: &W) -> u32 {
+        let selector = world.selector(self.table).unwrap_or(Selector::GLB);
+        selector.row(self.hash, self.packet.kind, &self.packet.key)
+    }
+
+    /// The number of the row by the second set of fields.
+    #[must_use]
+    pub fn alt_row(&self, world: &W) -> Option<u32> {
+        let selector = world.selector(self.table).unwrap_or(Selector::GLB);
+        self.alt_hash.and_then(|hash| selector.alt_row(hash))
+    }
 }
 
 /// Decides where a packet goes. In line where it is asked, so that a plan stays in registers: 210 instructions a packet
@@ -55,7 +69,8 @@ pub fn decide<'w, W: World>(
         .alt_hash_fields
         .filter(|_| W::forward(table).lists_hops())
         .map(|fields| packet_hash(key, fields, &packet.key));
-    let hops = Hops::new(world, table, hash, alt_hash).ok_or(Verdict::DroppedNoHop)?;
+    let selected_by = (packet.kind, packet.key);
+    let hops = Hops::new(world, table, selected_by, hash, alt_hash).ok_or(Verdict::DroppedNoHop)?;
     Ok(Plan {
         packet,
         table,

@@ -27,6 +27,7 @@ struct Small {
     row: Vec<u8>,
     /// Rows of two of a Maglev table, unless there are none.
     maglev: Vec<u8>,
+    flow_hash: FlowHash,
     known: Option<(u16, u16)>,
     remembered: RefCell<Vec<FlowKey>>,
 }
@@ -52,13 +53,15 @@ impl World for Small {
     fn row<'w>(&'w self, (): &'w (), _: u16) -> &'w [u8] {
         &self.row
     }
-    fn select(&self, (): &()) -> Select {
-        match self.maglev.len() / 2 {
-            0 => Select::Rows,
-            size => Select::Maglev { size: size as u32 },
-        }
+    fn selector(&self, (): &()) -> Option<Selector> {
+        let rows = self.maglev.len() / 2;
+        (rows > 0).then_some(Selector {
+            select: Select::Maglev,
+            rows: rows as u32,
+            flow_hash: self.flow_hash,
+        })
     }
-    fn maglev_row<'w>(&'w self, (): &'w (), row: u32) -> &'w [u8] {
+    fn numbered_row<'w>(&'w self, (): &'w (), row: u32) -> &'w [u8] {
         &self.maglev[2 * row as usize..][..2]
     }
     fn hop<'w>(&'w self, (): &'w (), backend: u8) -> Option<&'w [u8; 4]> {
@@ -80,6 +83,7 @@ fn small() -> Small {
         key: SipKey::new(&[7; 16]),
         row: [1, 0].into(),
         maglev: Vec::new(),
+        flow_hash: FlowHash::Own,
         known: None,
         remembered: RefCell::default(),
     }
@@ -270,9 +274,48 @@ fn a_maglev_table_is_decided_on_by_the_share_of_the_hash() {
         assert_eq!(*plan.hops.first(), HOPS[row % 2]);
         // Behind it stand the second hop, and the row of the second set of fields.
         assert_eq!(plan.hops.others(), 3);
+        assert_eq!(plan.row(&world), row as u32);
+        assert!(plan.alt_row(&world).is_some_and(|row| row < 5));
         seen[row] += 1;
     }
     assert!(seen.iter().all(|rows| *rows > 100), "{seen:?}");
+}
+
+#[test]
+fn a_compatible_table_is_decided_on_by_the_hash_of_its_system() {
+    let world = Small {
+        row: Vec::new(),
+        maglev: [0, 1, 1, 0, 0, 1, 1, 0].into(),
+        flow_hash: FlowHash::Vpp,
+        ..small()
+    };
+    let settings = Settings {
+        alt_hash_fields: Some(HashFields::SRC_ADDR),
+        ..Settings::DEFAULT
+    };
+    let mut seen = [0; 4];
+    for port in 0..100 {
+        let mut flow = packet(Kind::Flow(Proto::Tcp), BOUND, PORT, None);
+        flow.key.src_port = port;
+        let plan = decide(&world, &settings, flow).expect("a way");
+        let row = select::maglev::vpp::flow_hash(&flow.key, select::maglev::vpp::By::Flow) & 3;
+        assert_eq!(plan.row(&world), row);
+        assert_eq!(*plan.hops.first(), HOPS[row as usize % 2]);
+        // A second set of the director's own fields says nothing of this table.
+        assert_eq!((plan.hops.others(), plan.alt_row(&world)), (1, None));
+        seen[row as usize] += 1;
+    }
+    assert!(seen.iter().all(|rows| *rows > 5), "{seen:?}");
+    // The ports of a later fragment are not known, and the row depends on them.
+    let later = packet(Kind::LaterFragment(Proto::Tcp), BOUND, 0, Some(5));
+    let dropped = Verdict::DroppedFragment;
+    assert_eq!(verdict(&world, &Settings::DEFAULT, later), dropped);
+    let sticky = Small {
+        flow_hash: FlowHash::VppSticky,
+        ..world
+    };
+    let sent = Verdict::EncapsulatedFragment;
+    assert_eq!(verdict(&sticky, &Settings::DEFAULT, later), sent);
 }
 
 #[test]
@@ -295,10 +338,14 @@ fn a_world_without_maglev_tables_drops_what_would_need_one() {
             const { &SipKey::new(&[7; 16]) }
         }
         fn row<'w>(&'w self, (): &'w (), _: u16) -> &'w [u8] {
-            &[0]
+            &[]
         }
-        fn select(&self, (): &()) -> Select {
-            Select::Maglev { size: 7 }
+        fn selector(&self, (): &()) -> Option<Selector> {
+            Some(Selector {
+                select: Select::Maglev,
+                rows: 7,
+                flow_hash: FlowHash::Own,
+            })
         }
         fn hop<'w>(&'w self, (): &'w (), _: u8) -> Option<&'w ()> {
             Some(&())

@@ -28,7 +28,7 @@ pub use forward::{
     Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
 pub use inspect::{inspect, Candidate, Kind, Stop};
-pub use select::{Hops, Select};
+pub use select::{FlowHash, Hops, Select, Selector, Unfit};
 pub use verdict::Verdict;
 pub use world::{Addresses, World};
 

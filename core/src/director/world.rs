@@ -4,7 +4,7 @@
 
 use super::classify::bind::Proto;
 use super::forward::Forward;
-use super::select::Select;
+use super::select::Selector;
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{Addrs, Fragment};
@@ -26,16 +26,14 @@ pub trait World {
     fn forward(table: &Self::Table) -> Forward;
     /// Key of the table's packet hash.
     fn hash_key<'w>(&'w self, table: &'w Self::Table) -> &'w SipKey;
-    /// Indexes of the backends of a row, the primary first.
+    /// Indexes of the backends of one of GLB's rows, the primary first; none if the table has other rows.
     fn row<'w>(&'w self, table: &'w Self::Table, row: u16) -> &'w [u8];
-    /// How packets find their rows. Where all tables have GLB's rows, this says nothing and costs nothing.
-    #[inline(always)]
-    fn select(&self, _table: &Self::Table) -> Select {
-        Select::Rows
+    /// How packets find their rows in a table with other rows than GLB's. Asked only where [`Self::row`] has none.
+    fn selector(&self, _table: &Self::Table) -> Option<Selector> {
+        None
     }
-    /// Indexes of the backends of a Maglev table's row, the primary first.
-    #[inline(always)]
-    fn maglev_row<'w>(&'w self, _table: &'w Self::Table, _row: u32) -> &'w [u8] {
+    /// Indexes of the backends of a row of such a table, the primary first.
+    fn numbered_row<'w>(&'w self, _table: &'w Self::Table, _row: u32) -> &'w [u8] {
         &[]
     }
     /// A backend of the table, by its index.

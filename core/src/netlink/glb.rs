@@ -15,7 +15,7 @@ pub const VERSION: u8 = 1;
 /// The multicast group of the notifications.
 pub const EVENTS: &str = "events";
 
-/// Number of rows of a table.
+/// Number of rows of a table whose select is glb.
 pub const ROWS: u32 = 65536;
 
 pub const MAX_TABLES: u32 = 4096;
@@ -44,8 +44,28 @@ pub mod forward {
     pub const GUE: u8 = 0;
     pub const GRE: u8 = 1;
     pub const IPIP: u8 = 2;
+    pub const L3DSR: u8 = 3;
     /// Names, by their numbers.
-    pub const NAMES: [&str; 3] = ["gue", "gre", "ipip"];
+    pub const NAMES: [&str; 4] = ["gue", "gre", "ipip", "l3dsr"];
+}
+
+/// The numbers of `select`.
+pub mod select {
+    pub const GLB: u8 = 0;
+    pub const MAGLEV: u8 = 1;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 2] = ["glb", "maglev"];
+}
+
+/// The numbers of `flow-hash`.
+pub mod flow_hash {
+    pub const OWN: u8 = 0;
+    pub const VPP: u8 = 1;
+    pub const VPP_STICKY: u8 = 2;
+    pub const NFQLB: u8 = 3;
+    pub const NFQLB_SCTP_PORTS: u8 = 4;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 5] = ["own", "vpp", "vpp-sticky", "nfqlb", "nfqlb-sctp-ports"];
 }
 
 /// The numbers of `protocol`.
@@ -121,6 +141,10 @@ pub mod operation {
             super::load::BACKEND,
             super::load::BIND,
             super::load::FORWARD,
+            super::load::SELECT,
+            super::load::NUM_ROWS,
+            super::load::FLOW_HASH,
+            super::load::DSCP,
         ],
         takes_for_list: &[],
     };
@@ -197,6 +221,7 @@ pub mod operation {
             super::lookup::TABLE,
             super::lookup::NAME,
             super::lookup::ROW,
+            super::lookup::ROW_NUMBER,
         ],
         takes_for_list: &[super::lookup::TABLE],
     };
@@ -377,6 +402,10 @@ pub mod load {
     pub const ROWS: u16 = 12;
     pub const GENERATION: u16 = 13;
     pub const FORWARD: u16 = 14;
+    pub const SELECT: u16 = 15;
+    pub const NUM_ROWS: u16 = 16;
+    pub const FLOW_HASH: u16 = 17;
+    pub const DSCP: u16 = 18;
 
     pub const SET: super::Set = super::Set {
         name: "load",
@@ -388,13 +417,17 @@ pub mod load {
             super::Attribute::new(TABLE, "table", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(NAME, "name", super::Form::Text(255)),
             super::Attribute::new(HASH_KEY, "hash-key", super::Form::Bytes(16, 16)),
-            super::Attribute::new(HOPS, "hops", super::Form::U8(2, 31)),
+            super::Attribute::new(HOPS, "hops", super::Form::U8(1, 31)),
             super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
             super::Attribute::new(BIND, "bind", super::Form::Nest(&super::bind::SET)),
             super::Attribute::new(FIRST_ROW, "first-row", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65531)),
             super::Attribute::new(GENERATION, "generation", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FORWARD, "forward", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(SELECT, "select", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -446,6 +479,10 @@ pub mod table {
     pub const BACKEND: u16 = 7;
     pub const TABLES: u16 = 8;
     pub const FORWARD: u16 = 9;
+    pub const SELECT: u16 = 10;
+    pub const NUM_ROWS: u16 = 11;
+    pub const FLOW_HASH: u16 = 12;
+    pub const DSCP: u16 = 13;
 
     pub const SET: super::Set = super::Set {
         name: "table",
@@ -458,7 +495,11 @@ pub mod table {
             super::Attribute::new(NUM_BINDS, "num-binds", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
             super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
+            super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
+            super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
+            super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -480,6 +521,11 @@ pub mod lookup {
     pub const HOP: u16 = 13;
     pub const ROWS: u16 = 14;
     pub const FORWARD: u16 = 15;
+    pub const SELECT: u16 = 16;
+    pub const ROW_NUMBER: u16 = 17;
+    pub const ALT_ROW_NUMBER: u16 = 18;
+    pub const FLOW_HASH: u16 = 19;
+    pub const DSCP: u16 = 20;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -498,7 +544,16 @@ pub mod lookup {
             super::Attribute::new(ALT_ROW, "alt-row", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(HOP, "hop", super::Form::Nest(&super::hop::SET)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65535)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
+            super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
+            super::Attribute::new(ROW_NUMBER, "row-number", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(
+                ALT_ROW_NUMBER,
+                "alt-row-number",
+                super::Form::U32(0, u32::MAX),
+            ),
+            super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
+            super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -627,14 +682,18 @@ pub mod features {
     pub const SETTING: u16 = 2;
     pub const MAX_TABLES: u16 = 3;
     pub const MAX_BINDS: u16 = 4;
+    pub const SELECT: u16 = 5;
+    pub const FLOW_HASH: u16 = 6;
 
     pub const SET: super::Set = super::Set {
         name: "features",
         attributes: &[
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
             super::Attribute::new(SETTING, "setting", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_TABLES, "max-tables", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_BINDS, "max-binds", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
+            super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
         ],
     };
 }

@@ -39,6 +39,12 @@ pub enum Field {
     BackendWeight,
     BackendDomain,
     RowHop,
+    Word,
+    WordLength,
+    WordValue,
+    Rows,
+    FlowHash,
+    Dscp,
 }
 
 impl Field {
@@ -77,6 +83,12 @@ impl Field {
             Self::BackendWeight => "backend.weight",
             Self::BackendDomain => "backend.domain",
             Self::RowHop => "row.hop",
+            Self::Word => "word",
+            Self::WordLength => "word.length",
+            Self::WordValue => "word.value",
+            Self::Rows => "rows",
+            Self::FlowHash => "flow_hash",
+            Self::Dscp => "dscp",
         }
     }
 
@@ -86,13 +98,14 @@ impl Field {
         match self {
             Self::Length => "as many bytes as the counts need",
             Self::Magic => "the bytes GLBD",
-            Self::Version => "2 or 3",
+            Self::Version => "2, 3 or 4",
             Self::NumTables => "as many tables as the file has",
             Self::TableEntries => "65536",
             Self::MaxBackends | Self::MaxBinds => "256",
             Self::NumBackends => "1 to 256",
             Self::NumBinds => "0 to 256",
-            Self::BackendFamily | Self::BindFamily => "1 (IPv4) or 2 (IPv6)",
+            Self::BackendFamily => "1 (IPv4) or 2 (IPv6)",
+            Self::BindFamily => "1 (IPv4) or 2 (IPv6); that of the backends with forward 3 (l3dsr)",
             Self::BackendAddress | Self::BindAddress => {
                 "zeroes behind the 4 bytes of an IPv4 address"
             }
@@ -106,13 +119,21 @@ impl Field {
             Self::BindReserved | Self::Reserved => "0",
             Self::RowPrimary | Self::RowSecondary | Self::RowHop => "an index below num_backends",
             Self::Checksum => "the checksum of the bytes before it: the file was damaged",
-            Self::Rule => "2 or 3",
-            Self::Hops => "2 to 31; 2 with rule 2",
+            Self::Rule => "2 or 3; 3 in a Maglev table",
+            Self::Hops => "2 to 31; 2 with rule 2; 1 in a Maglev table whose forward lists no hops",
             Self::Forward => "a forward that this version knows",
             Self::Name => "UTF-8, which ends at this byte",
             Self::DomainName => "UTF-8 behind its length",
-            Self::BackendWeight => "1 to 1000",
+            Self::BackendWeight => "1 to 1000; 0 in a Maglev table",
             Self::BackendDomain => "an index of a domain, or 65535",
+            Self::Word => {
+                "a word that this version knows, each once, in ascending order: a later version may have made the file"
+            }
+            Self::WordLength => "as many bytes as the value of the word has",
+            Self::WordValue => "a value that this version knows: a later version may have made the file",
+            Self::Rows => "65536; in a Maglev table 1 to 655373, with the hash of VPP a power of two",
+            Self::FlowHash => "0 (own); another one only in a Maglev table",
+            Self::Dscp => "there with forward 3 (l3dsr), and with no other",
         }
     }
 }

@@ -7,6 +7,7 @@ mod v2_read;
 mod v2_write;
 mod v3_read;
 mod v3_sum;
+mod words;
 
 /// The binary format of deployed directors.
 pub mod v2 {
@@ -51,11 +52,14 @@ pub mod v3 {
     pub use super::error::{Field, FileError};
     pub use super::v3_read::{File, Table, TableBackend};
     pub use super::v3_sum::{checksum, Checksum};
+    pub use super::words::{Word, Words};
 
     /// First bytes of a file: those of version 2.
     pub const MAGIC: [u8; 4] = *b"GLBD";
     /// Version of the format.
     pub const VERSION: u32 = 3;
+    /// Version of a file in which a table has words: readers that know none refuse it by its number.
+    pub const VERSION_WITH_WORDS: u32 = 4;
     /// Bytes of the file's header.
     pub const HEADER_LEN: usize = 24;
     /// Bytes of a table's header.

@@ -3,23 +3,27 @@
 //! Reading the binary format, version 3 (docs/formats.md).
 //!
 //! As for version 2, [`File::check`] looks at everything first; what it returns borrows the bytes.
+//!
+//! A file in which a table has words has number 4, and is otherwise of the same form.
 
 use super::error::{Field, FileError};
 use super::v3::{
     checksum, BACKEND_LEN, BIND_LEN, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, TABLE_HEADER_LEN,
-    VERSION,
+    VERSION, VERSION_WITH_WORDS,
 };
+use super::words::Words;
 use crate::backend::{Backend, State, MAX_BACKENDS};
 use crate::director::classify::bind::{Bind, Proto};
 use crate::director::select::hash::ROWS;
-use crate::director::select::rows::v3::{MAX_HOPS, MAX_WEIGHT};
-use crate::director::{Forward, ForwardKind};
+use crate::director::select::rows::v3::MAX_WEIGHT;
+use crate::director::{Forward, ForwardKind, Select, Unfit};
 use crate::packet::addr::Addr;
 
 /// A file that was checked.
 #[derive(Debug, Clone, Copy)]
 pub struct File<'a> {
     tables: &'a [u8],
+    with_words: bool,
 }
 
 /// A table of a checked file.
@@ -37,7 +41,9 @@ pub struct Table<'a> {
     pub seed: &'a [u8; 16],
     /// Its name; empty if it has none.
     pub name: &'a str,
-    /// [`ROWS`] times `hops` indexes of backends.
+    /// What it has beside what all tables have.
+    pub words: Words,
+    /// As many times `hops` indexes of backends as there are rows.
     pub rows: &'a [u8],
     backends: &'a [u8],
     binds: &'a [u8],
@@ -73,7 +79,7 @@ impl<'a> File<'a> {
             return Err(error(Field::Magic, u64::from(found)));
         }
         let version = u32::from_le_bytes([v0, v1, v2, v3]);
-        if version != VERSION {
+        if version != VERSION && version != VERSION_WITH_WORDS {
             return Err(error(Field::Version, u64::from(version)));
         }
         let said = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
@@ -93,14 +99,15 @@ impl<'a> File<'a> {
             return Err(error(Field::TableEntries, u64::from(entries)));
         }
         let count = u32::from_le_bytes([n0, n1, n2, n3]);
+        let with_words = version == VERSION_WITH_WORDS;
         let mut rest = tables;
         for index in 0..count {
-            let (table, behind) = split(rest).map_err(|bad| at(index, bad))?;
+            let (table, behind) = split(rest, with_words).map_err(|bad| at(index, bad))?;
             check_table(&table).map_err(|bad| at(index, bad))?;
             rest = behind;
         }
         if rest.is_empty() {
-            Ok(Self { tables })
+            Ok(Self { tables, with_words })
         } else {
             Err(error(Field::NumTables, u64::from(count)))
         }
@@ -110,7 +117,7 @@ impl<'a> File<'a> {
     pub fn tables(self) -> impl Iterator<Item = Table<'a>> {
         let mut rest = self.tables;
         core::iter::from_fn(move || {
-            let (table, behind) = split(rest).ok()?;
+            let (table, behind) = split(rest, self.with_words).ok()?;
             rest = behind;
             Some(table)
         })
@@ -120,7 +127,8 @@ impl<'a> File<'a> {
 impl<'a> Table<'a> {
     /// The backends.
     pub fn backends(self) -> impl Iterator<Item = TableBackend> + 'a {
-        records::<BACKEND_LEN>(self.backends).filter_map(|record| backend(record).ok())
+        let least = least_weight(&self.words);
+        records::<BACKEND_LEN>(self.backends).filter_map(move |record| backend(record, least).ok())
     }
 
     /// The binds.
@@ -152,7 +160,7 @@ fn at(table: u32, (field, index, value): Bad) -> FileError {
 }
 
 /// The first table of the bytes, by its lengths alone, and what is behind it.
-fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
+fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
     let short = || (Field::Length, None, bytes.len() as u64);
     let (header, rest) = bytes
         .split_first_chunk::<TABLE_HEADER_LEN>()
@@ -166,12 +174,11 @@ fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
     if reserved != 0 {
         return Err((Field::Reserved, None, u64::from(reserved)));
     }
-    let forward = ForwardKind::from_number(forward)
-        .and_then(ForwardKind::plain)
-        .ok_or((Field::Forward, None, u64::from(forward)))?;
+    let kind =
+        ForwardKind::from_number(forward).ok_or((Field::Forward, None, u64::from(forward)))?;
     // Tables of version 2 are as deployed, in all forms.
-    if rule != 3 && forward != Forward::default() {
-        return Err((Field::Forward, None, u64::from(forward.number())));
+    if rule != 3 && kind != ForwardKind::default() {
+        return Err((Field::Forward, None, u64::from(forward)));
     }
     // No product overflows: each is of 16 bits and a small constant.
     let take = |bytes, len| -> Result<(_, _), Bad> {
@@ -182,7 +189,20 @@ fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
     let (binds, rest) = take(rest, size(binds0, binds1).wrapping_mul(BIND_LEN))?;
     let (domains, rest) = take(rest, size(domains0, domains1))?;
     let (name, rest) = take(rest, size(name0, name1))?;
-    let (rows, rest) = take(rest, usize::from(hops).wrapping_mul(ROWS))?;
+    let (words, rest) = match with_words {
+        true => {
+            let (len, rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+            let (words, rest) = take(rest, usize::from(u16::from_le_bytes(*len)))?;
+            (Words::read(words)?, rest)
+        }
+        false => (Words::DEFAULT, rest),
+    };
+    let forward = kind
+        .with(words.dscp)
+        .ok_or((Field::Dscp, None, u64::from(forward)))?;
+    // What is too much to be counted is more than there is.
+    let len = usize::from(hops).checked_mul(words.rows as usize);
+    let (rows, rest) = take(rest, len.unwrap_or(usize::MAX))?;
     let name = core::str::from_utf8(name)
         .map_err(|error| (Field::Name, None, error.valid_up_to() as u64))?;
     let table = Table {
@@ -192,6 +212,7 @@ fn split(bytes: &[u8]) -> Result<(Table<'_>, &[u8]), Bad> {
         hash_key,
         seed,
         name,
+        words,
         rows,
         backends,
         binds,
@@ -205,8 +226,22 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     if !matches!(table.rule, 2 | 3) {
         return Err((Field::Rule, None, u64::from(table.rule)));
     }
-    if !(2..=MAX_HOPS).contains(&hops) || (table.rule == 2 && hops != 2) {
-        return Err((Field::Hops, None, u64::from(table.hops)));
+    let selector = table.words.selector();
+    if table.rule == 2 && selector.select != Select::Rows {
+        return Err((Field::Rule, None, u64::from(table.rule)));
+    }
+    let bad_hops = (Field::Hops, None, u64::from(table.hops));
+    match selector.check(table.hops, table.forward) {
+        Ok(()) => {}
+        Err(Unfit::Hops) => return Err(bad_hops),
+        Err(Unfit::Rows) => return Err((Field::Rows, None, u64::from(selector.rows))),
+        Err(Unfit::FlowHash) => {
+            let number = selector.flow_hash.number();
+            return Err((Field::FlowHash, None, u64::from(number)));
+        }
+    }
+    if table.rule == 2 && hops != 2 {
+        return Err(bad_hops);
     }
     let num_backends = table.backends.len() / BACKEND_LEN;
     if num_backends == 0 || num_backends > MAX_BACKENDS {
@@ -226,15 +261,22 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     let mut index = 0u32;
     for record in records::<BACKEND_LEN>(table.backends) {
         let in_backend = |(field, value)| (field, Some(index), value);
-        let backend = backend(record).map_err(in_backend)?;
+        let backend = backend(record, least_weight(&table.words)).map_err(in_backend)?;
         if let Some(domain) = backend.domain.filter(|domain| *domain >= num_domains) {
             return Err(in_backend((Field::BackendDomain, u64::from(domain))));
         }
         index = index.wrapping_add(1);
     }
     index = 0;
+    // Of a forward that changes no family.
+    let family = table.backends.first().copied();
+    let family = family.filter(|_| table.forward.kind().rewrites());
     for record in records::<BIND_LEN>(table.binds) {
         bind(record).map_err(|(field, value)| (field, Some(index), value))?;
+        let &[of_bind, ..] = record;
+        if family.is_some_and(|family| family != of_bind) {
+            return Err((Field::BindFamily, Some(index), u64::from(of_bind)));
+        }
         index = index.wrapping_add(1);
     }
     let mut row = 0u32;
@@ -249,10 +291,18 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     Ok(())
 }
 
-fn backend(record: &[u8; BACKEND_LEN]) -> Result<TableBackend, (Field, u64)> {
+/// The least weight of a backend: in a Maglev table one may have none.
+fn least_weight(words: &Words) -> u16 {
+    match words.select {
+        Select::Rows => 1,
+        Select::Maglev => 0,
+    }
+}
+
+fn backend(record: &[u8; BACKEND_LEN], least: u16) -> Result<TableBackend, (Field, u64)> {
     let &[family, state, health, reserved, w0, w1, d0, d1, ref addr @ ..] = record;
     let weight = u16::from_le_bytes([w0, w1]);
-    if weight == 0 || weight > MAX_WEIGHT {
+    if weight < least || weight > MAX_WEIGHT {
         return Err((Field::BackendWeight, u64::from(weight)));
     }
     if reserved != 0 {

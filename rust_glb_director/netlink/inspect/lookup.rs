@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::row::{put_hops, LOOKUP_SIZE};
+use super::row::{put_hops, put_number, LOOKUP_SIZE};
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::world::Loaded;
@@ -101,14 +101,26 @@ impl Command for Lookup {
             message.text(attr::NAME, &table.name)?;
             message.u32(attr::GENERATION, table.generation)?;
             message.uint(attr::HASH, plan.hash.0)?;
-            message.u16(attr::ROW, plan.hash.row())?;
+            let row = plan.row(world);
+            put_number(message, table, (attr::ROW, attr::ROW_NUMBER), row)?;
             message.u8(attr::FORWARD, table.forward.number())?;
-            let row = table.row(plan.hash.row());
-            put_hops(message, Some(set), table, table.forward.named(row))?;
+            message.u8(attr::SELECT, table.selector.select.number())?;
+            message.u8(attr::FLOW_HASH, table.selector.flow_hash.number())?;
+            if let Some(dscp) = table.forward.dscp() {
+                message.u8(attr::DSCP, dscp.value())?;
+            }
+            put_hops(
+                message,
+                Some(set),
+                table,
+                table.forward.named(table.any_row(row)),
+            )?;
             if let Some(second) = plan.alt_hash {
                 message.uint(attr::ALT_HASH, second.0)?;
-                message.u16(attr::ALT_ROW, second.row())?;
-                put_hops(message, Some(set), table, table.row(second.row()))?;
+            }
+            if let Some(row) = plan.alt_row(world) {
+                put_number(message, table, (attr::ALT_ROW, attr::ALT_ROW_NUMBER), row)?;
+                put_hops(message, Some(set), table, table.any_row(row))?;
             }
             Ok(())
         })

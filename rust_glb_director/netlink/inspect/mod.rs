@@ -60,7 +60,14 @@ fn put_table(message: &mut Message<'_>, index: u32, table: &Table) -> Result {
     // The casts are exact: both numbers are bounded.
     message.u32(of_table::NUM_BACKENDS, table.backends.len() as u32)?;
     message.u32(of_table::NUM_BINDS, table.binds.len() as u32)?;
-    message.u8(of_table::FORWARD, table.forward.number())
+    message.u8(of_table::FORWARD, table.forward.number())?;
+    message.u8(of_table::SELECT, table.selector.select.number())?;
+    message.u32(of_table::NUM_ROWS, table.selector.rows)?;
+    message.u8(of_table::FLOW_HASH, table.selector.flow_hash.number())?;
+    match table.forward.dscp() {
+        Some(dscp) => message.u8(of_table::DSCP, dscp.value()),
+        None => Ok(()),
+    }
 }
 
 /// `table-get`

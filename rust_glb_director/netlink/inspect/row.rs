@@ -8,10 +8,11 @@ use super::find;
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::set::{Table, TableSet};
-use glb_core::director::select::hash::ROWS;
+use glb_core::director::Select;
 use glb_core::netlink::glb::{hop, lookup as attr, operation};
 use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
+use glb_kernel::refuse;
 use kernel::prelude::*;
 
 /// Room for two rows of 31 hops and a name.
@@ -40,6 +41,20 @@ pub(super) fn put_hops(
     Ok(())
 }
 
+/// Writes the number of a row: of GLB's rows in 16 bits too, as before there were others.
+pub(super) fn put_number(
+    message: &mut Message<'_>,
+    table: &Table,
+    (short, long): (u16, u16),
+    row: u32,
+) -> Result {
+    if table.selector.select == Select::Rows {
+        // The cast is exact: they are 65,536.
+        message.u16(short, row as u16)?;
+    }
+    message.u32(long, row)
+}
+
 /// `row-get`
 pub(in crate::netlink) struct RowGet;
 
@@ -48,7 +63,13 @@ impl Command for RowGet {
     const SPEC: Spec = operation::ROW_GET;
 
     fn run(state: &State, request: &Request<'_>) -> Result {
-        let row = request.require(attr::ROW)?.u16()?;
+        let (sent, row) = match request.get(attr::ROW_NUMBER) {
+            Some(sent) => (sent, sent.u32()?),
+            None => {
+                let sent = request.require(attr::ROW)?;
+                (sent, u32::from(sent.u16()?))
+            }
+        };
         request.reply(LOOKUP_SIZE, |message| {
             let rcu = rcu::Guard::new();
             let set = state.tables(&rcu);
@@ -56,8 +77,18 @@ impl Command for RowGet {
             message.u32(attr::TABLE, index)?;
             message.text(attr::NAME, &table.name)?;
             message.u32(attr::GENERATION, table.generation)?;
-            message.u16(attr::ROW, row)?;
-            put_hops(message, set, table, table.row(row))
+            let hops = table.any_row(row);
+            if hops.is_empty() {
+                return Err(refuse!(
+                    request,
+                    ENOENT,
+                    Some(&sent),
+                    "row {row}: the table has {}",
+                    table.selector.rows
+                ));
+            }
+            put_number(message, table, (attr::ROW, attr::ROW_NUMBER), row)?;
+            put_hops(message, set, table, hops)
         })
     }
 }
@@ -81,16 +112,22 @@ impl Dump for RowGet {
     ) -> Result<bool> {
         let rcu = rcu::Guard::new();
         let (_, table) = find(state.tables(&rcu), request, attr::TABLE, attr::NAME)?;
-        if *row >= ROWS {
+        // The cast is exact, as is that back: rows are counted in 32 bits.
+        let all = table.selector.rows as usize;
+        if *row >= all {
             return Ok(false);
         }
         let hops = usize::from(table.hops);
         let count = ROWS_A_MESSAGE.checked_div(hops).unwrap_or(1).max(1);
-        let count = count.min(ROWS.wrapping_sub(*row));
-        let rows = table.rows.get(row.wrapping_mul(hops)..);
+        let count = count.min(all.wrapping_sub(*row));
+        let rows = table.all_rows().get(row.wrapping_mul(hops)..);
         let rows = rows.and_then(|rows| rows.get(..count.wrapping_mul(hops)));
-        // The cast is exact: rows are 65,536.
-        message.u16(attr::ROW, *row as u16)?;
+        put_number(
+            message,
+            table,
+            (attr::ROW, attr::ROW_NUMBER),
+            *row as u32,
+        )?;
         message.bytes(attr::ROWS, rows.ok_or(EINVAL)?)?;
         *row = row.wrapping_add(count);
         Ok(true)

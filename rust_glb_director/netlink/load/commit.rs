@@ -9,7 +9,6 @@ use crate::netlink::{Family, Request};
 use crate::state::{State, Unpublished};
 use crate::tables::set::Table;
 use crate::tables::staging::{Load, Unfinished};
-use glb_core::director::select::hash::ROWS;
 use glb_core::netlink::glb::{command, operation, table as of_table};
 use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;
@@ -101,13 +100,14 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
         ));
     }
     for (index, table) in (0..=u16::MAX).zip(load.tables.iter()) {
-        let rows = table.rows.len() / hops(table);
-        if rows != ROWS {
+        let rows = table.all_rows().len() / hops(table);
+        let wanted = table.selector.rows;
+        if rows != wanted as usize {
             return Err(refuse!(
                 request,
                 EINVAL,
                 None,
-                "table {index}: {rows} rows came, of {ROWS}"
+                "table {index}: {rows} rows came, of {wanted}"
             ));
         }
         if let Some(bind) = other_family(table) {

@@ -82,7 +82,7 @@ fn named<'l, 'a>(load: &'l mut Load, request: &Request<'a>) -> Result<&'l mut Ta
     }
 }
 
-/// The hops of a row as a divisor: `table-add` takes no fewer than two.
+/// The hops of a row as a divisor: `table-add` takes no fewer than one.
 fn hops(table: &Table) -> NonZeroUsize {
     NonZeroUsize::new(usize::from(table.hops)).unwrap_or(NonZeroUsize::MIN)
 }

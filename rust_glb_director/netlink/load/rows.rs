@@ -8,7 +8,6 @@ use super::{attr, change, hops, named};
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::staging::gfp;
-use glb_core::director::select::hash::ROWS;
 use glb_core::netlink::glb::operation;
 use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{Command, Spec};
@@ -28,7 +27,7 @@ impl Command for RowSet {
             let first = request.require(attr::FIRST_ROW)?;
             let rows = request.require(attr::ROWS)?;
             let hops = hops(table);
-            let next = table.rows.len() / hops;
+            let next = table.all_rows().len() / hops;
             if first.u32()? as usize != next {
                 return Err(refuse!(
                     request,
@@ -48,12 +47,13 @@ impl Command for RowSet {
                 ));
             }
             let end = next.saturating_add(len / hops);
-            if end > ROWS {
+            let most = table.selector.rows;
+            if end > most as usize {
                 return Err(refuse!(
                     request,
                     EINVAL,
                     Some(&rows),
-                    "rows up to {end}: a table has {ROWS}"
+                    "rows up to {end}: the table has {most}"
                 ));
             }
             let num_backends = table.backends.len();
@@ -71,7 +71,7 @@ impl Command for RowSet {
                 ));
             }
             // The room is there since the table was added.
-            Ok(table.rows.append_slice(bytes, gfp())?)
+            Ok(table.all_rows_mut().append_slice(bytes, gfp())?)
         })
     }
 }

@@ -8,16 +8,16 @@ use super::{attr, bind, change};
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::set::{AddressList, Backend};
-use crate::tables::staging::{self, gfp, Load, Refusal};
+use crate::tables::staging::{self, gfp, Form, Load, Refusal};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
-use glb_core::director::select::hash::ROWS;
-use glb_core::director::{Forward, ForwardKind};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Select, Selector, Unfit};
 use glb_core::netlink::glb::{backend, operation};
+use glb_core::packet::dscp::Dscp;
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family as IpFamily;
 use glb_kernel::base::rcu;
 use glb_kernel::base::vec::Append;
-use glb_kernel::genl::{nest, nest_room, not_supported, Command, Rule, Spec};
+use glb_kernel::genl::{nest, nest_room, not_supported, Attr, Command, Rule, Spec};
 use glb_kernel::refuse;
 use kernel::prelude::*;
 
@@ -66,9 +66,14 @@ impl Command for TableAdd {
             }
             let hash_key = request.require(attr::HASH_KEY)?.array::<16>()?;
             let hops = request.require(attr::HOPS)?;
-            let forward = forward(request)?;
-            let (backends, addresses) = backends(load, request, forward)?;
             let num_hops = hops.u8()?;
+            let form = Form {
+                hops: num_hops,
+                forward: forward(request)?,
+                selector: selector(request)?,
+            };
+            check(request, &hops, &form)?;
+            let (backends, addresses) = backends(load, request, form.forward)?;
             let underlay = addresses.family();
             let most = max_hops(underlay, two_rows);
             if num_hops > most {
@@ -88,8 +93,7 @@ impl Command for TableAdd {
                     }
                 ));
             }
-            let row_bytes = u64::from(num_hops).wrapping_mul(ROWS as u64);
-            load.row_bytes = load.row_bytes.saturating_add(row_bytes);
+            load.row_bytes = load.row_bytes.saturating_add(form.row_bytes());
             if load.row_bytes > load.promise.row_bytes {
                 return Err(refuse!(
                     request,
@@ -98,9 +102,8 @@ impl Command for TableAdd {
                     "more rows than table-begin spoke of"
                 ));
             }
-            let leaves = (num_hops, forward);
             let to = (backends, addresses);
-            let mut table = staging::table(name.text(), &hash_key, leaves, to)?;
+            let mut table = staging::table(name.text(), &hash_key, form, to)?;
             for nest in request.attrs().all(attr::BIND) {
                 table
                     .binds
@@ -114,7 +117,15 @@ impl Command for TableAdd {
 /// How its packets leave.
 fn forward(request: &Request<'_>) -> Result<Forward> {
     let Some(sent) = request.get(attr::FORWARD) else {
-        return Ok(Forward::default());
+        return match request.get(attr::DSCP) {
+            Some(dscp) => Err(refuse!(
+                request,
+                EINVAL,
+                Some(&dscp),
+                "forward gue gives packets no dscp"
+            )),
+            None => Ok(Forward::default()),
+        };
     };
     let number = sent.u8()?;
     let kind = ForwardKind::from_number(number).ok_or_else(|| {
@@ -125,14 +136,100 @@ fn forward(request: &Request<'_>) -> Result<Forward> {
             "this module knows no forward {number}"
         )
     })?;
-    kind.plain().ok_or_else(|| {
-        refuse!(
+    let dscp = request.get(attr::DSCP);
+    let value = match &dscp {
+        Some(sent) => {
+            let value = sent.u8()?;
+            let in_range = Dscp::new(value)
+                .ok_or_else(|| refuse!(request, EINVAL, Some(sent), "dscp {value}: at most 63"))?;
+            Some(in_range)
+        }
+        None => None,
+    };
+    kind.with(value).ok_or_else(|| match dscp {
+        Some(dscp) => refuse!(
+            request,
+            EINVAL,
+            Some(&dscp),
+            "forward {} gives packets no dscp",
+            kind.name()
+        ),
+        None => refuse!(
             request,
             EINVAL,
             Some(&sent),
-            "forward {} needs its parameters",
+            "forward {} needs the attribute dscp",
             kind.name()
-        )
+        ),
+    })
+}
+
+/// How its packets find their rows.
+fn selector(request: &Request<'_>) -> Result<Selector> {
+    let mut selector = Selector::GLB;
+    if let Some(sent) = request.get(attr::SELECT) {
+        let number = sent.u8()?;
+        selector.select = Select::from_number(number).ok_or_else(|| {
+            refuse!(
+                request,
+                not_supported(),
+                Some(&sent),
+                "this module knows no select {number}"
+            )
+        })?;
+    }
+    if let Some(sent) = request.get(attr::NUM_ROWS) {
+        selector.rows = sent.u32()?;
+    }
+    if let Some(sent) = request.get(attr::FLOW_HASH) {
+        let number = sent.u8()?;
+        selector.flow_hash = FlowHash::from_number(number).ok_or_else(|| {
+            refuse!(
+                request,
+                not_supported(),
+                Some(&sent),
+                "this module knows no flow hash {number}"
+            )
+        })?;
+    }
+    Ok(selector)
+}
+
+/// Whether a table can be so.
+fn check<'a>(request: &Request<'a>, hops: &Attr<'a>, form: &Form) -> Result {
+    let selector = form.selector;
+    let Err(unfit) = selector.check(form.hops, form.forward) else {
+        return Ok(());
+    };
+    Err(match unfit {
+        Unfit::Hops => refuse!(
+            request,
+            EINVAL,
+            Some(hops),
+            "{} hops: at least {}",
+            form.hops,
+            selector.least_hops(form.forward)
+        ),
+        Unfit::Rows => refuse!(
+            request,
+            EINVAL,
+            request.get(attr::NUM_ROWS).as_ref(),
+            "{} rows: {}",
+            selector.rows,
+            match (selector.select, selector.flow_hash) {
+                (Select::Rows, _) => "must be 65536",
+                (_, FlowHash::Vpp | FlowHash::VppSticky) =>
+                    "must be a power of two, at most 524288",
+                _ => "must be 1 to 655373",
+            }
+        ),
+        Unfit::FlowHash => refuse!(
+            request,
+            EINVAL,
+            request.get(attr::FLOW_HASH).as_ref(),
+            "flow hash {}: only a Maglev table may have another one than 0",
+            selector.flow_hash.number()
+        ),
     })
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn specification(old: &str) -> Result<String> {
     between(
         old,
         begin,
-        "  -\n    name: protocol\n",
+        "  -\n    name: select\n",
         &entries.collect::<String>(),
     )
 }

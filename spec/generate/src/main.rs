@@ -7,6 +7,8 @@
 //!                          spec/glbctl.schema.json, docs/director.md
 //! core/src/director/forward > spec/glb.yaml (its enum forward), spec/forwarding_table.schema.json,
 //!                          spec/glbctl.schema.json
+//! core/src/director/select > spec/glb.yaml (its enums select and flow-hash), spec/forwarding_table.schema.json,
+//!                          spec/glbctl.schema.json
 //! spec/glb.yaml ─────────> core/src/netlink/glb.rs
 //! spec/glb_redirect.yaml > core/src/netlink/glb_redirect.rs
 //! ```
@@ -21,6 +23,7 @@ mod names;
 mod numbers;
 mod parts;
 mod rust;
+mod selects;
 mod settings;
 
 use anyhow::{bail, Context, Result};
@@ -39,13 +42,15 @@ type Make = fn(&str) -> Result<String>;
 /// The files of which parts are made, and what makes each from what it was.
 const MADE: [(&str, Make); 5] = [
     ("spec/glb.yaml", |old| {
-        forwards::specification(&settings::specification(old)?)
+        selects::specification(&forwards::specification(&settings::specification(old)?)?)
     }),
     ("spec/director.schema.json", settings::schema_of_the_file),
     ("spec/glbctl.schema.json", |old| {
-        forwards::schema(&settings::schema_of_what_is_shown(old)?)
+        selects::schema(&forwards::schema(&settings::schema_of_what_is_shown(old)?)?)
     }),
-    ("spec/forwarding_table.schema.json", forwards::schema),
+    ("spec/forwarding_table.schema.json", |old| {
+        selects::schema(&forwards::schema(old)?)
+    }),
     ("docs/director.md", settings::document),
 ];
 

@@ -14,6 +14,7 @@ use glb_core::director::Forward;
 use glb_core::netlink::glb::{backend, bind, command, load, FAMILY, VERSION};
 use glb_core::netlink::glb_redirect as door;
 use glb_core::packet::addr::Addr;
+use glb_core::table::v3::Words;
 use glb_netlink::socket::Socket;
 use glb_netlink::wire::{Request, NLM_F_ACK, NLM_F_DUMP};
 use glb_netlink::{Family, Glb, TableSpec, DIRECTOR, REDIRECT};
@@ -432,6 +433,7 @@ pub(crate) fn fill(arguments: &Fill) -> Result<()> {
             hash_key: [7; 16],
             hops: arguments.hops,
             forward: Forward::default(),
+            words: Words::DEFAULT,
             backends: &backends,
             binds,
             rows: &rows,

@@ -15,7 +15,9 @@ pub(crate) fn is_one(bytes: &[u8]) -> bool {
 
 /// Reads a file of either version.
 pub(crate) fn read(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
-    if bytes.get(4..8) == Some(&v3::VERSION.to_le_bytes()) {
+    let version = bytes.get(4..8);
+    let v3 = [v3::VERSION, v3::VERSION_WITH_WORDS].map(u32::to_le_bytes);
+    if v3.iter().any(|number| version == Some(number)) {
         read_v3(file, bytes)
     } else {
         read_v2(file, bytes)
@@ -31,6 +33,7 @@ fn read_v2(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
         name: None,
         version: 2,
         forward: Forward::default(),
+        words: v3::Words::DEFAULT,
         hash_key: table.hash_key(),
         seed: None,
         binds: table.binds().collect(),
@@ -68,6 +71,7 @@ fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
             name: Some(table.name.to_owned()).filter(|name| !name.is_empty()),
             version: table.rule,
             forward: table.forward,
+            words: table.words,
             hash_key: *table.hash_key,
             seed: Some(*table.seed),
             binds: table.binds().collect(),

@@ -8,7 +8,8 @@
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::Bind;
 use glb_core::director::select::hash::ROWS;
-use glb_core::director::Forward;
+use glb_core::director::{Forward, Select, Selector};
+use glb_core::table::v3::Words;
 
 /// Where tables came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,22 +62,42 @@ pub struct Compiled {
     pub backends: Vec<CompiledBackend>,
     /// How its packets leave.
     pub forward: Forward,
+    /// What it has beside what all tables have.
+    pub words: Words,
     /// Hops of a row.
     pub hops: usize,
-    /// 65,536 rows of `hops` indexes of backends, one behind the other.
+    /// Rows of `hops` indexes of backends, one behind the other.
     pub rows: Vec<u8>,
 }
 
 impl Compiled {
     /// The hops of a row, best first.
     #[must_use]
-    pub fn row(&self, row: u16) -> &[u8] {
-        let at = usize::from(row) * self.hops;
+    pub fn row(&self, row: u32) -> &[u8] {
+        let at = row as usize * self.hops;
         &self.rows[at..at + self.hops]
     }
 
+    /// How many rows there are.
+    #[must_use]
+    pub fn num_rows(&self) -> usize {
+        self.words.rows as usize
+    }
+
+    /// How its packets find their rows.
+    #[must_use]
+    pub fn selector(&self) -> Selector {
+        self.words.selector()
+    }
+
+    /// Whether it is a Maglev table.
+    #[must_use]
+    pub fn is_maglev(&self) -> bool {
+        self.words.select == Select::Maglev
+    }
+
     /// All rows in turn.
-    pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn rows(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.rows.chunks_exact(self.hops)
     }
 

@@ -12,11 +12,12 @@ use crate::issue::{Issue, Severity};
 use crate::rows::compile;
 use crate::tables::Table;
 use glb_core::backend::{Backend, State};
-use glb_core::director::select::hash::ROWS;
 
 /// The rows of a table whose packets are lost, as health is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeadRows {
+    /// All rows of the table.
+    pub rows: u32,
     /// Rows whose first hop is not healthy.
     pub first_hop: u32,
     /// Of those, the rows without any healthy hop.
@@ -60,21 +61,23 @@ impl DeadRows {
             let backend = backends.get(usize::from(*index));
             backend.is_some_and(|backend| !backend.healthy)
         };
-        let (mut first_hop, mut all_hops) = (0, 0);
+        let (mut all, mut first_hop, mut all_hops) = (0, 0, 0);
         for row in rows.chunks_exact(hops.max(1)) {
+            all += 1;
             if row.first().is_some_and(bad) {
                 first_hop += 1;
                 all_hops += u32::from(row.iter().all(bad));
             }
         }
-        (first_hop > 0).then(|| Self::counted(backends, first_hop, all_hops))
+        (first_hop > 0).then(|| Self::counted(backends, all, first_hop, all_hops))
     }
 
     /// Dead rows that somebody has counted.
-    pub(crate) fn counted(backends: &[Backend], first_hop: u32, all_hops: u32) -> Self {
+    pub(crate) fn counted(backends: &[Backend], rows: u32, first_hop: u32, all_hops: u32) -> Self {
         let takes_new =
             |one: &Backend| one.healthy && matches!(one.state, State::Active | State::Filling);
         Self {
+            rows,
             first_hop,
             all_hops,
             remedy: if backends.iter().any(takes_new) {
@@ -125,16 +128,17 @@ impl DeadRows {
     /// The share of all rows that is dead, 0 to 1.
     #[must_use]
     pub fn share(&self) -> f64 {
-        f64::from(self.first_hop) / ROWS as f64
+        f64::from(self.first_hop) / f64::from(self.rows.max(1))
     }
 
     /// For people: how many rows, and what to do.
     #[must_use]
     pub fn text(&self) -> String {
         format!(
-            "{} of {ROWS} rows ({:.1} %) lead to an unhealthy backend, {} of them with no healthy hop: \
+            "{} of {} rows ({:.1} %) lead to an unhealthy backend, {} of them with no healthy hop: \
              their packets are lost; {}",
             self.first_hop,
+            self.rows,
             self.share() * 100.0,
             self.all_hops,
             self.remedy.text()

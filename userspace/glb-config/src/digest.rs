@@ -40,15 +40,14 @@ impl Table {
         let mut text = tag.to_vec();
         text.extend(match self.rule {
             Rule::V2 => [2, 2],
-            Rule::V3 { hops } => [3, hops],
+            Rule::V3 { hops } | Rule::Maglev { hops } => [3, hops],
         });
         // Directors of versions without forwards have the same number for a table that all of them know.
         if self.forward != Forward::default() {
             text.extend([0xff, self.forward.number()]);
-            if let Forward::L3dsr(dscp) = self.forward {
-                text.push(dscp.value());
-            }
         }
+        // Likewise of versions without words.
+        self.words.write(&mut |part| text.extend(part));
         text.extend(self.seed);
         put_len(&mut text, self.binds.len());
         let mut binds: Vec<Vec<u8>> = self.binds.iter().map(bind).collect();

@@ -33,6 +33,7 @@ mod issue;
 pub mod opened;
 mod read;
 pub mod rows;
+mod select;
 pub mod settings;
 pub mod shown;
 mod stamp;

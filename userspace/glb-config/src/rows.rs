@@ -2,6 +2,7 @@
 
 //! From tables to tables with rows, by the rule of each.
 
+mod maglev;
 mod v2;
 mod v3;
 
@@ -21,6 +22,9 @@ pub fn compile(table: &Table) -> Result<Compiled, String> {
         Rule::V3 { hops } => {
             v3::rows(table, usize::from(hops)).map_err(|error| format!("{error:?}"))?
         }
+        Rule::Maglev { hops } => {
+            maglev::rows(table, usize::from(hops)).map_err(|error| format!("{error:?}"))?
+        }
     };
     Ok(Compiled {
         rows,
@@ -32,7 +36,7 @@ pub fn compile(table: &Table) -> Result<Compiled, String> {
 pub(crate) fn without_rows(table: &Table) -> Compiled {
     let (version, hops) = match table.rule {
         Rule::V2 => (2, 2),
-        Rule::V3 { hops } => (3, usize::from(hops)),
+        Rule::V3 { hops } | Rule::Maglev { hops } => (3, usize::from(hops)),
     };
     let backends = table.backends.iter().map(|b| CompiledBackend {
         backend: b.backend,
@@ -43,6 +47,7 @@ pub(crate) fn without_rows(table: &Table) -> Compiled {
         name: table.name.clone(),
         version,
         forward: table.forward,
+        words: table.words,
         hash_key: table.hash_key,
         seed: Some(table.seed),
         binds: table.binds.clone(),

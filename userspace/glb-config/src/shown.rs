@@ -7,12 +7,15 @@ use crate::compiled::{Compiled, CompiledBackend};
 use crate::dead::DeadRows;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
-use crate::tables::{bad_state, read_forward, Rule};
+use crate::select::read_compat;
+use crate::tables::{bad_state, must_be, read_forward, Rule};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
-use glb_core::director::select::hash::ROWS;
+use glb_core::director::select::maglev::size::MAX_SIZE;
+use glb_core::director::{FlowHash, Forward, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::table::v2::MAX_BINDS;
+use glb_core::table::v3::Words;
 use serde_json::Value;
 
 /// A table that was shown.
@@ -62,12 +65,13 @@ pub fn read(file: &str, text: &str) -> Checked<Vec<Shown>> {
     })
 }
 
-const TABLE_FIELDS: [&str; 11] = [
+const TABLE_FIELDS: [&str; 12] = [
     "index",
     "table",
     "generation",
     "version",
     "hops",
+    "select",
     "forward",
     "hash_key",
     "binds",
@@ -87,7 +91,8 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
     };
     let hops = reader
         .required(&object, "hops")
-        .and_then(|node| reader.integer(&node, 2u8..=31));
+        .and_then(|node| reader.integer(&node, 1u8..=31));
+    let selector = read_selector(reader, &object);
     // What is shown of it is what the file has.
     let forward = match &version {
         Some(2) => read_forward(reader, &object, Some(Rule::V2)),
@@ -105,12 +110,20 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
         .and_then(|node| read_backends(reader, &node));
     let (name, version, hops, forward) = (name?, version?, usize::from(hops?), forward?);
     let (hash_key, binds, (backends, loads)) = (hash_key?, binds?, backends?);
+    let words = Words::DEFAULT
+        .with_selector(selector?)
+        .with_forward(forward);
+    let num_rows = words.rows as usize;
+    if u8::try_from(hops).is_ok_and(|hops| hops < words.selector().least_hops(forward)) {
+        reader.error_at("hops", "must be at least 2");
+        return None;
+    }
     let rows = match object.get("rows") {
-        Some(node) => read_rows(reader, &node, hops, backends.len())?,
+        Some(node) => read_rows(reader, &node, (num_rows, hops), backends.len())?,
         None => Vec::new(),
     };
     let counted = match object.get("dead_rows") {
-        Some(node) => Some(read_dead_rows(reader, &node, &backends)?),
+        Some(node) => Some(read_dead_rows(reader, &node, &backends, words.rows)?),
         None => None,
     };
     let table = Compiled {
@@ -118,6 +131,7 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
         name: (quoted(&name) != name).then_some(name),
         version,
         forward,
+        words,
         hash_key,
         seed: None,
         binds,
@@ -128,8 +142,8 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
     let object_path = object.path_of("backends");
     if let Some(loads) = &loads {
         let sum: u64 = loads.iter().map(|load| u64::from(*load)).sum();
-        if sum != ROWS as u64 {
-            let reason = format!("their rows are {sum} in all, and must be {ROWS}");
+        if sum != num_rows as u64 {
+            let reason = format!("their rows are {sum} in all, and must be {num_rows}");
             reader.error_at(&object_path, reason);
         } else if !table.rows.is_empty() && *loads != table.loads() {
             reader.error_at(&object_path, "their rows are not those under \"rows\"");
@@ -158,6 +172,39 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
         loads,
         dead_rows,
     })
+}
+
+/// How packets find their rows: GLB's, where nothing else was shown.
+fn read_selector(reader: &mut Reader, object: &Object<'_>) -> Option<Selector> {
+    let Some(node) = object.get("select") else {
+        return Some(Selector::GLB);
+    };
+    let fields = reader.object(&node, &["kind", "size", "compat"])?;
+    let kind = reader.required(&fields, "kind").and_then(|node| {
+        let kind = Select::from_name(reader.string(&node)?);
+        if kind.is_none() {
+            reader.error(&node, must_be(Select::ALL.iter().map(|one| one.name())));
+        }
+        kind
+    });
+    let size = reader
+        .required(&fields, "size")
+        .and_then(|node| reader.integer(&node, 1u32..=MAX_SIZE));
+    let flow_hash = match fields.get("compat") {
+        Some(node) => read_compat(reader, &node),
+        None => Some(FlowHash::Own),
+    };
+    let selector = Selector {
+        select: kind?,
+        rows: size?,
+        flow_hash: flow_hash?,
+    };
+    // Two hops go with every forward; one is looked at where the forward is known.
+    if selector.check(2, Forward::default()).is_err() {
+        reader.error_at(&node.path, "is of no table");
+        return None;
+    }
+    Some(selector)
 }
 
 fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
@@ -213,15 +260,16 @@ fn read_dead_rows(
     reader: &mut Reader,
     node: &Node<'_>,
     backends: &[CompiledBackend],
+    rows: u32,
 ) -> Option<DeadRows> {
     let object = reader.object(node, &["first_hop", "all_hops", "percent", "what_to_do"])?;
     let mut count = |name| {
         let node = reader.required(&object, name)?;
-        reader.integer(&node, 0u32..=ROWS as u32)
+        reader.integer(&node, 0u32..=MAX_SIZE)
     };
     let (first_hop, all_hops) = (count("first_hop")?, count("all_hops")?);
     let backends: Vec<Backend> = backends.iter().map(|one| one.backend).collect();
-    Some(DeadRows::counted(&backends, first_hop, all_hops))
+    Some(DeadRows::counted(&backends, rows, first_hop, all_hops))
 }
 
 const BACKEND_FIELDS: [&str; 7] = [
@@ -272,7 +320,7 @@ fn read_backend(
     let weight = match object.get("weight") {
         Some(node) => reader.integer(
             &node,
-            1u16..=glb_core::director::select::rows::v3::MAX_WEIGHT,
+            0u16..=glb_core::director::select::rows::v3::MAX_WEIGHT,
         ),
         None => Some(1),
     };
@@ -281,7 +329,7 @@ fn read_backend(
         None => Some(None),
     };
     let load = match object.get("rows") {
-        Some(node) => reader.integer(&node, 0u32..=ROWS as u32).map(Some),
+        Some(node) => reader.integer(&node, 0u32..=MAX_SIZE).map(Some),
         None => Some(None),
     };
     let backend = Backend {
@@ -300,24 +348,33 @@ fn read_backend(
 fn read_rows(
     reader: &mut Reader,
     node: &Node<'_>,
-    hops: usize,
+    (num_rows, hops): (usize, usize),
     backends: usize,
 ) -> Option<Vec<u8>> {
-    let items = node.value.as_array().filter(|items| items.len() == ROWS);
-    let Some(items) = items else {
-        reader.error_at(&node.path, format!("must be {ROWS} rows"));
+    let items = node.value.as_array();
+    let Some(items) = items.filter(|items| items.len() == num_rows) else {
+        reader.error_at(&node.path, format!("must be {num_rows} rows"));
         return None;
     };
-    let mut rows = Vec::with_capacity(ROWS * hops);
+    let mut rows = Vec::with_capacity(num_rows * hops);
     for (index, item) in items.iter().enumerate() {
-        let row = item.as_array().filter(|row| row.len() == hops);
+        // A row of one hop is the index alone.
+        let row = match item {
+            Value::Array(row) if hops > 1 => Some(&row[..]),
+            index if hops == 1 => Some(std::slice::from_ref(index)),
+            _ => None,
+        };
+        let row = row.filter(|row| row.len() == hops);
         let hop = |value: &Value| {
             let index = value.as_u64().filter(|index| *index < backends as u64)?;
             u8::try_from(index).ok()
         };
         let row: Option<Vec<u8>> = row.and_then(|row| row.iter().map(hop).collect());
         let Some(row) = row else {
-            let reason = format!("must be {hops} indexes of backends");
+            let reason = match hops {
+                1 => "must be the index of a backend".to_owned(),
+                _ => format!("must be {hops} indexes of backends"),
+            };
             reader.error_at(&format!("{}[{index}]", node.path), reason);
             return None;
         };

@@ -5,13 +5,15 @@
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
+use crate::select::{self, Said, SELECT_FIELDS};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
-use glb_core::director::{Forward, ForwardKind};
+use glb_core::director::{Forward, ForwardKind, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
+use glb_core::table::v3::Words;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -37,6 +39,8 @@ pub struct Table {
     pub rule: Rule,
     /// How its packets leave.
     pub forward: Forward,
+    /// What it has beside what all tables have.
+    pub words: Words,
     /// Key of the packet hash.
     pub hash_key: [u8; 16],
     /// Key of the row hash.
@@ -75,6 +79,22 @@ pub enum Rule {
         /// Hops of a row, the first included.
         hops: u8,
     },
+    /// A Maglev table: see docs/maglev.md. What else its rows depend on is in the table's words.
+    Maglev {
+        /// Hops of a row, the first included.
+        hops: u8,
+    },
+}
+
+impl Rule {
+    /// Hops of a row, the first included.
+    #[must_use]
+    pub fn hops(self) -> u8 {
+        match self {
+            Self::V2 => 2,
+            Self::V3 { hops } | Self::Maglev { hops } => hops,
+        }
+    }
 }
 
 /// A backend with what only some rules look at.
@@ -97,6 +117,7 @@ pub fn read(file: &str, text: &str) -> Checked<Config> {
         &ROOT_FIELDS[..],
         &TABLE_FIELDS,
         &FORWARD_FIELDS,
+        &SELECT_FIELDS,
         &BIND_FIELDS,
         &BACKEND_FIELDS,
         &CHECK_FIELDS,
@@ -178,7 +199,10 @@ impl Across {
             }
         }
         let Some(table) = table else { return };
-        if let Some(other) = self.seeds.insert(table.seed, label.to_owned()) {
+        // Tables of other systems have none.
+        let has_seed = tree.get("seed").is_some_and(|seed| !seed.is_null());
+        let seed = has_seed.then_some(table.seed);
+        if let Some(other) = seed.and_then(|seed| self.seeds.insert(seed, label.to_owned())) {
             let reason = format!("must differ from the seed of table {}", quoted(&other));
             reader.error(&node("seed"), reason);
         }
@@ -240,8 +264,8 @@ pub fn unsaid_health(file: &str, config: &Config) -> Vec<Issue> {
     issues
 }
 
-const TABLE_FIELDS: [&str; 8] = [
-    "name", "version", "hops", "forward", "hash_key", "seed", "binds", "backends",
+const TABLE_FIELDS: [&str; 9] = [
+    "name", "version", "hops", "select", "forward", "hash_key", "seed", "binds", "backends",
 ];
 const FORWARD_FIELDS: [&str; 2] = ["kind", "dscp"];
 
@@ -261,15 +285,19 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
             Some(None)
         }
     };
-    let rule = read_rule(reader, &object);
-    let forward = read_forward(reader, &object, rule);
-    let mut key = |field| {
-        reader
-            .required(&object, field)
-            .and_then(|node| reader.key(&node))
+    let select = select::read(reader, &object);
+    let said = select.as_ref().and_then(Option::as_ref);
+    let (rule, forward) = match (&select, said) {
+        (_, Some(said)) => read_maglev_rule(reader, &object, said),
+        (Some(_), None) => {
+            let rule = read_rule(reader, &object);
+            (rule, read_forward(reader, &object, rule))
+        }
+        // What a table without its select has cannot be said.
+        (None, _) => (None, read_forward(reader, &object, None)),
     };
-    let hash_key = key("hash_key");
-    let seed = key("seed");
+    let hash_key = read_key(reader, &object, "hash_key", said);
+    let seed = read_key(reader, &object, "seed", said);
     let binds = match object.get("binds") {
         Some(node) => read_binds(reader, &node),
         // The deployed checker writes null for no binds.
@@ -282,10 +310,21 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         .required(&object, "backends")
         .and_then(|node| read_backends(reader, &node, rule));
     check_families(reader, forward, binds.as_ref(), backends.as_ref());
+    let selector = match (said, &backends) {
+        (None, _) => select.as_ref().map(|_| Selector::GLB),
+        (Some(said), Some(backends)) => {
+            said.check_backends(reader, backends);
+            rule.and_then(|rule| said.selector(reader, rule.hops(), backends))
+        }
+        (Some(_), None) => None,
+    };
     Some(Table {
         name: name?,
         rule: rule?,
         forward: forward?,
+        words: Words::DEFAULT
+            .with_selector(selector?)
+            .with_forward(forward?),
         hash_key: hash_key?,
         seed: seed?,
         binds: binds?,
@@ -296,6 +335,57 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
 /// Hops of a version 3 table that does not say: with three, a backend may come in without filling first
 /// (docs/rows-v3.md).
 const DEFAULT_HOPS: u8 = 3;
+
+/// The rule and the forward of a Maglev table.
+fn read_maglev_rule(
+    reader: &mut Reader,
+    object: &Object<'_>,
+    said: &Said<'_>,
+) -> (Option<Rule>, Option<Forward>) {
+    let forward = read_forward(reader, object, None);
+    let mut good = true;
+    if let Some(node) = object.get("version").filter(|node| node.value != 3) {
+        reader.error(
+            &node,
+            "must be 3, or absent, with \"select\": {\"kind\": \"maglev\"}",
+        );
+        good = false;
+    }
+    if let Some(node) = object.get("hops") {
+        reader.error(
+            &node,
+            "is of tables with select glb: a Maglev table has it in select",
+        );
+        good = false;
+    }
+    let hops = said.hops(reader, forward);
+    let rule = hops.filter(|_| good).map(|hops| Rule::Maglev { hops });
+    (rule, forward)
+}
+
+/// A key of a table. A Maglev table may lack it: VPP's and nfqlb's tables have none.
+fn read_key(
+    reader: &mut Reader,
+    object: &Object<'_>,
+    field: &str,
+    maglev: Option<&Said<'_>>,
+) -> Option<[u8; 16]> {
+    match (object.get(field), maglev) {
+        (Some(node), _) => reader.key(&node),
+        (None, None) => {
+            reader.required(object, field)?;
+            None
+        }
+        (None, Some(said)) => {
+            if field == "hash_key" && !said.is_compat() {
+                let reason =
+                    "is missing: anybody can compute the backend of a flow (glbctl key makes one)";
+                reader.warn_at(field, reason);
+            }
+            Some([0; 16])
+        }
+    }
+}
 
 fn read_rule(reader: &mut Reader, object: &Object<'_>) -> Option<Rule> {
     let version = match object.get("version") {
@@ -516,6 +606,8 @@ fn check_together(reader: &mut Reader, node: &Node<'_>, backends: &[TableBackend
             &node.path,
             "all are inactive: a table needs one that is not",
         ),
+        // Other tables' packets name none, or the operator has asked for one.
+        1 if matches!(rule, Rule::Maglev { .. }) => {}
         1 => reader.warn_at(
             &node.path,
             "only one is not inactive: connections have no second hop",
@@ -533,7 +625,7 @@ fn check_together(reader: &mut Reader, node: &Node<'_>, backends: &[TableBackend
             let reason = format!("is the address of {}[{first}] already", node.path);
             match rule {
                 Rule::V2 => reader.warn_at(&path, reason),
-                Rule::V3 { .. } => reader.error_at(&path, reason),
+                Rule::V3 { .. } | Rule::Maglev { .. } => reader.error_at(&path, reason),
             }
         }
     }
@@ -548,13 +640,17 @@ fn check_together(reader: &mut Reader, node: &Node<'_>, backends: &[TableBackend
             "has IPv4 and IPv6 addresses: a proxy cannot pass packets on to the other family";
         match rule {
             Rule::V2 => reader.warn_at(&node.path, reason),
-            Rule::V3 { .. } => reader.error_at(&node.path, reason),
+            Rule::V3 { .. } | Rule::Maglev { .. } => reader.error_at(&node.path, reason),
         }
     }
-    if let Rule::V3 { hops: hops @ 9.. } = rule {
+    if let hops @ 9.. = rule.hops() {
         if v6 > 0 {
             let reason = format!("{hops} hops; the packet format has room for 8 IPv6 ones");
-            reader.error_at("hops", reason);
+            let field = match rule {
+                Rule::Maglev { .. } => "select.hops",
+                _ => "hops",
+            };
+            reader.error_at(field, reason);
         }
     }
 }
@@ -584,9 +680,10 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
             }
         }
     }
+    let least = u16::from(!matches!(rule, Some(Rule::Maglev { .. })));
     let weight = object
         .get("weight")
-        .map_or(Some(1), |node| reader.integer(&node, 1u16..=MAX_WEIGHT));
+        .map_or(Some(1), |node| reader.integer(&node, least..=MAX_WEIGHT));
     let domain = match object.get("domain") {
         Some(node) => {
             let domain = reader.string(&node);
@@ -618,7 +715,7 @@ pub(crate) fn bad_state() -> String {
 }
 
 /// What is said of a name that is none of these.
-fn must_be(names: impl IntoIterator<Item = &'static str>) -> String {
+pub(crate) fn must_be(names: impl IntoIterator<Item = &'static str>) -> String {
     let names: Vec<String> = names
         .into_iter()
         .map(|name| format!("\"{name}\""))

@@ -6,7 +6,7 @@ use crate::compiled::{Compiled, CompiledBackend};
 use glb_core::director::classify::bind::{
     build, words_needed, Bind, BindId, Classifier, Entry, Proto,
 };
-use glb_core::director::{Addresses, Forward, World};
+use glb_core::director::{Addresses, Forward, Selector, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::fragments::{FragmentTable, TICK_MS};
@@ -85,6 +85,12 @@ impl<'a> Tables<'a> {
         self.tables.get(index).is_some_and(Option::is_some)
     }
 
+    /// Indexes of the backends of a row of the table, whatever its select.
+    #[must_use]
+    pub fn any_row<'w>(&'w self, table: &'w Table<'a>, row: u32) -> &'w [u8] {
+        table.compiled.row(row)
+    }
+
     /// Puts a table in its place.
     pub fn put(&mut self, index: usize, compiled: Cow<'a, Compiled>) {
         if let Some(place) = self.tables.get_mut(index) {
@@ -116,6 +122,18 @@ impl<'a> World for Tables<'a> {
     }
 
     fn row<'w>(&'w self, table: &'w Table<'a>, row: u16) -> &'w [u8] {
+        match table.compiled.is_maglev() {
+            true => &[],
+            false => table.compiled.row(row.into()),
+        }
+    }
+
+    fn selector(&self, table: &Table<'a>) -> Option<Selector> {
+        let compiled = &table.compiled;
+        compiled.is_maglev().then(|| compiled.selector())
+    }
+
+    fn numbered_row<'w>(&'w self, table: &'w Table<'a>, row: u32) -> &'w [u8] {
         table.compiled.row(row)
     }
 

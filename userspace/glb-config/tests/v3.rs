@@ -74,7 +74,7 @@ fn each_fault_is_found_and_named() {
     let domains = second + TABLE_HEADER_LEN + 5 * 24 + 24;
     let cases = [
         (0, b'X', "magic: 0x584c4244"),
-        (4, 4, "version: 4"),
+        (4, 5, "version: 5"),
         (8, 0, "length: "),
         (16, 1, "num_tables: 1"),
         (20, 1, "table_entries: 65537"),

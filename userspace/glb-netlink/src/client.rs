@@ -9,14 +9,15 @@ use crate::wire::{Attr, Attrs, Request};
 use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
-use glb_core::director::select::hash::ROWS;
-use glb_core::director::{Forward, ForwardKind};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Select, Selector};
 use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, hop, load, lookup, stats, status, table,
     VERSION,
 };
 use glb_core::packet::addr::Addr;
+use glb_core::packet::dscp::Dscp;
 use glb_core::settings::{Setting, Settings, Value};
+use glb_core::table::v3::Words;
 
 /// Binds of one message: an attribute of 16 bits has room for more.
 const BINDS_A_MESSAGE: usize = 512;
@@ -39,11 +40,13 @@ pub struct TableSpec<'a> {
     pub hops: u8,
     /// How its packets leave.
     pub forward: Forward,
+    /// What it has beside what all tables have.
+    pub words: Words,
     /// Where it leads to.
     pub backends: &'a [Backend],
     /// What leads to it.
     pub binds: &'a [Bind],
-    /// 65,536 rows of `hops` indexes of backends, one behind the other.
+    /// Rows of `hops` indexes of backends, one behind the other.
     pub rows: &'a [u8],
 }
 
@@ -60,6 +63,8 @@ pub struct TableInfo {
     pub hops: u8,
     /// How its packets leave.
     pub forward: Forward,
+    /// What it has beside what all tables have.
+    pub words: Words,
     /// Number of backends.
     pub num_backends: u32,
     /// Number of binds.
@@ -122,9 +127,13 @@ pub struct LookupInfo {
     /// Number of the load that it came with.
     pub generation: u32,
     /// Hash and row.
-    pub hash: (u64, u16),
+    pub hash: (u64, u32),
     /// Hash and row by the alternative fields, where there are any.
-    pub alt: Option<(u64, u16)>,
+    pub alt: Option<(u64, Option<u32>)>,
+    /// What of the packet selected its row.
+    pub flow_hash: FlowHash,
+    /// What the rows are.
+    pub select: Select,
     /// How the packet leaves.
     pub forward: Forward,
     /// All hops that it names, first to last.
@@ -166,6 +175,10 @@ pub struct Status {
 pub struct Features {
     /// Numbers of the forwards that tables may have.
     pub forwards: Vec<u8>,
+    /// Likewise of the selects.
+    pub selects: Vec<u8>,
+    /// Likewise of the flow hashes of Maglev tables.
+    pub flow_hashes: Vec<u8>,
     /// Most tables, and most binds of all of them; `None` if the module is too old to say.
     pub limits: Option<(u32, u32)>,
 }
@@ -175,6 +188,8 @@ impl Features {
     fn unsaid() -> Self {
         Self {
             forwards: vec![Forward::Gue.number()],
+            selects: Vec::new(),
+            flow_hashes: Vec::new(),
             limits: None,
         }
     }
@@ -183,6 +198,14 @@ impl Features {
     #[must_use]
     pub fn knows(&self, forward: Forward) -> bool {
         self.forwards.contains(&forward.number())
+    }
+
+    /// Whether packets of tables may find their rows so. Every module has GLB's.
+    #[must_use]
+    pub fn selects_by(&self, selector: Selector) -> bool {
+        selector.select == Select::default()
+            || self.selects.contains(&selector.select.number())
+                && self.flow_hashes.contains(&selector.flow_hash.number())
     }
 }
 
@@ -249,7 +272,7 @@ impl Glb {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let row_bytes = tables
             .iter()
-            .map(|spec| ROWS as u64 * u64::from(spec.hops))
+            .map(|spec| u64::from(spec.words.rows) * u64::from(spec.hops))
             .sum();
         let mut request = request(command::TABLE_BEGIN);
         request.u32(load::TABLES, count(tables.len()));
@@ -305,7 +328,7 @@ impl Glb {
         Ok(all.into_iter().flatten().collect())
     }
 
-    /// All rows of a table: 65,536 times its hops, indexes of backends.
+    /// All rows of a table: as many as it has times its hops, indexes of backends.
     pub fn rows(&mut self, table: u32) -> Result<Vec<u8>, Error> {
         let mut request = request(command::ROW_GET);
         request.u32(lookup::TABLE, table);
@@ -330,11 +353,21 @@ impl Glb {
                 table: attrs.u32(lookup::TABLE),
                 name: attrs.text(lookup::NAME),
                 generation: attrs.u32(lookup::GENERATION),
-                hash: (attrs.uint(lookup::HASH), attrs.u16(lookup::ROW)),
-                alt: attrs
-                    .get(lookup::ALT_HASH)
-                    .map(|hash| (hash.number(), attrs.u16(lookup::ALT_ROW))),
-                forward: forward(attrs.get(lookup::FORWARD))?,
+                hash: (
+                    attrs.uint(lookup::HASH),
+                    row(attrs, lookup::ROW, lookup::ROW_NUMBER).unwrap_or_default(),
+                ),
+                alt: attrs.get(lookup::ALT_HASH).map(|hash| {
+                    let row = row(attrs, lookup::ALT_ROW, lookup::ALT_ROW_NUMBER);
+                    (hash.number(), row)
+                }),
+                select: attrs
+                    .get(lookup::SELECT)
+                    .map_or(Ok(Select::default()), select)?,
+                flow_hash: attrs
+                    .get(lookup::FLOW_HASH)
+                    .map_or(Ok(FlowHash::default()), flow_hash)?,
+                forward: forward(attrs.get(lookup::FORWARD), attrs.get(lookup::DSCP))?,
                 hops: hops(attrs),
             })
         })?
@@ -396,6 +429,14 @@ impl Glb {
                 .all(features::FORWARD)
                 .map(|one| one.number() as u8)
                 .collect(),
+            selects: attrs
+                .all(features::SELECT)
+                .map(|one| one.number() as u8)
+                .collect(),
+            flow_hashes: attrs
+                .all(features::FLOW_HASH)
+                .map(|one| one.number() as u8)
+                .collect(),
             limits: Some((
                 attrs.u32(features::MAX_TABLES),
                 attrs.u32(features::MAX_BINDS),
@@ -441,6 +482,7 @@ fn with_specs<T>(tables: &[Compiled], send: impl FnOnce(&[TableSpec<'_>]) -> T) 
             // No file has more; the director would refuse it.
             hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
             forward: table.forward,
+            words: table.words,
             backends,
             binds: &table.binds,
             rows: &table.rows,
@@ -476,6 +518,7 @@ impl Loading<'_> {
         if spec.forward != Forward::default() {
             request.u8(load::FORWARD, spec.forward.number());
         }
+        put_words(&mut request, &spec.words);
         for one in spec.backends {
             request.nest(load::BACKEND, |nest| {
                 put_addr(nest, backend::ADDRESS, &one.addr);
@@ -544,6 +587,20 @@ pub(crate) fn put_addr(request: &mut Request, kind: u16, addr: &Addr) {
     };
 }
 
+/// The words of a table, each where it is not the default: likewise.
+fn put_words(request: &mut Request, words: &Words) {
+    if words.select != Words::DEFAULT.select {
+        request.u8(load::SELECT, words.select.number());
+        request.u32(load::NUM_ROWS, words.rows);
+    }
+    if words.flow_hash != Words::DEFAULT.flow_hash {
+        request.u8(load::FLOW_HASH, words.flow_hash.number());
+    }
+    if let Some(dscp) = words.dscp {
+        request.u8(load::DSCP, dscp.value());
+    }
+}
+
 fn put_bind(request: &mut Request, one: &Bind) {
     request.nest(load::BIND, |nest| {
         put_addr(nest, bind::ADDRESS, &one.addr);
@@ -573,15 +630,50 @@ fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
 }
 
 /// How packets leave. A module that does not say knows no other way than the first.
-fn forward(attr: Option<Attr<'_>>) -> Result<Forward, Error> {
-    let Some(attr) = attr else {
+fn forward(kind: Option<Attr<'_>>, dscp: Option<Attr<'_>>) -> Result<Forward, Error> {
+    let Some(kind) = kind else {
         return Ok(Forward::default());
     };
-    // The cast is exact: the specification has a number of 8 bits.
-    let number = attr.number() as u8;
+    // The casts are exact: the specification has numbers of 8 bits.
+    let number = kind.number() as u8;
+    let dscp = dscp.and_then(|attr| Dscp::new(attr.number() as u8));
     ForwardKind::from_number(number)
-        .and_then(ForwardKind::plain)
+        .and_then(|kind| kind.with(dscp))
         .ok_or(Error::Forward(number))
+}
+
+/// The words of a table that the module shows; each that it does not is the default.
+fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
+    let default = Words::DEFAULT;
+    Ok(Words {
+        select: match attrs.get(table::SELECT) {
+            Some(attr) => select(attr)?,
+            None => default.select,
+        },
+        rows: match attrs.get(table::NUM_ROWS) {
+            // The cast is exact: the specification has a number of 32 bits.
+            Some(attr) => attr.number() as u32,
+            None => default.rows,
+        },
+        flow_hash: match attrs.get(table::FLOW_HASH) {
+            Some(attr) => flow_hash(attr)?,
+            None => default.flow_hash,
+        },
+        dscp: attrs
+            .get(table::DSCP)
+            .and_then(|attr| Dscp::new(attr.number() as u8)),
+    })
+}
+
+fn select(attr: Attr<'_>) -> Result<Select, Error> {
+    // The casts are exact: the specification has numbers of 8 bits.
+    let number = attr.number() as u8;
+    Select::from_number(number).ok_or(Error::Select(number))
+}
+
+fn flow_hash(attr: Attr<'_>) -> Result<FlowHash, Error> {
+    let number = attr.number() as u8;
+    FlowHash::from_number(number).ok_or(Error::FlowHash(number))
 }
 
 fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
@@ -590,7 +682,8 @@ fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
         name: attrs.text(table::NAME),
         generation: attrs.u32(table::GENERATION),
         hops: attrs.u8(table::HOPS),
-        forward: forward(attrs.get(table::FORWARD))?,
+        forward: forward(attrs.get(table::FORWARD), attrs.get(table::DSCP))?,
+        words: words(attrs)?,
         num_backends: attrs.u32(table::NUM_BACKENDS),
         num_binds: attrs.u32(table::NUM_BINDS),
         backends: attrs
@@ -612,6 +705,13 @@ fn bind_info(nest: Attrs<'_>) -> Option<Bind> {
         port_start: nest.u16(bind::PORT_START),
         port_end: nest.u16(bind::PORT_END),
     })
+}
+
+/// The number of a row: of 32 bits, or of 16 where an older module shows one.
+fn row(attrs: Attrs<'_>, short: u16, long: u16) -> Option<u32> {
+    // The cast is exact: the specification has numbers of these sizes.
+    let found = attrs.get(long).or_else(|| attrs.get(short));
+    found.map(|attr| attr.number() as u32)
 }
 
 fn hops(attrs: Attrs<'_>) -> Vec<HopInfo> {

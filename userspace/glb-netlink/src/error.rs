@@ -19,6 +19,10 @@ pub enum Error {
     Answer(&'static str),
     /// The module knows a forward that these tools do not.
     Forward(u8),
+    /// Likewise a select.
+    Select(u8),
+    /// Likewise a flow hash.
+    FlowHash(u8),
     /// A network namespace cannot be entered: its name, and why.
     Namespace(String, io::Error),
 }
@@ -99,6 +103,14 @@ impl fmt::Display for Error {
             Self::Forward(number) => write!(
                 out,
                 "the packets of a loaded table leave by forward {number}, which these tools do not know: use those of the module's version"
+            ),
+            Self::Select(number) => write!(
+                out,
+                "the packets of a loaded table find their rows by select {number}, which these tools do not know: use those of the module's version"
+            ),
+            Self::FlowHash(number) => write!(
+                out,
+                "the packets of a loaded table find their rows by flow hash {number}, which these tools do not know: use those of the module's version"
             ),
         }
     }

@@ -9,6 +9,7 @@
 pub mod bind;
 
 use super::inspect::{Candidate, Kind};
+use super::select::Selector;
 use super::world::World;
 use super::Verdict;
 use crate::packet::addr::Addr;
@@ -64,7 +65,8 @@ pub(super) fn classify<'w, W: World>(
                 return Ok((by_port(proto, &packet.key)?, Verdict::EncapsulatedFragment));
             }
             let table = by_addr()?;
-            if settings.hash_fields.needs_ports() {
+            let selector = world.selector(table);
+            if settings.hash_fields.needs_ports() || selector.is_some_and(Selector::needs_ports) {
                 Err(Verdict::DroppedFragment)
             } else {
                 Ok((table, Verdict::EncapsulatedFragment))

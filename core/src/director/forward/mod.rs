@@ -22,6 +22,7 @@ pub mod rewrite;
 
 use crate::director::select::hash::PacketHash;
 use crate::packet::addr::Addr;
+use crate::packet::dscp::Dscp;
 use crate::packet::ip::Family;
 use rewrite::Edit;
 
@@ -263,6 +264,15 @@ impl Forward {
         self.kind().name()
     }
 
+    /// The DSCP that its packets get, if it gives them one.
+    #[must_use]
+    pub const fn dscp(self) -> Option<Dscp> {
+        match self {
+            Self::L3dsr(dscp) => Some(dscp),
+            Self::Gue | Self::Gre | Self::Ipip => None,
+        }
+    }
+
     /// Whether a packet names the hops behind the first ([`ForwardKind::lists_hops`]).
     #[inline(always)]
     #[must_use]
@@ -287,6 +297,16 @@ impl ForwardKind {
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
+    }
+
+    /// The forward of this kind with these parameters: `None` if one is missing, or is not of this kind.
+    #[must_use]
+    pub const fn with(self, dscp: Option<Dscp>) -> Option<Forward> {
+        match (self, dscp) {
+            (Self::L3dsr, Some(dscp)) => Some(Forward::L3dsr(dscp)),
+            (_, None) => self.plain(),
+            _ => None,
+        }
     }
 
     /// The one of this name.

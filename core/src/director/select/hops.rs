@@ -3,9 +3,10 @@
 //! The hops of one packet: where they stand in the tables, until the header wants them.
 
 use super::hash::PacketHash;
-use super::{maglev, Select};
 use crate::director::forward::Others;
+use crate::director::inspect::Kind;
 use crate::director::world::{Addresses, World};
+use crate::packet::flow::FlowKey;
 use crate::packet::ip::Family;
 
 /// The first hop, which becomes the outer destination, and those behind it, which stand in the header.
@@ -21,19 +22,47 @@ pub struct Hops<'w, W: World> {
 
 impl<'w, W: World> Hops<'w, W> {
     /// The hops of the hash's row, and of a second hash's row behind it.
+    ///
+    /// A table that has no rows of GLB's may have others. Only where there is none is it asked: what GLB's rows cost does
+    /// not depend on which other selects there are (docs/decisions/0008).
     #[inline(always)]
     pub(in crate::director) fn new(
         world: &'w W,
         table: &'w W::Table,
+        packet: (Kind, FlowKey),
         hash: PacketHash,
         alt: Option<PacketHash>,
     ) -> Option<Self> {
-        let (&first, behind) = row(world, table, hash).split_first()?;
+        let Some((&first, behind)) = world.row(table, hash.row()).split_first() else {
+            return Self::by_selector(world, table, packet, hash, alt);
+        };
         Some(Self {
             table,
             first: world.hop(table, first)?,
             behind,
-            alt: alt.map_or(&[], |hash| row(world, table, hash)),
+            alt: alt.map_or(&[], |hash| world.row(table, hash.row())),
+        })
+    }
+
+    /// The hops of the rows that the table's selector names. What is of the packet comes by value, so that it stays in
+    /// registers where this is not called.
+    #[inline(never)]
+    fn by_selector(
+        world: &'w W,
+        table: &'w W::Table,
+        (kind, key): (Kind, FlowKey),
+        hash: PacketHash,
+        alt: Option<PacketHash>,
+    ) -> Option<Self> {
+        let selector = world.selector(table)?;
+        let number = selector.row(hash, kind, &key);
+        let (&first, behind) = world.numbered_row(table, number).split_first()?;
+        let alt = alt.and_then(|hash| selector.alt_row(hash));
+        Some(Self {
+            table,
+            first: world.hop(table, first)?,
+            behind,
+            alt: alt.map_or(&[], |number| world.numbered_row(table, number)),
         })
     }
 
@@ -50,15 +79,6 @@ impl<'w, W: World> Hops<'w, W> {
     pub fn others(&self) -> u8 {
         // The casts are exact: a header has room for 30.
         (self.behind.len() as u8).wrapping_add(self.alt.len() as u8)
-    }
-}
-
-/// The row that a hash selects.
-#[inline(always)]
-fn row<'w, W: World>(world: &'w W, table: &'w W::Table, hash: PacketHash) -> &'w [u8] {
-    match world.select(table) {
-        Select::Rows => world.row(table, hash.row()),
-        Select::Maglev { size } => world.maglev_row(table, maglev::row(hash, size)),
     }
 }
 

@@ -14,20 +14,31 @@ use std::io::{self, Write};
 pub fn why_not_v2(file: &str, config: &Config) -> Vec<Issue> {
     let tables = config.tables.iter().enumerate();
     tables
-        .filter_map(|(index, table)| match table.rule {
-            Rule::V2 => None,
-            Rule::V3 { hops } => Some(Issue {
+        .filter_map(|(index, table)| {
+            let (field, value, reason) = match table.rule {
+                Rule::V2 => return None,
+                Rule::V3 { hops } => (
+                    "version",
+                    "3".to_owned(),
+                    format!(
+                        "the table's rows ({hops} hops) follow another rule, and directors that read \
+                         one format each would send the same packet to different backends"
+                    ),
+                ),
+                Rule::Maglev { .. } => (
+                    "select.kind",
+                    quoted(table.words.select.name()),
+                    "it has no place for the table's rows".to_owned(),
+                ),
+            };
+            Some(Issue {
                 severity: Severity::Error,
                 file: file.to_owned(),
                 table: Some(table.label(index)),
-                field: "version".to_owned(),
-                value: Some("3".to_owned()),
-                reason: format!(
-                    "cannot be built as format version 2: the table's rows ({hops} hops) follow \
-                     another rule, and directors that read one format each would send the same \
-                     packet to different backends"
-                ),
-            }),
+                field: field.to_owned(),
+                value: Some(value),
+                reason: format!("cannot be built as format version 2: {reason}"),
+            })
         })
         .collect()
 }

@@ -6,7 +6,9 @@ use crate::compiled::Compiled;
 use crate::issue::quoted;
 use glb_core::director::select::hash::ROWS;
 use glb_core::packet::addr::Addr;
-use glb_core::table::v3::{Checksum, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION};
+use glb_core::table::v3::{
+    Checksum, Words, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION, VERSION_WITH_WORDS,
+};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -23,22 +25,30 @@ pub fn write_v3(tables: &[Compiled], out: &mut dyn Write) -> io::Result<()> {
 pub(super) struct WriterV3<'a> {
     out: &'a mut dyn Write,
     sum: Checksum,
+    /// Whether any table has words: then all say which.
+    with_words: bool,
 }
 
 impl<'a> WriterV3<'a> {
     /// The header. Of the tables only the rows may be missing.
     pub(super) fn begin(tables: &[Compiled], out: &'a mut dyn Write) -> io::Result<Self> {
+        let with_words = tables.iter().any(|table| table.words != Words::DEFAULT);
         let mut len = HEADER_LEN + CHECKSUM_LEN;
         for (index, table) in tables.iter().enumerate() {
-            len += head(index, table)?.len() + ROWS * table.hops;
+            len += head(index, table, with_words)?.len() + table.num_rows() * table.hops;
         }
         let count = u32::try_from(tables.len()).map_err(io::Error::other)?;
         let mut writer = Self {
             out,
             sum: Checksum::default(),
+            with_words,
         };
         writer.put(&MAGIC)?;
-        writer.put(&VERSION.to_le_bytes())?;
+        let version = match with_words {
+            true => VERSION_WITH_WORDS,
+            false => VERSION,
+        };
+        writer.put(&version.to_le_bytes())?;
         writer.put(&(len as u64).to_le_bytes())?;
         writer.put(&count.to_le_bytes())?;
         writer.put(&(ROWS as u32).to_le_bytes())?;
@@ -47,7 +57,7 @@ impl<'a> WriterV3<'a> {
 
     /// The next table, with its rows.
     pub(super) fn table(&mut self, index: usize, table: &Compiled) -> io::Result<()> {
-        self.put(&head(index, table)?)?;
+        self.put(&head(index, table, self.with_words)?)?;
         self.put(&table.rows)
     }
 
@@ -63,9 +73,15 @@ impl<'a> WriterV3<'a> {
 }
 
 /// A table but for its rows.
-fn head(index: usize, table: &Compiled) -> io::Result<Vec<u8>> {
+fn head(index: usize, table: &Compiled, with_words: bool) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    put_head(&mut head, table).ok_or_else(|| {
+    let mut put = || {
+        put_head(&mut head, table)?;
+        with_words
+            .then(|| put_words(&mut head, &table.words))
+            .unwrap_or(Some(()))
+    };
+    put().ok_or_else(|| {
         let table = quoted(&table.label(index));
         io::Error::other(format!("table {table}: does not fit"))
     })?;
@@ -97,8 +113,6 @@ fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
     ] {
         out.extend(u16::try_from(count).ok()?.to_le_bytes());
     }
-    // A forward with parameters has no place for them in this form.
-    table.forward.kind().plain()?;
     out.extend([table.forward.number(), 0]);
     out.extend(table.hash_key);
     out.extend(table.seed.unwrap_or_default());
@@ -120,6 +134,15 @@ fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
     }
     out.extend(names);
     out.extend(name);
+    Some(())
+}
+
+/// The words of a table behind their length.
+fn put_words(out: &mut Vec<u8>, words: &Words) -> Option<()> {
+    let mut bytes: Vec<u8> = Vec::new();
+    words.write(&mut |part| bytes.extend(part));
+    out.extend(u16::try_from(bytes.len()).ok()?.to_le_bytes());
+    out.extend(bytes);
     Some(())
 }
 

@@ -71,20 +71,19 @@ impl Ways for FileTables {
         };
         let refused = |_| format!("{} goes nowhere", quoted(&self.opened.labels()[table]));
         let plan = decide(&self.world, &self.settings, candidate).map_err(refused)?;
-        let alt_row = plan.alt_hash.map(|hash| hash.row());
-        let mut add = |row: u16| {
-            let row = self.world.row(plan.table, row);
-            let named = Tables::forward(plan.table).named(row);
+        let (row, alt_row) = (plan.row(&self.world), plan.alt_row(&self.world));
+        let mut add = |row: u32| {
+            let named = Tables::forward(plan.table).named(self.world.any_row(plan.table, row));
             let backends = named
                 .iter()
                 .filter_map(|index| self.world.hop(plan.table, *index));
             hops.extend(backends.map(|one| one.backend.addr));
         };
-        add(plan.hash.row());
+        add(row);
         alt_row.into_iter().for_each(&mut add);
         Ok(Some(Way {
             table,
-            row: plan.hash.row(),
+            row,
             alt_row,
         }))
     }

@@ -12,9 +12,9 @@ pub struct Way {
     /// Place of the table.
     pub table: usize,
     /// The row.
-    pub row: u16,
+    pub row: u32,
     /// The row by the alternative hash fields, where there are any.
-    pub alt_row: Option<u16>,
+    pub alt_row: Option<u32>,
 }
 
 /// Who knows where directors send a packet: a file of tables, or the running director.

@@ -2,7 +2,7 @@
 
 //! `glbctl lookup`: where a packet would go, by a table file. The steps are the director's own.
 
-use super::table_show::{BackendView, ForwardView};
+use super::table_show::{BackendView, ForwardView, SelectView};
 use crate::cli::packet::{Lookup, Protocol};
 use crate::load;
 use crate::output::{print, warn, Failure};
@@ -21,6 +21,7 @@ use glb_core::packet::ip::Addrs;
 use glb_core::settings::Settings;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -30,6 +31,8 @@ struct Answer {
     bind: String,
     bind_index: u16,
     forward: ForwardView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select: Option<SelectView>,
     hashes: Vec<Hashed>,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
@@ -39,7 +42,7 @@ struct Answer {
 struct Hashed {
     fields: Vec<&'static str>,
     hash: String,
-    row: u16,
+    row: u32,
     hops: Vec<u8>,
 }
 
@@ -79,18 +82,17 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         let (file, counter) = (file.display(), verdict.counter());
         Failure::Message(format!("{file}: the packet would be one of {counter}"))
     })?;
-    let hashed = |fields, hash: PacketHash| Hashed {
+    let hashed = |fields, hash: PacketHash, row: u32| Hashed {
         fields: field_names(fields),
         hash: format!("{:016x}", hash.0),
-        row: hash.row(),
-        hops: table.row(hash.row()).to_vec(),
+        row,
+        hops: table.row(row).to_vec(),
     };
-    let alt = settings.alt_hash_fields.zip(plan.alt_hash);
-    let hashes: Vec<Hashed> = [Some((settings.hash_fields, plan.hash)), alt]
-        .into_iter()
-        .flatten()
-        .map(|(fields, hash)| hashed(fields, hash))
-        .collect();
+    let first = hashed(settings.hash_fields, plan.hash, plan.row(&world));
+    let alt_hash = plan.alt_hash.zip(plan.alt_row(&world));
+    let alt = settings.alt_hash_fields.zip(alt_hash);
+    let alt = alt.map(|(fields, (hash, row))| hashed(fields, hash, row));
+    let hashes: Vec<Hashed> = [Some(first), alt].into_iter().flatten().collect();
     let hops = hashes
         .iter()
         .flat_map(|hashed| table.reached(&hashed.hops))
@@ -106,6 +108,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
             .unwrap_or_default(),
         bind_index: id.bind,
         forward: ForwardView::new(table.forward),
+        select: SelectView::new(table.selector()),
         hashes,
         hops,
     };
@@ -114,13 +117,41 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         writeln!(out, "bind  {} (binds[{}])", answer.bind, answer.bind_index)?;
         for hashed in &answer.hashes {
             let fields = hashed.fields.join(", ");
-            writeln!(out, "hash  {} of {fields}", hashed.hash)?;
+            write_hash(
+                out,
+                &answer.select,
+                (&hashed.hash, &format!(" of {fields}")),
+            )?;
             writeln!(out, "row   {:#06x}", hashed.row)?;
         }
+        write_select(out, answer.select.as_ref())?;
         writeln!(out, "leaves by {}", answer.forward)?;
         writeln!(out, "hops")?;
         answer.hops.iter().try_for_each(|hop| hop.write(out))
     })
+}
+
+/// The packet hash, where it selects the row.
+pub(crate) fn write_hash(
+    out: &mut dyn Write,
+    select: &Option<SelectView>,
+    (hash, of): (&str, &str),
+) -> io::Result<()> {
+    match select.as_ref().and_then(|select| select.compat) {
+        Some(compat) => writeln!(
+            out,
+            "hash  of {compat}, of the packet's addresses and ports"
+        ),
+        None => writeln!(out, "hash  {hash}{of}"),
+    }
+}
+
+/// What the rows are, where they are not GLB's.
+pub(crate) fn write_select(out: &mut dyn Write, select: Option<&SelectView>) -> io::Result<()> {
+    match select {
+        Some(select) => writeln!(out, "of    {} rows of a {} table", select.size, select.kind),
+        None => Ok(()),
+    }
 }
 
 /// A packet as it is asked for.

@@ -26,6 +26,15 @@ pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Optio
         );
         return Some(format!("its packets leave by {left}, not by {right}"));
     }
+    if there.selector() != other.selector() {
+        let text = |table: &Compiled| {
+            let selector = table.selector();
+            let (kind, hash) = (selector.select.name(), selector.flow_hash.name());
+            format!("{kind} ({} rows, hash {hash})", selector.rows)
+        };
+        let (left, right) = (text(there), text(other));
+        return Some(format!("its select is {left}, not {right}"));
+    }
     let binds = |table: &Compiled| -> Vec<Bind> { table.binds.iter().map(masked).collect() };
     let (left, right) = (binds(there), binds(other));
     if let Some(what) = first_other(&left, &right, bind_text) {
@@ -38,7 +47,8 @@ pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Optio
     let count = rows().filter(|(_, (left, right))| left != right).count();
     let (row, (left, right)) = rows().find(|(_, (left, right))| left != right)?;
     Some(format!(
-        "{count} of its 65536 rows are others: row {row:#06x} is {left:?}, not {right:?}"
+        "{count} of its {} rows are others: row {row:#06x} is {left:?}, not {right:?}",
+        there.num_rows()
     ))
 }
 

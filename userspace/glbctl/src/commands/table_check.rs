@@ -10,7 +10,6 @@ use glb_config::compiled::{usable, Compiled};
 use glb_config::file::read_bytes;
 use glb_config::{quoted, shown, Checked, DeadRows, Issue, Severity};
 use glb_core::backend::{Backend, State};
-use glb_core::director::select::hash::ROWS;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -160,7 +159,7 @@ fn balance(table: &Compiled, loads: &[u32]) -> Option<Balance> {
     };
     let weights: u64 = loaded().map(|(backend, _)| u64::from(backend.weight)).sum();
     let deviation = |weight: u16, load: u32| {
-        let fair = ROWS as f64 * f64::from(weight) / weights as f64;
+        let fair = table.num_rows() as f64 * f64::from(weight) / weights as f64;
         (f64::from(load) / fair - 1.0) * 100.0
     };
     let deviations = || loaded().map(|(backend, load)| deviation(backend.weight, *load));

@@ -7,7 +7,7 @@ use crate::output::{hex, print, DeadRowsView, Failure};
 use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::{quoted, DeadRows};
-use glb_core::director::Forward;
+use glb_core::director::{FlowHash, Forward, Select, Selector};
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, Write};
@@ -90,12 +90,88 @@ impl fmt::Display for ForwardView {
     }
 }
 
+/// How packets find their rows; nothing where they are GLB's.
+#[derive(Serialize)]
+pub(crate) struct SelectView {
+    pub(crate) kind: &'static str,
+    /// How many rows there are.
+    pub(crate) size: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compat: Option<&'static str>,
+}
+
+impl SelectView {
+    pub(crate) fn new(selector: Selector) -> Option<Self> {
+        (selector.select != Select::default()).then(|| Self {
+            kind: selector.select.name(),
+            size: selector.rows,
+            compat: compat(selector.flow_hash),
+        })
+    }
+
+    /// As the first line of a table says it, behind what else it says.
+    pub(crate) fn text(view: Option<&Self>) -> String {
+        match view {
+            Some(Self { kind, size, compat }) => {
+                let compat = compat.map_or_else(String::new, |compat| format!(" as {compat}"));
+                format!(", {kind}{compat} with {size} rows")
+            }
+            None => String::new(),
+        }
+    }
+}
+
+/// How packets find their rows, in a word or a few.
+pub(crate) fn select_text(selector: Selector) -> String {
+    match SelectView::new(selector) {
+        Some(view) => SelectView::text(Some(&view))
+            .trim_start_matches(", ")
+            .to_owned(),
+        None => selector.select.name().to_owned(),
+    }
+}
+
+/// The name of another system's flow hash.
+pub(crate) fn compat(flow_hash: FlowHash) -> Option<&'static str> {
+    (flow_hash != FlowHash::Own).then(|| flow_hash.name())
+}
+
+/// The rows of a table: lists of backends' indexes, or, where all have one hop, the indexes themselves.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum RowsView<'a> {
+    Lists(Vec<&'a [u8]>),
+    Indexes(Vec<u8>),
+}
+
+impl<'a> RowsView<'a> {
+    pub(crate) fn new(rows: &'a [u8], hops: usize) -> Self {
+        match hops {
+            0 | 1 => Self::Indexes(rows.to_vec()),
+            _ => Self::Lists(rows.chunks_exact(hops).collect()),
+        }
+    }
+
+    pub(crate) fn write(&self, indent: &str, gap: &str, out: &mut dyn Write) -> io::Result<()> {
+        let mut write = |(row, hops): (usize, &[u8])| {
+            let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
+            writeln!(out, "{indent}{row:#06x}{gap}{}", hops.join(" "))
+        };
+        match self {
+            Self::Lists(lists) => lists.iter().copied().enumerate().try_for_each(write),
+            Self::Indexes(indexes) => indexes.chunks(1).enumerate().try_for_each(&mut write),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct TableView<'a> {
     table: String,
     version: u8,
     hops: usize,
     forward: ForwardView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select: Option<SelectView>,
     hash_key: String,
     binds: Vec<String>,
     backends: Vec<BackendView>,
@@ -103,7 +179,7 @@ struct TableView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_rows: Option<DeadRowsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<Vec<&'a [u8]>>,
+    rows: Option<RowsView<'a>>,
 }
 
 pub(crate) fn run(
@@ -146,24 +222,26 @@ fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
         version: table.version,
         hops: table.hops,
         forward: ForwardView::new(table.forward),
+        select: SelectView::new(table.selector()),
         hash_key: hex(&table.hash_key),
         binds: table.binds.iter().map(bind).collect(),
         backends: backends
             .map(|(index, (backend, load))| BackendView::new(index, backend, Some(load)))
             .collect(),
         dead_rows: DeadRows::of(table).map(Into::into),
-        rows: rows.then(|| table.rows().collect()),
+        rows: rows.then(|| RowsView::new(&table.rows, table.hops)),
     }
 }
 
 fn write_view(out: &mut dyn Write, view: &TableView<'_>) -> io::Result<()> {
     writeln!(
         out,
-        "table {} (version {}, {} hops, {})",
+        "table {} (version {}, {}, {}{})",
         quoted(&view.table),
         view.version,
-        view.hops,
-        view.forward
+        hops(view.hops),
+        view.forward,
+        SelectView::text(view.select.as_ref())
     )?;
     writeln!(out, "  hash key {}", view.hash_key)?;
     for bind in &view.binds {
@@ -174,9 +252,15 @@ fn write_view(out: &mut dyn Write, view: &TableView<'_>) -> io::Result<()> {
         write!(out, "  ")?;
         backend.write(out)?;
     }
-    for (row, hops) in view.rows.iter().flatten().enumerate() {
-        let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
-        writeln!(out, "  row {row:#06x}  {}", hops.join(" "))?;
+    view.rows
+        .iter()
+        .try_for_each(|rows| rows.write("  row ", "  ", out))
+}
+
+/// How many hops a row has.
+pub(crate) fn hops(count: usize) -> String {
+    match count {
+        1 => "1 hop".to_owned(),
+        _ => format!("{count} hops"),
     }
-    Ok(())
 }

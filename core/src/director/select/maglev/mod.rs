@@ -33,7 +33,9 @@ mod tests;
 
 pub use fill::{words_needed, Cursor};
 pub use permutation::Permutation;
-pub use rows::{build, reduced, Member, Room, RowsError, Table, MAX_HOPS, MAX_WEIGHT, MAX_WORK};
+pub use rows::{
+    build, reduced, work, Member, Room, RowsError, Table, MAX_HOPS, MAX_WEIGHT, MAX_WORK,
+};
 
 use super::hash::PacketHash;
 

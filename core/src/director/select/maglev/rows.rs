@@ -207,7 +207,8 @@ fn check(table: &Table<'_>) -> Result<Set, RowsError> {
 
 /// How many rows are looked at, at most, to find the hops behind the first: a place needs a fill for each way to choose the
 /// hops before it, and no more than there are rows.
-fn work(size: u32, hops: usize, takers: usize) -> u64 {
+#[must_use]
+pub fn work(size: u32, hops: usize, takers: usize) -> u64 {
     let size = u64::from(size);
     let (mut fills, mut ways) = (1u64, 1u64);
     for _ in 1..hops {

@@ -234,7 +234,7 @@ fn the_sum_of_reduced_weights() {
     some[0].backend.state = State::Draining;
     some[1].backend.state = State::Inactive;
     assert_eq!(reduced(&some), 5);
-    assert_eq!(default_size(reduced(&some)), 1_021);
+    assert_eq!(default_size(reduced(&some)), 65_537);
 }
 
 #[test]

@@ -200,10 +200,12 @@ fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Optio
     let (hops, may) = match place.table.rule {
         Rule::V2 => (2, 1),
         Rule::V3 { hops } => (hops, usize::from(hops) - 1),
+        // The second hop is the owner before all changes under way (docs/maglev.md).
+        Rule::Maglev { hops } => (hops, 1),
     };
     // In tables of version 3 any number may be filling (docs/rows-v3.md).
     let counts = |state| match place.table.rule {
-        Rule::V2 => state != State::Active,
+        Rule::V2 | Rule::Maglev { .. } => state != State::Active,
         Rule::V3 { .. } => matches!(state, State::Draining | State::Inactive),
     };
     let entries = &tree["tables"][place.index]["backends"];

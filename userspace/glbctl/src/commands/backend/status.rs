@@ -18,7 +18,6 @@ use glb_config::quoted;
 use glb_config::rows::compile;
 use glb_config::tables::{Config, Table};
 use glb_core::backend::{Backend, State};
-use glb_core::director::select::hash::ROWS;
 use glb_core::settings::Settings;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -446,9 +445,11 @@ fn write(out: &mut dyn Write, report: &Report, file: &str) -> io::Result<()> {
     if let Some(reason) = &report.checker_error {
         writeln!(out, "health checker: {reason}; health is the file's")?;
     }
-    let share = |rows: usize| rows as f64 * 100.0 / ROWS as f64;
     for table in &report.tables {
         writeln!(out, "table {}", quoted(&table.table))?;
+        // Each row has one first hop.
+        let all: usize = table.backends.iter().map(|one| one.first_rows).sum();
+        let share = |rows: usize| rows as f64 * 100.0 / all.max(1) as f64;
         writeln!(
             out,
             "  {:<39}  {:<8}  {:<9}  {:>9}  {:>9}  connections",

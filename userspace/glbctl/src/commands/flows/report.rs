@@ -75,9 +75,9 @@ struct ConnectionView {
     vip: String,
     state: &'static str,
     table: String,
-    row: u16,
+    row: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    alt_row: Option<u16>,
+    alt_row: Option<u32>,
     first_hop: String,
     /// Whether its packets reach this proxy.
     reachable: bool,

@@ -210,7 +210,7 @@ impl Running {
                 let way = Way {
                     table: usize::try_from(found.table).unwrap_or(usize::MAX),
                     row: found.hash.1,
-                    alt_row: found.alt.map(|(_, row)| row),
+                    alt_row: found.alt.and_then(|(_, row)| row),
                 };
                 let hops = found.hops.iter().map(|hop| hop.info.addr).collect();
                 Ok((Some(way), hops))

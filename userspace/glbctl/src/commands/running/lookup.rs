@@ -4,7 +4,8 @@
 
 use super::{director, BackendView};
 use crate::cli::packet::{Lookup, Protocol};
-use crate::commands::table_show::ForwardView;
+use crate::commands::lookup::{write_hash, write_select};
+use crate::commands::table_show::{ForwardView, SelectView};
 use crate::output::{print, Failure};
 use glb_config::quoted;
 use glb_core::director::select::hash::HashFields;
@@ -18,6 +19,8 @@ struct Answer {
     table: String,
     generation: u32,
     forward: ForwardView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select: Option<SelectView>,
     hashes: Vec<Hashed>,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
@@ -26,7 +29,9 @@ struct Answer {
 #[derive(Serialize)]
 struct Hashed {
     hash: String,
-    row: u16,
+    /// Nothing where another system's hash selects the row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<u32>,
 }
 
 pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
@@ -55,6 +60,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             Protocol::Udp => 17,
         },
     })?;
+    let table = glb.table(found.table)?;
     let answer = Answer {
         table: if found.name.is_empty() {
             format!("#{}", found.table)
@@ -63,7 +69,8 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         },
         generation: found.generation,
         forward: ForwardView::new(found.forward),
-        hashes: [Some(found.hash), found.alt]
+        select: SelectView::new(table.words.selector()),
+        hashes: [Some((found.hash.0, Some(found.hash.1))), found.alt]
             .into_iter()
             .flatten()
             .map(|(hash, row)| Hashed {
@@ -85,9 +92,12 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             answer.generation
         )?;
         for hashed in &answer.hashes {
-            writeln!(out, "hash  {}", hashed.hash)?;
-            writeln!(out, "row   {:#06x}", hashed.row)?;
+            write_hash(out, &answer.select, (&hashed.hash, ""))?;
+            if let Some(row) = hashed.row {
+                writeln!(out, "row   {row:#06x}")?;
+            }
         }
+        write_select(out, answer.select.as_ref())?;
         writeln!(out, "leaves by {}", answer.forward)?;
         writeln!(out, "hops")?;
         answer.hops.iter().try_for_each(|hop| hop.write(out))

@@ -4,7 +4,7 @@
 
 use super::{bind as bind_text, director, director_or_load, BackendView};
 use crate::commands::key::Key;
-use crate::commands::table_show::ForwardView;
+use crate::commands::table_show::{compat, hops, ForwardView, RowsView, SelectView};
 use crate::load;
 use crate::output::{print, DeadTable, Failure};
 use crate::progress::Progress;
@@ -12,7 +12,6 @@ use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
 use glb_core::backend::Backend;
 use glb_core::director::classify::bind::Bind;
-use glb_core::director::select::hash::ROWS;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::Addrs;
@@ -81,6 +80,21 @@ pub(super) fn put(
             table.forward.name()
         )));
     }
+    if let Some((index, table)) = (0..)
+        .zip(&tables)
+        .find(|(_, table)| !features.selects_by(table.selector()))
+    {
+        let selector = table.selector();
+        let system =
+            compat(selector.flow_hash).map_or_else(String::new, |name| format!(" as {name}"));
+        return Err(Failure::Message(format!(
+            "{}: table {}: the loaded module does not know select {}{system}: load the module that came with this glbctl \
+             (glbctl doctor compares their versions)",
+            load::name(file),
+            quoted(&table.label(index)),
+            selector.select.name()
+        )));
+    }
     let mut progress = Progress::new("tables loaded").of(tables.len());
     let mut done = 0;
     let count = &mut |count| {
@@ -109,16 +123,18 @@ pub(super) fn put(
 }
 
 #[derive(Serialize)]
-struct TableView {
+struct TableView<'a> {
     index: u32,
     table: String,
     generation: u32,
     hops: u8,
     forward: ForwardView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select: Option<SelectView>,
     binds: Vec<String>,
     backends: Vec<BackendView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<Vec<Vec<u8>>>,
+    rows: Option<RowsView<'a>>,
 }
 
 /// Prints the loaded tables, or one of them.
@@ -128,9 +144,17 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
         None => glb.tables()?,
         Some(name) => vec![find(&mut glb, name)?],
     };
-    let mut views = Vec::new();
+    let mut shown = Vec::new();
     for listed in tables {
         let table = glb.table(listed.index)?;
+        let rows = match rows {
+            true => Some(all_rows(&mut glb, &table)?),
+            false => None,
+        };
+        shown.push((table, rows));
+    }
+    let mut views = Vec::new();
+    for (table, rows) in &shown {
         let view = TableView {
             index: table.index,
             binds: {
@@ -141,17 +165,14 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
                 .zip(&table.backends)
                 .map(|(index, info)| BackendView::new(index, info))
                 .collect(),
-            rows: if rows {
-                let rows = all_rows(&mut glb, &table)?;
-                let hops = usize::from(table.hops).max(1);
-                Some(rows.chunks(hops).map(<[u8]>::to_vec).collect())
-            } else {
-                None
-            },
+            rows: rows
+                .as_ref()
+                .map(|rows| RowsView::new(rows, table.hops.into())),
             generation: table.generation,
             hops: table.hops,
             forward: ForwardView::new(table.forward),
-            table: label(&table),
+            select: SelectView::new(table.words.selector()),
+            table: label(table),
         };
         views.push(view);
     }
@@ -165,11 +186,12 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
             }
             writeln!(
                 out,
-                "table {}: load {}, {} hops a row, {}",
+                "table {}: load {}, {} a row, {}{}",
                 quoted(&view.table),
                 view.generation,
-                view.hops,
-                view.forward
+                hops(view.hops.into()),
+                view.forward,
+                SelectView::text(view.select.as_ref())
             )?;
             writeln!(out, "binds")?;
             for one in &view.binds {
@@ -177,10 +199,9 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
             }
             writeln!(out, "backends")?;
             view.backends.iter().try_for_each(|one| one.write(out))?;
-            for (row, hops) in view.rows.iter().flatten().enumerate() {
-                let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
-                writeln!(out, "{row:#06x} {}", hops.join(" "))?;
-            }
+            view.rows
+                .iter()
+                .try_for_each(|rows| rows.write("", " ", out))?;
         }
         Ok(())
     })
@@ -236,6 +257,7 @@ pub(crate) fn all() -> Result<Running, Failure> {
             name: Some(table.name).filter(|name| !name.is_empty()),
             version: 2,
             forward: table.forward,
+            words: table.words,
             hash_key: [0; 16],
             seed: None,
             binds: binds.into_iter().map(|one| one.bind).collect(),
@@ -321,7 +343,7 @@ fn label(table: &TableInfo) -> String {
 fn all_rows(glb: &mut Glb, table: &TableInfo) -> Result<Vec<u8>, Failure> {
     let rows = glb.rows(table.index)?;
     // Of a table that was put in its place meanwhile they are others.
-    if rows.len() != ROWS * usize::from(table.hops) {
+    if rows.len() != table.words.rows as usize * usize::from(table.hops) {
         let label = quoted(&label(table));
         return Err(Failure::Message(format!(
             "table {label} was replaced while it was read: try again"

@@ -3,7 +3,7 @@
 //! What is said differently on the two sides, field by field, whether it breaks connections or not.
 
 use super::side::{Settings, Side};
-use crate::commands::table_show::ForwardView;
+use crate::commands::table_show::{select_text, ForwardView};
 use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_core::packet::addr::Addr;
@@ -95,6 +95,8 @@ pub(super) fn of_table(
         let version = |table: &Compiled| Some(table.version.to_string());
         changes.note(None, "version", version(old_table), version(new_table));
     }
+    let select = |table: &Compiled| Some(select_text(table.selector()));
+    changes.note(None, "select", select(old_table), select(new_table));
     let hops = |table: &Compiled| Some(table.hops.to_string());
     changes.note(None, "hops", hops(old_table), hops(new_table));
     let forward = |table: &Compiled| Some(ForwardView::new(table.forward).to_string());

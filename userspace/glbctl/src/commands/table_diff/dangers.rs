@@ -4,12 +4,12 @@
 
 use super::rows::{Compared, OfBackend};
 use super::{Comparison, VipDiff};
-use crate::commands::table_show::ForwardView;
+use crate::commands::table_show::{select_text, ForwardView};
 use crate::text::addr;
 use glb_config::quoted;
 use glb_core::backend::{Backend, State};
 use glb_core::director::select::hash::HashFields;
-use glb_core::director::Forward;
+use glb_core::director::{FlowHash, Forward};
 use glb_core::packet::addr::Addr;
 use serde::Serialize;
 
@@ -46,6 +46,8 @@ pub(super) enum Kind {
     UdpPort,
     /// Packets leave in another way.
     Forward,
+    /// Packets find other rows.
+    Select,
 }
 
 impl Comparison<'_> {
@@ -68,7 +70,9 @@ impl Comparison<'_> {
             });
         }
         for (before, after) in &self.linked {
-            let refielded = !self.keeps(*after, self.old_hashing.fields);
+            // Another system's flow hash has neither keys nor fields.
+            let own = self.new.tables[*after].selector().flow_hash == FlowHash::Own;
+            let refielded = own && !self.keeps(*after, self.old_hashing.fields);
             let Some(compared) = self.pairs.get(&(*before, *after)) else {
                 continue;
             };
@@ -91,9 +95,25 @@ impl Comparison<'_> {
                     table: Some(table.clone()),
                 });
             }
-            let lost = Compared::share(compared.lost + compared.older) > 0.0;
-            if lost && !self.same_key(*before, *after) {
-                let percent = Compared::share(compared.lost) * 100.0;
+            let lost = compared.share(compared.lost + compared.older) > 0.0;
+            let (old, new) = (&self.old.tables[*before], &self.new.tables[*after]);
+            if lost && old.selector() != new.selector() {
+                let percent = compared.share(compared.lost) * 100.0;
+                let (old, new) = (select_text(old.selector()), select_text(new.selector()));
+                dangers.push(Danger {
+                    kind: Kind::Select,
+                    older: false,
+                    backend: None,
+                    vip: None,
+                    percent: Some(percent),
+                    reason: format!(
+                        "table {}: select: {old} -> {new}: connections change their rows, and {percent:.1} % of them break",
+                        quoted(&table)
+                    ),
+                    table: Some(table),
+                });
+            } else if lost && own && !self.same_key(*before, *after) {
+                let percent = compared.share(compared.lost) * 100.0;
                 dangers.push(Danger {
                     kind: Kind::HashKey,
                     older: false,
@@ -109,7 +129,7 @@ impl Comparison<'_> {
                 });
             } else if !refielded {
                 for (ip, of) in &compared.backends {
-                    dangers.extend(of_backend((&from, &table), forward, *ip, of));
+                    dangers.extend(of_backend((&from, &table), (forward, compared), *ip, of));
                 }
             }
         }
@@ -141,7 +161,7 @@ impl Comparison<'_> {
         if self.linked.iter().any(|pair| moved(&pair)) {
             let pairs = || self.linked.iter().filter(moved);
             let lost = pairs().filter_map(|pair| self.pairs.get(pair));
-            let worst = lost.map(|pair| Compared::share(pair.lost));
+            let worst = lost.map(|pair| pair.share(pair.lost));
             let percent = worst.fold(0.0, f64::max) * 100.0;
             let cure = if pairs().any(|pair| self.new.tables[pair.1].forward.lists_hops()) {
                 "name the former fields as alt_hash_fields until these have ended"
@@ -178,13 +198,13 @@ impl Comparison<'_> {
 
 fn of_backend(
     (from, table): (&str, &str),
-    forward: Forward,
+    (forward, compared): (Forward, &Compared),
     ip: Addr,
     of: &OfBackend,
 ) -> Vec<Danger> {
     let mut dangers = Vec::new();
     for (older, rows) in [(false, of.lost), (true, of.older)] {
-        let percent = Compared::share(rows) * 100.0;
+        let percent = compared.share(rows) * 100.0;
         if percent <= 0.0 {
             continue;
         }

@@ -23,7 +23,6 @@ use crate::text::{addr, bind};
 use glb_config::compiled::Compiled;
 use glb_core::backend::Backend;
 use glb_core::director::classify::bind::{BindId, Classifier};
-use glb_core::director::select::hash::ROWS;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -188,8 +187,8 @@ impl<'s> Comparison<'s> {
                 diff.notes.push(format!(
                     "table {}: new connections of {:.2} % of the rows reach a backend that is down, and not of {:.2} %",
                     glb_config::quoted(&label),
-                    Compared::share(f64::from(compared.down_after)) * 100.0,
-                    Compared::share(f64::from(compared.down_before)) * 100.0,
+                    compared.share(f64::from(compared.down_after)) * 100.0,
+                    compared.share(f64::from(compared.down_before)) * 100.0,
                 ));
             }
             diff.tables.push(table_diff(label, compared, same_key));
@@ -225,7 +224,7 @@ impl<'s> Comparison<'s> {
                     let places = (before.table.into(), after.table.into());
                     self.linked.insert(places);
                     let pair = self.pair(places.0, places.1);
-                    (Compared::share(pair.lost), Compared::share(pair.older))
+                    (pair.share(pair.lost), pair.share(pair.older))
                 }
                 (Some(_), None) => (1.0, 0.0),
                 (None, _) => (0.0, 0.0),
@@ -284,7 +283,7 @@ fn table_diff(table: String, compared: &Compared, same_key: bool) -> TableDiff {
     TableDiff {
         table,
         hash_key_changed: !same_key,
-        rows: ROWS,
+        rows: compared.rows,
         moved: compared.moved,
         needless: compared.needless,
         lost: whole(compared.lost),
@@ -295,6 +294,6 @@ fn table_diff(table: String, compared: &Compared, same_key: bool) -> TableDiff {
 
 /// Rounded up, so that nothing that is lost becomes nothing. Sums of chances are not exact.
 fn whole(rows: f64) -> u32 {
-    // The cast is exact: there are 65,536 rows.
+    // The cast is exact: there are at most 655,373 rows.
     (rows - 1e-6).ceil().max(0.0) as u32
 }

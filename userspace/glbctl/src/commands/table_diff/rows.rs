@@ -9,7 +9,8 @@
 
 use glb_config::compiled::{usable, Compiled};
 use glb_core::backend::{Backend, State};
-use glb_core::director::select::hash::{HashFields, ROWS};
+use glb_core::director::select::hash::HashFields;
+use glb_core::director::FlowHash;
 use glb_core::packet::addr::Addr;
 use std::collections::BTreeMap;
 
@@ -77,6 +78,8 @@ pub(super) struct OfBackend {
 /// What came of comparing two tables.
 #[derive(Debug, Default)]
 pub(super) struct Compared {
+    /// Rows of the old table, which all others are counted in.
+    pub(super) rows: usize,
     /// Rows whose first hop is another one.
     pub(super) moved: u32,
     /// Of those, rows whose old first hop could have stayed: it still takes new connections.
@@ -90,16 +93,41 @@ pub(super) struct Compared {
     pub(super) backends: BTreeMap<Addr, OfBackend>,
 }
 
+/// Whether a packet that was in a row of a table is in the same row of another one, but for keys and fields.
+enum Rows {
+    /// Its number says nothing: there are as many others, or packets find them otherwise.
+    Other,
+    /// By another system's flow hash, which has neither keys nor fields.
+    OfOthers,
+    /// By the director's own hash.
+    Ours,
+}
+
+fn same_rows(old: &Compiled, new: &Compiled) -> Rows {
+    match (old.selector(), new.selector()) {
+        (old, new) if old != new => Rows::Other,
+        (_, new) if new.flow_hash != FlowHash::Own => Rows::OfOthers,
+        _ => Rows::Ours,
+    }
+}
+
 /// Compares the rows of two tables.
 pub(super) fn compare(
     old: (&Compiled, &Hashing),
     new: (&Compiled, &Hashing),
     same_key: bool,
 ) -> Compared {
-    let follow = follow(old.1, new.1, same_key, new.0.forward.lists_hops());
+    let follow = match same_rows(old.0, new.0) {
+        Rows::Other => Follow::Elsewhere(1),
+        Rows::OfOthers => Follow::First,
+        Rows::Ours => follow(old.1, new.1, same_key, new.0.forward.lists_hops()),
+    };
     let (old, new) = (old.0, new.0);
     let reach = Reach::new(new, follow);
-    let mut result = Compared::default();
+    let mut result = Compared {
+        rows: old.num_rows(),
+        ..Compared::default()
+    };
     for (file, new_one) in [(old, false), (new, true)] {
         for one in &file.backends {
             let entry = result.backends.entry(one.backend.addr).or_default();
@@ -111,7 +139,8 @@ pub(super) fn compare(
             place.get_or_insert(one.backend);
         }
     }
-    for (old_row, new_row) in old.rows().zip(new.rows()) {
+    // Rows of different numbers have nothing to do with each other: any pairs do.
+    for (old_row, new_row) in old.rows().zip(new.rows().cycle()) {
         let old_row = old.reached(old_row);
         let old_hops = || old_row.iter().filter_map(|at| backend(old, *at));
         let (Some(before), Some(after)) = (
@@ -174,8 +203,8 @@ impl Compared {
     }
 
     /// Rows as a share of all.
-    pub(super) fn share(rows: f64) -> f64 {
-        rows / ROWS as f64
+    pub(super) fn share(&self, rows: f64) -> f64 {
+        rows / self.rows as f64
     }
 }
 
@@ -219,7 +248,7 @@ impl<'t> Reach<'t> {
             }
             all_up += u32::from(up);
         }
-        let share = |count: u32| f64::from(count) / ROWS as f64;
+        let share = |count: u32| f64::from(count) / table.num_rows() as f64;
         reach.anywhere = counts
             .into_iter()
             .map(|(addr, count)| (addr, share(count)))

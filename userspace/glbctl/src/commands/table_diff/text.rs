@@ -5,7 +5,6 @@
 use super::changes::Change;
 use super::{Diff, TableDiff};
 use glb_config::quoted;
-use glb_core::director::select::hash::ROWS;
 use std::io::{self, Write};
 
 pub(super) fn write(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
@@ -76,7 +75,7 @@ fn write_table(out: &mut dyn Write, diff: &Diff, table: &TableDiff) -> io::Resul
     let share = |rows: u32| {
         format!(
             "{rows} rows ({:.2} %)",
-            f64::from(rows) * 100.0 / ROWS as f64
+            f64::from(rows) * 100.0 / table.rows as f64
         )
     };
     writeln!(

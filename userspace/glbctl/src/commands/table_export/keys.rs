@@ -98,11 +98,7 @@ fn is_like(source: &Table, there: &Compiled) -> bool {
     let mut others: Vec<Addr> = there.backends.iter().map(|one| one.backend.addr).collect();
     addrs.sort_unstable();
     others.sort_unstable();
-    let hops = match source.rule {
-        Rule::V2 => 2,
-        Rule::V3 { hops } => usize::from(hops),
-    };
-    addrs == others && hops == there.hops
+    addrs == others && usize::from(source.rule.hops()) == there.hops && source.words == there.words
 }
 
 /// Whether it makes the rows that are there.

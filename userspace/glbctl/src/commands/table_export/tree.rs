@@ -11,7 +11,7 @@ use crate::text::addr;
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::tables::Rule;
 use glb_core::backend::State;
-use glb_core::director::Forward;
+use glb_core::director::{FlowHash, Forward, Selector};
 use serde_json::{json, Map, Value};
 
 /// The table that is there, with what it lacks, and what no director knows (health checks), from the source.
@@ -25,13 +25,14 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
     }
     // Version 2 tables leave by gue only, whatever another source says.
     let gue = there.forward == Forward::default();
+    let hops = u8::try_from(there.hops).unwrap_or(u8::MAX);
     let rule = match (there.seed, source) {
+        _ if there.is_maglev() => Rule::Maglev { hops },
         (None, Some(source)) if gue => source.table.rule,
-        _ if there.version == 3 || !gue => Rule::V3 {
-            hops: u8::try_from(there.hops).unwrap_or(u8::MAX),
-        },
+        _ if there.version == 3 || !gue => Rule::V3 { hops },
         _ => Rule::V2,
     };
+    tree.shift_remove("select");
     match rule {
         Rule::V2 => {
             tree.shift_remove("version");
@@ -40,6 +41,11 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
         Rule::V3 { hops } => {
             tree.insert("version".to_owned(), 3.into());
             tree.insert("hops".to_owned(), hops.into());
+        }
+        Rule::Maglev { hops } => {
+            tree.shift_remove("version");
+            tree.shift_remove("hops");
+            tree.insert("select".to_owned(), select(there.selector(), hops));
         }
     }
     if gue {
@@ -69,6 +75,15 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
     let backends = backends.collect();
     tree.insert("backends".to_owned(), backends);
     Value::Object(tree)
+}
+
+/// The select of a Maglev table, with nothing left to a default.
+fn select(selector: Selector, hops: u8) -> Value {
+    let mut select = json!({"kind": selector.select.name(), "size": selector.rows, "hops": hops});
+    if selector.flow_hash != FlowHash::Own {
+        select["compat"] = selector.flow_hash.name().into();
+    }
+    select
 }
 
 /// With weight and domain where the table is `complete`.
