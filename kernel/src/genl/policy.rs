@@ -97,7 +97,7 @@ impl Rule {
 }
 
 /// More than the attributes of any set.
-const MOST: usize = 16;
+const MOST: usize = 32;
 
 /// A policy, by attribute types.
 pub type Rules = [Rule; MOST];

@@ -122,12 +122,7 @@ impl Dump for RowGet {
         let count = count.min(all.wrapping_sub(*row));
         let rows = table.all_rows().get(row.wrapping_mul(hops)..);
         let rows = rows.and_then(|rows| rows.get(..count.wrapping_mul(hops)));
-        put_number(
-            message,
-            table,
-            (attr::ROW, attr::ROW_NUMBER),
-            *row as u32,
-        )?;
+        put_number(message, table, (attr::ROW, attr::ROW_NUMBER), *row as u32)?;
         message.bytes(attr::ROWS, rows.ok_or(EINVAL)?)?;
         *row = row.wrapping_add(count);
         Ok(true)

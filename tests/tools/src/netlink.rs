@@ -156,7 +156,7 @@ fn step(
     transaction: &mut u32,
     tables: &mut u32,
 ) -> Request {
-    let hops = *pick(rng, &[2u8, 2, 3, 8, 31]);
+    let hops = *pick(rng, &[1u8, 2, 2, 3, 8, 31]);
     if *transaction == 0 || rng.random_ratio(1, 16) {
         let mut request = Request::new(command::TABLE_BEGIN, VERSION, 0);
         request.u32(load::TABLES, rng.random_range(1..4));
@@ -177,6 +177,7 @@ fn step(
             request.u32(load::TABLE, *tables).text(load::NAME, "fuzz");
             request.bytes(load::HASH_KEY, &rng.random::<[u8; 16]>());
             request.u8(load::HOPS, hops);
+            put_selector(rng, &mut request);
             for _ in 0..rng.random_range(1..5) {
                 put_backend(rng, &mut request);
             }
@@ -198,7 +199,7 @@ fn step(
             let mut request = request_of(*transaction, command::ROW_SET);
             request.u32(load::TABLE, tables.saturating_sub(1));
             request.u32(load::FIRST_ROW, *pick(rng, &[0, 0, 30_000, 65_535, 65_536]));
-            let len = *pick(rng, &[0, 2, 30_000 * 2, 65_531, 65_530]);
+            let len = *pick(rng, &[0, 1, 2, 7, 1_021, 1_024, 30_000 * 2, 65_531, 65_530]);
             let mut rows = vec![0; len];
             if rng.random_ratio(1, 4) {
                 rng.fill_bytes(&mut rows);
@@ -217,6 +218,31 @@ fn request_of(transaction: u32, command: u8) -> Request {
     let mut request = Request::new(command, VERSION, 0);
     request.u32(load::TRANSACTION, transaction);
     request
+}
+
+/// How packets find their rows: what no table can be among it.
+fn put_selector(rng: &mut ChaCha8Rng, request: &mut Request) {
+    if rng.random_ratio(1, 2) {
+        return;
+    }
+    request.u8(load::FORWARD, *pick(rng, &[0, 1, 1, 2, 200]));
+    request.u8(load::SELECT, *pick(rng, &[0, 1, 1, 1, 1, 2, 255]));
+    let rows = [
+        0,
+        1,
+        7,
+        1_021,
+        1_024,
+        30_000,
+        65_536,
+        655_373,
+        655_374,
+        u32::MAX,
+    ];
+    request.u32(load::NUM_ROWS, *pick(rng, &rows));
+    if rng.random_ratio(1, 2) {
+        request.u8(load::FLOW_HASH, *pick(rng, &[0, 1, 2, 3, 4, 5, 255]));
+    }
 }
 
 fn put_backend(rng: &mut ChaCha8Rng, request: &mut Request) {
@@ -310,7 +336,7 @@ fn attributes(rng: &mut ChaCha8Rng, request: &mut Request, depth: u32) {
     for _ in 0..rng.random_range(0..8) {
         let kind = match rng.random_range(0..20) {
             0 => rng.random(),
-            _ => rng.random_range(0..16),
+            _ => rng.random_range(0..24),
         };
         if depth < 12 && rng.random_ratio(1, 5) {
             request.nest(kind, |nest| attributes(rng, nest, depth + 1));

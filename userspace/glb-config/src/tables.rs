@@ -267,6 +267,13 @@ pub fn unsaid_health(file: &str, config: &Config) -> Vec<Issue> {
 const TABLE_FIELDS: [&str; 9] = [
     "name", "version", "hops", "select", "forward", "hash_key", "seed", "binds", "backends",
 ];
+
+/// Whether a table may have this field.
+#[must_use]
+pub fn has_field(name: &str) -> bool {
+    TABLE_FIELDS.contains(&name)
+}
+
 const FORWARD_FIELDS: [&str; 2] = ["kind", "dscp"];
 
 fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
@@ -505,7 +512,13 @@ fn read_bind(reader: &mut Reader, node: &Node<'_>) -> Option<Bind> {
             _ => None,
         };
         if proto.is_none() {
-            reader.error(&node, "must be \"tcp\" or \"udp\"");
+            let reason = match node.value.as_str() {
+                Some("any") => {
+                    "is not there yet: give one bind for \"tcp\" and one for \"udp\", each with port_start 0 and port_end 65535"
+                }
+                _ => "must be \"tcp\" or \"udp\"",
+            };
+            reader.error(&node, reason);
         }
         proto
     });

@@ -21,7 +21,7 @@ use serde_json::{json, Value};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
-/// Three tables: with overlapping binds, of both versions, and one whose packets name one hop.
+/// Five tables: with overlapping binds, of both versions, one whose packets name one hop, and Maglev tables with both.
 fn file() -> Value {
     let table = |name: &str, more: Value| {
         let backend = |n: u8, state: &str| json!({"ip": format!("10.0.0.{n}"), "state": state, "healthy": n != 4});
@@ -42,6 +42,10 @@ fn file() -> Value {
             "binds": [bind("192.0.2.0/28", "tcp", 50, 60), bind("192.0.2.1", "udp", 0, 65535)]})),
         table("single", json!({"version": 3, "hops": 2, "forward": {"kind": "gre"}, "seed": "00000000000000000000000000000003",
             "binds": [bind("192.0.2.8", "tcp", 200, 300)]})),
+        table("maglev", json!({"select": {"kind": "maglev", "size": 1021}, "seed": "00000000000000000000000000000004",
+            "binds": [bind("192.0.2.9", "tcp", 0, 65535), bind("2001:db8::7", "tcp", 0, 65535)]})),
+        table("ring", json!({"select": {"kind": "maglev", "size": 509}, "forward": {"kind": "gre"},
+            "seed": "00000000000000000000000000000005", "binds": [bind("192.0.2.10", "tcp", 0, 65535)]})),
     ]})
 }
 
@@ -65,7 +69,7 @@ fn has(bind: &Bind, addr: Addr, port: u16) -> bool {
 }
 
 /// Table, row by each set of fields, and hops.
-fn model(flow: &FlowKey, sets: &[HashFields]) -> Option<(usize, Vec<u16>, Vec<Addr>)> {
+fn model(flow: &FlowKey, sets: &[HashFields]) -> Option<(usize, Vec<u32>, Vec<Addr>)> {
     let (src, dst, vip) = match flow.addrs {
         Addrs::V4 { src, dst } => (src.to_vec(), dst.to_vec(), Addr::V4(dst)),
         Addrs::V6 { src, dst } => (src.to_vec(), dst.to_vec(), Addr::V6(dst)),
@@ -100,9 +104,13 @@ fn model(flow: &FlowKey, sets: &[HashFields]) -> Option<(usize, Vec<u16>, Vec<Ad
                 message.extend(bytes);
             }
         }
-        let row = (SipKey::new(&table.hash_key).hash(&message) & 0xffff) as u16;
+        let hash = SipKey::new(&table.hash_key).hash(&message);
+        let row = match table.is_maglev() {
+            true => (u128::from(hash >> 32) * u128::from(table.words.rows) >> 32) as u32,
+            false => (hash & 0xffff) as u32,
+        };
         rows.push(row);
-        let at = usize::from(row) * table.hops;
+        let at = row as usize * table.hops;
         let named = &table.rows[at..at + if lists { table.hops } else { 1 }];
         hops.extend(
             named

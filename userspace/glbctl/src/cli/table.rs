@@ -66,6 +66,8 @@ pub(crate) enum TableCommand {
     },
     /// Write the source, JSON, that a binary file or the loaded tables were made from
     Export(TableExport),
+    /// Write a table file, JSON, from the lines that configure VPP's load balancer
+    ImportVpp(TableImportVpp),
     /// Load a table file, JSON or binary, and verify that the loaded tables are the file's
     ///
     /// Like table load, it loads all tables at once or none. Afterwards it reads everything from the running
@@ -146,6 +148,30 @@ pub(crate) struct TableExport {
     #[arg(short, long, value_name = "OUT", default_value = "-", value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
     /// Check whether the tables can be exported; write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Writes a table file, JSON, from the lines that configure VPP's load balancer: lb conf, lb vip, lb as, lb as_set_weight and
+/// lb set interface nat4|nat6 in.
+///
+/// Each VIP becomes a table with VPP's rows and VPP's flow hash: a director with this file sends each flow to the same server as
+/// VPP does. A VIP without a protocol gets a bind for TCP and one for UDP. If a line cannot be taken, it is named with its number,
+/// and nothing is written.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  glbctl table import-vpp startup.vpp -o forwarding_table.src.json && glbctl table check forwarding_table.src.json")]
+pub(crate) struct TableImportVpp {
+    /// The lines; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The file to write; - for standard output
+    #[arg(short, long, value_name = "OUT", default_value = "-", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Write the tables of the lines that can be taken; the others are warnings
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// Only check the lines; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -21,6 +21,7 @@ pub(crate) mod table_build;
 mod table_check;
 mod table_diff;
 mod table_export;
+mod table_import;
 mod table_new;
 mod table_show;
 
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         },
         Command::Table(TableCommand::New(args)) => table_new::run(&args, json),
         Command::Table(TableCommand::Export(args)) => table_export::run(&args, json),
+        Command::Table(TableCommand::ImportVpp(args)) => table_import::run(&args, json),
         Command::Table(TableCommand::Restore { file, dry_run }) => {
             running::restore::run(&file, dry_run, json)
         }

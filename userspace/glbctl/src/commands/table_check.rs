@@ -2,6 +2,7 @@
 
 //! `glbctl table check`: all that is wrong with files, and how even their rows are.
 
+use super::table_show::{hops, SelectView};
 use crate::load;
 use crate::output::{print, DeadRowsView, Failure};
 use crate::progress::Progress;
@@ -29,6 +30,8 @@ struct TableReport {
     table: String,
     version: u8,
     hops: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select: Option<SelectView>,
     binds: usize,
     backends: usize,
     usable: usize,
@@ -135,6 +138,7 @@ fn report(
         table: table.label(index),
         version: table.version,
         hops: table.hops,
+        select: SelectView::new(table.selector()),
         binds: table.binds.len(),
         backends: table.backends.len(),
         usable: table.backends.iter().filter(|b| usable(&b.backend)).count(),
@@ -182,11 +186,12 @@ fn write_report(out: &mut dyn Write, report: &FileReport) -> io::Result<()> {
     for table in &report.tables {
         write!(
             out,
-            "{}: table {}: version {}, {} hops, {} binds, {} backends ({} in rows)",
+            "{}: table {}: version {}, {}{}, {} binds, {} backends ({} in rows)",
             report.file,
             quoted(&table.table),
             table.version,
-            table.hops,
+            hops(table.hops),
+            SelectView::text(table.select.as_ref()),
             table.binds,
             table.backends,
             table.usable

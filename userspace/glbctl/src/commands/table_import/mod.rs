@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `glbctl table import-vpp`: a table file of the lines that configure VPP's load balancer.
+//!
+//! ```text
+//! vpp    the lines -> VIPs and their servers, notes, lines that are not taken      pure
+//! mod    VIPs -> tables, checked as any file is; the file
+//! ```
+//!
+//! The tables are VPP's: its rows and its flow hash, so that a fleet can be moved one machine at a time.
+
+mod vpp;
+
+use self::vpp::{Encap, Found, Proto, Vip};
+use crate::cli::table::TableImportVpp;
+use crate::load::{self, is_standard};
+use crate::output::{print_beside, warn, Failure};
+use crate::save;
+use glb_config::{atomic, tables, Issue, Severity};
+use glb_core::director::{FlowHash, Forward, Select};
+use serde::Serialize;
+use serde_json::{json, Value};
+
+#[derive(Serialize)]
+struct Imported {
+    /// Nothing if it was a dry run.
+    file: Option<String>,
+    from: String,
+    tables: usize,
+    /// What is to be done elsewhere, and what was left out.
+    notes: Vec<String>,
+}
+
+pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
+    save::refuse_source(&[&args.file], &args.output)?;
+    let name = load::name(&args.file);
+    let found = vpp::read(&load::text(&args.file)?);
+    let mut refused: Vec<Issue> = found
+        .refused
+        .iter()
+        .map(|(line, text, reason)| issue(&name, *line, Some(text), reason))
+        .collect();
+    let mut notes: Vec<String> = found
+        .notes
+        .iter()
+        .map(|(line, note)| format!("line {line}: {note}"))
+        .collect();
+    let mut trees = Vec::new();
+    for vip in &found.vips {
+        match table(vip, &found) {
+            Ok(tree) => trees.push(tree),
+            Err(Left::Out(note)) => notes.push(format!("line {}: {note}", vip.line)),
+            Err(Left::Refused(reason)) => refused.push(issue(&name, vip.line, None, &reason)),
+        }
+    }
+    let flows = tables::has_field("flows");
+    if !flows && (found.buckets.is_some() || found.timeout.is_some()) {
+        notes.push("tables have no flow table yet: buckets and timeout are left out".to_owned());
+    }
+    if !refused.is_empty() && !args.partial {
+        refused.sort_by_key(|issue| line_of(&issue.field));
+        return Err(Failure::Issues(refused));
+    }
+    for issue in &mut refused {
+        issue.severity = Severity::Warning;
+    }
+    warn(&refused, json);
+    let count = trees.len();
+    if count == 0 {
+        let message =
+            format!("{name}: no VIP has an application server: there is no table to write");
+        return Err(Failure::Message(message));
+    }
+    let text = format!("{:#}\n", json!({ "tables": trees }));
+    // What is written is what all other commands take.
+    let checked = tables::read(&name, &text);
+    let (_, warnings) = checked.into_result().map_err(Failure::Issues)?;
+    warn(&warnings, json);
+    if !args.dry_run {
+        let fill = |out: &mut dyn std::io::Write| out.write_all(text.as_bytes());
+        let written = if is_standard(&args.output) {
+            save::standard_output(fill)
+        } else {
+            atomic::write(&args.output, fill)
+        };
+        written.map_err(|error| save::failure(&args.output, &error))?;
+    }
+    let imported = Imported {
+        file: (!args.dry_run).then(|| args.output.display().to_string()),
+        from: name,
+        tables: count,
+        notes,
+    };
+    let data = is_standard(&args.output) && !args.dry_run;
+    print_beside(data, json, &imported, |out| {
+        for note in &imported.notes {
+            writeln!(out, "note: {}: {note}", imported.from)?;
+        }
+        let file = imported.file.as_deref().unwrap_or("nothing was written");
+        let plural = if count == 1 { "" } else { "s" };
+        writeln!(out, "{file}: {count} table{plural} of {}", imported.from)
+    })
+}
+
+/// What is wrong with a line.
+fn issue(file: &str, line: usize, text: Option<&str>, reason: &str) -> Issue {
+    Issue {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        table: None,
+        field: format!("line {line}"),
+        value: text.map(|text| glb_config::quoted(text).to_string()),
+        reason: reason.to_owned(),
+    }
+}
+
+/// The number in `line N`.
+fn line_of(field: &str) -> usize {
+    field
+        .split(' ')
+        .next_back()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
+}
+
+/// Why a VIP is no table.
+enum Left {
+    /// There is nothing to send its packets to.
+    Out(String),
+    /// It needs what these tools do not have.
+    Refused(String),
+}
+
+/// A VIP as a table.
+fn table(vip: &Vip, found: &Found) -> Result<Value, Left> {
+    let forward = forward(vip).map_err(Left::Refused)?;
+    if vip.servers.is_empty() {
+        let note = "no line lb as names an application server of this VIP: it is left out";
+        return Err(Left::Out(note.to_owned()));
+    }
+    let compat = if vip.sticky {
+        FlowHash::VppSticky
+    } else {
+        FlowHash::Vpp
+    };
+    let backend = |(addr, weight): &(std::net::IpAddr, u16)| json!({"ip": addr, "state": "active", "healthy": true, "weight": weight});
+    let mut tree = json!({
+        "name": label(vip),
+        "select": {"kind": Select::Maglev.name(), "size": vip.rows, "compat": compat.name()},
+        "forward": forward,
+        "binds": binds(vip),
+        "backends": vip.servers.iter().map(backend).collect::<Value>(),
+    });
+    if tables::has_field("flows") {
+        let mut flows = json!({});
+        if vip.sticky {
+            flows["by"] = "source".into();
+        }
+        for (name, value) in [("buckets", found.buckets), ("timeout_s", found.timeout)] {
+            if let Some(value) = value {
+                flows[name] = value.into();
+            }
+        }
+        if flows != json!({}) {
+            tree["flows"] = flows;
+        }
+    }
+    Ok(tree)
+}
+
+/// How its packets leave.
+fn forward(vip: &Vip) -> Result<Value, String> {
+    let mut forward = match vip.encap {
+        Encap::Gre4 | Encap::Gre6 => json!({"kind": "gre"}),
+        Encap::L3dsr => json!({"kind": "l3dsr"}),
+        Encap::Nat4 | Encap::Nat6 => json!({"kind": "nat"}),
+    };
+    let kind = forward["kind"].as_str().unwrap_or_default();
+    if Forward::from_name(kind).is_none() {
+        return Err(format!("tables have no forward {kind} yet"));
+    }
+    let ports = [
+        ("target_port", vip.target_port),
+        ("node_port", vip.node_port),
+    ];
+    for (name, value) in ports {
+        if let Some(value) = value {
+            forward[name] = value.into();
+        }
+    }
+    if let Some(dscp) = vip.dscp {
+        forward["dscp"] = dscp.into();
+    }
+    Ok(forward)
+}
+
+/// Its name: what it is called in VPP's lines.
+fn label(vip: &Vip) -> String {
+    let mut name = format!("{}/{}", vip.key.addr, vip.key.bits);
+    if let Some(proto) = vip.key.proto {
+        name += &format!(" {}", proto_name(proto));
+    }
+    if let Some(port) = vip.key.port {
+        name += &format!(" port {port}");
+    }
+    name
+}
+
+/// Its binds: TCP and UDP, where it takes all protocols.
+fn binds(vip: &Vip) -> Value {
+    let key = vip.key;
+    let protos: &[Proto] = match &key.proto {
+        Some(proto) => std::slice::from_ref(proto),
+        None => &[Proto::Tcp, Proto::Udp],
+    };
+    let bind = |proto: &Proto| {
+        let mut bind =
+            json!({"ip": format!("{}/{}", key.addr, key.bits), "proto": proto_name(*proto)});
+        match key.port {
+            Some(port) => bind["port"] = port.into(),
+            None => {
+                bind["port_start"] = 0.into();
+                bind["port_end"] = u16::MAX.into();
+            }
+        }
+        bind
+    };
+    protos.iter().map(bind).collect()
+}
+
+fn proto_name(proto: Proto) -> &'static str {
+    match proto {
+        Proto::Tcp => "tcp",
+        Proto::Udp => "udp",
+    }
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Maglev tables through all commands that need no kernel, and VPP's lines as a table file: its own examples, and the flows of
+//! its own test case (tests/vectors/vpp-lb.tsv).
+
+mod common;
+
+use common::schema::Schema;
+use common::{glbctl, Dir};
+use serde_json::{json, Value};
+use std::path::{Path, PathBuf};
+
+/// What a command prints is what the schema says.
+fn holds(command: &str, value: &Value) {
+    let faults = Schema::read("glbctl").faults(command, value);
+    assert_eq!(faults, [""; 0], "{command}: {value}");
+}
+
+/// The fields of each line of VPP's test case that begins with this word.
+fn vectors(kind: &str) -> Vec<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/vpp-lb.tsv");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| line.split('\t').map(ToOwned::to_owned).collect())
+        .filter(|fields: &Vec<String>| fields[0] == kind)
+        .collect()
+}
+
+/// The VIP of the test case, in VPP's lines.
+fn lines(more: &str) -> String {
+    format!(
+        "lb vip 90.0.0.0/8 encap gre4 new_len 1024{more}\n\
+         lb as 90.0.0.0/8 10.0.0.0 10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.4\n"
+    )
+}
+
+fn imported(dir: &Dir, name: &str, lines: &str) -> PathBuf {
+    let (from, to) = (
+        dir.file(&format!("{name}.vpp"), lines),
+        dir.path(&format!("{name}.json")),
+    );
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!((run.code, &*run.err), (0, ""), "{run:?}");
+    to
+}
+
+#[test]
+fn each_flow_of_vpps_test_case_goes_to_its_server() {
+    let dir = Dir::new("vpp-flows");
+    let flow = imported(&dir, "flow", &lines(""));
+    let sticky = imported(&dir, "sticky", &lines(" src_ip_sticky"));
+    let flows = vectors("flow4");
+    assert_eq!(flows.len(), 100);
+    for fields in &flows {
+        let (src, dst) = fields[2].split_once(" -> ").unwrap();
+        let (sport, dport) = fields[3].split_once("->").unwrap();
+        let server = |file: &Path| {
+            let words = format!("--json lookup --proto udp {src}:{sport} {dst}:{dport} --table");
+            let run = glbctl(&words, &[file]);
+            assert_eq!(run.code, 0, "{run:?}");
+            holds("lookup", &run.json());
+            let answer = run.json();
+            let ip = answer["hops"][0]["ip"].as_str().unwrap().to_owned();
+            (ip, answer["hashes"][0]["row"].as_u64().unwrap())
+        };
+        assert_eq!(
+            server(&flow),
+            (fields[6].clone(), fields[5].parse().unwrap()),
+            "{fields:?}"
+        );
+        let by_address = fields[7].rsplit(' ').next().unwrap();
+        assert_eq!(server(&sticky).0, by_address, "{fields:?}");
+    }
+}
+
+#[test]
+fn the_table_of_vpps_test_case_is_shown_row_by_row() {
+    let dir = Dir::new("vpp-table");
+    let file = imported(&dir, "t", &lines(""));
+    let run = glbctl("--json table show --rows", &[&file]);
+    let shown = run.json();
+    holds("table show", &shown);
+    let rows: String = shown[0]["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row.as_u64().unwrap().to_string())
+        .collect();
+    assert_eq!(rows, vectors("table-full")[0][2]);
+    assert_eq!(shown[0]["hops"], 1);
+    let select = json!({"kind": "maglev", "size": 1024, "compat": "vpp"});
+    assert_eq!(shown[0]["select"], select);
+    // What was shown is what `table check` takes.
+    let saved = dir.file("shown.json", &run.out);
+    let checked = glbctl("table check", &[&saved]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    // One server leaves: as many rows move without need as the model says.
+    let gone = lines("") + "lb as 90.0.0.0/8 10.0.0.3 del\n";
+    let gone = imported(&dir, "gone", &gone);
+    let diff = glbctl("--json table diff", &[&file, &gone]).json();
+    let counted = |name: &str| diff["tables"][0][name].as_u64().unwrap();
+    assert_eq!((counted("rows"), counted("needless")), (1024, 127));
+    assert_eq!(counted("moved"), 205 + 127);
+    // Binary and back.
+    let bin = dir.path("t.bin");
+    assert_eq!(glbctl("table build", &[&file, &bin]).code, 0);
+    let out = dir.path("back.json");
+    let exported = glbctl("table export -o", &[&out, &bin]);
+    assert_eq!(exported.code, 0, "{exported:?}");
+    assert!(exported.out.contains("byte for byte"), "{exported:?}");
+}
+
+/// The examples of VPP's document.
+const EXAMPLES: &str = "\
+lb vip 2003::/16 encap gre4 new_len 2048
+lb vip 80.0.0.0/8 encap gre6 new_len 16
+lb vip 90.0.0.0/8 encap gre4 new_len 1024
+lb as 2003::/16 10.0.0.1 10.0.0.2
+lb as 80.0.0.0/8 2001::2
+lb as 90.0.0.0/8 10.0.0.1
+lb set interface nat4 in host-vpp1
+";
+
+#[test]
+fn the_examples_become_tables() {
+    let dir = Dir::new("vpp-examples");
+    let from = dir.file("lb.vpp", EXAMPLES);
+    let to = dir.path("t.json");
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!((run.code, &*run.err), (0, ""), "{run:?}");
+    assert!(run.out.contains(
+        "line 7: the role of a device is not in a table: glbctl attach host-vpp1 --role return"
+    ));
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(&to).unwrap()).unwrap();
+    let backend = |ip: &str| json!({"ip": ip, "state": "active", "healthy": true, "weight": 100});
+    let bind = |ip: &str, proto: &str| json!({"ip": ip, "proto": proto, "port_start": 0, "port_end": 65535});
+    let table = |name: &str, size: u32, servers: &[&str]| {
+        json!({"name": name, "select": {"kind": "maglev", "size": size, "compat": "vpp"}, "forward": {"kind": "gre"},
+            "binds": [bind(name, "tcp"), bind(name, "udp")],
+            "backends": servers.iter().map(|ip| backend(ip)).collect::<Value>()})
+    };
+    let wanted = json!({"tables": [
+        table("2003::/16", 2048, &["10.0.0.1", "10.0.0.2"]),
+        table("80.0.0.0/8", 16, &["2001::2"]),
+        table("90.0.0.0/8", 1024, &["10.0.0.1"]),
+    ]});
+    assert_eq!(file, wanted);
+    let checked = glbctl("table check", &[&to]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let run = glbctl("--json table import-vpp --dry-run", &[&from]);
+    holds("table import-vpp", &run.json());
+}
+
+#[test]
+fn a_line_that_is_not_taken_is_named_and_nothing_is_written() {
+    let dir = Dir::new("vpp-refused");
+    let text = EXAMPLES.to_owned() + "lb vip 91.0.0.0/8 encap gre5\n\nshow lb vip\n";
+    let (from, to) = (dir.file("lb.vpp", &text), dir.path("t.json"));
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!((run.code, &*run.out), (1, ""), "{run:?}");
+    assert!(!to.exists());
+    let said: Vec<&str> = run.err.lines().collect();
+    assert_eq!(said.len(), 2, "{run:?}");
+    assert!(
+        said[0].contains("lb.vpp: ")
+            && said[0]
+                .contains("line 8: \"lb vip 91.0.0.0/8 encap gre5\": encap \"gre5\": must be")
+    );
+    assert!(
+        said[1].contains("line 10: \"show lb vip\": is no line of VPP's load balancer"),
+        "{run:?}"
+    );
+    let run = glbctl("table import-vpp --partial -o", &[&to, &from]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(
+        run.err.contains("line 8") && run.err.contains("line 10"),
+        "{run:?}"
+    );
+    assert!(to.exists());
+    // The file that is read is not written.
+    let run = glbctl("table import-vpp -o", &[&from, &from]);
+    assert_eq!(run.code, 1, "{run:?}");
+}
+
+fn services(change: impl FnOnce(&mut Value)) -> String {
+    let backend = |n: u8| json!({"ip": format!("10.0.0.{n}"), "state": "active", "healthy": true});
+    let mut table = json!({"name": "web", "select": {"kind": "maglev"},
+        "hash_key": "000102030405060708090a0b0c0d0e0f", "seed": "00112233445566778899aabbccddeeff",
+        "binds": [{"ip": "90.0.0.1", "proto": "tcp", "port": 80}],
+        "backends": (1..=5).map(backend).collect::<Value>()});
+    change(&mut table);
+    json!({ "tables": [table] }).to_string()
+}
+
+#[test]
+fn a_drain_moves_what_it_must_and_breaks_nothing() {
+    let dir = Dir::new("maglev-diff");
+    let old = dir.file("old.json", &services(|_| ()));
+    let new = dir.file(
+        "new.json",
+        &services(|table| table["backends"][2]["state"] = json!("draining")),
+    );
+    let run = glbctl("--json table diff --exit-code", &[&old, &new]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let diff = run.json();
+    holds("table diff", &diff);
+    let table = &diff["tables"][0];
+    assert_eq!(
+        (&table["rows"], &table["lost"]),
+        (&json!(65_537), &json!(0))
+    );
+    let needless = table["needless"].as_u64().unwrap();
+    assert!(needless < 655, "below 1 %: {needless}");
+    // Without a second hop the connections of the rows break.
+    for (name, file) in [("old", &old), ("new", &new)] {
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut tree: Value = serde_json::from_str(&text).unwrap();
+        tree["tables"][0]["forward"] = json!({"kind": "gre"});
+        dir.file(&format!("gre-{name}.json"), &tree.to_string());
+    }
+    let run = glbctl(
+        "--json table diff --exit-code",
+        &[&dir.path("gre-old.json"), &dir.path("gre-new.json")],
+    );
+    assert_eq!(run.code, 3, "{run:?}");
+    // Another size is another table.
+    let other = dir.file(
+        "size.json",
+        &services(|table| table["select"]["size"] = json!(1_021)),
+    );
+    let run = glbctl("table diff --exit-code", &[&old, &other]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(
+        run.out
+            .contains("select: maglev with 65537 rows -> maglev with 1021 rows"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn lookup_says_why() {
+    let dir = Dir::new("maglev-lookup");
+    let file = dir.file(
+        "t.json",
+        &services(|table| table["select"]["size"] = json!(1_021)),
+    );
+    let run = glbctl("lookup 192.0.2.1 90.0.0.1:80 --table", &[&file]);
+    assert!(
+        run.out.contains("of    1021 rows of a maglev table"),
+        "{run:?}"
+    );
+    assert!(run.out.contains("leaves by gue"), "{run:?}");
+    let run = glbctl("--json lookup 192.0.2.1 90.0.0.1:80 --table", &[&file]);
+    let answer = run.json();
+    holds("lookup", &answer);
+    // Row and hops are those of the table.
+    let shown = glbctl("--json table show --rows", &[&file]).json();
+    let row = usize::try_from(answer["hashes"][0]["row"].as_u64().unwrap()).unwrap();
+    let hash = u64::from_str_radix(answer["hashes"][0]["hash"].as_str().unwrap(), 16).unwrap();
+    assert_eq!(row as u64, (hash >> 32) * 1_021 >> 32);
+    assert_eq!(shown[0]["rows"][row], answer["hashes"][0]["hops"]);
+    let checked = glbctl("table check", &[&file]);
+    assert!(checked.out.contains("1021 rows"), "{checked:?}");
+}
