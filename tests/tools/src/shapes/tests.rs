@@ -87,6 +87,8 @@ fn verdict(want: &str, frames: &[Vec<u8>], mtu: usize) -> Result<()> {
         mtu,
         outer_checksum: OuterChecksum::None,
         port: glb_core::packet::gue::PORT,
+        dscp: None,
+        backends: Vec::new(),
     });
     fs::remove_dir_all(&dir)?;
     result
