@@ -8,7 +8,7 @@ use glb_core::director::classify::bind::{
     build, words_needed, Bind, BindId, Classifier, Entry, Proto,
 };
 use glb_core::director::select::hash::{packet_hash, HashFields, ROWS};
-use glb_core::director::{header_len, inspect, source_port, Forward, Kind, Params};
+use glb_core::director::{header_len, inspect, source_port, Kind, Params, Tunnel};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::{Addrs, Family};
 use glb_core::packet::view::View;
@@ -102,7 +102,7 @@ fn parse_classify_hash_row_encode<const N: u32>(bencher: divan::Bencher<'_, '_>)
         };
         let header = out.get_mut(..header_len(Family::V4, 1))?;
         let others = [Addr::V4(*backends.get(usize::from(second))?)];
-        Forward::Gue.write(&params, &others[..], header)?;
+        Tunnel::Gue.write(&params, &others[..], header)?;
         Some(header[19])
     };
     assert!(packets.iter().all(|packet| one(packet).is_some()));

@@ -30,6 +30,7 @@
 #include "out/cut.h"
 #include "out/encap.h"
 #include "out/path.h"
+#include "out/rewrite.h"
 #include "out/route.h"
 #include "packet.h"
 #include "sockets/conntrack.h"

@@ -8,7 +8,7 @@ use super::{Family, Request};
 use crate::state::State;
 use crate::tables::set::{MAX_BINDS, MAX_TABLES};
 use glb_core::director::flows::By;
-use glb_core::director::{FlowHash, Forward, Select};
+use glb_core::director::{FlowHash, ForwardKind, Select};
 use glb_core::netlink::glb::{features, operation};
 use glb_core::settings::Setting;
 use glb_kernel::genl::{Command, Spec};
@@ -16,7 +16,7 @@ use kernel::prelude::*;
 
 /// Room for 32 forwards, 64 settings, and 16 selects and flow hashes.
 const SIZE: usize = 1024 + 128;
-const _: () = assert!(Forward::ALL.len() <= 32 && Setting::ALL.len() <= 64);
+const _: () = assert!(ForwardKind::ALL.len() <= 32 && Setting::ALL.len() <= 64);
 const _: () = assert!(Select::ALL.len() + FlowHash::ALL.len() <= 16);
 
 /// `features-get`
@@ -28,7 +28,7 @@ impl Command for FeaturesGet {
 
     fn run(_: &State, request: &Request<'_>) -> Result {
         request.reply(SIZE, |message| {
-            for forward in Forward::ALL {
+            for forward in ForwardKind::ALL {
                 message.u8(features::FORWARD, forward.number())?;
             }
             for setting in Setting::ALL {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A packet that cannot go as it came: it does not fit its path with the tunnel's headers, or it is an aggregate whose packets
+//! A packet that cannot go as it came: it does not fit its path with what the forward adds, or it is an aggregate whose packets
 //! have to go one by one.
 //!
 //! TCP packets are cut into shorter ones where the operator wants it. An IPv4 packet that may be fragmented is: the pieces are
-//! tunnelled one by one, the whole packet's way. For another one the client is told what fits. All of this is rare, and is kept
+//! sent one by one, the whole packet's way. For another one the client is told what fits. All of this is rare, and is kept
 //! out of the way of the packets that fit.
 
 #![forbid(unsafe_code)]
 
 use super::refuse::refuse;
-use super::Way;
+use super::way::{Manner, Way};
 use glb_core::director::classify::bind::Proto;
 use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LEN};
 use glb_core::packet::addr::Addr;
@@ -18,7 +18,7 @@ use glb_core::packet::ip::{Addrs, Family};
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::Outcome;
 use glb_kernel::out::cut::{piece, Segments, Whole};
-use glb_kernel::out::encap::{prepare, prepare_own, send_own, Prepared};
+use glb_kernel::out::encap::send_own;
 use glb_kernel::out::path::{Fit, Flow, Path};
 use glb_kernel::packet::own::Own;
 use glb_kernel::packet::skb::Skb;
@@ -26,7 +26,11 @@ use glb_kernel::packet::skb::Skb;
 /// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'a>(way: Way<'_, '_>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
+pub(super) fn handle<'a, M: Manner>(
+    way: Way<'_, '_, M>,
+    skb: Skb<'a>,
+    fit: Fit,
+) -> Outcome<'a> {
     match fit {
         Fit::Never => refuse(way.stats, skb, Verdict::DroppedLro),
         Fit::Apart => apart(way, skb),
@@ -34,37 +38,42 @@ pub(super) fn handle<'a>(way: Way<'_, '_>, skb: Skb<'a>, fit: Fit) -> Outcome<'a
     }
 }
 
-/// Writes the header in front of a packet of `len` bytes, and sends it. It is gone in any case; an error says that it did not go.
+/// Sends a packet of `len` bytes. It is gone, and the answer says whether it went; or it is given back with a verdict.
 #[inline(never)]
-fn transmit(way: Way<'_, '_>, prepared: Prepared<'_>, len: usize) -> Result<(), Verdict> {
-    let sent = prepared.send(way.hook.net, way.path, way.mac(), |out| way.write(out, len));
-    way.count(sent, len);
-    if sent == Some(true) {
-        Ok(())
-    } else {
-        Err(Verdict::DroppedNoRoute)
+fn transmit<'a, M: Manner>(
+    way: Way<'_, '_, M>,
+    skb: Skb<'a>,
+    len: usize,
+) -> Result<Result<(), Verdict>, (Skb<'a>, Verdict)> {
+    match M::send(way, skb, len)? {
+        true => Ok(Ok(())),
+        false => Ok(Err(Verdict::DroppedNoRoute)),
     }
 }
 
-/// Sends what fits now.
-fn whole<'a>(way: Way<'_, '_>, skb: Skb<'a>) -> Outcome<'a> {
-    let len = way.plan.packet.len;
-    let prepared = match prepare(skb, way.path, len, way.header) {
-        Ok(prepared) => prepared,
-        Err(skb) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
-    };
-    let sent = transmit(way, prepared, len);
-    way.stats.count(sent.err().unwrap_or(way.plan.verdict));
-    Outcome::Stolen
+/// Sends a packet that was made here.
+fn transmit_own<M: Manner>(way: Way<'_, '_, M>, own: Own, len: usize) -> Result<(), Verdict> {
+    own.hand_over(|skb| transmit(way, skb, len))?
 }
 
-fn too_long<'a>(way: Way<'_, '_>, mut skb: Skb<'a>) -> Outcome<'a> {
+/// Sends what fits now.
+fn whole<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>) -> Outcome<'a> {
+    match transmit(way, skb, way.plan.packet.len) {
+        Ok(sent) => {
+            way.stats.count(sent.err().unwrap_or(way.plan.verdict));
+            Outcome::Stolen
+        }
+        Err((skb, verdict)) => refuse(way.stats, skb, verdict),
+    }
+}
+
+fn too_long<'a, M: Manner>(way: Way<'_, '_, M>, mut skb: Skb<'a>) -> Outcome<'a> {
     let len = way.plan.packet.len;
     if let Some(ip_len) = way.tcp_to_segment(&skb, len) {
         if skb.is_gso() && skb.has_frag_list() {
             return apart(way, skb);
         }
-        if skb.segment_tcp(ip_len, len, way.room(), way.header.inner) {
+        if skb.segment_tcp(ip_len, len, way.room(), way.hook.family) {
             way.stats.count_segmented();
             return whole(way, skb);
         }
@@ -78,7 +87,7 @@ fn too_long<'a>(way: Way<'_, '_>, mut skb: Skb<'a>) -> Outcome<'a> {
         return apart(way, skb);
     }
     let sent = match skb.finish_checksum() {
-        Ok(()) => way.pieces(&skb, len),
+        Ok(()) => way.of_part().pieces(&skb, len),
         Err(_) => Err(Verdict::DroppedNoMemory),
     };
     match sent {
@@ -92,31 +101,40 @@ fn too_long<'a>(way: Way<'_, '_>, mut skb: Skb<'a>) -> Outcome<'a> {
 }
 
 /// Sends the packets of an aggregate one by one. The aggregate counts as one packet: the first that does not go ends it.
-fn apart<'a>(way: Way<'_, '_>, skb: Skb<'a>) -> Outcome<'a> {
+fn apart<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>) -> Outcome<'a> {
     let packets = match Segments::of(skb) {
         Ok(packets) => packets,
         Err((skb, Whole::NoMemory)) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
         Err((skb, Whole::Wrong)) => return refuse(way.stats, skb, Verdict::DroppedLro),
     };
+    let way = way.of_part();
     let sent = packets.into_iter().try_for_each(|packet| way.one(packet));
     way.stats.count(sent.err().unwrap_or(way.plan.verdict));
     Outcome::Stolen
 }
 
-impl Way<'_, '_> {
+impl<M: Manner> Way<'_, '_, M> {
+    /// The way of a part of the packet.
+    fn of_part(self) -> Self {
+        Self {
+            manner: self.manner.of_part(),
+            ..self
+        }
+    }
+
     /// Bytes that are left for the client's packet.
     fn room(self) -> usize {
-        (self.path.mtu() as usize).saturating_sub(self.header.layout.len)
+        (self.path.mtu() as usize).saturating_sub(self.manner.added())
     }
 
     /// Sends one packet of an aggregate.
     fn one(self, mut packet: Own) -> Result<(), Verdict> {
         let len = packet.len();
-        match self.path.fits(&packet, self.header.layout.len) {
+        match self.path.fits(&packet, self.manner.added()) {
             Fit::Whole => {}
             Fit::TooLong => {
                 let ip_len = self.tcp_to_segment(&packet, len);
-                let (room, inner) = (self.room(), self.header.inner);
+                let (room, inner) = (self.room(), self.hook.family);
                 if !ip_len.is_some_and(|ip_len| packet.segment_tcp(ip_len, len, room, inner)) {
                     return self.pieces_or_tell(&packet, len);
                 }
@@ -125,9 +143,7 @@ impl Way<'_, '_> {
             // An aggregate that was taken apart is no aggregate.
             Fit::Apart | Fit::Never => return Err(Verdict::DroppedLro),
         }
-        let prepared =
-            prepare_own(packet, self.path, len, self.header).ok_or(Verdict::DroppedNoMemory)?;
-        transmit(self, prepared, len)
+        transmit_own(self, packet, len)
     }
 
     /// Length of the IP header of a packet of `len` bytes that may be cut into shorter TCP packets.
@@ -157,16 +173,14 @@ impl Way<'_, '_> {
         let head = cut.header_len();
         let mut start = 0;
         while let Some(part) = cut.piece(start) {
-            let room = self.header.layout.len;
+            let room = self.manner.added();
             let mut own =
                 piece(packet, self.path, room, head, &part).ok_or(Verdict::DroppedNoMemory)?;
             own.head(head)
                 .and_then(|header| cut.write(header, &part))
                 .ok_or(Verdict::DroppedTooBig)?;
             let len = head.wrapping_add(part.len);
-            let prepared =
-                prepare_own(own, self.path, len, self.header).ok_or(Verdict::DroppedNoMemory)?;
-            transmit(self, prepared, len)?;
+            transmit_own(self, own, len)?;
             self.stats.count_fragment();
             start = start.wrapping_add(part.len);
         }
@@ -193,7 +207,7 @@ impl Way<'_, '_> {
         let view = View::new(skb.linear(), skb.len());
         let told = too_big(view, &addrs, self.room(), &mut answer)
             .and_then(|len| answer.get(..len))
-            .zip(Path::of_answer(self.hook, skb, flow, client, bound))
+            .zip(Path::between(self.hook, skb, flow, client, bound))
             .is_some_and(|(answer, path)| send_own(self.hook.net, skb, &path, family, answer));
         if told {
             self.stats.count_told();

@@ -47,7 +47,7 @@ pub(crate) struct TableSet {
     pub(crate) classifier: KVVec<u32>,
     /// In the order in which they were sent.
     pub(crate) tables: KVVec<Table>,
-    /// Every address of a backend once, over all tables.
+    /// Every address of a backend once, over all tables whose packets take the same route there.
     pub(crate) next_hops: KVVec<NextHop>,
     /// Binds of all tables.
     pub(crate) num_binds: usize,
@@ -123,19 +123,21 @@ impl TableSet {
     }
 }
 
-/// A proxy.
+/// A backend's address, as the packets of some tables go there.
 pub(crate) struct NextHop {
     /// Where it is.
     pub(crate) addr: Addr,
+    /// TOS or traffic class, without ECN, of the packets whose route is remembered.
+    pub(crate) tos: u8,
     /// The way there.
     pub(crate) route: RouteCache,
 }
 
 impl NextHop {
-    /// A proxy that no packet went to yet.
-    pub(crate) fn new(addr: Addr) -> Result<Self, AllocError> {
+    /// One that no packet went to yet.
+    pub(crate) fn new(addr: Addr, tos: u8) -> Result<Self, AllocError> {
         let route = RouteCache::new()?;
-        Ok(Self { addr, route })
+        Ok(Self { addr, tos, route })
     }
 }
 

@@ -8,7 +8,7 @@ use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
 use glb_core::director::flows::Spec;
 use glb_core::director::ids::Roster;
-use glb_core::director::{Forward, Select, Selector};
+use glb_core::director::{Forward, Leave, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use glb_kernel::base::random;
@@ -159,9 +159,13 @@ impl Load {
         )?)
     }
 
-    /// The index of an address among the next hops.
-    pub(crate) fn next_hop(&mut self, addr: Addr) -> Result<u16, Refusal> {
-        self.next_hops.index_of(addr)
+    /// The index among the next hops of an address to which packets leave by this forward.
+    pub(crate) fn next_hop(&mut self, addr: Addr, forward: Forward) -> Result<u16, Refusal> {
+        let tos = match forward.leave() {
+            Leave::Tunnel(_) => 0,
+            Leave::Rewrite(edit) => edit.dscp.over(0),
+        };
+        self.next_hops.index_of(addr, tos)
     }
 
     /// Makes the set of tables. Which bind is wrong is said, if one is.
@@ -222,7 +226,7 @@ fn zeroes<T: Copy + Default>(len: usize) -> Result<KVVec<T>, kernel::alloc::Allo
     Ok(vec)
 }
 
-/// Addresses, each once, found by a hash table with linear probing. Its key is random, as the addresses
+/// Addresses, each once for a TOS, found by a hash table with linear probing. Its key is random, as the addresses
 /// come from outside.
 struct NextHops {
     list: KVVec<NextHop>,
@@ -240,13 +244,13 @@ impl NextHops {
         })
     }
 
-    fn index_of(&mut self, addr: Addr) -> Result<u16, Refusal> {
+    fn index_of(&mut self, addr: Addr, tos: u8) -> Result<u16, Refusal> {
         let hash = match addr {
             Addr::V4(bytes) => self.key.hash_4(bytes),
             Addr::V6(bytes) => self.key.hash_16(&bytes),
         };
-        // The cast keeps the low bits.
-        let mut at = hash as usize;
+        // The cast keeps the low bits. A table of slots that is at most half full has room beside them.
+        let mut at = (hash as usize).wrapping_add(usize::from(tos));
         for _ in 0..SLOTS {
             let slot = self
                 .slots
@@ -255,14 +259,14 @@ impl NextHops {
             match slot.checked_sub(1) {
                 Some(index) => {
                     let found = self.list.get(usize::from(index));
-                    if found.is_some_and(|hop| hop.addr == addr) {
+                    if found.is_some_and(|hop| hop.addr == addr && hop.tos == tos) {
                         return Ok(index);
                     }
                 }
                 None => {
                     let index = u16::try_from(self.list.len()).map_err(|_| Refusal::NextHops)?;
                     let code = index.checked_add(1).ok_or(Refusal::NextHops)?;
-                    self.list.append(NextHop::new(addr)?, gfp())?;
+                    self.list.append(NextHop::new(addr, tos)?, gfp())?;
                     *slot = code;
                     return Ok(index);
                 }

@@ -11,7 +11,8 @@ use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules}
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
-use glb_core::director::{self, Addresses, Candidate, Forward, Params, Shape, Verdict, World};
+use glb_core::director::rewrite::{Edit, Spot};
+use glb_core::director::{self, Addresses, Candidate, Forward, Params, Shape, Tunnel, Verdict, World};
 use glb_core::limit::RateLimit;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::UdpChecksum;
@@ -177,13 +178,23 @@ pub fn uses_settings(number: u16, payload: &[u8]) -> Option<usize> {
 }
 
 #[no_mangle]
-pub fn uses_forward(forward: Forward, params: &Params, out: &mut [u8], hops: &[Addr]) -> bool {
-    forward.write(params, hops, out).is_some()
+pub fn uses_tunnel(tunnel: Tunnel, params: &Params, out: &mut [u8], hops: &[Addr]) -> bool {
+    tunnel.write(params, hops, out).is_some()
 }
 
 #[no_mangle]
-pub fn uses_layout(forward: Forward, shape: &Shape) -> usize {
-    forward.layout(shape).len
+pub fn uses_layout(tunnel: Tunnel, shape: &Shape) -> usize {
+    tunnel.layout(shape).len
+}
+
+#[no_mangle]
+pub fn uses_spot(bytes: &[u8], len: usize, family: Family) -> usize {
+    Spot::find(View::new(bytes, len), family).map_or(0, |spot| spot.len(family))
+}
+
+#[no_mangle]
+pub fn uses_rewrite_in_place(head: &mut [u8], spot: &Spot, to: Addr, how: (Edit, UdpChecksum)) -> bool {
+    spot.write(head, to, how.0, how.1).is_some()
 }
 
 #[no_mangle]

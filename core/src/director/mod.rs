@@ -10,7 +10,7 @@
 //!   flows      flow -> backend, whatever its row says now
 //! ids        backends, as flows point to them                                             pure, this room
 //! fit        a packet that is too big: its pieces, or the error about it                  pure, this room
-//! forward    what stands in front of the packet                                           pure, this room
+//! forward    what stands in front of the packet, or changes in it                         pure, this room
 //! send       route, neighbour, device                                                     the kernel
 //! ```
 
@@ -28,8 +28,8 @@ mod world;
 pub use decide::{decide, Plan};
 pub use fit::{tcp_offset, too_big, Cut, Piece, MAX_TOO_BIG_LEN};
 pub use forward::{
-    flow_label, header_len, source_port, Forward, Gso, Layout, Others, Params, Shape,
-    MAX_HEADER_LEN,
+    flow_label, header_len, rewrite, source_port, Forward, ForwardKind, Gso, Layout, Leave, Others,
+    Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
 pub use inspect::{inspect, Candidate, Kind, Stop, Turn};
 pub use select::{FlowHash, Hops, Select, Selector, Unfit};

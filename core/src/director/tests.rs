@@ -44,7 +44,7 @@ fn vector_of_the_deployed_directors() {
     };
     let mut out = vec![0xaa; header_len(Family::V4, 1)];
     let others = [Addr::V4([2, 3, 4, 5])];
-    Forward::Gue.write(&params, &others[..], &mut out).unwrap();
+    Tunnel::Gue.write(&params, &others[..], &mut out).unwrap();
     out.extend(&syn[..seen.len]);
     assert_eq!(out, hex(SYN_TUNNELLED));
 }
@@ -227,7 +227,7 @@ fn the_hops_must_fit() {
     let write = |addr: Addr, others: usize, len: usize| {
         let mut out = [0; 256];
         let hops = vec![addr; others];
-        let written = Forward::Gue.write(&params(addr, addr), &hops[..], &mut out[..len]);
+        let written = Tunnel::Gue.write(&params(addr, addr), &hops[..], &mut out[..len]);
         written.map(|()| out)
     };
     let addr = Addr::V4([9; 4]);
@@ -251,11 +251,18 @@ fn the_hops_must_fit() {
 
 #[test]
 fn a_forward_has_a_number_and_a_name() {
-    for &forward in Forward::ALL {
-        assert_eq!(Forward::from_number(forward.number()), Some(forward));
-        assert_eq!(Forward::from_name(forward.name()), Some(forward));
+    for &forward in ForwardKind::ALL {
+        assert_eq!(ForwardKind::from_number(forward.number()), Some(forward));
+        assert_eq!(ForwardKind::from_name(forward.name()), Some(forward));
     }
     assert_eq!(Forward::default(), Forward::Gue);
-    assert_eq!(Forward::from_number(255), None);
-    assert_eq!(Forward::from_name(""), None);
+    assert_eq!(Forward::default().kind(), ForwardKind::default());
+    assert_eq!(ForwardKind::Gre.plain(), Some(Forward::Gre));
+    assert_eq!(ForwardKind::L3dsr.plain(), None);
+    // Files and modules have the numbers: they stay.
+    let numbers = ["gue", "gre", "ipip", "l3dsr"].map(ForwardKind::from_name);
+    let numbers = numbers.map(|kind| kind.map(ForwardKind::number));
+    assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3)]);
+    assert_eq!(ForwardKind::from_number(255), None);
+    assert_eq!(ForwardKind::from_name(""), None);
 }

@@ -25,7 +25,11 @@ verdicts! {
     /// From an address that no client can have (loopback, multicast, broadcast, unspecified): left to the rest of the stack,
     /// which drops and counts it.
     PassedMartian: Pass = "passed_martian_packets",
-    /// A later fragment whose first fragment was not seen, with a hash that needs ports.
+    /// A packet that a forward without a tunnel would send on, and whose TTL or hop limit ends here: left to the rest of the
+    /// stack, which answers it as a router does.
+    PassedTtl: Pass = "passed_ttl_packets",
+    /// A later fragment whose first fragment was not seen, with a hash that needs ports; or, for a forward without a tunnel, a
+    /// first fragment that is too short for its own checksum.
     DroppedFragment: Drop = "dropped_fragment_packets",
     /// The table has no usable row, or names a hop that there is none of.
     DroppedNoHop: Drop = "dropped_no_hop_packets",

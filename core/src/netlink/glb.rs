@@ -44,8 +44,9 @@ pub mod forward {
     pub const GUE: u8 = 0;
     pub const GRE: u8 = 1;
     pub const IPIP: u8 = 2;
+    pub const L3DSR: u8 = 3;
     /// Names, by their numbers.
-    pub const NAMES: [&str; 3] = ["gue", "gre", "ipip"];
+    pub const NAMES: [&str; 4] = ["gue", "gre", "ipip", "l3dsr"];
 }
 
 /// The numbers of `select`.
@@ -157,6 +158,7 @@ pub mod operation {
             super::load::NUM_ROWS,
             super::load::FLOW_HASH,
             super::load::FLOWS,
+            super::load::DSCP,
         ],
         takes_for_list: &[],
     };
@@ -438,6 +440,7 @@ pub mod load {
     pub const NUM_ROWS: u16 = 16;
     pub const FLOW_HASH: u16 = 17;
     pub const FLOWS: u16 = 18;
+    pub const DSCP: u16 = 19;
 
     pub const SET: super::Set = super::Set {
         name: "load",
@@ -460,6 +463,7 @@ pub mod load {
             super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
+            super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -517,6 +521,7 @@ pub mod table {
     pub const NUM_ROWS: u16 = 11;
     pub const FLOW_HASH: u16 = 12;
     pub const FLOWS: u16 = 13;
+    pub const DSCP: u16 = 14;
 
     pub const SET: super::Set = super::Set {
         name: "table",
@@ -529,11 +534,12 @@ pub mod table {
             super::Attribute::new(NUM_BINDS, "num-binds", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
             super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
+            super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -559,6 +565,7 @@ pub mod lookup {
     pub const ROW_NUMBER: u16 = 17;
     pub const ALT_ROW_NUMBER: u16 = 18;
     pub const FLOW_HASH: u16 = 19;
+    pub const DSCP: u16 = 20;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -577,7 +584,7 @@ pub mod lookup {
             super::Attribute::new(ALT_ROW, "alt-row", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(HOP, "hop", super::Form::Nest(&super::hop::SET)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65535)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(ROW_NUMBER, "row-number", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(
@@ -586,6 +593,7 @@ pub mod lookup {
                 super::Form::U32(0, u32::MAX),
             ),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
+            super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -723,7 +731,7 @@ pub mod features {
     pub const SET: super::Set = super::Set {
         name: "features",
         attributes: &[
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 2)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
             super::Attribute::new(SETTING, "setting", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_TABLES, "max-tables", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_BINDS, "max-binds", super::Form::U32(0, u32::MAX)),

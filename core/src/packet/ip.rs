@@ -55,6 +55,16 @@ pub enum Family {
 }
 
 impl Family {
+    /// Bits of an address: 32 or 128.
+    #[inline]
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::V4 => 32,
+            Self::V6 => 128,
+        }
+    }
+
     /// The protocol number of such a packet in another one.
     #[inline]
     #[must_use]

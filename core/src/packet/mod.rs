@@ -9,11 +9,13 @@
 //! flow       addresses and ports of a packet
 //! fragments  what became of first fragments, for those that follow
 //! checksum   the Internet checksum
+//! dscp       the DSCP of a packet
 //! addr       an address, and the prefixes made from it
 //! ```
 
 pub mod addr;
 pub mod checksum;
+pub mod dscp;
 pub mod flow;
 pub mod fragments;
 pub mod gue;

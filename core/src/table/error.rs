@@ -44,6 +44,7 @@ pub enum Field {
     WordValue,
     Rows,
     FlowHash,
+    Dscp,
 }
 
 impl Field {
@@ -87,6 +88,7 @@ impl Field {
             Self::WordValue => "word.value",
             Self::Rows => "rows",
             Self::FlowHash => "flow_hash",
+            Self::Dscp => "dscp",
         }
     }
 
@@ -102,7 +104,8 @@ impl Field {
             Self::MaxBackends | Self::MaxBinds => "256",
             Self::NumBackends => "1 to 256",
             Self::NumBinds => "0 to 256",
-            Self::BackendFamily | Self::BindFamily => "1 (IPv4) or 2 (IPv6)",
+            Self::BackendFamily => "1 (IPv4) or 2 (IPv6)",
+            Self::BindFamily => "1 (IPv4) or 2 (IPv6); that of the backends with forward 3 (l3dsr)",
             Self::BackendAddress | Self::BindAddress => {
                 "zeroes behind the 4 bytes of an IPv4 address"
             }
@@ -130,6 +133,7 @@ impl Field {
             Self::WordValue => "a value that this version knows: a later version may have made the file",
             Self::Rows => "65536; in a Maglev table 1 to 655373, with the hash of VPP a power of two",
             Self::FlowHash => "0 (own); another one only in a Maglev table",
+            Self::Dscp => "there with forward 3 (l3dsr), and with no other",
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::backend::{Backend, State, MAX_BACKENDS};
 use crate::director::classify::bind::{Bind, Proto};
 use crate::director::select::hash::ROWS;
 use crate::director::select::rows::v3::MAX_WEIGHT;
-use crate::director::{Forward, Select, Unfit};
+use crate::director::{Forward, ForwardKind, Select, Unfit};
 use crate::packet::addr::Addr;
 
 /// A file that was checked.
@@ -174,11 +174,11 @@ fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
     if reserved != 0 {
         return Err((Field::Reserved, None, u64::from(reserved)));
     }
-    let forward =
-        Forward::from_number(forward).ok_or((Field::Forward, None, u64::from(forward)))?;
+    let kind =
+        ForwardKind::from_number(forward).ok_or((Field::Forward, None, u64::from(forward)))?;
     // Tables of version 2 are as deployed, in all forms.
-    if rule != 3 && forward != Forward::default() {
-        return Err((Field::Forward, None, u64::from(forward.number())));
+    if rule != 3 && kind != ForwardKind::default() {
+        return Err((Field::Forward, None, u64::from(forward)));
     }
     // No product overflows: each is of 16 bits and a small constant.
     let take = |bytes, len| -> Result<(_, _), Bad> {
@@ -197,6 +197,9 @@ fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
         }
         false => (Words::DEFAULT, rest),
     };
+    let forward = kind
+        .with(words.dscp)
+        .ok_or((Field::Dscp, None, u64::from(forward)))?;
     // What is too much to be counted is more than there is.
     let len = usize::from(hops).checked_mul(words.rows as usize);
     let (rows, rest) = take(rest, len.unwrap_or(usize::MAX))?;
@@ -265,8 +268,15 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
         index = index.wrapping_add(1);
     }
     index = 0;
+    // Of a forward that changes no family.
+    let family = table.backends.first().copied();
+    let family = family.filter(|_| table.forward.kind().rewrites());
     for record in records::<BIND_LEN>(table.binds) {
         bind(record).map_err(|(field, value)| (field, Some(index), value))?;
+        let &[of_bind, ..] = record;
+        if family.is_some_and(|family| family != of_bind) {
+            return Err((Field::BindFamily, Some(index), u64::from(of_bind)));
+        }
         index = index.wrapping_add(1);
     }
     let mut row = 0u32;

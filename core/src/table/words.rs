@@ -8,7 +8,8 @@
 
 use super::error::Field;
 use crate::director::flows::{By, Spec};
-use crate::director::{FlowHash, Select, Selector};
+use crate::director::{FlowHash, Forward, Select, Selector};
+use crate::packet::dscp::Dscp;
 
 /// The value of a word.
 pub trait Word: Copy + PartialEq {
@@ -78,6 +79,18 @@ impl Word for Spec {
     }
 }
 
+impl Word for Dscp {
+    const LEN: usize = 1;
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        u8::read(bytes).and_then(Self::new)
+    }
+
+    fn write(self, out: &mut dyn FnMut(&[u8])) {
+        self.value().write(out);
+    }
+}
+
 /// A word that a table may lack; its default is `None`.
 impl<T: Word> Word for Option<T> {
     const LEN: usize = T::LEN;
@@ -139,6 +152,8 @@ words! {
     flow_hash: FlowHash = FlowHash::Own, 3;
     /// How flows are remembered, if they are.
     flows: Option<Spec> = None, 4;
+    /// The DSCP that the forward `l3dsr` gives its packets.
+    dscp: Option<Dscp> = None, 5;
 }
 
 impl Default for Words {
@@ -165,6 +180,15 @@ impl Words {
             select: selector.select,
             rows: selector.rows,
             flow_hash: selector.flow_hash,
+            ..self
+        }
+    }
+
+    /// The same with the parameters of this forward.
+    #[must_use]
+    pub fn with_forward(self, forward: Forward) -> Self {
+        Self {
+            dscp: forward.dscp(),
             ..self
         }
     }
@@ -238,6 +262,15 @@ mod tests {
     }
 
     #[test]
+    fn a_forward_has_its_parameters_as_words() {
+        let dscp = Dscp::new(0).expect("a DSCP");
+        let words = Words::DEFAULT.with_forward(Forward::L3dsr(dscp));
+        assert_eq!(written(&words), [4, 1, 0]);
+        assert_eq!(Words::read(&[4, 1, 0]), Ok(words));
+        assert_eq!(words.with_forward(Forward::Gre), Words::DEFAULT);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named() {
         for (bytes, expected) in [
             (&[0, 0][..], (Field::Word, None, 0)),
@@ -261,6 +294,7 @@ mod tests {
                 &[4, 7, 1, 0, 0, 0, 1, 0, 2],
                 (Field::WordValue, Some(4), 2 << 48 | 1 << 32 | 1),
             ),
+            (&[5, 1, 64], (Field::WordValue, Some(5), 64)),
         ] {
             assert_eq!(Words::read(bytes), Err(expected), "{bytes:?}");
         }

@@ -24,12 +24,6 @@ struct glb_domain {
 	int l3mdev;
 };
 
-/* An ICMP error to the client, and no tunnel to a hop. */
-static bool glb_is_answer(struct glb_flow flow)
-{
-	return flow.proto == IPPROTO_ICMP || flow.proto == IPPROTO_ICMPV6;
-}
-
 static struct glb_domain glb_domain_of(const struct net *net, const struct sk_buff *skb,
 				       struct glb_flow flow, bool is_v6)
 {
@@ -39,7 +33,7 @@ static struct glb_domain glb_domain_of(const struct net *net, const struct sk_bu
 	};
 
 	/* An answer to a packet has its mark if the namespace wants it so. */
-	if (glb_is_answer(flow))
+	if (flow.is_answer)
 		domain.mark = is_v6 ? IP6_REPLY_MARK(net, domain.mark) : IP4_REPLY_MARK(net, domain.mark);
 	return domain;
 }
@@ -55,7 +49,7 @@ static bool glb_skb_is_common(const struct sk_buff *skb)
 static bool glb_route_keeps(const struct net *net, const struct sk_buff *skb, struct glb_flow flow,
 			    bool is_v6)
 {
-	return !flow.tos && glb_skb_is_common(skb) && !glb_routes_need_flow(net, is_v6) &&
+	return flow.tos == flow.kept_tos && glb_skb_is_common(skb) && !glb_routes_need_flow(net, is_v6) &&
 	       !glb_multipath_by_flow(net, is_v6);
 }
 
@@ -64,7 +58,7 @@ static unsigned int glb_not_for(struct glb_flow flow)
 {
 	const unsigned int many = RTCF_BROADCAST | RTCF_MULTICAST;
 
-	return glb_is_answer(flow) ? many | RTCF_LOCAL : many;
+	return flow.is_answer ? many | RTCF_LOCAL : many;
 }
 
 /*
@@ -171,6 +165,12 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 			dst_cache_reset(cache);
 	}
 	return dst;
+}
+
+bool glb_routes_by_source(const struct net *net, bool is_v6)
+{
+	GLB_CHECK_RCU();
+	return glb_source_counts(net, is_v6);
 }
 
 int glb_route_cache_init(struct dst_cache *cache)

@@ -19,6 +19,10 @@ struct glb_flow {
 	u8 proto;
 	/* IPv6: traffic class. */
 	u8 tos;
+	/* The TOS of the packets whose route the cache is for. */
+	u8 kept_tos;
+	/* An ICMP error to the client, and nothing to a hop. */
+	bool is_answer;
 };
 
 /* Routes, remembered by CPU where the cache is set up; the caller releases what it gets. `skb` is the client's packet.
@@ -33,6 +37,8 @@ struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
 struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 				  const struct sk_buff *skb, struct glb_flow flow,
 				  const struct in6_addr *daddr, struct in6_addr *saddr);
+/* Whether the way of a packet can depend on its source: then no route is kept for packets of all clients. RCU is held. */
+bool glb_routes_by_source(const struct net *net, bool is_v6);
 int glb_route_cache_init(struct dst_cache *cache);
 void glb_route_cache_reset(struct dst_cache *cache);
 void glb_dst_release(struct dst_entry *dst);

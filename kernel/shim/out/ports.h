@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* When a route depends on a packet's protocol or ports. */
+/* When a route depends on a packet's protocol, ports or source. */
 #ifndef _GLB_PORTS_H
 #define _GLB_PORTS_H
 
@@ -52,6 +52,26 @@ static inline bool glb_rules_want_flow(const struct net *net, bool is_v6)
 static inline bool glb_routes_need_flow(const struct net *net, bool is_v6)
 {
 	return glb_has_ipsec(net) || glb_rules_want_flow(net, is_v6);
+}
+
+/* Routing rules and IPsec policies may name a source, and so may IPv6 routes (subtrees). */
+static inline bool glb_source_counts(const struct net *net, bool is_v6)
+{
+	if (glb_has_ipsec(net))
+		return true;
+#ifdef CONFIG_IP_MULTIPLE_TABLES
+	if (!is_v6 && net->ipv4.fib_has_custom_rules)
+		return true;
+#endif
+#ifdef CONFIG_IPV6_MULTIPLE_TABLES
+	if (is_v6 && net->ipv6.fib6_has_custom_rules)
+		return true;
+#ifdef CONFIG_IPV6_SUBTREES
+	if (is_v6 && net->ipv6.fib6_routes_require_src)
+		return true;
+#endif
+#endif
+	return false;
 }
 
 /* Whether a route with several next hops is chosen by ports, too (fib_multipath_hash_policy). */

@@ -11,7 +11,6 @@
 use crate::bindings;
 use crate::net::Net;
 use crate::out::path::Path;
-use crate::packet::own::Own;
 use crate::packet::skb::Skb;
 use glb_core::director::{Gso, Layout};
 use glb_core::packet::ip::{Family, IPV4_LEN, IPV6_LEN};
@@ -90,18 +89,6 @@ pub fn prepare<'a>(
         return Err(skb);
     }
     Ok(Prepared { skb, header })
-}
-
-/// The same for a packet made here, which is freed on failure.
-pub fn prepare_own(own: Own, path: &Path, len: usize, header: Header) -> Option<Prepared<'static>> {
-    match prepare(own.into_skb(), path, len, header) {
-        Ok(prepared) => Some(prepared),
-        Err(skb) => {
-            // SAFETY: The buffer is ours and is not used afterwards.
-            unsafe { bindings::glb_skb_free(skb.as_ptr()) };
-            None
-        }
-    }
 }
 
 impl Prepared<'_> {

@@ -72,6 +72,8 @@ pub struct Flow {
     dst_port: u16,
     proto: u8,
     tos: u8,
+    kept_tos: u8,
+    is_answer: bool,
 }
 
 impl Flow {
@@ -87,6 +89,23 @@ impl Flow {
             dst_port,
             proto,
             tos,
+            // A cache of routes of tunnels has those without a DSCP.
+            kept_tos: 0,
+            is_answer: false,
+        }
+    }
+
+    /// A client's packet of this protocol that is passed on: between these ports if it is TCP or UDP; of ICMP, type and code
+    /// stand in the place of the second. A cache has the routes of packets with this TOS.
+    #[inline]
+    pub fn passed_on(proto: u8, (src_port, dst_port): (u16, u16), tos: u8) -> Self {
+        Self {
+            src_port,
+            dst_port,
+            proto,
+            tos,
+            kept_tos: tos,
+            is_answer: false,
         }
     }
 
@@ -102,6 +121,8 @@ impl Flow {
             dst_port: u16::from_be_bytes([kind, code]),
             proto,
             tos,
+            kept_tos: 0,
+            is_answer: true,
         }
     }
 
@@ -112,6 +133,8 @@ impl Flow {
             dport: self.dst_port.to_be(),
             proto: self.proto,
             tos: self.tos,
+            kept_tos: self.kept_tos,
+            is_answer: self.is_answer,
         }
     }
 }
@@ -208,8 +231,17 @@ impl Path {
         }
     }
 
-    /// Looks the route of `flow` between these addresses up, for an answer to the client's packet `skb`.
-    pub fn of_answer(
+    /// Whether the way of a packet can depend on its source, so that a route that is remembered is not for all clients' packets.
+    #[inline]
+    pub fn counts_source(hook: &Hook<'_>) -> bool {
+        let is_v6 = hook.family == Family::V6;
+        // SAFETY: The namespace is valid, and RCU is held in a hook.
+        unsafe { bindings::glb_routes_by_source(hook.net.as_ptr(), is_v6) }
+    }
+
+    /// Looks the route of `flow` between these addresses up, for the client's packet `skb` or an answer to it, and remembers
+    /// nothing.
+    pub fn between(
         hook: &Hook<'_>,
         skb: &Skb<'_>,
         flow: Flow,

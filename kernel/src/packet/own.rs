@@ -25,6 +25,18 @@ impl Own {
         }
     }
 
+    /// Hands the packet over to `take`; it is freed here if it is given back.
+    pub fn hand_over<T, E>(
+        self,
+        take: impl FnOnce(Skb<'static>) -> Result<T, (Skb<'static>, E)>,
+    ) -> Result<T, E> {
+        take(self.into_skb()).map_err(|(skb, why)| {
+            // SAFETY: The buffer was ours, is given back, and is not used afterwards.
+            unsafe { bindings::glb_skb_free(skb.as_ptr()) };
+            why
+        })
+    }
+
     /// The packet, whose end is now the caller's affair.
     pub(crate) fn into_skb(self) -> Skb<'static> {
         let mut this = ManuallyDrop::new(self);

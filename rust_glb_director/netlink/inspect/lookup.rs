@@ -111,6 +111,9 @@ impl Command for Lookup {
             message.u8(attr::FORWARD, table.forward.number())?;
             message.u8(attr::SELECT, table.selector.select.number())?;
             message.u8(attr::FLOW_HASH, table.selector.flow_hash.number())?;
+            if let Some(dscp) = table.forward.dscp() {
+                message.u8(attr::DSCP, dscp.value())?;
+            }
             put_hops(
                 message,
                 Some(set),

@@ -64,6 +64,9 @@ fn put_table(message: &mut Message<'_>, index: u32, table: &Table) -> Result {
     message.u8(of_table::SELECT, table.selector.select.number())?;
     message.u32(of_table::NUM_ROWS, table.selector.rows)?;
     message.u8(of_table::FLOW_HASH, table.selector.flow_hash.number())?;
+    if let Some(dscp) = table.forward.dscp() {
+        message.u8(of_table::DSCP, dscp.value())?;
+    }
     let Some(spec) = &table.flow_spec else {
         return Ok(());
     };

@@ -7,6 +7,7 @@
 use super::{attr, hops, unknown};
 use crate::netlink::{Family, Request};
 use crate::state::{State, Unpublished};
+use crate::tables::set::Table;
 use crate::tables::staging::{Load, Unfinished};
 use glb_core::netlink::glb::{command, operation, table as of_table};
 use glb_kernel::genl::{Command, Spec};
@@ -73,6 +74,18 @@ impl Command for TableCommit {
     }
 }
 
+/// The first bind whose packets the table's forward cannot send to a backend of the other family.
+fn other_family(table: &Table) -> Option<u16> {
+    if !table.forward.kind().rewrites() {
+        return None;
+    }
+    let bits = table.addresses.family().bits();
+    let mut binds = (0..=u16::MAX).zip(table.binds.iter());
+    binds
+        .find(|(_, bind)| bind.addr.bits() != bits)
+        .map(|(index, _)| index)
+}
+
 /// Whether all that was promised has come.
 fn check(load: &Load, request: &Request<'_>) -> Result {
     let (tables, binds) = (load.tables.len(), load.num_binds);
@@ -103,6 +116,15 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
                 EINVAL,
                 None,
                 "table {index}: {rows} rows came, of {wanted}"
+            ));
+        }
+        if let Some(bind) = other_family(table) {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                None,
+                "table {index}: bind {bind} is not of the backends' family, which forward {} needs",
+                table.forward.name()
             ));
         }
     }

@@ -12,8 +12,9 @@ use crate::tables::set::{AddressList, Backend};
 use crate::tables::staging::{self, gfp, Form, Load, Refusal};
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::director::flows::{By, Rules, Spec as FlowSpec, Unfit as UnfitFlows};
-use glb_core::director::{FlowHash, Forward, Select, Selector, Unfit};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Select, Selector, Unfit};
 use glb_core::netlink::glb::{backend, flows, operation};
+use glb_core::packet::dscp::Dscp;
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::Family as IpFamily;
 use glb_kernel::base::rcu;
@@ -77,7 +78,7 @@ impl Command for TableAdd {
                 flows: flow_spec(load, request)?,
             };
             check(request, &hops, &form)?;
-            let (backends, addresses) = backends(load, request)?;
+            let (backends, addresses) = backends(load, request, form.forward)?;
             let underlay = addresses.family();
             let most = max_hops(underlay, two_rows);
             if num_hops > most {
@@ -121,16 +122,50 @@ impl Command for TableAdd {
 /// How its packets leave.
 fn forward(request: &Request<'_>) -> Result<Forward> {
     let Some(sent) = request.get(attr::FORWARD) else {
-        return Ok(Forward::default());
+        return match request.get(attr::DSCP) {
+            Some(dscp) => Err(refuse!(
+                request,
+                EINVAL,
+                Some(&dscp),
+                "forward gue gives packets no dscp"
+            )),
+            None => Ok(Forward::default()),
+        };
     };
     let number = sent.u8()?;
-    Forward::from_number(number).ok_or_else(|| {
+    let kind = ForwardKind::from_number(number).ok_or_else(|| {
         refuse!(
             request,
             not_supported(),
             Some(&sent),
             "this module knows no forward {number}"
         )
+    })?;
+    let dscp = request.get(attr::DSCP);
+    let value = match &dscp {
+        Some(sent) => {
+            let value = sent.u8()?;
+            let in_range = Dscp::new(value)
+                .ok_or_else(|| refuse!(request, EINVAL, Some(sent), "dscp {value}: at most 63"))?;
+            Some(in_range)
+        }
+        None => None,
+    };
+    kind.with(value).ok_or_else(|| match dscp {
+        Some(dscp) => refuse!(
+            request,
+            EINVAL,
+            Some(&dscp),
+            "forward {} gives packets no dscp",
+            kind.name()
+        ),
+        None => refuse!(
+            request,
+            EINVAL,
+            Some(&sent),
+            "forward {} needs the attribute dscp",
+            kind.name()
+        ),
     })
 }
 
@@ -265,7 +300,11 @@ fn flow_spec(load: &mut Load, request: &Request<'_>) -> Result<Option<FlowSpec>>
 }
 
 /// The backends of a new table, and their addresses.
-fn backends(load: &mut Load, request: &Request<'_>) -> Result<(KVec<Backend>, AddressList)> {
+fn backends(
+    load: &mut Load,
+    request: &Request<'_>,
+    forward: Forward,
+) -> Result<(KVec<Backend>, AddressList)> {
     let mut backends = KVec::new();
     let mut addresses = None;
     for nest in request.attrs().all(attr::BACKEND) {
@@ -289,7 +328,7 @@ fn backends(load: &mut Load, request: &Request<'_>) -> Result<(KVec<Backend>, Ad
                 "backend {index} is not of the family of the first one"
             ));
         }
-        let next_hop = load.next_hop(addr).map_err(|refusal| match refusal {
+        let next_hop = load.next_hop(addr, forward).map_err(|refusal| match refusal {
             Refusal::Memory => ENOMEM,
             Refusal::NextHops => {
                 refuse!(

@@ -4,11 +4,11 @@
 
 use crate::parts::between;
 use anyhow::Result;
-use glb_core::director::Forward;
+use glb_core::director::ForwardKind;
 
 /// The numbers, in the netlink specification.
 pub(crate) fn specification(old: &str) -> Result<String> {
-    let entries = Forward::ALL.iter().map(|forward| {
+    let entries = ForwardKind::ALL.iter().map(|forward| {
         let (name, number) = (forward.name(), forward.number());
         format!("      - {{name: {name}, value: {number}}}\n")
     });
@@ -23,7 +23,7 @@ pub(crate) fn specification(old: &str) -> Result<String> {
 
 /// The names, in the schema of tables or of what is shown of them.
 pub(crate) fn schema(old: &str) -> Result<String> {
-    let names: Vec<String> = Forward::ALL
+    let names: Vec<String> = ForwardKind::ALL
         .iter()
         .map(|forward| format!("\"{}\"", forward.name()))
         .collect();

@@ -4,7 +4,7 @@
 //! encoder, as the director's module uses it.
 
 use anyhow::{bail, Context, Result};
-use glb_core::director::{Forward, Params, Shape};
+use glb_core::director::{Params, Shape, Tunnel};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::Family;
 use std::fmt;
@@ -109,7 +109,7 @@ impl Hops {
             Addr::V4(_) => Family::V4,
             Addr::V6(_) => Family::V6,
         };
-        let layout = Forward::Gue.layout(&Shape {
+        let layout = Tunnel::Gue.layout(&Shape {
             outer,
             inner: inner.family,
             others: u8::try_from(others.len()).ok()?,
@@ -117,7 +117,7 @@ impl Hops {
         });
         out.clear();
         out.resize(layout.len, 0);
-        Forward::Gue.write(&params, others, out)?;
+        Tunnel::Gue.write(&params, others, out)?;
         out.extend_from_slice(inner.packet);
         Some(())
     }

@@ -114,7 +114,9 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
     let (hash_key, binds, (backends, loads)) = (hash_key?, binds?, backends?);
     let words = Words {
         flows: flow_table::read(reader, &object)?,
-        ..Words::DEFAULT.with_selector(selector?)
+        ..Words::DEFAULT
+            .with_selector(selector?)
+            .with_forward(forward)
     };
     let num_rows = words.rows as usize;
     if u8::try_from(hops).is_ok_and(|hops| hops < words.selector().least_hops(forward)) {

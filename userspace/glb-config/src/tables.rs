@@ -10,8 +10,9 @@ use crate::select::{self, Said, SELECT_FIELDS};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
-use glb_core::director::{Forward, Selector};
+use glb_core::director::{Forward, ForwardKind, Selector};
 use glb_core::packet::addr::Addr;
+use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
 use glb_core::table::v3::Words;
 use serde_json::Value;
@@ -276,7 +277,7 @@ pub fn has_field(name: &str) -> bool {
     TABLE_FIELDS.contains(&name)
 }
 
-const FORWARD_FIELDS: [&str; 1] = ["kind"];
+const FORWARD_FIELDS: [&str; 2] = ["kind", "dscp"];
 
 fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let node = Node {
@@ -319,6 +320,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let backends = reader
         .required(&object, "backends")
         .and_then(|node| read_backends(reader, &node, rule));
+    check_families(reader, forward, binds.as_ref(), backends.as_ref());
     let selector = match (said, &backends) {
         (None, _) => select.as_ref().map(|_| Selector::GLB),
         (Some(said), Some(backends)) => {
@@ -333,7 +335,9 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         forward: forward?,
         words: Words {
             flows: flows?,
-            ..Words::DEFAULT.with_selector(selector?)
+            ..Words::DEFAULT
+                .with_selector(selector?)
+                .with_forward(forward?)
         },
         hash_key: hash_key?,
         seed: seed?,
@@ -432,17 +436,57 @@ pub(crate) fn read_forward(
     let fields = reader.object(&node, &FORWARD_FIELDS)?;
     let kind = reader.required(&fields, "kind")?;
     let name = reader.string(&kind)?;
-    let Some(forward) = Forward::from_name(name) else {
-        let names = Forward::ALL.iter().map(|forward| forward.name());
+    let Some(known) = ForwardKind::from_name(name) else {
+        let names = ForwardKind::ALL.iter().map(|forward| forward.name());
         reader.error(&kind, must_be(names));
         return None;
     };
     // Files of version 2 have no place for another one.
-    if rule == Some(Rule::V2) && forward != Forward::default() {
+    if rule == Some(Rule::V2) && known != ForwardKind::default() {
         reader.error(&kind, "needs \"version\": 3");
         return None;
     }
-    Some(forward)
+    let dscp = fields.get("dscp");
+    let Some(plain) = known.plain() else {
+        let node = reader.required(&fields, "dscp")?;
+        let value = reader.integer(&node, 0..=Dscp::MAX)?;
+        return Dscp::new(value).map(Forward::L3dsr);
+    };
+    if let Some(node) = dscp {
+        reader.error(&node, "needs \"kind\": \"l3dsr\"");
+        return None;
+    }
+    Some(plain)
+}
+
+/// Errors where a forward without a tunnel would have to make packets of one family those of the other.
+fn check_families(
+    reader: &mut Reader,
+    forward: Option<Forward>,
+    binds: Option<&Vec<Bind>>,
+    backends: Option<&Vec<TableBackend>>,
+) {
+    let (Some(forward), Some(binds), Some([first, ..])) =
+        (forward, binds, backends.map(|all| &all[..]))
+    else {
+        return;
+    };
+    if !forward.kind().rewrites() {
+        return;
+    }
+    let of_backends = first.backend.addr.bits();
+    let name = |bits| if bits == 32 { "IPv4" } else { "IPv6" };
+    for (index, bind) in binds.iter().enumerate() {
+        if bind.addr.bits() != of_backends {
+            let reason = format!(
+                "is {}, and the backends are {}: forward {} needs one family",
+                name(bind.addr.bits()),
+                name(of_backends),
+                forward.name()
+            );
+            reader.error_at(&format!("binds[{index}].ip"), reason);
+        }
+    }
 }
 
 fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {

@@ -10,12 +10,13 @@ use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::flows::{By, Spec, Who};
-use glb_core::director::{FlowHash, Forward, Select, Selector};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Select, Selector};
 use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, flow, flow_list, flows, hop, load, lookup,
     stats, status, table, VERSION,
 };
 use glb_core::packet::addr::Addr;
+use glb_core::packet::dscp::Dscp;
 use glb_core::settings::{Setting, Settings, Value};
 use glb_core::table::v3::Words;
 
@@ -409,7 +410,7 @@ impl Glb {
                 flow_hash: attrs
                     .get(lookup::FLOW_HASH)
                     .map_or(Ok(FlowHash::default()), flow_hash)?,
-                forward: forward(attrs.get(lookup::FORWARD))?,
+                forward: forward(attrs.get(lookup::FORWARD), attrs.get(lookup::DSCP))?,
                 hops: hops(attrs),
             })
         })?
@@ -697,6 +698,9 @@ fn put_words(request: &mut Request, words: &Words) {
             nest.u8(flows::BY, spec.rules.by.number());
         });
     }
+    if let Some(dscp) = words.dscp {
+        request.u8(load::DSCP, dscp.value());
+    }
 }
 
 fn put_bind(request: &mut Request, one: &Bind) {
@@ -729,13 +733,16 @@ fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
 }
 
 /// How packets leave. A module that does not say knows no other way than the first.
-fn forward(attr: Option<Attr<'_>>) -> Result<Forward, Error> {
-    let Some(attr) = attr else {
+fn forward(kind: Option<Attr<'_>>, dscp: Option<Attr<'_>>) -> Result<Forward, Error> {
+    let Some(kind) = kind else {
         return Ok(Forward::default());
     };
-    // The cast is exact: the specification has a number of 8 bits.
-    let number = attr.number() as u8;
-    Forward::from_number(number).ok_or(Error::Forward(number))
+    // The casts are exact: the specification has numbers of 8 bits.
+    let number = kind.number() as u8;
+    let dscp = dscp.and_then(|attr| Dscp::new(attr.number() as u8));
+    ForwardKind::from_number(number)
+        .and_then(|kind| kind.with(dscp))
+        .ok_or(Error::Forward(number))
 }
 
 /// The words of a table that the module shows; each that it does not is the default.
@@ -759,6 +766,9 @@ fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
             Some(attr) => Some(flow_spec(attr.nested())?),
             None => default.flows,
         },
+        dscp: attrs
+            .get(table::DSCP)
+            .and_then(|attr| Dscp::new(attr.number() as u8)),
     })
 }
 
@@ -787,7 +797,7 @@ fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
         name: attrs.text(table::NAME),
         generation: attrs.u32(table::GENERATION),
         hops: attrs.u8(table::HOPS),
-        forward: forward(attrs.get(table::FORWARD))?,
+        forward: forward(attrs.get(table::FORWARD), attrs.get(table::DSCP))?,
         words: words(attrs)?,
         num_backends: attrs.u32(table::NUM_BACKENDS),
         num_binds: attrs.u32(table::NUM_BINDS),

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a director makes of a packet, without a kernel: the core's decision on compiled tables, and the header.
+//! What a director makes of a packet, without a kernel: the core's decision on compiled tables, and what the forward does.
 //!
 //! What only a kernel has is not here: routes (the source is the one that the settings name), the path's MTU, neighbours.
 
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
 use glb_config::world::Tables;
+use glb_core::director::rewrite::{Edit, Spot, Unchanged};
 use glb_core::director::{
-    decide, flow_label, inspect, source_port, Gso, Layout, Params, Plan, Shape, Stop, Verdict,
-    MAX_HEADER_LEN,
+    decide, flow_label, inspect, source_port, Gso, Layout, Leave, Params, Plan, Shape, Stop,
+    Tunnel, Verdict, MAX_HEADER_LEN,
 };
 use glb_core::packet::addr::Addr;
-use glb_core::packet::checksum::Sum;
+use glb_core::packet::checksum::{Sum, UdpChecksum};
 use glb_core::packet::gue::max_hops;
 use glb_core::packet::ip::{proto, tos, Family};
 use glb_core::packet::view::View;
@@ -25,12 +26,12 @@ pub(crate) struct Engine<'a> {
     settings: &'a Settings,
 }
 
-/// A packet to be sent: the header in front of the client's packet.
-pub(crate) struct Sent {
+/// A packet to be sent: a header, if the forward puts one in front, and the client's packet.
+pub(crate) struct Sent<'p> {
     header: [u8; MAX_HEADER_LEN],
-    layout: Layout,
-    /// Length of the client's packet, without padding of the frame.
-    pub(crate) inner_len: usize,
+    header_len: usize,
+    /// The client's packet, without padding of the frame, as it leaves.
+    packet: Cow<'p, [u8]>,
     /// Family of the outer packet.
     pub(crate) outer: Family,
     pub(crate) verdict: Verdict,
@@ -55,12 +56,12 @@ impl<'a> Engine<'a> {
     }
 
     /// What becomes of a packet that came at this time, from its IP header on.
-    pub(crate) fn packet(
+    pub(crate) fn packet<'p>(
         &mut self,
         milliseconds: u64,
-        packet: &[u8],
+        packet: &'p [u8],
         family: Family,
-    ) -> Result<Sent, Verdict> {
+    ) -> Result<Sent<'p>, Verdict> {
         self.tables.now(milliseconds);
         let candidate = match inspect(View::whole(packet), family) {
             Ok(candidate) => candidate,
@@ -69,11 +70,19 @@ impl<'a> Engine<'a> {
             Err(Stop::NeedLinear(_)) => return Err(Verdict::PassedUnknownFormat),
         };
         let plan = decide(&self.tables, self.settings, candidate)?;
-        let mut sent = encode(&plan, self.settings, family, packet)?;
-        if sent.layout.gso == (Gso::Udp { checksum: true }) {
-            sent.fill_checksum(packet);
+        let packet = packet
+            .get(..plan.packet.len)
+            .ok_or(Verdict::PassedUnknownFormat)?;
+        match plan.forward().leave() {
+            Leave::Tunnel(tunnel) => {
+                let (mut sent, layout) = encode(&plan, self.settings, (tunnel, family), packet)?;
+                if layout.gso == (Gso::Udp { checksum: true }) {
+                    sent.fill_checksum();
+                }
+                Ok(sent)
+            }
+            Leave::Rewrite(edit) => rewrite(&plan, edit, family, packet),
         }
-        Ok(sent)
     }
 }
 
@@ -101,26 +110,50 @@ fn loadable(table: &Compiled, settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The header of a packet's tunnel.
-fn encode(
+/// A packet that leaves without a header in front. Its checksums are final, as those of a capture are.
+fn rewrite<'p>(
+    plan: &Plan<'_, Tables<'_>>,
+    edit: Edit,
+    family: Family,
+    packet: &'p [u8],
+) -> Result<Sent<'p>, Verdict> {
+    let spot = Spot::find(View::whole(packet), family).map_err(|why| match why {
+        Unchanged::Ends(verdict) => verdict,
+        // All of it is at hand.
+        Unchanged::NeedLinear(_) => Verdict::PassedUnknownFormat,
+    })?;
+    let mut packet = packet.to_vec();
+    let to = plan.hops.first().backend.addr;
+    spot.write(&mut packet, to, edit, UdpChecksum::Complete)
+        .ok_or(Verdict::DroppedNoRoute)?;
+    Ok(Sent {
+        header: [0; MAX_HEADER_LEN],
+        header_len: 0,
+        packet: packet.into(),
+        outer: family,
+        verdict: plan.verdict,
+    })
+}
+
+/// A packet with the header of its tunnel, and what the header is like.
+fn encode<'p>(
     plan: &Plan<'_, Tables<'_>>,
     settings: &Settings,
-    inner: Family,
-    packet: &[u8],
-) -> Result<Sent, Verdict> {
+    (tunnel, inner): (Tunnel, Family),
+    packet: &'p [u8],
+) -> Result<(Sent<'p>, Layout), Verdict> {
     let dst = plan.hops.first().backend.addr;
     let (outer, src) = match dst {
         Addr::V4(_) => (Family::V4, settings.source_v4.map(Addr::V4)),
         Addr::V6(_) => (Family::V6, settings.source_v6.map(Addr::V6)),
     };
-    let forward = plan.forward();
-    let layout = forward.layout(&Shape {
+    let layout = tunnel.layout(&Shape {
         outer,
         inner,
         others: plan.hops.others(),
         udp_checksum: settings.udp_checksum,
     });
-    let inner_len = plan.packet.len;
+    let inner_len = packet.len();
     let params = Params {
         src: src.ok_or(Verdict::DroppedNoRoute)?,
         dst,
@@ -135,27 +168,34 @@ fn encode(
     let mut header = [0; MAX_HEADER_LEN];
     header
         .get_mut(..layout.len)
-        .and_then(|out| forward.write(&params, &plan.hops, out))
+        .and_then(|out| tunnel.write(&params, &plan.hops, out))
         .ok_or(Verdict::DroppedNoHop)?;
     if layout.len + inner_len > usize::from(u16::MAX) {
         return Err(Verdict::DroppedTooBig);
     }
-    Ok(Sent {
+    let sent = Sent {
         header,
-        layout,
-        inner_len,
+        header_len: layout.len,
+        packet: packet.into(),
         outer,
         verdict: plan.verdict,
-    })
+    };
+    Ok((sent, layout))
 }
 
-impl Sent {
+impl Sent<'_> {
+    /// What stands in front of the client's packet.
     pub(crate) fn header(&self) -> &[u8] {
-        &self.header[..self.layout.len]
+        &self.header[..self.header_len]
+    }
+
+    /// The client's packet as it leaves.
+    pub(crate) fn packet(&self) -> &[u8] {
+        &self.packet
     }
 
     /// Fills in the checksum of the outer UDP header (RFC 768, RFC 8200), over the client's packet too.
-    fn fill_checksum(&mut self, packet: &[u8]) {
+    fn fill_checksum(&mut self) {
         // The pseudo header's addresses are those of the IP header, which end where UDP begins.
         let (addresses, udp) = match self.outer {
             Family::V4 => (12..20, 20),
@@ -164,8 +204,8 @@ impl Sent {
         let mut summed = self.header[addresses].to_vec();
         summed.extend([0, proto::UDP]);
         summed.extend(&self.header[udp + 4..udp + 6]);
-        summed.extend(&self.header[udp..self.layout.len]);
-        summed.extend(&packet[..self.inner_len]);
+        summed.extend(&self.header[udp..self.header_len]);
+        summed.extend(&self.packet[..]);
         if summed.len() % 2 == 1 {
             summed.push(0);
         }

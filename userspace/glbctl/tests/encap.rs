@@ -224,6 +224,29 @@ fn an_ipv6_underlay() {
     assert_eq!(counters["dropped_no_route_packets"], 1);
 }
 
+/// Field by field: version and IHL, TOS (VPP has 0x1c for 7, too), length, identification, flags, TTL, protocol, checksum,
+/// addresses; then TCP with its checksum.
+#[test]
+fn a_packet_that_is_rewritten() {
+    let table = TABLE.replace(
+        r#""name": "t","#,
+        r#""name": "t", "version": 3, "forward": {"kind": "l3dsr", "dscp": 7},"#,
+    );
+    let lab = Lab::new("l3dsr", &table, CONFIG);
+    let syn = ethernet("", "0800", &[SYN, "00000000"].concat());
+    let mut last = hex(SYN);
+    last[8] = 1;
+    // The header's checksum goes with it.
+    last[10] += 0x3f;
+    let (out, counters) = lab.encap(1, &[syn, [&hex(OURS)[..], &hex(ROUTER), &[8, 0], &last].concat()]);
+    let want = "451c0028000100003f065d920a0b0c0d03040506b26e0050000000000000000050022000bf020000";
+    let want = [&hex(ROUTER)[..], &hex(OURS), &[8, 0], &hex(want)].concat();
+    assert_eq!(out, [(0, want)]);
+    assert_eq!(counters["encapsulated_packets"], 1);
+    assert_eq!(counters["encapsulated_bytes"], 40);
+    assert_eq!(counters["passed_ttl_packets"], 1);
+}
+
 #[test]
 fn a_damaged_capture_leaves_no_output() {
     let lab = Lab::new("damaged", TABLE, CONFIG);

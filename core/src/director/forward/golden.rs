@@ -3,7 +3,7 @@
 //! The headers of one packet, for the tests of each forward: 40 bytes of client's packet, expedited and with ECT(0), label
 //! `abcde`.
 
-use super::{Forward, Params, Shape};
+use super::{Params, Shape, Tunnel};
 use crate::packet::addr::Addr;
 use crate::packet::ip::Family;
 use std::format;
@@ -20,12 +20,12 @@ const fn ula(last: u8) -> Addr {
 }
 
 /// What stands in front of the packet, in hexadecimal digits; empty where it cannot be written.
-pub(super) fn packet(forward: Forward, (src, dst): (Addr, Addr), inner: Family) -> String {
+pub(super) fn packet(tunnel: Tunnel, (src, dst): (Addr, Addr), inner: Family) -> String {
     let outer = match src {
         Addr::V4(_) => Family::V4,
         Addr::V6(_) => Family::V6,
     };
-    let layout = forward.layout(&Shape {
+    let layout = tunnel.layout(&Shape {
         outer,
         inner,
         others: 1,
@@ -43,7 +43,7 @@ pub(super) fn packet(forward: Forward, (src, dst): (Addr, Addr), inner: Family) 
     };
     let mut out = vec![0xaa; layout.len];
     // One more hop, which a header that has no list must not mind.
-    match forward.write(&params, &[dst][..], &mut out) {
+    match tunnel.write(&params, &[dst][..], &mut out) {
         Some(()) => out.iter().map(|byte| format!("{byte:02x}")).collect(),
         None => String::new(),
     }

@@ -42,7 +42,7 @@ pub(super) fn write<O: Others + ?Sized>(params: &Params, _: &O, out: &mut [u8]) 
 #[cfg(test)]
 mod tests {
     use crate::director::forward::golden::{packet, V4, V6};
-    use crate::director::Forward::Gre;
+    use crate::director::Tunnel::Gre;
     use crate::packet::addr::Addr;
     use crate::packet::ip::Family;
     use std::borrow::ToOwned;

@@ -28,7 +28,7 @@ pub(super) fn write<O: Others + ?Sized>(params: &Params, _: &O, out: &mut [u8]) 
 #[cfg(test)]
 mod tests {
     use crate::director::forward::golden::{packet, V4, V6};
-    use crate::director::Forward::Ipip;
+    use crate::director::Tunnel::Ipip;
     use crate::packet::ip::Family;
 
     /// Field by field: version and IHL, TOS, total length, DF, TTL, protocol 4 or 41, checksum, addresses.

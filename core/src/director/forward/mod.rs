@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a packet leaves a director: what stands in front of it, and what the kernel must know to send it.
+//! How a packet leaves a director: by a tunnel, which puts headers in front of it, or rewritten in place.
 //!
-//! A forward is a file beside this one and a line in `forwards!` below. The file has two functions: `layout`, which says how
-//! long the headers are and how the kernel segments what is behind them, and `write`, which fills them; and it says whether
-//! the headers list the hops behind the first. The enum, its
-//! numbers (netlink, binary tables) and its names (JSON, glbctl) follow from the line.
+//! A forward is a file beside this one and a line in `forwards!` below. The enums, their numbers (netlink, binary tables) and
+//! their names (JSON, glbctl) follow from the line.
+//!
+//! The file of a tunnel has two functions: `layout`, which says how long the headers are and how the kernel segments what is
+//! behind them, and `write`, which fills them; and it says whether the headers list the hops behind the first. The file of a
+//! forward that rewrites has `Params`, what the operator says of it, and `edit`, which says what changes in a packet;
+//! [`rewrite`] changes it. Such a packet has no place for further hops.
 
 #[cfg(test)]
 mod golden;
 mod gre;
 mod gue;
 mod ipip;
+mod l3dsr;
 mod others;
 mod outer;
+pub mod rewrite;
 
 use crate::director::select::hash::PacketHash;
 use crate::packet::addr::Addr;
+use crate::packet::dscp::Dscp;
 use crate::packet::ip::Family;
+use rewrite::Edit;
 
 pub use gue::{header_len, source_port, MAX_HEADER_LEN};
 pub use others::Others;
@@ -85,24 +92,74 @@ pub struct Params {
 
 /// Declares the forwards, each with its file, its number and its name.
 macro_rules! forwards {
-    ($($(#[$doc:meta])* $name:ident($room:ident) = $number:literal, $word:literal;)*) => {
+    (
+        tunnels { $($(#[$doc:meta])* $name:ident($room:ident) = $number:literal, $word:literal;)* }
+        rewrites { $($(#[$r_doc:meta])* $r_name:ident($r_room:ident) = $r_number:literal, $r_word:literal;)* }
+    ) => {
         /// How a table's packets leave.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-        #[repr(u8)]
         pub enum Forward {
             #[default]
+            $($(#[$doc])* $name,)*
+            $($(#[$r_doc])* $r_name($r_room::Params),)*
+        }
+
+        /// Which forward it is, whatever its parameters.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[repr(u8)]
+        pub enum ForwardKind {
+            #[default]
             $($(#[$doc])* $name = $number,)*
+            $($(#[$r_doc])* $r_name = $r_number,)*
+        }
+
+        /// A forward that puts headers in front of the packet.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Tunnel {
+            $($(#[$doc])* $name,)*
+        }
+
+        /// What a forward does to a packet.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Leave {
+            /// Headers come in front of it.
+            Tunnel(Tunnel),
+            /// It is changed in place.
+            Rewrite(Edit),
         }
 
         impl Forward {
+            /// Which it is.
+            #[inline(always)]
+            #[must_use]
+            pub const fn kind(self) -> ForwardKind {
+                match self {
+                    $(Self::$name => ForwardKind::$name,)*
+                    $(Self::$r_name(_) => ForwardKind::$r_name,)*
+                }
+            }
+
+            /// What it does to a packet.
+            #[inline(always)]
+            #[must_use]
+            pub const fn leave(self) -> Leave {
+                match self {
+                    $(Self::$name => Leave::Tunnel(Tunnel::$name),)*
+                    $(Self::$r_name(params) => Leave::Rewrite($r_room::edit(params)),)*
+                }
+            }
+        }
+
+        impl ForwardKind {
             /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            pub const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$r_name),*];
 
             /// The one of this number.
             #[must_use]
             pub const fn from_number(number: u8) -> Option<Self> {
                 match number {
                     $($number => Some(Self::$name),)*
+                    $($r_number => Some(Self::$r_name),)*
                     _ => None,
                 }
             }
@@ -112,6 +169,7 @@ macro_rules! forwards {
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => $word,)*
+                    $(Self::$r_name => $r_word,)*
                 }
             }
 
@@ -121,9 +179,30 @@ macro_rules! forwards {
             pub const fn lists_hops(self) -> bool {
                 match self {
                     $(Self::$name => $room::LISTS_HOPS,)*
+                    $(Self::$r_name => false,)*
                 }
             }
 
+            /// Whether packets are rewritten in place, which needs backends of the family of the binds.
+            #[must_use]
+            pub const fn rewrites(self) -> bool {
+                match self {
+                    $(Self::$name => false,)*
+                    $(Self::$r_name => true,)*
+                }
+            }
+
+            /// The forward of this kind, if it has no parameters.
+            #[must_use]
+            pub const fn plain(self) -> Option<Forward> {
+                match self {
+                    $(Self::$name => Some(Forward::$name),)*
+                    $(Self::$r_name => None,)*
+                }
+            }
+        }
+
+        impl Tunnel {
             /// What the kernel must know to send it.
             #[inline(always)]
             #[must_use]
@@ -150,12 +229,18 @@ macro_rules! forwards {
 }
 
 forwards! {
-    /// Generic UDP encapsulation with GLB's list of hops: a proxy that does not know the connection passes the packet on.
-    Gue(gue) = 0, "gue";
-    /// Generic routing encapsulation, without a list of hops.
-    Gre(gre) = 1, "gre";
-    /// IP in IP, without a list of hops.
-    Ipip(ipip) = 2, "ipip";
+    tunnels {
+        /// Generic UDP encapsulation with GLB's list of hops: a proxy that does not know the connection passes the packet on.
+        Gue(gue) = 0, "gue";
+        /// Generic routing encapsulation, without a list of hops.
+        Gre(gre) = 1, "gre";
+        /// IP in IP, without a list of hops.
+        Ipip(ipip) = 2, "ipip";
+    }
+    rewrites {
+        /// Layer 3 direct server return: the backend's address as the destination, and a DSCP that says which VIP it was.
+        L3dsr(l3dsr) = 3, "l3dsr";
+    }
 }
 
 /// The outer flow label: it spreads flows as the source port does ([`source_port`]), from other bits of the hash.
@@ -170,7 +255,29 @@ impl Forward {
     #[inline]
     #[must_use]
     pub const fn number(self) -> u8 {
-        self as u8
+        self.kind().number()
+    }
+
+    /// Its name in the JSON files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// The DSCP that its packets get, if it gives them one.
+    #[must_use]
+    pub const fn dscp(self) -> Option<Dscp> {
+        match self {
+            Self::L3dsr(dscp) => Some(dscp),
+            Self::Gue | Self::Gre | Self::Ipip => None,
+        }
+    }
+
+    /// Whether a packet names the hops behind the first ([`ForwardKind::lists_hops`]).
+    #[inline(always)]
+    #[must_use]
+    pub const fn lists_hops(self) -> bool {
+        self.kind().lists_hops()
     }
 
     /// The hops of a row that its packets name, and so can reach: all, or the first.
@@ -180,6 +287,25 @@ impl Forward {
             row
         } else {
             row.get(..1).unwrap_or_default()
+        }
+    }
+}
+
+impl ForwardKind {
+    /// Its number: in the netlink family, and in binary tables of version 3.
+    #[inline]
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The forward of this kind with these parameters: `None` if one is missing, or is not of this kind.
+    #[must_use]
+    pub const fn with(self, dscp: Option<Dscp>) -> Option<Forward> {
+        match (self, dscp) {
+            (Self::L3dsr, Some(dscp)) => Some(Forward::L3dsr(dscp)),
+            (_, None) => self.plain(),
+            _ => None,
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Ip<'a> {
     pub(super) src: IpAddr,
     pub(super) dst: IpAddr,
     pub(super) protocol: u8,
+    /// DSCP and ECN.
+    pub(super) tos: u8,
     pub(super) ttl: u8,
     /// IPv4 alone has these.
     pub(super) id: u16,
@@ -81,6 +83,7 @@ impl<'a> Ip<'a> {
             src: address(12),
             dst: address(16),
             protocol: header[9],
+            tos: header[1],
             ttl: header[8],
             id,
             df: flags & 0x4000 != 0,
@@ -106,6 +109,7 @@ impl<'a> Ip<'a> {
             src: address(8),
             dst: address(24),
             protocol: header[6],
+            tos: header[0] << 4 | header[1] >> 4,
             ttl: header[7],
             id: 0,
             df: true,
@@ -191,6 +195,32 @@ pub(super) fn inner(
         "the GUE header says IPv{version}, the packet does not"
     );
     Ok(Some(inner))
+}
+
+/// The packet of a frame without a tunnel, to one of these addresses. `None`: it goes elsewhere.
+pub(super) fn plain<'f>(
+    frame: &'f [u8],
+    backends: &[IpAddr],
+    mtu: usize,
+    dscp: u8,
+) -> Result<Option<&'f [u8]>> {
+    let Some(packet) = frame.get(ETHERNET_LEN..) else {
+        return Ok(None);
+    };
+    if !matches!(be16(frame, 12)?, 0x0800 | 0x86dd) {
+        return Ok(None);
+    }
+    let ip = Ip::parse(packet)?;
+    if !backends.contains(&ip.dst) {
+        return Ok(None);
+    }
+    ensure!(
+        packet.len() <= mtu,
+        "{} bytes, and the path takes {mtu}",
+        packet.len()
+    );
+    ensure!(ip.tos >> 2 == dscp, "DSCP {}, not {dscp}", ip.tos >> 2);
+    Ok(Some(packet))
 }
 
 /// A TCP or UDP packet, whole, with its lengths right.

@@ -41,6 +41,34 @@ pub(crate) struct Shapes {
     /// UDP destination port of the tunnel
     #[arg(long, default_value_t = glb_core::packet::gue::PORT)]
     port: u16,
+    /// Instead of a tunnel: packets leave with this DSCP, and a TTL that is lower by one, for the backend of their family
+    #[arg(long, requires = "backends")]
+    dscp: Option<u8>,
+    /// Such a backend
+    #[arg(long = "backend", value_name = "ADDRESS")]
+    backends: Vec<IpAddr>,
+}
+
+impl Shapes {
+    /// What is in a frame that left. `None`: nothing of ours.
+    fn taken_from<'f>(&self, frame: &'f [u8]) -> Result<Option<&'f [u8]>> {
+        match self.dscp {
+            Some(dscp) => frame::plain(frame, &self.backends, self.mtu, dscp),
+            None => frame::inner(frame, self.port, self.mtu, self.outer_checksum),
+        }
+    }
+
+    /// The packet as it is to leave.
+    fn leaves(&self, mut spec: Spec) -> Spec {
+        if self.dscp.is_none() {
+            return spec;
+        }
+        let family = |address: &IpAddr| address.is_ipv4() == spec.dst.is_ipv4();
+        if let Some(backend) = self.backends.iter().copied().find(family) {
+            (spec.dst, spec.ttl) = (backend, spec.ttl.saturating_sub(1));
+        }
+        spec
+    }
 }
 
 /// What the checksum field of the outer UDP header must hold.
@@ -63,6 +91,7 @@ pub(crate) fn shapes(arguments: &Shapes) -> Result<()> {
     let mut specs = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {
         let spec = Spec::parse(line).with_context(|| format!("line {}: {line}", number + 1))?;
+        let spec = arguments.leaves(spec);
         if specs.insert(spec.sport, (line, spec)).is_some() {
             bail!("line {}: its source port is another one's too", number + 1);
         }
@@ -72,27 +101,23 @@ pub(crate) fn shapes(arguments: &Shapes) -> Result<()> {
     let mut flows: HashMap<u16, Vec<Whole>> = HashMap::new();
     let mut fragments = Reassembly::default();
     for (number, frame) in frames.iter().enumerate() {
-        let taken = frame::inner(
-            frame,
-            arguments.port,
-            arguments.mtu,
-            arguments.outer_checksum,
-        )
-        .and_then(|inner| match inner {
-            Some(bytes) => fragments.take(bytes),
-            None => Ok(None),
-        })
-        .and_then(|whole| {
-            if let Some(whole) = whole {
-                let sport = Packet::parse(Ip::parse(&whole.bytes)?)?.sport;
-                ensure!(
-                    specs.contains_key(&sport),
-                    "source port {sport}, which nobody sent"
-                );
-                flows.entry(sport).or_default().push(whole);
-            }
-            Ok(())
-        });
+        let taken = arguments
+            .taken_from(frame)
+            .and_then(|inner| match inner {
+                Some(bytes) => fragments.take(bytes),
+                None => Ok(None),
+            })
+            .and_then(|whole| {
+                if let Some(whole) = whole {
+                    let sport = Packet::parse(Ip::parse(&whole.bytes)?)?.sport;
+                    ensure!(
+                        specs.contains_key(&sport),
+                        "source port {sport}, which nobody sent"
+                    );
+                    flows.entry(sport).or_default().push(whole);
+                }
+                Ok(())
+            });
         if let Err(error) = taken {
             failures.push(format!("frame {}: {error:#}", number + 1));
         }

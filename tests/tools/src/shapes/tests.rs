@@ -3,7 +3,7 @@
 //! The judge is judged: frames that are right pass, and each thing that can be wrong with them is seen.
 
 use super::*;
-use glb_core::director::{Forward, Params};
+use glb_core::director::{Params, Tunnel};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::Sum;
 use glb_core::packet::ip::Family;
@@ -59,7 +59,7 @@ fn frame(inner: &[u8]) -> Vec<u8> {
         inner_len: inner.len(),
     };
     let others: [Addr; 0] = [];
-    let written = Forward::Gue.write(&params, &others[..], &mut out);
+    let written = Tunnel::Gue.write(&params, &others[..], &mut out);
     written.expect("it fits");
     let mut frame = vec![2; 12];
     frame.extend([8, 0]);
@@ -87,6 +87,8 @@ fn verdict(want: &str, frames: &[Vec<u8>], mtu: usize) -> Result<()> {
         mtu,
         outer_checksum: OuterChecksum::None,
         port: glb_core::packet::gue::PORT,
+        dscp: None,
+        backends: Vec::new(),
     });
     fs::remove_dir_all(&dir)?;
     result

@@ -7,7 +7,7 @@ use super::values::{bind, forward};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use glb_core::director::classify::bind::Bind;
-use glb_core::director::Forward;
+use glb_core::director::ForwardKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -113,7 +113,10 @@ pub(crate) struct TableNew {
     pub(crate) hops: Option<u8>,
     /// How its packets leave; without it gue, and only gue names the further hops. Version 3
     #[arg(long, value_parser = forward())]
-    pub(crate) forward: Option<Forward>,
+    pub(crate) forward: Option<ForwardKind>,
+    /// The DSCP that its packets get, 0 to 63; forward l3dsr
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
+    pub(crate) dscp: Option<u8>,
     /// Add it to this file behind the existing tables, or create the file
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,

@@ -5,7 +5,7 @@
 use crate::http::Url;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use glb_core::director::classify::bind::{Bind, Proto};
-use glb_core::director::Forward;
+use glb_core::director::ForwardKind;
 use glb_core::packet::addr::Addr;
 use glb_core::redirect::{is_netns_name, NETNS_NAME_LEN};
 use glb_netlink::Prefix;
@@ -31,9 +31,9 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
 }
 
 /// The name of a forward.
-pub(crate) fn forward() -> impl TypedValueParser<Value = Forward> {
-    PossibleValuesParser::new(Forward::ALL.iter().map(|one| one.name()))
-        .try_map(|name| Forward::from_name(&name).ok_or("no forward"))
+pub(crate) fn forward() -> impl TypedValueParser<Value = ForwardKind> {
+    PossibleValuesParser::new(ForwardKind::ALL.iter().map(|one| one.name()))
+        .try_map(|name| ForwardKind::from_name(&name).ok_or("no forward"))
 }
 
 /// `tcp:10.0.0.1:80`, `udp:[fd00::/64]:53-54`.

@@ -78,10 +78,9 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
                 Some((link, packet, family)) => {
                     match engine.packet(frame.milliseconds(), packet, family) {
                         Ok(sent) => {
-                            let packet = &packet[..sent.inner_len];
                             let link = reply(link, sent.outer, &config);
-                            writer.frame(&frame, &[&link, sent.header(), packet])?;
-                            counts.bytes += (sent.header().len() + packet.len()) as u64;
+                            writer.frame(&frame, &[&link, sent.header(), sent.packet()])?;
+                            counts.bytes += (sent.header().len() + sent.packet().len()) as u64;
                             sent.verdict
                         }
                         Err(verdict) => verdict,

@@ -125,7 +125,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
             writeln!(out, "row   {:#06x}", hashed.row)?;
         }
         write_select(out, answer.select.as_ref())?;
-        writeln!(out, "leaves by {}", answer.forward.kind)?;
+        writeln!(out, "leaves by {}", answer.forward)?;
         writeln!(out, "hops")?;
         answer.hops.iter().try_for_each(|hop| hop.write(out))
     })

@@ -3,6 +3,7 @@
 //! Whether two tables do the same to every packet.
 
 use super::key::Key;
+use crate::commands::table_show::ForwardView;
 use crate::text::{addr, bind as bind_text};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_core::director::classify::bind::Bind;
@@ -19,7 +20,10 @@ pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Optio
         return Some("its hash_key is another".to_owned());
     }
     if there.forward != other.forward {
-        let (left, right) = (there.forward.name(), other.forward.name());
+        let (left, right) = (
+            ForwardView::new(there.forward),
+            ForwardView::new(other.forward),
+        );
         return Some(format!("its packets leave by {left}, not by {right}"));
     }
     if there.selector() != other.selector() {

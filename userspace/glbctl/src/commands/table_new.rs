@@ -67,6 +67,10 @@ fn table(args: &TableNew) -> Result<Value, Failure> {
     if let Some(forward) = args.forward {
         table["forward"] = json!({"kind": forward.name()});
     }
+    if let Some(dscp) = args.dscp {
+        // Reading the table says so if the forward has none.
+        table["forward"]["dscp"] = dscp.into();
+    }
     table["hash_key"] = hex(&key()?).into();
     table["seed"] = hex(&key()?).into();
     table["binds"] = args.binds.iter().map(bind::value).collect();

@@ -10,6 +10,7 @@ use glb_config::{quoted, DeadRows};
 use glb_core::director::flows::Spec;
 use glb_core::director::{FlowHash, Forward, Select, Selector};
 use serde::Serialize;
+use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -63,12 +64,29 @@ impl BackendView {
 #[derive(Serialize)]
 pub(crate) struct ForwardView {
     pub(crate) kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dscp: Option<u8>,
 }
 
 impl ForwardView {
     pub(crate) fn new(forward: Forward) -> Self {
         Self {
             kind: forward.name(),
+            dscp: match forward {
+                Forward::L3dsr(dscp) => Some(dscp.value()),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// For people.
+impl fmt::Display for ForwardView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind)?;
+        match self.dscp {
+            Some(dscp) => write!(f, " with DSCP {dscp}"),
+            None => Ok(()),
         }
     }
 }
@@ -256,7 +274,7 @@ fn write_view(out: &mut dyn Write, view: &TableView<'_>) -> io::Result<()> {
         quoted(&view.table),
         view.version,
         hops(view.hops),
-        view.forward.kind,
+        view.forward,
         SelectView::text(view.select.as_ref()),
         FlowsView::text(view.flows.as_ref())
     )?;

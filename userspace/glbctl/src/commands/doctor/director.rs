@@ -6,6 +6,7 @@ use super::common;
 use super::facts::{Director, Facts, Table};
 use super::finding::Findings;
 use crate::text::addr as addr_text;
+use glb_core::director::Leave;
 use glb_core::director::Shape;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::Family;
@@ -257,7 +258,7 @@ fn routes(facts: &Facts, director: &Director, out: &mut Findings) {
     }
 }
 
-/// Bytes that the tunnel of a table adds on the way to this proxy, with the hops of so many rows.
+/// Bytes that the forward of a table adds on the way to this proxy, with the hops of so many rows.
 fn room(table: &Table, to: Addr, rows: u8) -> u32 {
     let shape = Shape {
         outer: match to {
@@ -269,8 +270,11 @@ fn room(table: &Table, to: Addr, rows: u8) -> u32 {
         others: table.hops.saturating_mul(rows).saturating_sub(1),
         udp_checksum: false,
     };
-    // The cast is exact: headers are short.
-    table.forward.layout(&shape).len as u32
+    match table.forward.leave() {
+        // The cast is exact: headers are short.
+        Leave::Tunnel(tunnel) => tunnel.layout(&shape).len as u32,
+        Leave::Rewrite(_) => 0,
+    }
 }
 
 fn mtu(facts: &Facts, director: &Director, out: &mut Findings) {

@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             }
         }
         write_select(out, answer.select.as_ref())?;
-        writeln!(out, "leaves by {}", answer.forward.kind)?;
+        writeln!(out, "leaves by {}", answer.forward)?;
         writeln!(out, "hops")?;
         answer.hops.iter().try_for_each(|hop| hop.write(out))
     })

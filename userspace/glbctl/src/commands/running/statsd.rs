@@ -110,6 +110,7 @@ fn result_of(verdict: Verdict) -> &'static str {
         | Verdict::EncapsulatedEcho
         | Verdict::EncapsulatedFragment
         | Verdict::PassedEcho
+        | Verdict::PassedTtl
         | Verdict::DroppedFragment
         | Verdict::DroppedNoHop
         | Verdict::DroppedNoRoute

@@ -5,7 +5,7 @@
 use super::director;
 use crate::commands::settings::ConfigView;
 use crate::output::{print, Failure};
-use glb_core::director::{FlowHash, Forward, Select};
+use glb_core::director::{FlowHash, ForwardKind, Select};
 use glb_netlink::Features;
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ impl FeaturesView {
         };
         Self {
             forwards: names(&features.forwards, |number| {
-                Forward::from_number(number).map(Forward::name)
+                ForwardKind::from_number(number).map(ForwardKind::name)
             }),
             selects: names(&features.selects, |number| {
                 Select::from_number(number).map(Select::name)

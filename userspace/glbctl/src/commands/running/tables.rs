@@ -204,7 +204,7 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
                 quoted(&view.table),
                 view.generation,
                 hops(view.hops.into()),
-                view.forward.kind,
+                view.forward,
                 SelectView::text(view.select.as_ref()),
                 FlowsView::text(view.flows.as_ref())
             )?;

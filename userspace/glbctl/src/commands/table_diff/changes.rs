@@ -3,7 +3,7 @@
 //! What is said differently on the two sides, field by field, whether it breaks connections or not.
 
 use super::side::{Settings, Side};
-use crate::commands::table_show::select_text;
+use crate::commands::table_show::{select_text, ForwardView};
 use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_core::packet::addr::Addr;
@@ -99,7 +99,7 @@ pub(super) fn of_table(
     changes.note(None, "select", select(old_table), select(new_table));
     let hops = |table: &Compiled| Some(table.hops.to_string());
     changes.note(None, "hops", hops(old_table), hops(new_table));
-    let forward = |table: &Compiled| Some(table.forward.name().to_owned());
+    let forward = |table: &Compiled| Some(ForwardView::new(table.forward).to_string());
     changes.note(None, "forward", forward(old_table), forward(new_table));
     let binds = |table: &Compiled| table.binds.iter().map(bind).collect::<BTreeSet<String>>();
     let (before, after) = (binds(old_table), binds(new_table));

@@ -4,7 +4,7 @@
 
 use super::rows::{Compared, OfBackend};
 use super::{Comparison, VipDiff};
-use crate::commands::table_show::select_text;
+use crate::commands::table_show::{select_text, ForwardView};
 use crate::text::addr;
 use glb_config::quoted;
 use glb_core::backend::{Backend, State};
@@ -81,7 +81,7 @@ impl Comparison<'_> {
             let old_forward = self.old.tables[*before].forward;
             let forward = self.new.tables[*after].forward;
             if old_forward != forward {
-                let (old, new) = (old_forward.name(), forward.name());
+                let (old, new) = (ForwardView::new(old_forward), ForwardView::new(forward));
                 dangers.push(Danger {
                     kind: Kind::Forward,
                     older: false,

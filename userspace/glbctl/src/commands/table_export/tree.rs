@@ -5,6 +5,7 @@
 use super::source::Source;
 use crate::commands::bind;
 use crate::commands::key::Key;
+use crate::commands::table_show::ForwardView;
 use crate::output::hex;
 use crate::text::addr;
 use glb_config::compiled::{Compiled, CompiledBackend};
@@ -57,7 +58,7 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
     if gue {
         tree.shift_remove("forward");
     } else {
-        tree.insert("forward".to_owned(), json!({"kind": there.forward.name()}));
+        tree.insert("forward".to_owned(), json!(ForwardView::new(there.forward)));
     }
     let own = match key {
         Key::Known(key) => Some(*key),

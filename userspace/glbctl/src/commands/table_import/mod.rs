@@ -17,7 +17,7 @@ use crate::load::{self, is_standard};
 use crate::output::{print_beside, warn, Failure};
 use crate::save;
 use glb_config::{atomic, tables, Issue, Severity};
-use glb_core::director::{FlowHash, Forward, Select};
+use glb_core::director::{FlowHash, ForwardKind, Select};
 use serde::Serialize;
 use serde_json::{json, Value};
 
@@ -176,7 +176,7 @@ fn forward(vip: &Vip) -> Result<Value, String> {
         Encap::Nat4 | Encap::Nat6 => json!({"kind": "nat"}),
     };
     let kind = forward["kind"].as_str().unwrap_or_default();
-    if Forward::from_name(kind).is_none() {
+    if ForwardKind::from_name(kind).is_none() {
         return Err(format!("tables have no forward {kind} yet"));
     }
     let ports = [

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sending a client's packet on with another destination, and nothing in front of it.
+//!
+//! C headers: `include/linux/skbuff.h`, `include/net/neighbour.h`
+//!
+//! It leaves as a tunnelled packet does ([`super::encap`]): to the neighbour of its route, without the hooks of the IP layer,
+//! or by that layer's way out where the route wants more than a neighbour.
+
+use crate::bindings;
+use crate::net::Net;
+use crate::out::path::Path;
+use crate::packet::skb::Skb;
+use glb_core::director::rewrite::Spot;
+use glb_core::packet::checksum::UdpChecksum;
+use glb_core::packet::ip::Family;
+use kernel::prelude::*;
+
+/// A packet whose bytes that change are its own.
+pub struct Writable<'a> {
+    skb: Skb<'a>,
+    /// INVARIANT: so many bytes are linear, and shared with nobody.
+    len: usize,
+    family: Family,
+    sum: UdpChecksum,
+}
+
+/// Cuts the packet to `len` bytes and makes those its own that `spot` says change. On failure the packet is given back, to be
+/// dropped.
+#[inline]
+pub fn writable<'a>(
+    skb: Skb<'a>,
+    path: &Path,
+    len: usize,
+    (spot, family): (&Spot, Family),
+) -> Result<Writable<'a>, Skb<'a>> {
+    let write_len = spot.len(family);
+    // SAFETY: The buffer and the route are valid; lengths are far below 32 bits, and the function checks them.
+    let held = unsafe {
+        bindings::glb_rewrite_prepare(
+            skb.as_ptr(),
+            path.dst(),
+            len as u32,
+            write_len as u32,
+            spot.transport() as u32,
+        )
+    };
+    if held < 0 {
+        return Err(skb);
+    }
+    let sum = match held {
+        0 => UdpChecksum::Complete,
+        _ => UdpChecksum::PseudoHeader,
+    };
+    Ok(Writable {
+        skb,
+        len: write_len,
+        family,
+        sum,
+    })
+}
+
+impl Writable<'_> {
+    /// Lets `write` change the packet, whose checksum field holds what it is told, and sends it. The packet is gone afterwards,
+    /// sent or not; the hook must answer "stolen". Answers whether it was sent: `None` if `write` failed.
+    #[inline(always)]
+    pub fn send(
+        self,
+        net: &Net,
+        path: &Path,
+        gateway_mac: Option<&[u8; 6]>,
+        write: impl FnOnce(&mut [u8], UdpChecksum) -> Option<()>,
+    ) -> Option<bool> {
+        let skb = self.skb.as_ptr();
+        // SAFETY: By the invariant; nobody else borrows the bytes.
+        let head = unsafe { core::slice::from_raw_parts_mut((*skb).data, self.len) };
+        if write(head, self.sum).is_none() {
+            // SAFETY: The buffer is ours and is not used afterwards.
+            unsafe { bindings::glb_skb_free(skb) };
+            return None;
+        }
+        let is_v6 = self.family == Family::V6;
+        let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
+        // SAFETY: The buffer is handed over; the route is valid and stays so during the call.
+        Some(unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst(), is_v6, mac) })
+    }
+}

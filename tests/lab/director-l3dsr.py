@@ -1,0 +1,433 @@
+#!/usr/bin/python3 -SE
+# SPDX-License-Identifier: GPL-2.0
+"""Layer 3 direct server return: packets go to the backend's own address, with a DSCP that says which VIP it was; the backend
+maps it back to the VIP on its lo, and answers the client directly.
+
+    client ---> director ---DSCP 7, to 10.1.0.1---> proxy1: nft makes it the VIP again; proxy2 likewise
+       ^                                             |
+       +--------------- answers directly ------------+
+
+What leaves is what `glbctl encap` says, and what packets made anew look like.
+"""
+
+import os
+
+from lab.captures import nothing, recv, send, watch
+from lab.director import backend, begin, config, load, table, table_file
+from lab.dumps import Dump
+from lab.hosts import Host, guest, make
+from lab.packets import icmp, ip, raw, tcp, udp
+from lab.run import main
+from lab.settings import VIP4, VIP6, work
+from lab.sockets import accepted, connect, listener, says, udp_socket
+from lab.story import about, check, context, holds, same
+from lab.testdev import inject, load_testdev
+from lab.transfers import Transfers
+from lab.waiting import eventually
+
+DSCP = 7
+TOS = 0x1C  # VPP's own test has this pair
+
+client = Host("client", "10.2.0.1", "fd02::1")
+director = Host("director", "65.65.65.65", "fd65::65")
+proxy1 = Host("proxy1", "10.1.0.1", "fd01::1")
+proxy2 = Host("proxy2", "10.1.0.2", "fd01::2")
+
+# What a server does: the VIP is on its lo, and a packet with the DSCP is the VIP's again. No state is kept.
+SERVER = (
+    "add table inet l3dsr; "
+    "add chain inet l3dsr in { type filter hook prerouting priority raw; }; "
+    "add rule inet l3dsr in ip dscp %d ip daddr %%s ip daddr set %s; "
+    "add rule inet l3dsr in ip6 dscp %d ip6 daddr %%s ip6 daddr set %s" % (DSCP, VIP4, DSCP, VIP6)
+)
+
+
+class Way:
+    """A family: what a client's packet of it looks like, and the words of `ip`."""
+
+    def __init__(self, family):
+        self.family, four = family, family == 4
+        self.client, self.vip = (client.ipv4, VIP4) if four else (client.ipv6, VIP6)
+        self.to, self.by, self.here = (
+            (host.ipv4 if four else host.ipv6) for host in (proxy1, proxy2, director)
+        )
+        self.echo = 8 if four else 128
+        self.too_big = (3, 4) if four else (2, 0)
+        self.expired = (11, 0) if four else (3, 0)
+        self.url = self.vip if four else "[%s]" % self.vip
+
+    def ip(self, command):
+        director.run("ip -%d %s" % (self.family, command))
+
+    def packet(self, transport, tos=0, ttl=64, **more):
+        """What the client sends."""
+        return ip(self.client, self.vip, transport, tos=tos, ttl=ttl, **more)
+
+    def sent(self, transport, tos=0, ttl=64, to=None, **more):
+        """What the backend must get for it, made anew."""
+        return ip(self.client, to or self.to, transport, tos=TOS | tos & 3, ttl=ttl - 1, **more)
+
+    def table(self, *backends, name="web"):
+        binds = [{"ip": self.vip, "proto": proto, "port_start": 1, "port_end": 65535} for proto in ("tcp", "udp")]
+        return table(
+            *backends,
+            name="%s%d" % (name, self.family),
+            seed="%032x" % (self.family << 8 | len(name)),
+            version=3,
+            hops=2,
+            forward={"kind": "l3dsr", "dscp": DSCP},
+            binds=binds,
+        )
+
+
+WAYS = (Way(4), Way(6))
+# ICMP errors and echoes go to the backend too, and first and later fragments by the ports.
+FIELDS = "--hash-fields src_addr"
+
+
+def server(host):
+    host.run("nft", SERVER % (host.ipv4, host.ipv6))
+    host.ip("addr add %s/32 dev lo\naddr add %s/128 dev lo nodad" % (VIP4, VIP6))
+
+
+def setup():
+    global transfers, tables, tables_here
+    load_testdev()
+    make(client, director, proxy1, proxy2)
+    client.ip("""
+        link set eth0 mtu 1500
+        route add %s via 65.65.65.65 dev eth0 onlink
+        route add %s via fd65::65 dev eth0 onlink
+    """ % (VIP4, VIP6))
+    for host in (proxy1, proxy2):
+        server(host)
+    proxy1.run("iptables -t mangle -A PREROUTING -m dscp --dscp %d" % DSCP)
+    # proxy2 drains: it is the second hop of every row, which no packet names.
+    tables = table_file("l3dsr.json", *(way.table(backend(way.to), backend(way.by, "draining")) for way in WAYS))
+    config(director, "--source-v4 65.65.65.65 --source-v6 fd65::65 " + FIELDS)
+    load(director, tables)
+    director.run("glbctl attach eth0")
+    transfers = Transfers(client, director, proxy1)
+
+
+def each(step):
+    for way in WAYS:
+        with context("IPv%d: " % way.family):
+            step(way)
+
+
+def test_connections():
+    about("Connections reach the server and are answered by it. Aggregates reach it whole, or are cut by the device's queue.")
+    with check("the director says how packets leave"):
+        same({"kind": "l3dsr", "dscp": DSCP}, director.json("glbctl --json table show --running")[0]["forward"])
+    each(connections)
+
+
+def connections(way):
+    director.run("ethtool -K eth0 tx on tso on gso on gro on")
+    transfers.whole(way.url)
+    director.run("ethtool -K eth0 tso off gso off tx off")
+    transfers.cut(way.url)
+    director.run("ethtool -K eth0 tx on tso on gso on")
+    # The client's device completes the checksums.
+    client.run("ethtool -K eth0 tx off tso off gso off")
+    count = begin(director)
+    transfers.upload(way.url)
+    with check("nothing is lost"):
+        same((0, 0), count.each("dropped_too_big_packets", "dropped_no_route_packets"))
+    client.run("ethtool -K eth0 tx on tso on gso on")
+
+
+def test_datagrams():
+    about("A real UDP socket on the VIP gets datagrams, with and without a checksum, and its answers come from the VIP.")
+    each(datagrams)
+
+
+NO_CHECK = 11  # SO_NO_CHECK
+
+
+def datagrams(way):
+    there = udp_socket(proxy1, way.vip, 1500)
+    here = udp_socket(client, way.client, 0)
+    for what, option in (("with a checksum", 0), ("without one", 1)):
+        if option and way.family == 6:
+            continue  # IPv6 sockets send one
+        here.setsockopt(1, NO_CHECK, option)
+        here.sendto(b"hello", (way.vip, 1500))
+        data, sender = there.recvfrom(100)
+        there.sendto(b"answer", sender)
+        answer, source = here.recvfrom(100)
+        with check(what):
+            same((b"hello", way.client, b"answer", way.vip), (data, sender[0], answer, source[0]))
+
+
+def test_echo():
+    about("Echo requests are answered by the server, from the VIP.")
+    each(echo)
+
+
+def echo(way):
+    count = begin(director)
+    client.run("ping -c 3 -i 0.2 -W 20", way.vip)
+    count.exactly(encapsulated_echo_packets=3, encapsulated_bytes=3 * (84 if way.family == 4 else 104))
+
+
+def test_packets():
+    about("Every kind of packet leaves as if it were made anew for the backend: addresses, DSCP, ECN, TTL, checksums.")
+    each(packets)
+
+
+def packets(way):
+    marks = [int(line.split()[0]) for line in rules(proxy1)]
+    error = icmp(*way.too_big, rest=b"\0\0\5\0", payload=ip(way.vip, way.client, tcp(80, 4000, "A")))
+    count = begin(director)
+    total = 0
+    for what, transport, more in (
+        ("TCP", tcp(4000, 80, "A", payload=b"odd"), {"tos": 0xBA}),
+        ("UDP", udp(4000, 1500, b"hello"), {"tos": 0x01}),
+        ("UDP without a checksum", udp(4000, 1500, b"hello", check=False), {"tos": 0xFF}),
+        ("an echo request", icmp(way.echo, 0, b"\0\1\0\2", b"data"), {}),
+        ("an ICMP error about the VIP's packet", error, {}),
+        ("a packet whose TTL just lasts", tcp(4000, 80, "A"), {"ttl": 2}),
+    ):
+        total += arrives(way, what, transport, more)
+    whole = udp(4000, 1500, b"x" * 2000)
+    for what, part in (("the first fragment", (0, True, 0, 1000)), ("the last fragment", (1000, False, 1000, 2008))):
+        total += arrives(way, what, whole, {"fragment": part, "ident": 99, "tos": 2})
+    count.exactly(
+        encapsulated_packets=5,
+        encapsulated_icmp_error_packets=1,
+        encapsulated_echo_packets=1,
+        encapsulated_fragment_packets=1,
+        encapsulated_bytes=total,
+    )
+    if way.family == 4:
+        with check("the server's rule for the DSCP saw all of them"):
+            eventually(lambda: same([marks[0] + 8], [int(line.split()[0]) for line in rules(proxy1)]))
+
+
+def rules(host):
+    """The lines of the rule that counts."""
+    return host.output("iptables -t mangle -nvxL PREROUTING").splitlines()[2:]
+
+
+def arrives(way, what, transport, more):
+    want = way.sent(transport, **more)
+    send(client, director, way.packet(transport, **more))
+    with check(what):
+        same(want, recv(proxy1, lambda packet: packet[-4:] == want[-4:] and is_marked(packet)))
+    return len(want)
+
+
+def is_marked(packet):
+    tos = packet[1] if packet[0] >> 4 == 4 else (packet[0] << 4 | packet[1] >> 4) & 255
+    return tos >> 2 == DSCP
+
+
+def test_bytes():
+    about("What leaves is what glbctl encap says, byte for byte.")
+    director.run("ethtool -K eth0 tso off gso off tx off")
+    flows, want, got, settings = (work(n) for n in ("flows.pcap", "want.pcap", "got.pcap", "director.conf"))
+    guest.quietly("glb-packets flows --packets 400 --flows 100", "--out", flows, "--to", "%s:80,[%s]:80" % (VIP4, VIP6),
+                  "--dst-mac", director.mac)
+    if os.path.exists(settings):
+        os.remove(settings)
+    director.run("glbctl config show --file", settings)
+    model = director.json("glbctl --json encap", flows, want, "--table", tables, "--config", settings)
+    with check("encap sends all"):
+        same(400, model["encapsulated_packets"])
+    count = begin(director)
+    dump = Dump(proxy1, got, "host %s or host %s" % (proxy1.ipv4, proxy1.ipv6))
+    client.run("tcpreplay -i eth0 --topspeed --preload-pcap", flows)
+    dump.end(400)
+    with check("what was sent is the same, byte for byte"):
+        guest.quietly("glb-packets diff --ignore-ethernet", want, got)
+    count.exactly(encapsulated_packets=400, encapsulated_bytes=model["encapsulated_bytes"])
+    director.run("ethtool -K eth0 tx on tso on gso on")
+
+
+def test_mtu():
+    about("Nothing is added: a packet of the path's MTU goes; a longer one is fragmented, or its sender told the MTU itself.")
+    each(mtu)
+
+
+def mtu(way):
+    way.ip("route add %s dev eth0 mtu 1300" % way.to)
+    head = 28 if way.family == 4 else 48
+    fits, long = (udp(4000, 1500, b"m" * (length - head)) for length in (1300, 1301))
+    count = begin(director)
+    arrives(way, "a packet of 1,300 bytes", fits, {})
+    send(client, director, way.packet(long))
+    told = recv(client, lambda packet: is_icmp(packet, way.too_big))
+    at = 20 if way.family == 4 else 40
+    with check("the sender is told 1,300"):
+        same(1300, int.from_bytes(told[at + 4 : at + 8], "big"))
+    with check("about the packet as it was"):
+        same(way.packet(long)[:64], told[at + 8 : at + 72])
+    counted = {"encapsulated_packets": 1, "encapsulated_bytes": 1300, "dropped_too_big_packets": 1, "icmp_too_big_sent": 1}
+    if way.family == 4:
+        send(client, director, way.packet(long, df=False, ident=7))
+        parts = []
+        for part in ((0, True, 0, 1280), (1280, False, 1280, 1281 + 0)):
+            want = way.sent(long, df=False, ident=7, fragment=part)
+            parts.append(want)
+            with check("the fragment from byte %d" % part[0]):
+                same(want, recv(proxy1, lambda packet: len(packet) == len(want) and is_marked(packet)))
+        counted["encapsulated_packets"] += 1
+        counted["encapsulated_bytes"] += sum(map(len, parts))
+        counted["fragments_sent"] = 2
+    count.exactly(**counted)
+    way.ip("route del %s dev eth0 mtu 1300" % way.to)
+
+
+def is_icmp(packet, kind):
+    four = packet[0] >> 4 == 4
+    at = 20 if four else 40
+    return packet[9 if four else 6] == (1 if four else 58) and tuple(packet[at : at + 2]) == kind
+
+
+def test_ttl():
+    about("A packet whose TTL ends at the director is left to the stack, which answers as a router.")
+    director.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
+    # Forwarding takes away the routes that came with it; and redirects are no answer.
+    director.run("sysctl -qw net.ipv4.conf.all.send_redirects=0")
+    each(ttl)
+    director.run("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
+
+
+def ttl(way):
+    count = begin(director)
+    send(client, director, way.packet(tcp(4000, 80, "A"), ttl=1))
+    with check("it hears that time has run out"):
+        recv(client, lambda packet: is_icmp(packet, way.expired))
+    with check("and no server gets it"):
+        nothing(proxy1, is_marked)
+    count.exactly(passed_ttl_packets=1)
+
+
+def test_strange():
+    about("Packets that cannot be changed are dropped or left to the stack, and counted.")
+    watch()
+    count = begin(director)
+    # A TCP header in two fragments: the checksum is in the second.
+    whole = tcp(4000, 80, "S")
+    send(client, director, ip(client.ipv4, VIP4, whole, fragment=(0, True, 0, 8), ident=5))
+    # A TCP header that ends before its checksum.
+    send(client, director, ip(client.ipv4, VIP4, raw(6, b"\x0f\xa0\0\x50" + bytes(8))))
+    with check("no server gets them"):
+        nothing(proxy1, is_marked)
+    count.exactly(dropped_fragment_packets=1)
+
+
+def test_routes():
+    about("A routing rule that names a client holds for its packets; one that names the DSCP does too, and no route is kept wrongly.")
+    each(routes)
+
+
+def routes(way):
+    way.ip("route replace default via %s dev eth0 onlink table 100" % way.by)
+    for address, host in ((way.by, proxy2), (way.to, proxy1)):
+        way.ip("neigh replace %s lladdr %s dev eth0 nud permanent" % (address, host.mac))
+    goes(way, "by the main table", proxy1)
+    way.ip("rule add pref 100 from %s table 100" % way.client)
+    goes(way, "the rule names the client", proxy2)
+    goes(way, "another client is not meant", proxy1, client="10.2.0.9" if way.family == 4 else "fd02::9")
+    way.ip("rule del pref 100")
+    goes(way, "the rule is gone", proxy1)
+    way.ip("rule add pref 100 tos 0x%02x table 100" % TOS)
+    goes(way, "the rule names the DSCP", proxy2)
+    way.ip("rule del pref 100")
+    goes(way, "that rule is gone too", proxy1)
+
+
+def goes(way, what, host, client=None):
+    sender = client or way.client
+    want = ip(sender, way.to, tcp(4001, 80, "A"), ttl=63, tos=TOS)
+    send(globals()["client"], director, ip(sender, way.vip, tcp(4001, 80, "A")))
+    with check("%s: it reaches %s" % (what, host)):
+        same(want, recv(host, lambda packet: packet == want))
+
+
+def test_here():
+    about("A backend that is the director itself gets its share, through its own rules, and answers.")
+    load(director, table_file("here.json", *(way.table(backend(way.here), name="self") for way in WAYS)))
+    server(director)
+    each(here)
+    director.run("nft delete table inet l3dsr")
+    director.ip("addr del %s/32 dev lo\naddr del %s/128 dev lo" % (VIP4, VIP6))
+    load(director, tables)
+
+
+def here(way):
+    listening = listener(director, way.vip, 8080)
+    connection = connect(client, way.client, way.vip, 8080)
+    server_end = accepted(listening)
+    with check("it says something"):
+        says(connection, server_end, b"hello")
+    with check("and is answered"):
+        says(server_end, connection, b"answer")
+
+
+# --- packets of every kind that a driver or GRO makes ------------------------------------------------
+
+BUFFERS = (
+    "layout=linear heads=page",
+    "layout=frags",
+    "layout=frags frag=4096 pull=128 heads=kmalloc",
+    "layout=frag_list data=linear heads=page",
+    "layout=frag_list data=frags first=17 per=17",
+    "layout=fraglist data=linear heads=kmalloc csum=unnecessary",
+    "layout=fraglist data=frags csum=unnecessary",
+)
+BESIDE = ("", " cloned=1", " headroom=0", " csum=complete", " csum=unnecessary", " vlan=5 cb=gro", " dodgy=1")
+
+
+def lines():
+    for family, addresses in ((4, "src=10.2.0.1 dst=" + VIP4), (6, "src=fd02::1 dst=" + VIP6)):
+        for proto in ("", " proto=udp dport=1500"):
+            for buffer in BUFFERS:
+                for beside in BESIDE:
+                    if "csum" in buffer and "csum" in beside:
+                        continue
+                    yield "family=%d %s %s%s size=1400 len=13900%s" % (family, addresses, buffer, proto, beside)
+            for layout in ("layout=linear", "layout=frags frag=512", "layout=frag_list data=linear heads=kmalloc size=300"):
+                for csum in ("none", "unnecessary", "complete", "partial"):
+                    for beside in ("", " cloned=1", " headroom=0"):
+                        yield "family=%d %s %s%s gso=none len=1400 csum=%s%s" % (family, addresses, layout, proto, csum, beside)
+            yield "family=%d %s%s gso=none len=1400 csum=none bad=1" % (family, addresses, proto)
+
+
+def test_shapes():
+    about("Packets and aggregates of every shape, in every state of their checksum, leave as the packets that they were made of.")
+    neighbours = ["neigh replace %s dev out lladdr 02:00:00:00:01:01 nud permanent" % way.to for way in WAYS]
+    director.ip("""
+        link add in type glbtest
+        link add out type glbtest
+        link set in up
+        link set out mtu 1500 up
+        route replace 10.1.0.1 dev out src 65.65.65.65
+        route replace fd01::1 dev out src fd65::65
+        %s
+    """ % "\n".join(neighbours))
+    director.run("ethtool -K out tx off sg off")
+    director.run("glbctl attach in")
+    given = ["%s sport=%d id=%d seq=%d" % (line, 2000 + number, number * 64 % 65536, number) for number, line in enumerate(lines())]
+    with open(work("want"), "w") as file:
+        file.write("".join("same %s\n" % line for line in given))
+    dump = Dump(director, work("shapes.pcap"), "ip or ip6", device="out")
+    count = begin(director)
+    inject(director, "in", given)
+    dump.end()
+    with check("what left is what must leave"):
+        guest.quietly("glb-packets shapes", work("want"), work("shapes.pcap"), "--mtu", 1500, "--dscp", DSCP,
+                      "--backend", proxy1.ipv4, "--backend", proxy1.ipv6)
+    deltas = count.deltas()
+    with check("every one was counted"):
+        same(len(given), deltas.get("encapsulated_packets"))
+    with check("and nothing else"):
+        holds(not [name for name in deltas if name.startswith("dropped")], str(deltas))
+    director.run("glbctl detach in")
+    director.ip("link del in\nlink del out")
+
+
+main("rust_glb_director")
