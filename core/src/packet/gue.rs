@@ -131,7 +131,7 @@ pub fn parse(view: View<'_>, at: usize, outer: Family) -> Result<Gue, GueError> 
         inner_offset,
         index_offset: at.wrapping_add(6),
         hop_offset: (next_hop < hops)
-            .then(|| list.wrapping_add(usize::from(next_hop) << hop_len_log2)),
+            .then(|| list.wrapping_add(usize::from(next_hop).wrapping_shl(hop_len_log2))),
     })
 }
 
