@@ -16,7 +16,7 @@ use glb_core::redirect::{Common, Inspected, Next, Opening, Options, Stop, Verdic
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::out::route::{route, Unroutable};
 use glb_kernel::packet::skb::Skb;
-use glb_kernel::sockets::tcp::is_established;
+use glb_kernel::sockets::tcp::{has_listener, is_established};
 
 /// How often headers are made linear at most: outer IP, UDP and GUE, hop, inner IP and its extension
 /// headers, transport, embedded packet and its extension headers. Each round gets further than the one
@@ -72,9 +72,28 @@ fn common_elsewhere<'a>(
     second_chance(state, hook, skb, &inspected, policy)
 }
 
-/// A common packet that begins a connection, where listeners are asked for.
+/// A common packet that begins a connection, where listeners are asked for. As with an established connection, the device that most
+/// likely takes the packet is asked first, and nearly always has the answer.
 #[inline(never)]
 fn common_opening<'a>(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: Skb<'a>,
+    policy: Policy<'_>,
+    opening: Opening,
+) -> Outcome<'a> {
+    let device = state.devices().of_tunnel(hook.family, opening.inner());
+    match (device, opening.flow(seen(hook, &skb).view)) {
+        (Some(device), Some(flow)) if has_listener(hook.net, &flow, device) => {
+            finish(state, skb, Verdict::AcceptedSyn)
+        }
+        _ => common_opening_elsewhere(state, hook, skb, policy, opening),
+    }
+}
+
+/// A common packet that begins a connection, and that nobody listens for on the device that was asked.
+#[inline(never)]
+fn common_opening_elsewhere<'a>(
     state: &State,
     hook: &Hook<'_>,
     skb: Skb<'a>,

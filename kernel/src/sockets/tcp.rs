@@ -78,6 +78,7 @@ fn established(net: &Net, flow: &Flow<'_>, device: Device) -> Option<Established
 /// Programs that choose among the listeners of a group (SO_ATTACH_REUSEPORT_CBPF, _EBPF) are not run, since a look-up without
 /// a packet takes any of them: that there is one is enough, and a program that counts or forwards sees each packet once.
 /// Programs that say which socket a packet is for (BPF_SK_LOOKUP) are run, since nobody else knows.
+#[inline]
 pub fn has_listener(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
     let (no_packet, no_offset) = (core::ptr::null_mut(), 0);
     // SAFETY: RCU is held by the hook; addresses are passed by value or valid for the call. Without a packet nothing reads one.
