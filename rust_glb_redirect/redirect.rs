@@ -83,9 +83,7 @@ fn common_opening<'a>(
 ) -> Outcome<'a> {
     let device = state.devices().of_tunnel(hook.family, opening.inner());
     match opening.flow(seen(hook, &skb).view) {
-        Some(flow) if listens(hook.net, &flow, device) => {
-            finish(state, skb, Verdict::AcceptedSyn)
-        }
+        Some(flow) if listens(hook.net, &flow, device) => finish(state, skb, Verdict::AcceptedSyn),
         _ => common_opening_elsewhere(state, hook, skb, policy, opening),
     }
 }

@@ -82,7 +82,11 @@ impl Devices {
 
     /// The others that may.
     #[inline]
-    pub fn others_of_tunnel(&self, outer: Family, inner: Family) -> impl Iterator<Item = Device> + '_ {
+    pub fn others_of_tunnel(
+        &self,
+        outer: Family,
+        inner: Family,
+    ) -> impl Iterator<Item = Device> + '_ {
         let [_, others @ ..] = self.places(outer, inner);
         others.iter().map_while(device)
     }
