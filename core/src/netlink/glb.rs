@@ -559,6 +559,7 @@ pub mod lookup {
     pub const ROW_NUMBER: u16 = 17;
     pub const ALT_ROW_NUMBER: u16 = 18;
     pub const FLOW_HASH: u16 = 19;
+    pub const KNOWN_FLOW: u16 = 20;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -586,6 +587,7 @@ pub mod lookup {
                 super::Form::U32(0, u32::MAX),
             ),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
+            super::Attribute::new(KNOWN_FLOW, "known-flow", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
