@@ -23,7 +23,10 @@ fn text(flows: &Value) -> String {
 }
 
 fn config(flows: &Value) -> Config {
-    tables::read("t.json", &text(flows)).into_result().unwrap().0
+    tables::read("t.json", &text(flows))
+        .into_result()
+        .unwrap()
+        .0
 }
 
 #[test]

@@ -28,12 +28,12 @@ impl<'w, W: World> Hops<'w, W> {
     pub(in crate::director) fn new(
         world: &'w W,
         table: &'w W::Table,
-        packet: Candidate,
+        packet: &Candidate,
         hash: PacketHash,
         alt: Option<PacketHash>,
     ) -> Option<Self> {
         let Some((&first, behind)) = world.row(table, hash.row()).split_first() else {
-            return Self::by_selector(world, table, packet, hash, alt);
+            return Self::by_selector(world, table, *packet, hash, alt);
         };
         Some(Self {
             table,
