@@ -6,7 +6,7 @@
 
 use crate::config::Config;
 use crate::stats::Stats;
-use crate::tables::flows::{self, NoMemory};
+use crate::tables::follow::{self, NoMemory};
 use crate::tables::set::{Table, TableSet, TooManyHops};
 use crate::tables::staging::Staging;
 use glb_core::director::ids::Tag;
@@ -89,7 +89,7 @@ impl State {
             }
         }
         let old_len = self.tables(&Guard::new()).map_or(0, |old| old.tables.len());
-        let mut taken = flows::places(old_len).map_err(|_| Unpublished::Memory)?;
+        let mut taken = follow::places(old_len).map_err(|_| Unpublished::Memory)?;
         if let Some(old) = self.tables(&Guard::new()) {
             set.succeed(old, &mut taken);
         }

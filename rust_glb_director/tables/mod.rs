@@ -4,6 +4,8 @@
 //!
 //! ```text
 //! flows    which backends the flows of a table have, over loads
+//! follow   flows and the loaded tables
+//! memory   on whose account they are
 //! set      the loaded tables: which one a packet belongs to, its rows, its hops
 //! staging  a load while it comes in
 //! world    what the core's decision looks at: the loaded tables, and the fragments that are remembered
@@ -12,6 +14,8 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod flows;
+pub(crate) mod follow;
+pub(crate) mod memory;
 pub(crate) mod set;
 pub(crate) mod staging;
 pub(crate) mod world;

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::memory::gfp;
 use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
 use glb_core::director::flows::Spec;
@@ -13,15 +14,7 @@ use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use glb_kernel::base::random;
 use glb_kernel::base::vec::Append;
-use kernel::alloc::flags::__GFP_NOWARN;
-use kernel::alloc::Flags;
 use kernel::prelude::*;
-
-/// Tables are on the account of the process that loads them. That there is no memory for them is an
-/// answer, not an emergency.
-pub(crate) fn gfp() -> Flags {
-    GFP_KERNEL_ACCOUNT | __GFP_NOWARN
-}
 
 /// Loads that may be under way in a namespace.
 const MAX_LOADS: usize = 4;

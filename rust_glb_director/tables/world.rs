@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::flows::remembered;
+use super::follow::remembered;
 use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
 use glb_core::director::classify::bind::Proto;

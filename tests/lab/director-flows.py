@@ -323,11 +323,13 @@ def test_refused():
             for word in wanted:
                 holds(word in said, "there is no %r in: %s" % (word, said))
 
-    for field, value, wanted in (("buckets", 0, "1 to 1048576"), ("buckets", 1048577, "1 to 1048576"), ("timeout_s", 0, "1 to 43200"),
-                                 ("timeout_s", 43201, "1 to 43200"), ("by", "port", "\"flow\" or \"source\"")):
+    buckets, timeout = "1 to 1048576", "1 to 43200"
+    for field, value, wanted in (("buckets", 0, buckets), ("buckets", 1048577, buckets), ("timeout_s", 0, timeout),
+                                 ("timeout_s", 43201, timeout), ("by", "port", "must be")):
         path = table_file("bad.json", service(ALL[:4], flows={field: value}))
         refused("%s %s" % (field, value), path, "web", "flows." + field, wanted)
-    huge = [service(ALL[:1], name="t%d" % number, flows={"buckets": 1048576}, vips=("10.20.0.%d" % number,)) for number in range(17)]
+    huge = [service(ALL[:1], name="t%d" % number, flows={"buckets": 1048576}, vips=("10.20.0.%d" % number,))
+            for number in range(17)]
     refused("more memory than all tables may take", table_file("bad.json", *huge), "t16", "flows of all tables need 1088 MiB")
     refused("more memory than there is", table_file("bad.json", *huge[:16]), "no memory for its flows")
     with check("the flows are where they were"):

@@ -196,7 +196,7 @@ def test_vpp():
 
 
 def test_vpp_fragments():
-    about("By VPP's hash a later fragment goes where its first one went, and is dropped if that was not seen: its ports are not known.")
+    about("By VPP's hash a later fragment goes where its first one went, and is dropped if that was not seen: it has no ports.")
     vpp("flow")
     source, destination, sport, dport, server, _ = next(vectors())
     whole = udp(sport, dport, b"y" * 1000)

@@ -38,6 +38,13 @@ test_director() {
     tables other.json web .5
     judge "status"
     judge "table load" --dry-run "$lab_work/src.json"
+    jq '.tables[0].flows = {"by": "source"}' "$lab_work/src.json" >"$lab_work/flows.json"
+    judge "table show" "$lab_work/flows.json"
+    judge "table load" "$lab_work/flows.json"
+    judge "table show" --running
+    judge "flows"
+    judge "flows" --flush --service web
+    judge "stats" --services
     judge "table load" "$lab_work/src.json"
     judge "table restore" --dry-run "$lab_work/src.json"
     judge "table restore" "$lab_work/src.json"

@@ -566,6 +566,7 @@ pub mod lookup {
     pub const ALT_ROW_NUMBER: u16 = 18;
     pub const FLOW_HASH: u16 = 19;
     pub const DSCP: u16 = 20;
+    pub const KNOWN_FLOW: u16 = 21;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -594,6 +595,7 @@ pub mod lookup {
             ),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(KNOWN_FLOW, "known-flow", super::Form::U8(0, u8::MAX)),
         ],
     };
 }

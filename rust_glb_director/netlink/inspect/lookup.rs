@@ -9,7 +9,7 @@ use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::world::Loaded;
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::{decide, Candidate, Kind, Turn, Verdict};
+use glb_core::director::{decide, Candidate, Kind, Turn, Verdict, World};
 use glb_core::netlink::glb::{lookup as attr, operation};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -114,12 +114,17 @@ impl Command for Lookup {
             if let Some(dscp) = table.forward.dscp() {
                 message.u8(attr::DSCP, dscp.value())?;
             }
-            put_hops(
-                message,
-                Some(set),
-                table,
-                table.forward.named(table.any_row(row)),
-            )?;
+            let named = table.forward.named(table.any_row(row));
+            match world.flow(table, plan.packet, named.first().copied()) {
+                None => put_hops(message, Some(set), table, named)?,
+                // The row's own first one is behind it, where packets name more than one.
+                Some(remembered) => {
+                    message.u8(attr::KNOWN_FLOW, 1)?;
+                    put_hops(message, Some(set), table, &[remembered])?;
+                    let behind = named.get(..named.len().wrapping_sub(1));
+                    put_hops(message, Some(set), table, behind.unwrap_or_default())?;
+                }
+            }
             if let Some(second) = plan.alt_hash {
                 message.uint(attr::ALT_HASH, second.0)?;
             }

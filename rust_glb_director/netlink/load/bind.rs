@@ -7,7 +7,8 @@
 use super::{attr, change, named};
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::tables::staging::{gfp, Load};
+use crate::tables::memory::gfp;
+use crate::tables::staging::Load;
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::netlink::glb::{bind, operation};
 use glb_kernel::base::vec::Append;

@@ -7,7 +7,7 @@
 use super::{attr, change, hops, named};
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::tables::staging::gfp;
+use crate::tables::memory::gfp;
 use glb_core::netlink::glb::operation;
 use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{Command, Spec};

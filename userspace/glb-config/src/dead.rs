@@ -95,6 +95,10 @@ impl DeadRows {
             return None;
         }
         let mut dead = Self::of_rows(&table.core_backends(), table.hops, &table.rows)?;
+        if table.is_maglev() {
+            // Its rows begin with a good backend where there is one with a weight.
+            dead.remedy = Remedy::Repair;
+        }
         if !table.forward.lists_hops() {
             // No other hop is ever asked.
             dead.all_hops = dead.first_hop;

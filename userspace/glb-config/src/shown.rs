@@ -5,11 +5,9 @@
 
 use crate::compiled::{Compiled, CompiledBackend};
 use crate::dead::DeadRows;
-use crate::flow_table;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
-use crate::select::read_compat;
-use crate::tables::{bad_state, must_be, read_forward, Rule};
+use crate::tables::{bad_state, must_be, read_compat, read_flows, read_forward, Rule};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::maglev::size::MAX_SIZE;
@@ -113,7 +111,7 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
     let (name, version, hops, forward) = (name?, version?, usize::from(hops?), forward?);
     let (hash_key, binds, (backends, loads)) = (hash_key?, binds?, backends?);
     let words = Words {
-        flows: flow_table::read(reader, &object)?,
+        flows: read_flows(reader, &object)?,
         ..Words::DEFAULT
             .with_selector(selector?)
             .with_forward(forward)

@@ -2,11 +2,13 @@
 
 //! `forwarding_table.json` (docs/formats.md), and the fields of version 3 tables (docs/rows-v3.md).
 
+mod flows;
+mod select;
+
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
-use crate::flow_table::{self, FLOWS_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
-use crate::select::{self, Said, SELECT_FIELDS};
+use flows::FLOWS_FIELDS;
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
@@ -15,8 +17,12 @@ use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
 use glb_core::table::v3::Words;
+use select::{Said, SELECT_FIELDS};
 use serde_json::Value;
 use std::collections::HashMap;
+
+pub(crate) use flows::read_flows;
+pub(crate) use select::{members, read_compat};
 
 pub use crate::checks::{escape_uri, Checks, HttpCheck, HttpsCheck, OwnTiming, Timing};
 
@@ -306,7 +312,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         // What a table without its select has cannot be said.
         (None, _) => (None, read_forward(reader, &object, None)),
     };
-    let flows = flow_table::read(reader, &object);
+    let flows = read_flows(reader, &object);
     let hash_key = read_key(reader, &object, "hash_key", said);
     let seed = read_key(reader, &object, "seed", said);
     let binds = match object.get("binds") {

@@ -139,6 +139,8 @@ pub struct LookupInfo {
     pub select: Select,
     /// How the packet leaves.
     pub forward: Forward,
+    /// Whether the first hop is the flow's, which the table remembers, and not the row's.
+    pub known_flow: bool,
     /// All hops that it names, first to last.
     pub hops: Vec<HopInfo>,
 }
@@ -411,6 +413,7 @@ impl Glb {
                     .get(lookup::FLOW_HASH)
                     .map_or(Ok(FlowHash::default()), flow_hash)?,
                 forward: forward(attrs.get(lookup::FORWARD), attrs.get(lookup::DSCP))?,
+                known_flow: attrs.u8(lookup::KNOWN_FLOW) != 0,
                 hops: hops(attrs),
             })
         })?

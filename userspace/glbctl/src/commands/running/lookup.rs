@@ -22,6 +22,8 @@ struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     select: Option<SelectView>,
     hashes: Vec<Hashed>,
+    /// Whether the first hop is the flow's, which the table remembers, and not the row's.
+    known_flow: bool,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
 }
@@ -78,6 +80,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
                 row,
             })
             .collect(),
+        known_flow: found.known_flow,
         hops: found
             .hops
             .iter()
@@ -99,7 +102,11 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         }
         write_select(out, answer.select.as_ref())?;
         writeln!(out, "leaves by {}", answer.forward)?;
-        writeln!(out, "hops")?;
+        if answer.known_flow {
+            writeln!(out, "hops: of the flow, which the table remembers")?;
+        } else {
+            writeln!(out, "hops")?;
+        }
         answer.hops.iter().try_for_each(|hop| hop.write(out))
     })
 }

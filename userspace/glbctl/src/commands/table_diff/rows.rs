@@ -62,6 +62,8 @@ fn follow(old: &Hashing, new: &Hashing, same_key: bool, lists: bool) -> Follow {
 pub(super) struct OfBackend {
     pub(super) old: Option<Backend>,
     pub(super) new: Option<Backend>,
+    /// Its weight afterwards: with none it takes no new connections.
+    pub(super) new_weight: u16,
     /// Rows that it is the first hop of, before and after.
     pub(super) old_rows: u32,
     pub(super) new_rows: u32,
@@ -131,6 +133,9 @@ pub(super) fn compare(
     for (file, new_one) in [(old, false), (new, true)] {
         for one in &file.backends {
             let entry = result.backends.entry(one.backend.addr).or_default();
+            if new_one {
+                entry.new_weight = one.weight;
+            }
             let place = if new_one {
                 &mut entry.new
             } else {
@@ -197,7 +202,10 @@ impl Compared {
         of(before.addr, |one| one.moved_away += 1);
         of(after.addr, |one| one.moved_here += 1);
         self.moved += 1;
-        let still = self.backends.get(&before.addr).and_then(|one| one.new);
+        let still = self.backends.get(&before.addr);
+        let still = still
+            .filter(|one| one.new_weight > 0)
+            .and_then(|one| one.new);
         let stays = |one: &Backend| usable(one) && one.healthy && one.state != State::Draining;
         self.needless += u32::from(still.as_ref().is_some_and(stays));
     }

@@ -2,15 +2,15 @@
 
 //! `flows` of a table in the operator's file: which backend a flow has is remembered.
 
+use super::must_be;
 use crate::read::{Object, Reader};
-use crate::tables::must_be;
 use glb_core::director::flows::{By, Rules, Spec};
 
 /// The words of `flows`.
-pub(crate) const FLOWS_FIELDS: [&str; 3] = ["buckets", "timeout_s", "by"];
+pub(super) const FLOWS_FIELDS: [&str; 3] = ["buckets", "timeout_s", "by"];
 
 /// How a table remembers flows: not, where it does not say so. An error gives nothing.
-pub(crate) fn read(reader: &mut Reader, object: &Object<'_>) -> Option<Option<Spec>> {
+pub(crate) fn read_flows(reader: &mut Reader, object: &Object<'_>) -> Option<Option<Spec>> {
     let Some(node) = object.get("flows") else {
         return Some(None);
     };

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `flows` of a table: from JSON to the binary format and back; what cannot be is said with its field.
+
+use glb_config::build::{why_not_v2, write_v3};
+use glb_config::compiled::Format;
+use glb_config::file::read_bytes;
+use glb_config::rows::compile_all;
+use glb_config::tables::{self, Config};
+use glb_core::director::flows::{By, Rules, Spec};
+use serde_json::{json, Value};
+
+fn text(flows: &Value) -> String {
+    json!({"tables": [
+        {"name": "web", "hash_key": "000102030405060708090a0b0c0d0e0f", "seed": "00112233445566778899aabbccddeeff", "flows": flows,
+         "binds": [{"ip": "1.1.1.1", "proto": "tcp", "port": 80}],
+         "backends": [{"ip": "10.0.0.1", "state": "active", "healthy": true}, {"ip": "10.0.0.2", "state": "draining", "healthy": true}]},
+        {"name": "old", "hash_key": "000102030405060708090a0b0c0d0e0f", "seed": "ff112233445566778899aabbccddeeff",
+         "binds": [{"ip": "1.1.1.2", "proto": "tcp", "port": 80}],
+         "backends": [{"ip": "10.0.0.1", "state": "active", "healthy": true}, {"ip": "10.0.0.2", "state": "active", "healthy": true}]}
+    ]})
+    .to_string()
+}
+
+fn config(flows: &Value) -> Config {
+    tables::read("t.json", &text(flows))
+        .into_result()
+        .unwrap()
+        .0
+}
+
+#[test]
+fn what_is_not_said_has_its_default() {
+    let spec = |flows| config(&flows).tables[0].words.flows;
+    assert_eq!(spec(json!({})), Some(Spec::default()));
+    let given = json!({"buckets": 1_000_000, "timeout_s": 43_200, "by": "source"});
+    let wanted = Spec {
+        buckets: 1_000_000,
+        rules: Rules {
+            timeout: 43_200,
+            by: By::Source,
+        },
+    };
+    assert_eq!(spec(given), Some(wanted));
+    assert_eq!(config(&json!({})).tables[1].words.flows, None);
+}
+
+#[test]
+fn a_binary_file_has_them_and_only_in_the_version_with_words() {
+    let config = config(&json!({"buckets": 5, "timeout_s": 300}));
+    let compiled = compile_all(&config, &mut |_, _| ()).unwrap();
+    let mut bytes = Vec::new();
+    write_v3(&compiled, &mut bytes).unwrap();
+    assert_eq!(bytes[4..8], 4u32.to_le_bytes());
+    let (file, issues) = read_bytes("f", &bytes, &mut |_, _| ())
+        .into_result()
+        .unwrap();
+    assert_eq!((issues, file.format), (vec![], Format::V3));
+    assert_eq!(file.tables, compiled);
+    assert_eq!(file.tables[0].words.flows, Spec::new(5, 300, By::Flow).ok());
+    let said: Vec<String> = why_not_v2("t.json", &config)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        said,
+        ["t.json: table \"web\": flows: {...}: cannot be built as format version 2: it has no place for them"]
+    );
+}
+
+#[test]
+fn what_cannot_be_is_said_with_its_field() {
+    for (flows, field, wanted) in [
+        (json!({"buckets": 0}), "flows.buckets: 0", "1 to 1048576"),
+        (
+            json!({"buckets": 1_048_577}),
+            "flows.buckets: 1048577",
+            "1 to 1048576",
+        ),
+        (json!({"timeout_s": 0}), "flows.timeout_s: 0", "1 to 43200"),
+        (
+            json!({"timeout_s": 43_201}),
+            "flows.timeout_s: 43201",
+            "1 to 43200",
+        ),
+        (
+            json!({"by": "client"}),
+            "flows.by: \"client\"",
+            "must be \"flow\" or \"source\"",
+        ),
+        (json!({"by": 1}), "flows.by: 1", "string"),
+        (json!(true), "flows: true", "object"),
+    ] {
+        let issues = tables::read("t.json", &text(&flows))
+            .into_result()
+            .unwrap_err();
+        let said: Vec<String> = issues.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        for part in ["t.json: table \"web\"", field, wanted] {
+            assert!(said[0].contains(part), "{part}: {said:?}");
+        }
+    }
+}
