@@ -175,13 +175,11 @@ impl Words {
 
     /// The same with this selector.
     #[must_use]
-    pub fn with_selector(self, selector: Selector) -> Self {
-        Self {
-            select: selector.select,
-            rows: selector.rows,
-            flow_hash: selector.flow_hash,
-            ..self
-        }
+    pub const fn with_selector(mut self, selector: Selector) -> Self {
+        self.select = selector.select;
+        self.rows = selector.rows;
+        self.flow_hash = selector.flow_hash;
+        self
     }
 
     /// The same with the parameters of this forward.
@@ -239,12 +237,11 @@ mod tests {
         bytes
     }
 
-    const MAGLEV: Words = Words {
+    const MAGLEV: Words = Words::DEFAULT.with_selector(Selector {
         select: Select::Maglev,
         rows: 1_024,
         flow_hash: FlowHash::Vpp,
-        ..Words::DEFAULT
-    };
+    });
 
     #[test]
     fn what_is_the_default_is_not_written() {

@@ -262,3 +262,55 @@ fn lookup_says_why() {
     let checked = glbctl("table check", &[&file]);
     assert!(checked.out.contains("1021 rows"), "{checked:?}");
 }
+
+/// Whether the schema of table files takes a file.
+fn is_valid(file: &str) -> bool {
+    let path = "../../spec/forwarding_table.schema.json";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let file: Value = serde_json::from_str(file).unwrap();
+    jsonschema::validator_for(&schema).unwrap().is_valid(&file)
+}
+
+#[test]
+fn the_schema_takes_what_the_tools_take() {
+    let dir = Dir::new("maglev-schema");
+    let vpp = imported(&dir, "vpp", EXAMPLES);
+    assert!(is_valid(&std::fs::read_to_string(vpp).unwrap()));
+    type Change = fn(&mut Value);
+    let glb: Change = |table| table["select"] = json!({"kind": "glb"});
+    let cases: [(bool, Change); 13] = [
+        (true, |_| ()),
+        (true, glb),
+        (true, |table| table["version"] = json!(3)),
+        (true, |table| table["backends"][0]["weight"] = json!(0)),
+        (true, |table| table["select"]["size"] = json!(1_021)),
+        (true, |table| {
+            table.as_object_mut().unwrap().remove("hash_key");
+            table.as_object_mut().unwrap().remove("seed");
+        }),
+        (false, |table| {
+            table["select"] = json!({"kind": "glb"});
+            table.as_object_mut().unwrap().remove("seed");
+        }),
+        (false, |table| {
+            table["select"] = json!({"kind": "glb"});
+            table["version"] = json!(3);
+            table["backends"][0]["weight"] = json!(0);
+        }),
+        (false, |table| table["version"] = json!(2)),
+        (false, |table| table["hops"] = json!(2)),
+        (false, |table| table["select"]["kind"] = json!("ring")),
+        (false, |table| table["select"]["compat"] = json!("own")),
+        (false, |table| {
+            table["select"] = json!({"kind": "glb", "size": 7})
+        }),
+    ];
+    for (number, (valid, change)) in cases.into_iter().enumerate() {
+        let text = services(change);
+        assert_eq!(is_valid(&text), valid, "{number}");
+        let file = dir.file("t.json", &text);
+        let run = glbctl("table check", &[&file]);
+        assert_eq!(run.code == 0, valid, "{number}: {run:?}");
+    }
+}

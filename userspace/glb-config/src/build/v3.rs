@@ -77,9 +77,10 @@ fn head(index: usize, table: &Compiled, with_words: bool) -> io::Result<Vec<u8>>
     let mut head = Vec::new();
     let mut put = || {
         put_head(&mut head, table)?;
-        with_words
-            .then(|| put_words(&mut head, &table.words))
-            .unwrap_or(Some(()))
+        match with_words {
+            true => put_words(&mut head, &table.words),
+            false => Some(()),
+        }
     };
     put().ok_or_else(|| {
         let table = quoted(&table.label(index));
