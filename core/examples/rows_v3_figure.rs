@@ -27,9 +27,11 @@ const RULES: [(&str, &str, Rule); 5] = [
     ("Maglev, 65,537 rows", "#8e44ad", |seed, hosts, _| {
         maglev(seed, hosts, 65_537)
     }),
-    ("Maglev, default size", "#d35400", |seed, hosts, count| {
-        maglev(seed, hosts, maglev::size::default_size(count as u32))
-    }),
+    (
+        "Maglev, 100 rows a backend",
+        "#d35400",
+        |seed, hosts, count| maglev(seed, hosts, hundred_each(count as u32)),
+    ),
     ("version 3, 2 or 3 hops", "#2980b9", |seed, hosts, _| {
         version_3(seed, hosts, 2)
     }),
@@ -37,6 +39,14 @@ const RULES: [(&str, &str, Rule); 5] = [
         version_3(seed, hosts, 4)
     }),
 ];
+
+/// The first prime from 100 rows for each backend on, at least 1,021: the least size with shares that are exact to 1 %.
+fn hundred_each(count: u32) -> u32 {
+    let mut sizes = (100 * count).max(1_021)..;
+    sizes
+        .find(|size| maglev::size::is_prime(*size))
+        .expect("a prime")
+}
 
 fn backend(host: u16) -> Backend {
     let [high, low] = host.to_be_bytes();

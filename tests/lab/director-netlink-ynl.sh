@@ -42,6 +42,9 @@ test_commands() {
     check "counters" answers '"total_packets"' '.counter[0].name' --do stats-get
     check "what the module can" answers '[["gue","gre","ipip"],9,4096,65536]' \
         '[.forward, (.setting | length), ."max-tables", ."max-binds"]' --do features-get
+    check "and which rows it can have" answers '[["glb","maglev"],["own","vpp","vpp-sticky","nfqlb","nfqlb-sctp-ports"]]' \
+        '[.select, ."flow-hash"]' --do features-get
+    check "what a table's rows are" answers '["glb",65536,"own"]' '[.select, ."num-rows", ."flow-hash"]' --do table-get --json '{"index": 0}'
     check "what is missing is named" says "row-bytes" ynl --do table-begin --json '{"tables": 1, "binds": 1}'
 }
 
@@ -74,6 +77,101 @@ END
         "$(glbctl --json table show --running | jq -c '[.[0].table, .[0].binds[0]]')"
     check "packets go its way" is '["10.0.0.1","10.0.0.2"]' \
         "$(glbctl --json lookup --running 10.11.12.13 192.0.2.9:53 --proto udp | jq -c '[.hops[].ip]')"
+}
+
+test_maglev() {
+    about "a Maglev table by ynl: the paper's rows, what cannot be, and what is said about it"
+    fresh
+    cat >"$lab_work/maglev.py" <<'END'
+import sys
+sys.path.insert(0, '/ynl/tools/net/ynl/pyynl')
+from lib import YnlFamily
+glb = YnlFamily('/ynl/Documentation/netlink/specs/glb.yaml', schema='')
+ROWS = bytes([1, 0, 1, 0, 2, 2, 0])
+
+def begin(row_bytes=7):
+    return glb.do('table-begin', {'tables': 1, 'binds': 1, 'row-bytes': row_bytes})['transaction']
+
+def add(load, **more):
+    table = {'transaction': load, 'table': 0, 'name': 'nsdi', 'hash-key': b'k' * 16, 'hops': 1, 'forward': 'gre', 'select': 'maglev',
+             'num-rows': 7, 'backend': [{'address': '10.0.0.%d' % n} for n in (1, 2, 3)],
+             'bind': [{'address': '192.0.2.0', 'prefix-len': 24, 'proto': 'udp', 'port-start': 53}]}
+    table.update({name.replace('_', '-'): value for name, value in more.items()})
+    glb.do('table-add', {name: value for name, value in table.items() if value is not None})
+
+def rows(load, data, first=0):
+    glb.do('row-set', {'transaction': load, 'table': 0, 'first-row': first, 'rows': data})
+
+load = begin()
+add(load)
+rows(load, ROWS[:3])
+rows(load, ROWS[3:], 3)
+print(glb.do('table-commit', {'transaction': load})['generation'])
+
+def refused(what, step):
+    try:
+        step()
+        print('%s: taken' % what)
+    except Exception as refusal:
+        print('%s: %s' % (what, ' '.join(str(refusal).split())))
+
+for what, row_bytes, more in [
+    ('select', 7, {'select': 9}), ('hash', 7, {'flow_hash': 9}), ('none', 7, {'num_rows': 0}), ('many', 7, {'num_rows': 655374}),
+    ('power', 7, {'flow_hash': 'vpp'}), ('glb', 7, {'select': None}), ('own', 1 << 17, {'select': None, 'num_rows': None, 'hops': 2,
+    'flow_hash': 'vpp'}), ('hops', 7, {'forward': 'gue'}), ('room', 6, {}), ('glb hops', 65536, {'select': None, 'num_rows': None}),
+    ('huge', 7, {'num_rows': 4294967295}),
+]:
+    refused(what, lambda: add(begin(row_bytes), **more))
+
+def short():
+    load = begin()
+    add(load)
+    rows(load, ROWS[:6])
+    glb.do('table-commit', {'transaction': load})
+
+def long():
+    load = begin()
+    add(load)
+    rows(load, ROWS + b'\0')
+
+def index():
+    load = begin()
+    add(load)
+    rows(load, b'\3' + ROWS[1:])
+
+for what, step in [('short', short), ('long', long), ('index', index)]:
+    refused(what, step)
+refused('row', lambda: glb.do('row-get', {'table': 0, 'row-number': 7}))
+print('row 4: %s' % glb.do('row-get', {'table': 0, 'row-number': 4})['hop'][0]['address'])
+END
+    python3 -B "$lab_work/maglev.py" >"$lab_work/said" 2>&1
+    cat "$lab_work/said"
+    check "it is the first load" is 1 "$(head -n 1 "$lab_work/said")"
+    local line
+    while read -r line; do
+        check "refused: $line" grep -q -- "$line" "$lab_work/said"
+    done <<'END'
+select: .*knows no select 9
+hash: .*knows no flow hash 9
+none: .*0 rows: must be 1 to 655373
+many: .*655374 rows: must be 1 to 655373
+power: .*7 rows: must be a power of two
+glb: .*7 rows: must be 65536
+own: .*only a Maglev table
+hops: .*1 hops: at least 2
+room: .*more rows than table-begin spoke of
+glb hops: .*1 hops: at least 2
+huge: .*4294967295 rows: must be 1 to 655373
+short: .*6 rows came, of 7
+long: .*rows up to 8: the table has 7
+index: .*row 0 names a backend that is not one of 3
+row: .*row 7: the table has 7
+row 4: 10.0.0.3
+END
+    check "nothing of them is left" shows '.generation == 1 and .loads_under_way == 0 and .bytes_set_aside == 0'
+    check "glbctl shows the paper's rows" is '[1,0,1,0,2,2,0]' "$(glbctl --json table show --running --rows | jq -c '.[0].rows')"
+    check "a packet goes by them" is '[{"kind":"maglev","size":7},true]' \
+        "$(glbctl --json lookup --running 10.11.12.13 192.0.2.9:53 --proto udp | jq -c '[.select, .hashes[0].row < 7]')"
 }
 
 lab_main "$@"

@@ -69,8 +69,7 @@ pub fn decide<'w, W: World>(
         .alt_hash_fields
         .filter(|_| W::forward(table).lists_hops())
         .map(|fields| packet_hash(key, fields, &packet.key));
-    let selected_by = (packet.kind, packet.key);
-    let hops = Hops::new(world, table, selected_by, hash, alt_hash).ok_or(Verdict::DroppedNoHop)?;
+    let hops = Hops::new(world, table, &packet, hash, alt_hash).ok_or(Verdict::DroppedNoHop)?;
     Ok(Plan {
         packet,
         table,

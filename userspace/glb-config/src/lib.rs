@@ -33,7 +33,6 @@ mod issue;
 pub mod opened;
 mod read;
 pub mod rows;
-mod select;
 pub mod settings;
 pub mod shown;
 mod stamp;

@@ -2,10 +2,11 @@
 
 //! `forwarding_table.json` (docs/formats.md), and the fields of version 3 tables (docs/rows-v3.md).
 
+mod select;
+
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
-use crate::select::{self, Said, SELECT_FIELDS};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
@@ -14,8 +15,11 @@ use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
 use glb_core::table::v3::Words;
+use select::{Said, SELECT_FIELDS};
 use serde_json::Value;
 use std::collections::HashMap;
+
+pub(crate) use select::{members, read_compat};
 
 pub use crate::checks::{escape_uri, Checks, HttpCheck, HttpsCheck, OwnTiming, Timing};
 

@@ -163,8 +163,8 @@ proptest! {
         let listed = Listed::of(tables.opened());
         let addresses = HashSet::from([Addr::V4([203, 0, 113, 9])]);
         let mut census = Census::new(own(&listed, Proxy::Named(me)).unwrap(), &addresses);
-        let mut first = [0; 3];
-        let mut others: [BTreeMap<Addr, Dependent>; 3] = Default::default();
+        let mut first = [0; 5];
+        let mut others: [BTreeMap<Addr, Dependent>; 5] = Default::default();
         let mut outside = 0;
         for flow in flows {
             let seen = Seen { flow, listened: true, tracked: false };

@@ -232,7 +232,7 @@ fn each_fault_of_a_binary_file_is_found_and_named() {
     let cases = [
         (4, 3, "table 0: length: "),
         (first, 2, "table 0: forward: 1"),
-        (first + 1, 0, "num_tables: 1"),
+        (first + 1, 0, "table 0: hops: 0"),
         (words + 2, 0, "table 0: word: 0"),
         (words + 2, 99, "table 0: word: 99"),
         (words + 3, 2, "table 0: word.length [1]: 2"),
@@ -349,7 +349,7 @@ fn each_bad_input_has_one_clear_error() {
         ),
         (
             |t| t["select"] = json!({"kind": "maglev", "compat": "vpp", "size": 1_021}),
-            "select.size: 1021: must be a power of two, such as 2048",
+            "select.size: 1021: must be a power of two, such as 1024",
         ),
         (
             |t| t["select"] = json!({"kind": "maglev", "compat": "nfqlb", "size": 997}),

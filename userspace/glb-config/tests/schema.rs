@@ -74,11 +74,28 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
     second["ip"] = json!("10.0.0.2");
     second["state"] = json!("active");
     table["backends"].as_array_mut().unwrap().push(second);
-    let checked = tables::read("f", &file.to_string());
-    assert_eq!(said(&checked.issues), [] as [String; 0]);
+    // A table has GLB's rows, or those of its select.
+    let mut maglev = file.clone();
+    let select = file["tables"][0].as_object_mut().unwrap().remove("select");
+    let mut select = select.unwrap();
+    select.as_object_mut().unwrap().remove("compat");
+    select["hops"] = json!(1);
+    let table = maglev["tables"][0].as_object_mut().unwrap();
+    table.remove("hops");
+    table.insert("select".to_owned(), select);
+    for backend in table["backends"].as_array_mut().unwrap() {
+        backend["weight"] = json!(1);
+        backend.as_object_mut().unwrap().remove("domain");
+    }
+    for file in [&file, &maglev] {
+        let checked = tables::read("f", &file.to_string());
+        assert_eq!(said(&checked.issues), [] as [String; 0]);
+    }
     // One more than each maximum, one less than each minimum is refused.
     let mut refused = 0;
     for (pointer, limits) in [
+        ("/tables/0/select/size", "/$defs/select/properties/size"),
+        ("/tables/0/select/hops", "/$defs/select/properties/hops"),
         ("/tables/0/hops", "/$defs/table/properties/hops"),
         ("/tables/0/binds/0/port_end", "/$defs/bindPort"),
         (
@@ -107,14 +124,18 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
         let limits = schema.pointer(limits).unwrap();
         let (low, high) = (&limits["minimum"], &limits["maximum"]);
         for beyond in [low.as_i64().unwrap() - 1, high.as_i64().unwrap() + 1] {
-            let mut bad = file.clone();
+            let mut bad = match pointer.contains("select") {
+                true => maglev.clone(),
+                false => file.clone(),
+            };
             *bad.pointer_mut(pointer).unwrap() = json!(beyond);
             let checked = tables::read("f", &bad.to_string());
             assert_eq!(checked.errors().count(), 1, "{pointer} {beyond}");
             refused += 1;
         }
     }
-    assert_eq!(refused, 18);
+    assert_eq!(refused, 22);
+    maglev["tables"][0]["select"] = json!({"kind": "maglev", "size": 512});
     for (pointer, values) in [
         (
             "/tables/0/backends/0/state",
@@ -124,9 +145,17 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
             "/tables/0/binds/0/proto",
             "/$defs/bind/properties/proto/enum",
         ),
+        (
+            "/tables/0/select/compat",
+            "/$defs/select/properties/compat/enum",
+        ),
     ] {
         for value in schema.pointer(values).unwrap().as_array().unwrap() {
             let mut other = file.clone();
+            if pointer.contains("select") {
+                other = maglev.clone();
+                other["tables"][0]["select"]["compat"] = json!("");
+            }
             *other.pointer_mut(pointer).unwrap() = value.clone();
             assert!(
                 tables::read("f", &other.to_string()).value.is_some(),

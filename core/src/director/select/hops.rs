@@ -4,7 +4,7 @@
 
 use super::hash::PacketHash;
 use crate::director::forward::Others;
-use crate::director::inspect::Kind;
+use crate::director::inspect::{Candidate, Kind};
 use crate::director::world::{Addresses, World};
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::Family;
@@ -29,11 +29,12 @@ impl<'w, W: World> Hops<'w, W> {
     pub(in crate::director) fn new(
         world: &'w W,
         table: &'w W::Table,
-        packet: (Kind, FlowKey),
+        packet: &Candidate,
         hash: PacketHash,
         alt: Option<PacketHash>,
     ) -> Option<Self> {
         let Some((&first, behind)) = world.row(table, hash.row()).split_first() else {
+            let packet = (packet.kind, packet.key);
             return Self::by_selector(world, table, packet, hash, alt);
         };
         Some(Self {

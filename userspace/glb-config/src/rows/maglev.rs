@@ -2,8 +2,7 @@
 
 //! Maglev tables: ours, and those of other systems (docs/maglev.md).
 
-use crate::select::members;
-use crate::tables::Table;
+use crate::tables::{members, Table};
 use glb_core::backend::{Backend, State};
 use glb_core::director::select::maglev::{
     build, nfqlb, vpp, words_needed, Cursor, Room, RowsError, Table as Input,

@@ -5,7 +5,7 @@
 use super::director;
 use crate::commands::settings::ConfigView;
 use crate::output::{print, Failure};
-use glb_core::director::ForwardKind;
+use glb_core::director::{FlowHash, ForwardKind, Select};
 use glb_netlink::Features;
 use serde::Serialize;
 
@@ -28,18 +28,31 @@ struct StatusView {
 struct FeaturesView {
     /// Ways to leave that tables may have; a number where this tool knows no name.
     forwards: Vec<String>,
+    /// Ways in which packets may find their rows, likewise.
+    selects: Vec<String>,
+    /// What of a packet may select the row of a Maglev table, likewise.
+    flow_hashes: Vec<String>,
     max_tables: Option<u32>,
     max_binds: Option<u32>,
 }
 
 impl FeaturesView {
     fn new(features: &Features) -> Self {
-        let name = |number: &u8| match ForwardKind::from_number(*number) {
-            Some(forward) => forward.name().to_owned(),
-            None => number.to_string(),
+        let names = |numbers: &[u8], name: fn(u8) -> Option<&'static str>| -> Vec<String> {
+            let text =
+                |number: &u8| name(*number).map_or_else(|| number.to_string(), str::to_owned);
+            numbers.iter().map(text).collect()
         };
         Self {
-            forwards: features.forwards.iter().map(name).collect(),
+            forwards: names(&features.forwards, |number| {
+                ForwardKind::from_number(number).map(ForwardKind::name)
+            }),
+            selects: names(&features.selects, |number| {
+                Select::from_number(number).map(Select::name)
+            }),
+            flow_hashes: names(&features.flow_hashes, |number| {
+                FlowHash::from_number(number).map(FlowHash::name)
+            }),
             max_tables: features.limits.map(|(tables, _)| tables),
             max_binds: features.limits.map(|(_, binds)| binds),
         }
@@ -84,6 +97,17 @@ pub(crate) fn run(json: bool) -> Result<(), Failure> {
         };
         writeln!(out, "devices     {devices}")?;
         writeln!(out, "forwards    {}", view.features.forwards.join(", "))?;
+        let hashes = &view.features.flow_hashes;
+        match view.features.selects.as_slice() {
+            // A module without other selects does not say so.
+            [] => writeln!(out, "selects     {}", Select::default().name())?,
+            selects => writeln!(
+                out,
+                "selects     {} (flow hashes {})",
+                selects.join(", "),
+                hashes.join(", ")
+            )?,
+        }
         writeln!(out, "settings")?;
         view.config.write(out)
     })

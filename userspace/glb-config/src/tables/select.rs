@@ -2,9 +2,9 @@
 
 //! `select` of a table: which rows it has, and how packets find theirs (docs/maglev.md).
 
+use super::{must_be, TableBackend};
 use crate::issue::quoted;
 use crate::read::{Node, Object, Reader};
-use crate::tables::{must_be, TableBackend};
 use glb_core::backend::State;
 use glb_core::director::select::maglev::size::{self, SizeError, MAX_SIZE};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Member, MAX_WORK};
