@@ -302,11 +302,11 @@ fn a_forward_has_its_own_parameters() {
     for (forward, error) in [
         (
             r#"{"kind": "l3dsr", "dscp": 64}"#,
-            "forward.dscp: 64: must be an integer from 0 to 63",
+            "forward.dscp: 64: must be a whole number from 0 to 63",
         ),
         (
             r#"{"kind": "l3dsr", "dscp": -1}"#,
-            "forward.dscp: -1: must be an integer from 0 to 63",
+            "forward.dscp: -1: must be a whole number from 0 to 63",
         ),
         (r#"{"kind": "l3dsr"}"#, "forward.dscp: is missing"),
         (
