@@ -287,7 +287,10 @@ fn not_json_says_where() {
 fn a_forward_has_its_own_parameters() {
     let said = |forward: &str, backend: &str| -> Vec<String> {
         let text = GOOD
-            .replace(r#""name": "api","#, &format!(r#""name": "api", "version": 3, "forward": {forward},"#))
+            .replace(
+                r#""name": "api","#,
+                &format!(r#""name": "api", "version": 3, "forward": {forward},"#),
+            )
             .replace(r#", "port_start": 1, "port_end": 65535"#, r#", "port": 53"#)
             .replace("fd00::/64", backend);
         let checked = tables::read("f.json", &text);
@@ -297,10 +300,19 @@ fn a_forward_has_its_own_parameters() {
     assert_eq!(said(r#"{"kind": "l3dsr", "dscp": 0}"#, "1.1.1.0/24"), none);
     assert_eq!(said(r#"{"kind": "l3dsr", "dscp": 63}"#, "1.1.1.0/24"), none);
     for (forward, error) in [
-        (r#"{"kind": "l3dsr", "dscp": 64}"#, "forward.dscp: 64: must be an integer from 0 to 63"),
-        (r#"{"kind": "l3dsr", "dscp": -1}"#, "forward.dscp: -1: must be an integer from 0 to 63"),
+        (
+            r#"{"kind": "l3dsr", "dscp": 64}"#,
+            "forward.dscp: 64: must be a whole number from 0 to 63",
+        ),
+        (
+            r#"{"kind": "l3dsr", "dscp": -1}"#,
+            "forward.dscp: -1: must be a whole number from 0 to 63",
+        ),
         (r#"{"kind": "l3dsr"}"#, "forward.dscp: is missing"),
-        (r#"{"kind": "gre", "dscp": 1}"#, r#"forward.dscp: 1: needs "kind": "l3dsr""#),
+        (
+            r#"{"kind": "gre", "dscp": 1}"#,
+            r#"forward.dscp: 1: needs "kind": "l3dsr""#,
+        ),
     ] {
         let want = format!("f.json: table \"api\": {error}");
         assert_eq!(said(forward, "1.1.1.0/24"), [want]);

@@ -55,7 +55,10 @@ fn what_was_written_is_read() {
 #[test]
 fn a_forward_with_a_parameter() {
     let text = TEXT
-        .replace(r#""hops": 4,"#, r#""hops": 4, "forward": {"kind": "l3dsr", "dscp": 9},"#)
+        .replace(
+            r#""hops": 4,"#,
+            r#""hops": 4, "forward": {"kind": "l3dsr", "dscp": 9},"#,
+        )
         .replace("fd00::/8", "9.0.0.0/8");
     let (config, _) = tables::read("t", &text).into_result().unwrap();
     let compiled = compile_all(&config, &mut |_, _| ()).unwrap();
@@ -65,7 +68,10 @@ fn a_forward_with_a_parameter() {
         .into_result()
         .unwrap();
     assert_eq!(file.tables, compiled);
-    assert_eq!(file.tables[1].forward.dscp().map(|dscp| dscp.value()), Some(9));
+    assert_eq!(
+        file.tables[1].forward.dscp().map(|dscp| dscp.value()),
+        Some(9)
+    );
     let word = [3, 0, 4, 1, 9];
     let at = bytes.windows(5).position(|five| five == word).unwrap();
     let said = |at: usize, value: u8| {
@@ -79,7 +85,11 @@ fn a_forward_with_a_parameter() {
     for (at, value, want) in [
         (at + 4, 64, "word.value"),
         // Where its number stands, the forward becomes GRE, which has no such word.
-        (HEADER_LEN + TABLE_HEADER_LEN + 2 * 24 + 24 + 3 + 2 + 2 * 65536 + 10, 1, "dscp"),
+        (
+            HEADER_LEN + TABLE_HEADER_LEN + 2 * 24 + 24 + 3 + 2 + 2 * 65536 + 10,
+            1,
+            "dscp",
+        ),
     ] {
         let said = said(at, value);
         assert!(said.contains(want), "{said}");

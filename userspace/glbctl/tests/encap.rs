@@ -238,7 +238,10 @@ fn a_packet_that_is_rewritten() {
     last[8] = 1;
     // The header's checksum goes with it.
     last[10] += 0x3f;
-    let (out, counters) = lab.encap(1, &[syn, [&hex(OURS)[..], &hex(ROUTER), &[8, 0], &last].concat()]);
+    let (out, counters) = lab.encap(
+        1,
+        &[syn, [&hex(OURS)[..], &hex(ROUTER), &[8, 0], &last].concat()],
+    );
     let want = "451c0028000100003f065d920a0b0c0d03040506b26e0050000000000000000050022000bf020000";
     let want = [&hex(ROUTER)[..], &hex(OURS), &[8, 0], &hex(want)].concat();
     assert_eq!(out, [(0, want)]);
