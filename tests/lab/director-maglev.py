@@ -21,7 +21,7 @@ director = Host("director", "65.65.65.65", "fd65::65")
 proxy1 = Host("proxy1", "10.1.0.1", "fd01::1")
 
 SERVERS4 = ["10.0.0.%d" % number for number in range(5)]
-SERVERS6 = ["fd01::%d" % number for number in range(1, 6)]
+SERVERS6 = ["fd01::%d" % number for number in range(11, 16)]
 IPPROTO_GRE = 47
 # What stands in front of a packet in GRE over IPv4.
 GRE4 = 20 + 4
