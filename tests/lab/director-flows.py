@@ -99,8 +99,8 @@ def rows_say(path, number):
         words = "[fd11::%x]:%d [%s]:80" % (number, 10000 + number, VIP6)
     else:
         words = "10.11.12.%d:%d %s:80" % (number, 10000 + number, VIP4)
-    fields = work_json("fields.conf", {"outbound_src_ip": "65.65.65.65",
-                                     "hash_fields": {"src_addr": True, "src_port": True, "dst_port": True}})
+    hashed = {"src_addr": True, "src_port": True, "dst_port": True}
+    fields = work_json("fields.conf", {"outbound_src_ip": "65.65.65.65", "hash_fields": hashed})
     return director.json("glbctl --json lookup", *words.split(), "--table", path, "--config", fields)["hops"][0]["ip"]
 
 
