@@ -103,10 +103,7 @@ impl<W: Word> Entries<W> {
         let mut rest = Sought::Full;
         for entry in &self.0 {
             let seen = Meta(entry.meta.load());
-            if seen.may_have(key) {
-                if entry.addrs.load() != key.addrs {
-                    continue;
-                }
+            if seen.may_have(key) && entry.addrs.load() == key.addrs {
                 let again = Meta(entry.meta.load());
                 if seen.has_same_key(again) {
                     return Sought::Found(entry, again);

@@ -425,6 +425,37 @@ fn known_flows_are_written_once_a_second_at_most() {
 }
 
 #[test]
+fn room_is_had_again_when_its_time_is_over() {
+    // Clients differ in their addresses only, and so may flows.
+    for rules in [BY_SOURCE, BY_FLOW] {
+        let service = Service::new(1, rules, &TWO);
+        let packet = |client: u8| {
+            let mut packet = tcp(0, Turn::Amid);
+            packet.key.addrs = Addrs::V4 {
+                src: [10, 0, 1, client],
+                dst: [1, 1, 1, 1],
+            };
+            packet
+        };
+        for client in 0..8 {
+            let event = match client {
+                0..4 => Event::First,
+                _ => Event::Untracked,
+            };
+            assert_eq!(service.packet(&packet(client), Some(1)).1, Some(event));
+        }
+        service.now.set(41);
+        for client in 4..8 {
+            let seen = service.packet(&packet(client), Some(2));
+            assert_eq!(seen, (Some(2), Some(Event::First)));
+        }
+        for client in 4..8 {
+            assert_eq!(service.packet(&packet(client), Some(1)).0, Some(2));
+        }
+    }
+}
+
+#[test]
 fn a_sweep_says_how_many_it_ends() {
     let mut service = Service::new(64, BY_FLOW, &TWO);
     for n in 0..40 {
