@@ -40,7 +40,7 @@ test_commands() {
     check "where a packet would go" answers "$(hops --running 10.11.12.13:9)" '[.hop[].address]' \
         --do lookup --json '{"dst": "1.1.1.1", "src": "10.11.12.13", "proto": "tcp", "dst-port": 80, "src-port": 9}'
     check "counters" answers '"total_packets"' '.counter[0].name' --do stats-get
-    check "what the module can" answers '[["gue","gre","ipip"],9,4096,65536]' \
+    check "what the module can" answers '[["gue","gre","ipip","l3dsr"],9,4096,65536]' \
         '[.forward, (.setting | length), ."max-tables", ."max-binds"]' --do features-get
     check "and which rows it can have" answers '[["glb","maglev"],["own","vpp","vpp-sticky","nfqlb","nfqlb-sctp-ports"]]' \
         '[.select, ."flow-hash"]' --do features-get
@@ -77,6 +77,50 @@ END
         "$(glbctl --json table show --running | jq -c '[.[0].table, .[0].binds[0]]')"
     check "packets go its way" is '["10.0.0.1","10.0.0.2"]' \
         "$(glbctl --json lookup --running 10.11.12.13 192.0.2.9:53 --proto udp | jq -c '[.hops[].ip]')"
+}
+
+test_l3dsr() {
+    about "a table by ynl whose packets get a DSCP: what cannot be, and what is said about it"
+    fresh
+    cat >"$lab_work/l3dsr.py" <<'END'
+import sys
+sys.path.insert(0, '/ynl/tools/net/ynl/pyynl')
+from lib import YnlFamily
+glb = YnlFamily('/ynl/Documentation/netlink/specs/glb.yaml', schema='')
+
+def load(vip='192.0.2.1', **more):
+    load = glb.do('table-begin', {'tables': 1, 'binds': 1, 'row-bytes': 131072})['transaction']
+    table = {'transaction': load, 'table': 0, 'name': 'edge', 'hash-key': b'k' * 16, 'hops': 2,
+             'backend': [{'address': '10.0.0.1'}, {'address': '10.0.0.2'}],
+             'bind': [{'address': vip, 'proto': 'udp', 'port-start': 53}]}
+    table.update(more)
+    glb.do('table-add', table)
+    for first in range(0, 65536, 16384):
+        glb.do('row-set', {'transaction': load, 'table': 0, 'first-row': first, 'rows': bytes([0, 1]) * 16384})
+    return glb.do('table-commit', {'transaction': load})['generation']
+
+print('loaded:', load(forward='l3dsr', dscp=63))
+for what, more in [
+    ('none', {'forward': 'l3dsr'}), ('high', {'forward': 'l3dsr', 'dscp': 64}), ('gre', {'forward': 'gre', 'dscp': 1}),
+    ('gue', {'dscp': 1}), ('family', {'forward': 'l3dsr', 'dscp': 1, 'vip': 'fd00::1'}),
+]:
+    try:
+        load(**more)
+        print('%s: taken' % what)
+    except Exception as refusal:
+        print('%s: %s' % (what, ' '.join(str(refusal).split())))
+END
+    python3 -B "$lab_work/l3dsr.py" >"$lab_work/l3dsr.out"
+    check "it is loaded" grep -qx 'loaded: 1' "$lab_work/l3dsr.out"
+    check "a table without its DSCP" grep -q '^none: .*forward l3dsr needs the attribute dscp' "$lab_work/l3dsr.out"
+    check "a DSCP that is none" grep -q '^high: .*dscp 64: at most 63' "$lab_work/l3dsr.out"
+    check "a DSCP with GRE" grep -q '^gre: .*forward gre gives packets no dscp' "$lab_work/l3dsr.out"
+    check "a DSCP with GUE" grep -q '^gue: .*forward gue gives packets no dscp' "$lab_work/l3dsr.out"
+    check "a bind of the other family" grep -q "^family: .*bind 0 is not of the backends' family" "$lab_work/l3dsr.out"
+    check "the table that was loaded stays" answers '[["l3dsr",63],1]' '[[.forward, .dscp], .generation]' \
+        --do table-get --json '{"index": 0}'
+    check "a packet gets its DSCP" answers '["l3dsr",63]' '[.forward, .dscp]' \
+        --do lookup --json '{"dst": "192.0.2.1", "src": "10.11.12.13", "proto": "udp", "dst-port": 53, "src-port": 9}'
 }
 
 test_maglev() {
