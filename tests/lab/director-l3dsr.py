@@ -373,7 +373,7 @@ def here(way):
 
 BUFFERS = (
     "layout=linear heads=page",
-    "layout=frags",
+    "layout=frags frag=4096",
     "layout=frags frag=4096 pull=128 heads=kmalloc",
     "layout=frag_list data=linear heads=page",
     "layout=frag_list data=linear heads=kmalloc first=3 per=5",
