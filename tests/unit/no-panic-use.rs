@@ -7,9 +7,9 @@
 #![allow(missing_docs)]
 
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::director::rewrite::{Edit, Spot};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
-use glb_core::director::rewrite::{Edit, Spot};
 use glb_core::director::{self, Params, Shape, Tunnel};
 use glb_core::limit::RateLimit;
 use glb_core::packet::addr::Addr;
@@ -114,7 +114,12 @@ pub fn uses_spot(bytes: &[u8], len: usize, family: Family) -> usize {
 }
 
 #[no_mangle]
-pub fn uses_rewrite_in_place(head: &mut [u8], spot: &Spot, to: Addr, how: (Edit, UdpChecksum)) -> bool {
+pub fn uses_rewrite_in_place(
+    head: &mut [u8],
+    spot: &Spot,
+    to: Addr,
+    how: (Edit, UdpChecksum),
+) -> bool {
     spot.write(head, to, how.0, how.1).is_some()
 }
 
