@@ -88,7 +88,7 @@ def test_commands():
         same("total_packets", do("stats-get")["counter"][0]["name"])
     with check("what the module can"):
         can = do("features-get")
-        same([["gue", "gre", "ipip"], 9, 4096, 65536], [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"]])
+        same([["gue", "gre", "ipip", "l3dsr"], 9, 4096, 65536], [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"]])
     with check("and which rows it can have"):
         same([["glb", "maglev"], ["own", "vpp", "vpp-sticky", "nfqlb", "nfqlb-sctp-ports"]], [can["select"], can["flow-hash"]])
     with check("what a table's rows are"):
@@ -187,6 +187,40 @@ def test_maglev():
     with check("a packet goes by them"):
         answer = guest.json("glbctl --json lookup --running 10.11.12.13 192.0.2.9:53 --proto udp")
         same([{"kind": "maglev", "size": 7}, True], [answer["select"], answer["hashes"][0]["row"] < 7])
+
+
+def l3dsr(vip="192.0.2.1", **more):
+    """A transaction with a table of two backends, but for `more`; what the module says of it."""
+    load = do("table-begin", tables=1, binds=1, row_bytes=131072)["transaction"]
+    return load, refused("table-add", transaction=load, table=0, name="edge", hash_key=b"k" * 16, hops=2,
+                         backend=[{"address": "10.0.0.1"}, {"address": "10.0.0.2"}],
+                         bind=[{"address": vip, "proto": "udp", "port-start": 53}], **more)
+
+
+def test_l3dsr():
+    about("a table by ynl whose packets get a DSCP: what cannot be, and what is said about it")
+    begin()
+    load, refusal = l3dsr(forward="l3dsr", dscp=63)
+    with check("it is loaded"):
+        same(None, refusal)
+        for first in range(0, 65536, 16384):
+            ynl.do("row-set", {"transaction": load, "table": 0, "first-row": first, "rows": bytes([0, 1]) * 16384})
+        same(1, do("table-commit", transaction=load)["generation"])
+    for name, words, more in (
+        ("a table without its DSCP", "forward l3dsr needs the attribute dscp", dict(forward="l3dsr")),
+        ("a DSCP that is none", "dscp 64: at most 63", dict(forward="l3dsr", dscp=64)),
+        ("a DSCP with GRE", "forward gre gives packets no dscp", dict(forward="gre", dscp=1)),
+        ("a DSCP with GUE", "forward gue gives packets no dscp", dict(dscp=1)),
+        ("a bind of the other family", "bind 0 is not of the backends' family", dict(forward="l3dsr", dscp=1, vip="fd00::1")),
+    ):
+        with check(name):
+            says(words, l3dsr(**more)[1])
+    with check("the table that was loaded stays"):
+        table = do("table-get", index=0)
+        same(["l3dsr", 63, 1], [table["forward"], table["dscp"], table["generation"]])
+    with check("a packet gets its DSCP"):
+        answer = do("lookup", dst="192.0.2.1", src="10.11.12.13", proto="udp", dst_port=53, src_port=9)
+        same(["l3dsr", 63], [answer["forward"], answer["dscp"]])
 
 
 main("rust_glb_director")

@@ -193,7 +193,12 @@ pub fn uses_spot(bytes: &[u8], len: usize, family: Family) -> usize {
 }
 
 #[no_mangle]
-pub fn uses_rewrite_in_place(head: &mut [u8], spot: &Spot, to: Addr, how: (Edit, UdpChecksum)) -> bool {
+pub fn uses_rewrite_in_place(
+    head: &mut [u8],
+    spot: &Spot,
+    to: Addr,
+    how: (Edit, UdpChecksum),
+) -> bool {
     spot.write(head, to, how.0, how.1).is_some()
 }
 

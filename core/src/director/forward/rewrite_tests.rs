@@ -247,7 +247,7 @@ proptest! {
     #[test]
     fn wrong_stays_wrong((mut model, to) in with_pseudo_header(), off in 1_u16..0xfffe) {
         model.off = off;
-        let whole = !model.fragment.is_some_and(|(offset, _)| offset > 0);
+        let whole = model.fragment.is_none_or(|(offset, _)| offset == 0);
         let mut packet = model.bytes(false);
         let at = packet.len() - model.transport(false).len();
         let edit = Edit { dscp: Dscp::new(1).expect("below 64") };
