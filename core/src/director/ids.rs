@@ -107,9 +107,7 @@ impl Roster {
             let is = |of_old: &u8| !stays.has(*of_old) && same(index, *of_old);
             // Most often nothing has moved.
             let unmoved = Some(index).filter(|index| u16::from(*index) < old.len);
-            let of_old = unmoved
-                .filter(is)
-                .or_else(|| indexes(old.len).find(|of_old| is(of_old)));
+            let of_old = unmoved.filter(is).or_else(|| indexes(old.len).find(is));
             if let Some(of_old) = of_old {
                 stays.add(of_old);
                 found.add(index);

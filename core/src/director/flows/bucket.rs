@@ -131,8 +131,7 @@ impl<W: Word> Entries<W> {
     #[inline(always)]
     pub(super) fn follow(
         &self,
-        key: &Key,
-        turn: Turn,
+        (key, turn): (&Key, Turn),
         clock: Clock,
         offered: Option<Tag>,
         keeps: impl Fn(Tag) -> bool,

@@ -51,7 +51,7 @@ const fn at(now: u16) -> Clock {
 }
 
 fn put(bucket: &Entries<AtomicU64>, addrs: u64, of: u16, now: u16) -> Outcome {
-    bucket.follow(&key(addrs), Turn::Amid, at(now), Some(tag(of)), |_| true)
+    bucket.follow((&key(addrs), Turn::Amid), at(now), Some(tag(of)), |_| true)
 }
 
 /// Fills all entries but the first, so that there is one to fight for.
@@ -171,8 +171,9 @@ fn a_sweep_beside_packets_leaves_nothing_of_what_it_ends() {
             let bucket = Arc::clone(&bucket);
             thread::spawn(move || {
                 // Backend 1 has left: whoever is on these tables does not follow it.
-                let seen =
-                    bucket.follow(&key(1), Turn::Amid, at(7), Some(tag(3)), |of| of != tag(1));
+                let seen = bucket.follow((&key(1), Turn::Amid), at(7), Some(tag(3)), |of| {
+                    of != tag(1)
+                });
                 assert!(
                     matches!(seen, Outcome::First | Outcome::Untracked),
                     "{seen:?}"
@@ -197,7 +198,7 @@ fn a_fin_is_not_lost_to_a_flow_that_comes_behind() {
         let fin = {
             let bucket = Arc::clone(&bucket);
             thread::spawn(move || {
-                bucket.follow(&key(1), Turn::Ends, at(41), Some(tag(2)), |_| true)
+                bucket.follow((&key(1), Turn::Ends), at(41), Some(tag(2)), |_| true)
             })
         };
         let other = {

@@ -25,11 +25,13 @@ impl Bucket {
     /// A bucket without an entry.
     #[must_use]
     pub const fn new() -> Self {
-        const NOTHING: super::bucket::Entry<AtomicU64> = super::bucket::Entry {
-            meta: AtomicU64::new(0),
-            addrs: AtomicU64::new(0),
-        };
-        Self(Entries([NOTHING; ENTRIES]))
+        const fn nothing() -> super::bucket::Entry<AtomicU64> {
+            super::bucket::Entry {
+                meta: AtomicU64::new(0),
+                addrs: AtomicU64::new(0),
+            }
+        }
+        Self(Entries([nothing(), nothing(), nothing(), nothing()]))
     }
 
     /// Ends the entries of the backends that are wanted; says how many.
@@ -277,7 +279,7 @@ pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> O
     let keeps = |tag| memory.backend(tag).is_some() || offered == Some(tag);
     let bucket = table.bucket(&key)?;
     let tag = if is_flow && memory.learns() {
-        let outcome = bucket.follow(&key, packet.turn, table.clock(), offered, keeps);
+        let outcome = bucket.follow((&key, packet.turn), table.clock(), offered, keeps);
         memory.count(match outcome {
             Outcome::Known(_) => Event::Known,
             Outcome::First => Event::First,

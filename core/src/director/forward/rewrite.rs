@@ -3,7 +3,7 @@
 //! Changing a packet in place: it is routed to the backend, as a router with another table would.
 //!
 //! The destination becomes the backend, the DSCP what the forward says, ECN stays, and TTL or hop limit goes down by one
-//! (docs/decisions/0014). All checksums that cover any of it are updated by the difference (RFC 1624), so that a wrong one
+//! (docs/decisions/0015). All checksums that cover any of it are updated by the difference (RFC 1624), so that a wrong one
 //! stays wrong: the IPv4 header's, and those of TCP, UDP and ICMPv6, whose pseudo header has the destination. A later fragment
 //! has an IP header only. The packet inside an ICMP error is not touched: it is what the backend sent.
 
