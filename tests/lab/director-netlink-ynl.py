@@ -88,7 +88,8 @@ def test_commands():
         same("total_packets", do("stats-get")["counter"][0]["name"])
     with check("what the module can"):
         can = do("features-get")
-        same([["gue", "gre", "ipip", "l3dsr"], 9, 4096, 65536], [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"]])
+        same([["gue", "gre", "ipip", "l3dsr"], 9, 4096, 65536],
+             [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"]])
     with check("and which rows it can have"):
         same([["glb", "maglev"], ["own", "vpp", "vpp-sticky", "nfqlb", "nfqlb-sctp-ports"]], [can["select"], can["flow-hash"]])
     with check("what a table's rows are"):
@@ -134,7 +135,8 @@ def maglev(row_bytes=7, **more):
                  backend=[{"address": "10.0.0.%d" % n} for n in (1, 2, 3)],
                  bind=[{"address": "192.0.2.0", "prefix-len": 24, "proto": "udp", "port-start": 53}])
     table.update(more)
-    refusal = refused("table-add", transaction=load, table=0, **{name: value for name, value in table.items() if value is not None})
+    given = {name: value for name, value in table.items() if value is not None}
+    refusal = refused("table-add", transaction=load, table=0, **given)
     return load, refusal
 
 

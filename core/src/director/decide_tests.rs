@@ -100,7 +100,7 @@ fn packet(kind: Kind, dst: [u8; 4], dst_port: u16, offset: Option<u16>) -> Candi
         hint: 0,
         len: 40,
         fragment: offset.map(|offset| Fragment { id: 1, offset }),
-        turn: Turn::Amid,
+        flags: 0,
     }
 }
 

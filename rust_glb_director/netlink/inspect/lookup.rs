@@ -9,7 +9,7 @@ use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::world::Loaded;
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::{decide, Candidate, Kind, Turn, Verdict, World};
+use glb_core::director::{decide, Candidate, Kind, Verdict, World};
 use glb_core::netlink::glb::{lookup as attr, operation};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -57,7 +57,7 @@ impl Command for Lookup {
             hint: key.src_port,
             len: 0,
             fragment: None,
-            turn: Turn::Amid,
+            flags: 0,
         };
         request.reply(LOOKUP_SIZE, |message| {
             let rcu = rcu::Guard::new();

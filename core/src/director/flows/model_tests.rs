@@ -125,7 +125,11 @@ fn candidate(kind: Kind, key: FlowKey, turn: Turn) -> Candidate {
         hint: 0,
         len: 40,
         fragment: None,
-        turn,
+        flags: match turn {
+            Turn::Amid => 0x10,
+            Turn::Opens => 2,
+            Turn::Ends => 1,
+        },
     }
 }
 
@@ -197,7 +201,7 @@ proptest! {
                 Step::Packet(n, first, turn) => {
                     service.now.set(now);
                     let first = service.backends[usize::from(first) % service.backends.len()].0;
-                    let keeps = |addr: u8| service.backends.iter().any(|one| *one == (addr, true));
+                    let keeps = |addr: u8| service.backends.contains(&(addr, true));
                     let name = FlowName::new(by, &flow(n));
                     let alive = |&&(_, last, closing): &&Known| {
                         let timeout = u64::from(timeout);

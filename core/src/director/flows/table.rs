@@ -279,7 +279,7 @@ pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> O
     let keeps = |tag| memory.backend(tag).is_some() || offered == Some(tag);
     let bucket = table.bucket(&key)?;
     let tag = if is_flow && memory.learns() {
-        let outcome = bucket.follow((&key, packet.turn), table.clock(), offered, keeps);
+        let outcome = bucket.follow((&key, packet.turn()), table.clock(), offered, keeps);
         memory.count(match outcome {
             Outcome::Known(_) => Event::Known,
             Outcome::First => Event::First,

@@ -43,21 +43,8 @@ pub enum Turn {
     Ends,
 }
 
-impl Turn {
-    /// By the flags of a TCP header, as far as they are at hand: nobody makes bytes linear for this.
-    #[inline(always)]
-    fn of_tcp(view: View<'_>, transport: usize) -> Self {
-        const FIN: u8 = 1;
-        const SYN: u8 = 2;
-        const RST: u8 = 4;
-        let flags = view.linear().get(transport.wrapping_add(13));
-        match flags.map_or(0, |flags| flags & (FIN | SYN | RST)) {
-            0 => Self::Amid,
-            SYN => Self::Opens,
-            _ => Self::Ends,
-        }
-    }
-}
+/// Where the flags stand in a TCP header.
+const TCP_FLAGS: usize = 13;
 
 /// A packet that may belong to a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +59,24 @@ pub struct Candidate {
     pub len: usize,
     /// Set in fragments.
     pub fragment: Option<Fragment>,
-    /// What flow tables heed.
-    pub turn: Turn,
+    /// The byte where TCP has its flags; 0 if it is not at hand: nobody makes bytes linear for it. Only tables with flows
+    /// look at it ([`Self::turn`]).
+    pub flags: u8,
+}
+
+impl Candidate {
+    /// What the packet says about the life of its connection.
+    #[must_use]
+    pub fn turn(&self) -> Turn {
+        const FIN: u8 = 1;
+        const SYN: u8 = 2;
+        const RST: u8 = 4;
+        match (self.kind, self.flags & (FIN | SYN | RST)) {
+            (Kind::Flow(Proto::Tcp), SYN) => Turn::Opens,
+            (Kind::Flow(Proto::Tcp), 1..) => Turn::Ends,
+            _ => Turn::Amid,
+        }
+    }
 }
 
 /// Why there is no candidate.
@@ -143,9 +146,9 @@ pub fn inspect(view: View<'_>, family: Family) -> Result<Candidate, Stop> {
         hint,
         len,
         fragment: ip.fragment,
-        turn: match kind {
-            Kind::Flow(Proto::Tcp) => Turn::of_tcp(view, ip.transport),
-            _ => Turn::Amid,
+        flags: match view.linear().get(ip.transport.wrapping_add(TCP_FLAGS)) {
+            Some(&flags) => flags,
+            None => 0,
         },
     })
 }

@@ -8,7 +8,7 @@ use crate::issue::quoted;
 use crate::opened::Opened;
 use crate::world::{classifier, Tables};
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::{decide, Candidate, Kind, Turn, World};
+use glb_core::director::{decide, Candidate, Kind, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::settings::Settings;
@@ -68,7 +68,7 @@ impl Ways for FileTables {
             hint: flow.src_port,
             len: 0,
             fragment: None,
-            turn: Turn::Amid,
+            flags: 0,
         };
         let refused = |_| format!("{} goes nowhere", quoted(&self.opened.labels()[table]));
         let plan = decide(&self.world, &self.settings, candidate).map_err(refused)?;

@@ -14,7 +14,7 @@ use glb_config::world::{self, Tables};
 use glb_config::{quoted, DeadRows};
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::select::hash::{HashFields, PacketHash};
-use glb_core::director::{decide, Candidate, Kind, Turn};
+use glb_core::director::{decide, Candidate, Kind};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::Addrs;
@@ -181,7 +181,7 @@ fn packet(args: &Lookup) -> Result<Candidate, Failure> {
         hint: src_port,
         len: 0,
         fragment: None,
-        turn: Turn::Amid,
+        flags: 0,
     })
 }
 
