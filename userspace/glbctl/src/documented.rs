@@ -81,6 +81,7 @@ fn every_command_has_a_schema() {
         "hex64",
         "state",
         "forward",
+        "select",
         "backend",
         "counters",
         "danger",

@@ -55,7 +55,7 @@ fn what_commands_print_is_what_the_schema_says() {
     let edited = dir.file("edited.json", &four().to_string());
     let more = dir.path("more.json");
     let exported = dir.path("exported.json");
-    let cases: [(&str, &str, &[&Path]); 30] = [
+    let cases: [(&str, &str, &[&Path]); 31] = [
         ("table build", "table build", &[&src, &bin]),
         ("table check", "table check", &[&src, &new, &bad, &none]),
         ("table show", "table show", &[&src]),
@@ -77,6 +77,7 @@ fn what_commands_print_is_what_the_schema_says() {
         ("table check", "table check", &[&edited]),
         ("lookup", "lookup 10.0.0.1 9.9.9.9:80 --table", &[&src]),
         ("encap", &encap, &[&capture, &out]),
+        ("decap", "decap --allow-from 10.0.0.0/8,fd00::/8 --class 0x0167", &[&capture, &out]),
         ("backend status", "backend status --checker none --metrics none --interval 0.01 --file", &[&src]),
         ("backend status", "backend status --checker http://127.0.0.1:1/ --metrics http://127.0.0.1:1/ --interval 0.01 --file", &[&src]),
         ("backend drain", "backend drain t 1.1.1.2 --force --dry-run --checker none --metrics none --file", &[&src]),

@@ -23,7 +23,7 @@ use clap_complete::engine::ArgValueCompleter;
 use clap_complete::Shell;
 use config::ConfigCommand;
 use doctor::Doctor;
-use packet::{Encap, Lookup};
+use packet::{Decap, Encap, Lookup};
 use redirect::RedirectCommand;
 use statsd::Statsd;
 use std::path::PathBuf;
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Lookup(Lookup),
     /// Encapsulate the packets of a capture as a director would
     Encap(Encap),
+    /// Take the inner packets out of a capture of Geneve, as from a gateway load balancer
+    Decap(Decap),
     /// Process the packets that arrive on a device
     Attach {
         /// The device
