@@ -11,9 +11,11 @@
 //! options    the options, and what they must be
 //! settings   class of the options, UDP port, allowed senders
 //! envelope   the header for the way back
+//! flows      which header the packets of a flow came with
 //! ```
 
 mod envelope;
+pub mod flows;
 mod inspect;
 mod options;
 mod settings;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets by the hundred thousand against a reader that was written a second time, from the RFCs alone: it copies what it reads,
+//! Packets by the ten thousand against a reader that was written a second time, from the RFCs alone: it copies what it reads,
 //! and knows nothing of views, linear bytes or rounds.
 
 use super::*;
@@ -266,18 +266,14 @@ fn packets() -> impl Strategy<Value = (Vec<u8>, bool)> {
                     let at = at.index(packet.len());
                     packet[at] = value;
                 }
-                if !outer_v6 {
-                    let mut sum: u32 = packet[..20].chunks(2).map(|word| number(word) as u32).sum();
-                    sum = (sum & 0xffff) + (sum >> 16);
-                    sum = (sum & 0xffff) + (sum >> 16);
-                    // Now and then it stays wrong.
-                    if !header_changed || packet[10] % 4 != 0 {
-                        packet[10..12].fill(0);
-                        sum = packet[..20].chunks(2).map(|word| number(word) as u32).sum();
+                // Now and then a changed header keeps its old checksum.
+                if !outer_v6 && !(header_changed && packet[10] % 4 == 0) {
+                    packet[10..12].fill(0);
+                    let mut sum = packet[..20].chunks(2).map(number).sum::<usize>();
+                    while sum > 0xffff {
                         sum = (sum & 0xffff) + (sum >> 16);
-                        sum = (sum & 0xffff) + (sum >> 16);
-                        packet[10..12].copy_from_slice(&(!(sum as u16)).to_be_bytes());
                     }
+                    packet[10..12].copy_from_slice(&(!(sum as u16)).to_be_bytes());
                 }
                 if let Some(cut) = cut {
                     let len = cut.index(packet.len() + 1);
@@ -297,7 +293,7 @@ fn senders() -> impl Strategy<Value = Vec<(Vec<u8>, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 30_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_model_says_the_same(
