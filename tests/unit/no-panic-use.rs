@@ -10,6 +10,8 @@ use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
 use glb_core::director::{self, Addresses, Candidate, Forward, Params, Shape, Verdict, World};
+use glb_core::geneve::flows::{Bucket, Cache, Found, Part, Turn};
+use glb_core::geneve::{self, Envelope, Letter};
 use glb_core::limit::RateLimit;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::UdpChecksum;
@@ -91,6 +93,42 @@ pub fn uses_question(view: View<'_>, inspected: &Inspected) -> u16 {
 #[no_mangle]
 pub fn uses_rewrite(head: &mut [u8], packet: &Inspected, hop: Hop, udp: UdpChecksum) -> bool {
     redirect::rewrite(head, packet, hop, udp).is_some()
+}
+
+#[no_mangle]
+pub fn uses_geneve(
+    packet: &geneve::Packet<'_>,
+    settings: &geneve::Settings,
+    cache: &Cache<'_>,
+    out: &mut [u8],
+) -> Option<usize> {
+    let opened = geneve::inspect(packet, settings).ok()?;
+    let envelope = Envelope::of(packet, &opened)?;
+    let part = Part::read(packet.view, opened.inner_at, opened.inner).ok()??;
+    let Part::Packet(tuple, turn, None) = part else {
+        return None;
+    };
+    let event = cache.record(opened.ids.endpoint, &tuple, turn, &envelope);
+    let Found::Header(held) = cache.find(&tuple.reversed(), Turn::Amid, None) else {
+        return Some(event.index());
+    };
+    let letter = Letter {
+        len: opened.inner_len,
+        tos: 0,
+    };
+    let envelope = held.envelope();
+    envelope.write_back(&letter, out)?;
+    envelope.fill_checksum(out, packet.view.linear())?;
+    Some(envelope.len())
+}
+
+#[no_mangle]
+pub fn uses_geneve_list<'a>(cache: &Cache<'a>, bucket: &'a Bucket) -> u32 {
+    let mut idle = 0;
+    for listed in cache.listed(bucket) {
+        idle |= listed.idle;
+    }
+    idle
 }
 
 #[no_mangle]

@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_the_default_is_not_written() {
-        assert_eq!(written(&Words::DEFAULT), []);
+        assert_eq!(written(&Words::DEFAULT), [0u8; 0]);
         assert_eq!(Words::read(&[]), Ok(Words::DEFAULT));
         assert_eq!(written(&MAGLEV), [1, 1, 1, 2, 4, 0, 4, 0, 0, 3, 1, 1]);
         assert_eq!(Words::read(&written(&MAGLEV)), Ok(MAGLEV));

@@ -59,18 +59,7 @@ pub(crate) struct Encap {
     pub(crate) config: PathBuf,
 }
 
-/// Reads packets as a gateway load balancer sends them to an appliance, and writes the packets inside, in order. The others
-/// are omitted and counted; with --json every packet is listed with its verdict, numbered from 1 as tcpdump and Wireshark do.
-/// VLAN tags are not kept.
-///
-/// There are no sockets here: what the header and the options allow is accepted.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  glbctl decap in.pcap out.pcap
-  glbctl decap --json --allow-from 10.0.1.0/24,10.0.2.0/24 in.pcap out.pcap
-  glbctl decap --class 0x0167 - - < in.pcap > out.pcap
-
-The verdicts are explained in docs/gateway.md.")]
 pub(crate) struct Decap {
     /// The capture: pcap, of Ethernet frames or raw IP packets
     #[arg(value_name = "IN.pcap", value_hint = ValueHint::FilePath)]
