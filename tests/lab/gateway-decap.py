@@ -28,14 +28,14 @@ gateway = Host("gateway", "10.1.1.10", "fd01::10")
 appliance = Host("appliance", "10.1.2.20", "fd01::20")
 numbers = itertools.count(1)
 
-THREE = ["0108:01:2b8ee1d4db0c51c4", "0108:02:0000000000000000", "0108:03:deadbeef"]
+THREE = ["0x0108:1:2b8ee1d4db0c51c4", "0x0108:2:0000000000000000", "0x0108:3:deadbeef"]
 ACCEPTED = "accepted_packets"
 
 
 def route(number, options, dst="dst 10.1.2.20", kind="ip"):
     """The routes of IPv4 and IPv6 to servers with this number, by a header with these options."""
     via = "encap %s id 0 %s geneve_opts %s dev gnv0" % (kind, dst, ",".join(options))
-    gateway.ip("route add 192.0.2.%d/32 %s\n-6 route add 2001:db8::%d/128 %s" % (number, via, number, via))
+    gateway.ip("route add 192.0.2.%d/32 %s\nroute add 2001:db8::%d/128 %s" % (number, via, number, via))
 
 
 def setup():
@@ -47,10 +47,10 @@ def setup():
         address add 2001:db8:1::7/128 dev gnv0 nodad""")
     route(1, THREE)
     route(2, THREE[::-1])
-    route(3, THREE[:2] + ["0108:04:0badcafe", "ffff:01:00112233"] + THREE[2:])
-    route(4, THREE + ["0108:84:00000001"])
+    route(3, THREE[:2] + ["0x0108:4:0badcafe", "0xffff:1:00112233"] + THREE[2:])
+    route(4, THREE + ["0x0108:0x84:00000001"])
     route(5, THREE[:2])
-    route(6, [option.replace("0108", "0167", 1) for option in THREE])
+    route(6, [option.replace("0x0108", "0x0167") for option in THREE])
     route(7, THREE, dst="dst fd01::20", kind="ip6")
 
 
