@@ -13,6 +13,7 @@
 //! packet     bytes in, fields out
 //! director   what a director does with a packet
 //! redirect   what a proxy does with a packet: the second chance
+//! geneve     what an appliance behind a gateway load balancer does with one
 //! settings   what the operator of a director can set, one line each
 //! backend    a backend of a table: its address, its state, its health
 //! netlink    numbers and names of the netlink families
@@ -34,6 +35,7 @@ extern crate std;
 pub mod backend;
 pub mod counter;
 pub mod director;
+pub mod geneve;
 pub mod limit;
 pub mod netlink;
 pub mod packet;

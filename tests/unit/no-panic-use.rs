@@ -13,6 +13,8 @@ use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
 use glb_core::director::rewrite::{Edit, Spot};
 use glb_core::director::{self, Addresses, Candidate, Forward, Params, Shape, Tunnel, Verdict, World};
+use glb_core::geneve::flows as way_back;
+use glb_core::geneve::{self, Envelope, Letter};
 use glb_core::limit::RateLimit;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::UdpChecksum;
@@ -94,6 +96,42 @@ pub fn uses_question(view: View<'_>, inspected: &Inspected) -> u16 {
 #[no_mangle]
 pub fn uses_rewrite(head: &mut [u8], packet: &Inspected, hop: Hop, udp: UdpChecksum) -> bool {
     redirect::rewrite(head, packet, hop, udp).is_some()
+}
+
+#[no_mangle]
+pub fn uses_geneve(
+    packet: &geneve::Packet<'_>,
+    settings: &geneve::Settings,
+    cache: &way_back::Cache<'_>,
+    out: &mut [u8],
+) -> Option<usize> {
+    let opened = geneve::inspect(packet, settings).ok()?;
+    let envelope = Envelope::of(packet, &opened)?;
+    let part = way_back::Part::read(packet.view, opened.inner_at, opened.inner).ok()??;
+    let way_back::Part::Packet(tuple, turn, None) = part else {
+        return None;
+    };
+    let event = cache.record(opened.ids.endpoint, &tuple, turn, &envelope);
+    let way_back::Found::Header(held) = cache.find(&tuple.reversed(), way_back::Turn::Amid, None) else {
+        return Some(event.index());
+    };
+    let letter = Letter {
+        len: opened.inner_len,
+        tos: 0,
+    };
+    let envelope = held.envelope();
+    envelope.write_back(&letter, out)?;
+    envelope.fill_checksum(out, packet.view.linear())?;
+    Some(envelope.len())
+}
+
+#[no_mangle]
+pub fn uses_geneve_list<'a>(cache: &way_back::Cache<'a>, bucket: &'a Bucket) -> u32 {
+    let mut idle = 0;
+    for listed in cache.listed(bucket) {
+        idle |= listed.idle;
+    }
+    idle
 }
 
 #[no_mangle]

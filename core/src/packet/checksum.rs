@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Incremental update of Internet checksums (RFC 1624, equation 3).
+//! Internet checksums (RFC 1071), and their incremental update (RFC 1624, equation 3).
+
+use super::ip::{proto, Addrs};
 
 /// How much of a UDP checksum field is already computed, which decides what an update must cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,27 @@ impl Sum {
     pub fn checksum(self) -> u16 {
         !(fold(self.0) as u16)
     }
+}
+
+/// The checksum of a UDP datagram (RFC 768, RFC 8200), whose field is 0 so far, in pieces that are all but the last one of even
+/// length; with its checksum in the field, 0 says that it is right.
+#[must_use]
+pub fn of_udp(addrs: &Addrs, pieces: &[&[u8]]) -> u16 {
+    let mut sum = match addrs {
+        Addrs::V4 { src, dst } => Sum::default().with(src).with(dst),
+        Addrs::V6 { src, dst } => Sum::default().with(src).with(dst),
+    };
+    let mut len = 0usize;
+    for piece in pieces {
+        len = len.wrapping_add(piece.len());
+        sum = sum.with(piece);
+        if let &[last] = piece.chunks_exact(2).remainder() {
+            sum = sum.with(&[last, 0]);
+        }
+    }
+    // A datagram has at most 65,535 bytes; the length of IPv6's pseudo header has 32 bits.
+    let [_, _, _, _, l0, l1, l2, l3] = (len as u64).to_be_bytes();
+    sum.with(&[0, proto::UDP, l0, l1, l2, l3]).checksum()
 }
 
 /// The checksum field of an IPv4 header without options, whose field is 0 so far (RFC 791); its bytes as they stand there.

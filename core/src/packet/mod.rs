@@ -5,6 +5,7 @@
 //! ```text
 //! view       reading a packet of which only the first bytes are at hand
 //! ip         IPv4 and IPv6, their extension headers, fragments
+//! valid      what the stack checks of a packet before anybody else sees it
 //! gue        the tunnel header between directors and proxies
 //! flow       addresses and ports of a packet
 //! fragments  what became of first fragments, for those that follow
@@ -20,4 +21,5 @@ pub mod flow;
 pub mod fragments;
 pub mod gue;
 pub mod ip;
+pub mod valid;
 pub mod view;

@@ -59,7 +59,7 @@ fn what_commands_print_is_what_the_schema_says() {
         "lb.vpp",
         "lb vip 90.0.0.0/8 encap gre4\nlb as 90.0.0.0/8 10.0.0.1\n",
     );
-    let cases: [(&str, &str, &[&Path]); 31] = [
+    let cases: [(&str, &str, &[&Path]); 32] = [
         ("table build", "table build", &[&src, &bin]),
         ("table check", "table check", &[&src, &new, &bad, &none]),
         ("table show", "table show", &[&src]),
@@ -82,6 +82,7 @@ fn what_commands_print_is_what_the_schema_says() {
         ("table check", "table check", &[&edited]),
         ("lookup", "lookup 10.0.0.1 9.9.9.9:80 --table", &[&src]),
         ("encap", &encap, &[&capture, &out]),
+        ("decap", "decap --allow-from 10.0.0.0/8,fd00::/8 --class 0x0167", &[&capture, &out]),
         ("backend status", "backend status --checker none --metrics none --interval 0.01 --file", &[&src]),
         ("backend status", "backend status --checker http://127.0.0.1:1/ --metrics http://127.0.0.1:1/ --interval 0.01 --file", &[&src]),
         ("backend drain", "backend drain t 1.1.1.2 --force --dry-run --checker none --metrics none --file", &[&src]),

@@ -2,14 +2,12 @@
 
 //! From the client's IP header to the flow that the packet belongs to.
 
-mod valid;
-
 use super::classify::bind::Proto;
 use super::Verdict;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{self, proto, Addrs, Family, Fragment, Ip, IpError};
+use crate::packet::valid::{self, Invalid};
 use crate::packet::view::{Short, View};
-use valid::Invalid;
 
 const ICMP_LEN: usize = 8;
 const ICMP_DEST_UNREACH: u8 = 3;
@@ -104,7 +102,8 @@ impl From<Invalid> for Stop {
     #[inline]
     fn from(invalid: Invalid) -> Self {
         match invalid {
-            Invalid::Verdict(verdict) => Self::Pass(verdict),
+            Invalid::Martian => Self::Pass(Verdict::PassedMartian),
+            Invalid::Header => UNKNOWN,
             Invalid::Short(short) => short.into(),
         }
     }

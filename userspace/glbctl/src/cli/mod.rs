@@ -25,7 +25,7 @@ use clap_complete::Shell;
 use config::ConfigCommand;
 use doctor::Doctor;
 use flows::Flows;
-use packet::{Encap, Lookup};
+use packet::{Decap, Encap, Lookup};
 use redirect::RedirectCommand;
 use statsd::Statsd;
 use std::path::PathBuf;
@@ -58,6 +58,18 @@ pub(crate) enum Command {
     Lookup(Lookup),
     /// Encapsulate the packets of a capture as a director would
     Encap(Encap),
+    /// Take the inner packets out of a capture of Geneve, as from a gateway load balancer
+    ///
+    /// Reads packets as a gateway load balancer sends them to an appliance, and writes the packets inside, in order. The others
+    /// are omitted and counted; with --json every packet is listed with its verdict, numbered from 1 as in tcpdump and
+    /// Wireshark. A VLAN tag is not kept. There are no sockets here: what the header and its options allow is accepted.
+    #[command(after_help = "Examples:
+  glbctl decap in.pcap out.pcap
+  glbctl decap --json --allow-from 10.0.1.0/24,10.0.2.0/24 in.pcap out.pcap
+  glbctl decap --class 0x0167 - - < in.pcap > out.pcap
+
+The verdicts are explained in docs/gateway.md.")]
+    Decap(Decap),
     /// Process the packets that arrive on a device
     Attach {
         /// The device

@@ -2,7 +2,10 @@
 
 //! The commands that say what a director does with packets.
 
-use clap::{Args, ValueEnum};
+use super::values::prefix;
+use clap::{Args, ValueEnum, ValueHint};
+use glb_core::geneve;
+use glb_netlink::Prefix;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -56,6 +59,25 @@ pub(crate) struct Encap {
     pub(crate) config: PathBuf,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Decap {
+    /// The capture: pcap, of Ethernet frames or raw IP packets
+    #[arg(value_name = "IN.pcap", value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// The capture to write
+    #[arg(value_name = "OUT.pcap", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Class of the three options, 0 to 0xffff: 0x0108 is that of AWS
+    #[arg(long, value_name = "CLASS", default_value = "0x0108", value_parser = class)]
+    pub(crate) class: u16,
+    /// UDP port of Geneve
+    #[arg(long, default_value_t = geneve::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// Accept packets only from these prefixes, at most 16, separated by commas; without it from any sender
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',', value_parser = prefix)]
+    pub(crate) allow_from: Vec<Prefix>,
+}
+
 /// Protocols of binds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
@@ -83,9 +105,38 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     }
 }
 
+/// The class of Geneve options: hexadecimal with 0x, or decimal.
+fn class(text: &str) -> Result<u16, String> {
+    let (digits, radix) = match text.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None => (text, 10),
+    };
+    match u16::from_str_radix(digits, radix) {
+        Ok(class) if digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok(class),
+        _ => Err("expected a class of options, 0 to 65535 or 0x0000 to 0xffff".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes() {
+        for (text, expected) in [
+            ("0x0108", 0x108),
+            ("0xFFFF", 0xffff),
+            ("264", 264),
+            ("0", 0),
+        ] {
+            assert_eq!(class(text), Ok(expected));
+        }
+        for bad in [
+            "", "0x", "0x10000", "65536", "-1", "+1", "0x+1", "aws", "0108h",
+        ] {
+            assert!(class(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn endpoints() {

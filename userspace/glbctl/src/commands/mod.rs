@@ -4,7 +4,9 @@
 
 mod backend;
 mod bind;
+mod capture;
 mod config_check;
+mod decap;
 mod doctor;
 mod encap;
 mod flows;
@@ -76,6 +78,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Redirect(RedirectCommand::Flows(args)) => flows::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, json),
         Command::Encap(args) => encap::run(&args, json),
+        Command::Decap(args) => decap::run(&args, json),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { dir } => generate::man(&dir),
     }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the stack checks of a packet before anybody else sees it: a director looks at packets earlier, at the device.
+//! What the stack checks of a packet before anybody else sees it: an ingress hook looks at packets earlier, at the device.
 //!
 //! `ip_rcv_core`, `ip_route_input` and `ip6_rcv_core` of the kernel drop a packet with a wrong header checksum or a source
 //! that nobody can have, and `ip_rcv_options` and `ipv6_rthdr_rcv` one that names a way to take, unless the operator allows
 //! it. Such packets are left to them.
 
-use crate::director::Verdict;
-use crate::packet::checksum::{self, Sum};
-use crate::packet::ip::{self, Addrs, Family, Ip, IPV4_LEN, IPV6_LEN};
-use crate::packet::view::{Short, View};
+use super::checksum::{self, Sum};
+use super::ip::{self, Addrs, Family, Ip, IPV4_LEN, IPV6_LEN};
+use super::view::{Short, View};
 
 /// Loose and strict source routing (RFC 791): the options' types.
 const IPOPT_LSRR: u8 = 131;
@@ -18,9 +17,11 @@ const IPOPT_END: u8 = 0;
 const IPOPT_NOOP: u8 = 1;
 
 /// Why a packet is left to the stack.
-pub(super) enum Invalid {
-    /// For this reason.
-    Verdict(Verdict),
+pub enum Invalid {
+    /// Its source is no address that a packet from outside can have.
+    Martian,
+    /// Its header has a wrong checksum, or names a way to take.
+    Header,
     /// Or bytes are missing to say so.
     Short(Short),
 }
@@ -32,13 +33,13 @@ impl From<Short> for Invalid {
     }
 }
 
-/// Whether the stack would take the packet whose header `ip` is.
+/// Whether the stack would take the packet at the view's start, whose header `ip` is.
 #[inline(always)]
-pub(super) fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Invalid> {
+pub fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Invalid> {
     match ip.addrs {
         Addrs::V4 { src, .. } => {
             if is_martian_v4(src) {
-                return Err(Invalid::Verdict(Verdict::PassedMartian));
+                return Err(Invalid::Martian);
             }
             // Options are rare; they are looked at elsewhere.
             if ip.transport != IPV4_LEN {
@@ -47,7 +48,7 @@ pub(super) fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Inval
             if checksum::is_header_right(view.array(0)?) {
                 Ok(())
             } else {
-                Err(UNKNOWN)
+                Err(Invalid::Header)
             }
         }
         Addrs::V6 { src, .. } => {
@@ -55,7 +56,7 @@ pub(super) fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Inval
             // All others are left at their first byte or at their first 64 bits.
             let high = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
             if s0 == 0xff || (high == 0 && is_martian_low_v6(&src)) {
-                return Err(Invalid::Verdict(Verdict::PassedMartian));
+                return Err(Invalid::Martian);
             }
             if ip.transport != IPV6_LEN {
                 return check_routing(view, family);
@@ -64,8 +65,6 @@ pub(super) fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Inval
         }
     }
 }
-
-const UNKNOWN: Invalid = Invalid::Verdict(Verdict::PassedUnknownFormat);
 
 /// Of 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/4, or 255.255.255.255.
 #[inline(always)]
@@ -86,10 +85,10 @@ fn check_options(view: View<'_>, len: usize) -> Result<(), Invalid> {
     if len > view.linear().len() && len <= view.len() {
         return Err(Short::NeedLinear(len).into());
     }
-    let header = view.linear().get(..len).ok_or(UNKNOWN)?;
+    let header = view.linear().get(..len).ok_or(Invalid::Header)?;
     // Over a right checksum the sum is 0xffff, whose complement is 0.
     if Sum::default().with(header).checksum() != 0 || is_source_routed(header) {
-        return Err(UNKNOWN);
+        return Err(Invalid::Header);
     }
     Ok(())
 }
@@ -118,7 +117,7 @@ fn is_source_routed(header: &[u8]) -> bool {
 #[cold]
 fn check_routing(view: View<'_>, family: Family) -> Result<(), Invalid> {
     if family == Family::V6 && ip::has_segments_left(view)? {
-        return Err(UNKNOWN);
+        return Err(Invalid::Header);
     }
     Ok(())
 }

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Eight entries. Each flow has two buckets, which both of its directions and all endpoints share.
+
+use super::entry::{Content, Way, WORDS};
+use super::meta::{Limits, Meta};
+use super::refusal::Refusal;
+use super::slot::{Slot, Word};
+use super::tuple::Turn;
+use core::sync::atomic::AtomicU64;
+
+/// Entries of a bucket.
+pub const SLOTS: usize = 8;
+
+/// How often a packet looks again where another CPU is writing.
+const ROUNDS: usize = 8;
+
+/// A bucket of the cache.
+///
+/// All bytes 0 are an empty bucket: whoever has zeroed memory has empty buckets.
+#[repr(C)]
+pub struct Bucket(pub(super) Entries<AtomicU64, SLOTS, WORDS>);
+
+impl Bucket {
+    /// An empty bucket.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Entries {
+            metas: [const { AtomicU64::new(0) }; SLOTS],
+            refused: AtomicU64::new(0),
+            words: [const { [const { AtomicU64::new(0) }; WORDS] }; SLOTS],
+        })
+    }
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The entries of a bucket: `S` of them with `N` words each. A model checker takes fewer.
+#[repr(C)]
+pub(super) struct Entries<W, const S: usize, const N: usize> {
+    pub(super) metas: [W; S],
+    pub(super) refused: W,
+    pub(super) words: [[W; N]; S],
+}
+
+/// The time, and how long flows are remembered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    pub(super) limits: Limits,
+    pub(super) now: u32,
+}
+
+/// A packet's flow, as buckets see it.
+pub(super) trait Sought<const N: usize> {
+    /// Eight bits of its hash.
+    fn tag(&self) -> u8;
+    /// Whether an entry is of this flow.
+    fn way(&self, content: &[u64; N]) -> Option<Way>;
+    /// The endpoint of an entry.
+    fn endpoint(content: &[u64; N]) -> u64;
+    /// 32 bits of a secret hash of an endpoint.
+    fn mark(&self, endpoint: u64) -> u32;
+}
+
+/// A packet that has come: the entry that it should have.
+pub(super) struct Coming<'c, const N: usize> {
+    pub(super) content: &'c [u64; N],
+    pub(super) is_tcp: bool,
+    pub(super) turn: Turn,
+}
+
+/// A packet that goes back.
+pub(super) struct Going {
+    /// Its endpoint, if that is known.
+    pub(super) endpoint: Option<u64>,
+    pub(super) turn: Turn,
+}
+
+/// What became of a packet that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Its flow was there.
+    Known,
+    /// Its flow is there from now on.
+    First,
+    /// Likewise, in the place of another one that had not got beyond its beginning.
+    Replaced,
+    /// There is no room.
+    Refused,
+}
+
+/// What is there for a packet that goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer<const N: usize> {
+    /// This entry.
+    Entry([u64; N]),
+    /// Nothing.
+    Nothing,
+    /// Flows of several endpoints, or maybe.
+    Several,
+    /// Another CPU is writing it.
+    Busy,
+}
+
+/// The two buckets of a flow; with one bucket in all, there is no second one.
+pub(super) struct Pair<'b, W, const S: usize, const N: usize> {
+    pub(super) first: &'b Entries<W, S, N>,
+    pub(super) second: Option<&'b Entries<W, S, N>>,
+}
+
+/// An entry that a new flow could take.
+struct Candidate<'b, W, const S: usize, const N: usize> {
+    bucket: &'b Entries<W, S, N>,
+    slot: Slot<'b, W, N>,
+    meta: Meta,
+}
+
+/// What both buckets have for a packet that has come.
+enum Place<'b, W, const S: usize, const N: usize> {
+    /// The entry of its flow and endpoint.
+    Own(Slot<'b, W, N>, Meta, [u64; N]),
+    /// None, and this entry is free.
+    Free(Slot<'b, W, N>, Meta),
+    /// None, and this one's flow has not got beyond its beginning.
+    Unsettled(Candidate<'b, W, S, N>),
+    /// None, and no room.
+    Full,
+    /// Maybe: another CPU is writing.
+    Busy,
+}
+
+impl<W: Word, const S: usize, const N: usize> Entries<W, S, N> {
+    #[inline]
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot<'_, W, N>> {
+        let pairs = self.metas.iter().zip(&self.words);
+        pairs.map(|(meta, words)| Slot { meta, words })
+    }
+
+    /// Remembers a flow that the bucket has not.
+    #[cold]
+    fn refuse(&self, refusal: Refusal, clock: Clock) {
+        let lifetime = clock.limits.longest();
+        for _ in 0..ROUNDS {
+            let old = Refusal(self.refused.load());
+            let new = old.with(refusal, lifetime, clock.now);
+            if new == old || self.refused.exchange(old.0, new.0) {
+                return;
+            }
+        }
+        // It is hardly so often in vain. Then all flows are meant.
+        self.refused.store(Refusal::of_all(clock.now).0);
+    }
+}
+
+impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
+    #[inline]
+    fn buckets(&self) -> impl Iterator<Item = &'b Entries<W, S, N>> {
+        core::iter::once(self.first).chain(self.second)
+    }
+
+    /// Remembers the header of a packet that has come.
+    #[inline]
+    pub(super) fn record<K: Sought<N>>(
+        &self,
+        sought: &K,
+        coming: &Coming<'_, N>,
+        clock: Clock,
+    ) -> Outcome {
+        let now = clock.now;
+        let fresh = Meta::first(sought.tag(), coming.is_tcp, coming.turn, now);
+        for _ in 0..ROUNDS {
+            match self.place(sought, coming.content, clock) {
+                Place::Own(slot, meta, content) => {
+                    let is_over = meta.is_over(clock.limits, now);
+                    let new = if is_over {
+                        fresh
+                    } else {
+                        meta.come(coming.turn, now)
+                    };
+                    let outcome = if is_over {
+                        Outcome::First
+                    } else {
+                        Outcome::Known
+                    };
+                    if content == *coming.content {
+                        slot.touch(meta, new.in_version_of(meta));
+                        return outcome;
+                    }
+                    if slot.write(meta, new, coming.content) {
+                        return outcome;
+                    }
+                }
+                Place::Free(slot, meta) => {
+                    if slot.write(meta, fresh, coming.content) {
+                        return Outcome::First;
+                    }
+                }
+                Place::Unsettled(old) => {
+                    // Who asks for the old flow from now on must know that it was there.
+                    if let Some((_, content)) = old.slot.read(old.meta) {
+                        let mark = sought.mark(K::endpoint(&content));
+                        let refusal = Refusal::new(old.meta.tag(), mark, now);
+                        old.bucket.refuse(refusal, clock);
+                        if old.slot.write(old.meta, fresh, coming.content) {
+                            return Outcome::Replaced;
+                        }
+                    }
+                }
+                Place::Full => break,
+                Place::Busy => W::pause(),
+            }
+        }
+        let mark = sought.mark(K::endpoint(coming.content));
+        let refusal = Refusal::new(sought.tag(), mark, now);
+        self.first.refuse(refusal, clock);
+        Outcome::Refused
+    }
+
+    #[inline]
+    fn place<K: Sought<N>>(
+        &self,
+        sought: &K,
+        content: &[u64; N],
+        clock: Clock,
+    ) -> Place<'b, W, S, N> {
+        let endpoint = K::endpoint(content);
+        let mut busy = false;
+        // The free entry of the emptier bucket, so that both fill evenly.
+        let mut free: Option<(Slot<'b, W, N>, Meta)> = None;
+        let mut most = 0usize;
+        let mut unsettled: Option<Candidate<'b, W, S, N>> = None;
+        for bucket in self.buckets() {
+            let mut here = None;
+            let mut count = 0usize;
+            for slot in bucket.slots() {
+                let meta = slot.meta();
+                if meta.tag() == sought.tag() && meta.is_claimed() {
+                    busy = true;
+                    continue;
+                }
+                if meta.is_claimed() {
+                    continue;
+                }
+                if meta.tag() == sought.tag() && meta.is_kept() {
+                    match slot.read(meta) {
+                        Some((meta, held))
+                            if sought.way(&held) == Some(Way::Same)
+                                && K::endpoint(&held) == endpoint =>
+                        {
+                            return Place::Own(slot, meta, held);
+                        }
+                        Some(_) => {}
+                        None => {
+                            busy = true;
+                            continue;
+                        }
+                    }
+                }
+                if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+                    count = count.wrapping_add(1);
+                    here = Some((slot, meta));
+                } else if !meta.is_settled() {
+                    let age = meta.age(clock.now);
+                    let older = |other: &Candidate<'_, W, S, N>| age > other.meta.age(clock.now);
+                    if unsettled.as_ref().is_none_or(older) {
+                        unsettled = Some(Candidate { bucket, slot, meta });
+                    }
+                }
+            }
+            if count > most {
+                most = count;
+                free = here;
+            }
+        }
+        match (free, unsettled) {
+            _ if busy => Place::Busy,
+            (Some((slot, meta)), _) => Place::Free(slot, meta),
+            (None, Some(candidate)) => Place::Unsettled(candidate),
+            (None, None) => Place::Full,
+        }
+    }
+
+    /// The entry for a packet that goes back: that of its own direction, or else that of the other one.
+    #[inline]
+    pub(super) fn find<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
+        for _ in 0..ROUNDS {
+            match self.look(sought, going, clock) {
+                Answer::Busy => W::pause(),
+                answer => return answer,
+            }
+        }
+        Answer::Busy
+    }
+
+    #[inline]
+    fn look<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
+        let tag = sought.tag();
+        let mut found: Option<(Slot<'b, W, N>, Meta, [u64; N], Way)> = None;
+        let mut several = false;
+        for slot in self.buckets().flat_map(Entries::slots) {
+            let meta = slot.meta();
+            if meta.tag() != tag {
+                continue;
+            }
+            if meta.is_claimed() {
+                return Answer::Busy;
+            }
+            if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+                continue;
+            }
+            let Some((meta, content)) = slot.read(meta) else {
+                return Answer::Busy;
+            };
+            let Some(way) = sought.way(&content) else {
+                continue;
+            };
+            let endpoint = K::endpoint(&content);
+            if going.endpoint.is_some_and(|wanted| wanted != endpoint) {
+                continue;
+            }
+            match &found {
+                Some((_, _, other, _)) if K::endpoint(other) != endpoint => several = true,
+                Some((_, _, _, Way::Same)) => {}
+                Some(_) if way == Way::Opposite => {}
+                _ => found = Some((slot, meta, content, way)),
+            }
+        }
+        let Some((slot, meta, content, way)) = found else {
+            return Answer::Nothing;
+        };
+        // After the entries: whoever gives an entry up says so first.
+        let mark = sought.mark(K::endpoint(&content));
+        let lifetime = clock.limits.longest();
+        let may_be_another = || {
+            self.buckets().any(|bucket| {
+                Refusal(bucket.refused.load()).concerns(tag, mark, lifetime, clock.now)
+            })
+        };
+        if several || (going.endpoint.is_none() && may_be_another()) {
+            return Answer::Several;
+        }
+        let new = meta.gone(way == Way::Same, going.turn, clock.now);
+        slot.touch(meta, new);
+        Answer::Entry(content)
+    }
+}
+
+impl Bucket {
+    /// The entries that are not over, each with its meta word.
+    pub(super) fn entries(&self, clock: Clock) -> impl Iterator<Item = (Meta, Content)> + '_ {
+        let current = move |slot: Slot<'_, AtomicU64, WORDS>| {
+            let meta = slot.meta();
+            if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+                return None;
+            }
+            // What is being written is left out.
+            slot.read(meta)
+        };
+        self.0.slots().filter_map(current)
+    }
+}
