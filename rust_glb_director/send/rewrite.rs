@@ -91,8 +91,7 @@ fn path(
     if Path::counts_source(hook) {
         return look_up(tos, None, hook, skb, plan);
     }
-    Path::kept(&first.route, skb, first.addr)
-        .or_else(|| look_up(tos, Some(own), hook, skb, plan))
+    Path::kept(&first.route, skb, first.addr).or_else(|| look_up(tos, Some(own), hook, skb, plan))
 }
 
 /// Looks the route up, as that of this machine's own packets where `own` is given, or of this client's.

@@ -8,9 +8,7 @@ use super::refuse::refuse;
 use super::way::{Manner, Way};
 use super::{dispatch, Own};
 use crate::tables::world::Plan;
-use glb_core::director::{
-    flow_label, source_port, Layout, Params, Shape, Tunnel, Verdict,
-};
+use glb_core::director::{flow_label, source_port, Layout, Params, Shape, Tunnel, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::{tos, Family};
 use glb_core::packet::view::View;
@@ -105,7 +103,10 @@ fn look_up(
     (proto, dscp): (u8, u8),
 ) -> Option<Path> {
     let first = plan.hops.first();
-    let ports = (source_port(plan.hash, plan.packet.hint), own.config.udp_port);
+    let ports = (
+        source_port(plan.hash, plan.packet.hint),
+        own.config.udp_port,
+    );
     let flow = Flow::tunnel(proto, ports, dscp);
     let source = own.source(first.addr);
     Path::find(hook, &first.route, skb, flow, (first.addr, source))
@@ -129,8 +130,8 @@ impl Manner for InFront {
         len: usize,
     ) -> Result<bool, (Skb<'a>, Verdict)> {
         let header = way.manner.header;
-        let prepared = prepare(skb, way.path, len, header)
-            .map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
+        let prepared =
+            prepare(skb, way.path, len, header).map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
         let sent = prepared.send(way.hook.net, way.path, way.mac(), |out| {
             write(way, out, len)
         });

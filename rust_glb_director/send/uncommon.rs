@@ -26,11 +26,7 @@ use glb_kernel::packet::skb::Skb;
 /// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'a, M: Manner>(
-    way: Way<'_, '_, M>,
-    skb: Skb<'a>,
-    fit: Fit,
-) -> Outcome<'a> {
+pub(super) fn handle<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
     match fit {
         Fit::Never => refuse(way.stats, skb, Verdict::DroppedLro),
         Fit::Apart => apart(way, skb),

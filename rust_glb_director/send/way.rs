@@ -51,7 +51,8 @@ impl<M: Manner> Way<'_, '_, M> {
     #[inline(always)]
     pub(super) fn count(self, sent: Option<bool>, len: usize) {
         if sent == Some(true) {
-            self.stats.count_bytes(self.manner.added().wrapping_add(len));
+            self.stats
+                .count_bytes(self.manner.added().wrapping_add(len));
         }
     }
 }

@@ -9,10 +9,12 @@
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
 use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
+use glb_core::director::rewrite::{Edit, Spot};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
-use glb_core::director::rewrite::{Edit, Spot};
-use glb_core::director::{self, Addresses, Candidate, Forward, Params, Shape, Tunnel, Verdict, World};
+use glb_core::director::{
+    self, Addresses, Candidate, Forward, Params, Shape, Tunnel, Verdict, World,
+};
 use glb_core::geneve::flows as way_back;
 use glb_core::geneve::{self, Envelope, Letter};
 use glb_core::limit::RateLimit;
@@ -112,7 +114,8 @@ pub fn uses_geneve(
         return None;
     };
     let event = cache.record(opened.ids.endpoint, &tuple, turn, &envelope);
-    let way_back::Found::Header(held) = cache.find(&tuple.reversed(), way_back::Turn::Amid, None) else {
+    let way_back::Found::Header(held) = cache.find(&tuple.reversed(), way_back::Turn::Amid, None)
+    else {
         return Some(event.index());
     };
     let letter = Letter {
@@ -126,7 +129,7 @@ pub fn uses_geneve(
 }
 
 #[no_mangle]
-pub fn uses_geneve_list<'a>(cache: &way_back::Cache<'a>, bucket: &'a Bucket) -> u32 {
+pub fn uses_geneve_list<'a>(cache: &way_back::Cache<'a>, bucket: &'a way_back::Bucket) -> u32 {
     let mut idle = 0;
     for listed in cache.listed(bucket) {
         idle |= listed.idle;

@@ -329,17 +329,19 @@ fn backends(
                 "backend {index} is not of the family of the first one"
             ));
         }
-        let next_hop = load.next_hop(addr, forward).map_err(|refusal| match refusal {
-            Refusal::Memory => ENOMEM,
-            Refusal::NextHops => {
-                refuse!(
-                    request,
-                    E2BIG,
-                    Some(&address),
-                    "more than 65535 different backends in all tables"
-                )
-            }
-        })?;
+        let next_hop = load
+            .next_hop(addr, forward)
+            .map_err(|refusal| match refusal {
+                Refusal::Memory => ENOMEM,
+                Refusal::NextHops => {
+                    refuse!(
+                        request,
+                        E2BIG,
+                        Some(&address),
+                        "more than 65535 different backends in all tables"
+                    )
+                }
+            })?;
         let nested = nest.nested();
         if let Some(id) = nested.get(backend::ID) {
             return Err(refuse!(
