@@ -6,6 +6,7 @@
 
 use crate::config::Config;
 use crate::stats::Stats;
+use crate::tables::flows::now;
 use crate::tables::follow::{self, NoMemory};
 use crate::tables::set::{Table, TableSet, TooManyHops};
 use crate::tables::staging::Staging;
@@ -90,8 +91,12 @@ impl State {
         }
         let old_len = self.tables(&Guard::new()).map_or(0, |old| old.tables.len());
         let mut taken = follow::places(old_len).map_err(|_| Unpublished::Memory)?;
-        if let Some(old) = self.tables(&Guard::new()) {
-            set.succeed(old, &mut taken);
+        for index in 0..set.tables.len() {
+            // The lock keeps the old tables. A guard for each, because all grace periods of the machine wait for its end.
+            if let Some(old) = self.tables(&Guard::new()) {
+                set.succeed(index, old, &mut taken);
+            }
+            time::pause();
         }
         set.complete().map_err(Unpublished::Flows)?;
         // 0 says that nothing was loaded.
@@ -139,8 +144,8 @@ impl State {
             let table = self.tables(&rcu).and_then(|set| set.tables.get(index));
             let found = table
                 .filter(|table| of(table))
-                .and_then(|table| Some((table, table.flows.as_ref()?)));
-            let Some((table, flows)) = found else {
+                .and_then(|table| Some((table, table.flows.as_ref()?, table.flow_spec.as_ref()?)));
+            let Some((table, flows, spec)) = found else {
                 return ended;
             };
             let piece = flows.piece(first);
@@ -148,7 +153,7 @@ impl State {
                 return ended;
             }
             for bucket in piece {
-                let released = bucket.release(|tag| wanted(table, tag));
+                let released = bucket.flush(|tag| wanted(table, tag), spec.rules, now());
                 ended = ended.wrapping_add(released as u64);
             }
             first = first.wrapping_add(piece.len());

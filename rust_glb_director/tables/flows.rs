@@ -65,6 +65,22 @@ impl Flows {
         self.buckets.len()
     }
 
+    /// Ends the flows whose time is over by these rules. In process context.
+    pub(super) fn expire(&self, rules: Rules) {
+        let mut first = 0usize;
+        loop {
+            let piece = self.piece(first);
+            if piece.is_empty() {
+                return;
+            }
+            for bucket in piece {
+                bucket.expire(rules, now());
+            }
+            first = first.wrapping_add(piece.len());
+            time::pause();
+        }
+    }
+
     /// Some of the buckets, from this one on.
     pub(crate) fn piece(&self, first: usize) -> &[Bucket] {
         let rest = self.buckets.get(first..).unwrap_or_default();

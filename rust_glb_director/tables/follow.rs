@@ -84,42 +84,42 @@ pub(crate) struct NoMemory {
 }
 
 impl TableSet {
-    /// Makes `self` what comes behind `old`: backends whose addresses stay keep their ids, and tables whose names stay keep
-    /// their flows.
-    pub(crate) fn succeed(&mut self, old: &Self, taken: &mut [bool]) {
-        let mut index = 0usize;
-        for table in self.tables.iter_mut() {
-            let is_it = |at: &usize| {
-                let of_old = old.tables.get(*at);
-                taken.get(*at) == Some(&false)
-                    && of_old.is_some_and(|one| one.name[..] == table.name[..])
-            };
-            // Most often nothing has moved.
-            let at = Some(index)
-                .filter(is_it)
-                .or_else(|| (0..old.tables.len()).find(is_it));
-            index = index.wrapping_add(1);
-            let Some((at, of_old)) = at.and_then(|at| Some((at, old.tables.get(at)?))) else {
-                continue;
-            };
-            if let Some(taken) = taken.get_mut(at) {
-                *taken = true;
-            }
-            let (addresses, of_before) = (&table.addresses, &of_old.addresses);
-            let same = |new, old| match (addresses.get(new), of_before.get(old)) {
-                (Some(new), Some(old)) => new == old,
-                _ => false,
-            };
-            table.sweep = table
-                .roster
-                .succeed(&of_old.roster, table.backends.len(), same);
-            let flows = of_old.flows.as_ref();
-            table.flows = table
-                .flow_spec
-                .as_ref()
-                .and_then(|spec| flows.filter(|flows| flows.suits(spec)))
-                .cloned();
+    /// Makes the table `index` what comes behind its like in `old`: backends whose addresses stay keep their ids, and a table
+    /// whose name stays keeps its flows. `taken` has the old tables that are somebody's already.
+    pub(crate) fn succeed(&mut self, index: usize, old: &Self, taken: &mut [bool]) {
+        let Some(table) = self.tables.get_mut(index) else {
+            return;
+        };
+        let is_it = |at: &usize| {
+            let of_old = old.tables.get(*at);
+            taken.get(*at) == Some(&false)
+                && of_old.is_some_and(|one| one.name[..] == table.name[..])
+        };
+        // Most often nothing has moved.
+        let at = Some(index)
+            .filter(is_it)
+            .or_else(|| (0..old.tables.len()).find(is_it));
+        let Some((at, of_old)) = at.and_then(|at| Some((at, old.tables.get(at)?))) else {
+            return;
+        };
+        if let Some(taken) = taken.get_mut(at) {
+            *taken = true;
         }
+        let (addresses, of_before) = (&table.addresses, &of_old.addresses);
+        let same = |new, old| match (addresses.get(new), of_before.get(old)) {
+            (Some(new), Some(old)) => new == old,
+            _ => false,
+        };
+        table.sweep = table
+            .roster
+            .succeed(&of_old.roster, table.backends.len(), same);
+        let flows = of_old.flows.as_ref();
+        table.flows = table
+            .flow_spec
+            .as_ref()
+            .and_then(|spec| flows.filter(|flows| flows.suits(spec)))
+            .cloned();
+        table.rules_before = of_old.flow_spec.as_ref().map(|spec| spec.rules);
     }
 
     /// Gives ids to the backends of the tables that come behind none, and flow tables to those that have yet none.
@@ -132,6 +132,15 @@ impl TableSet {
                     .roster
                     .succeed(&none, table.backends.len(), |_, _| false);
             }
+            // What is over by the old time is not to be young again by a longer one.
+            if let (Some(spec), Some(flows), Some(before)) =
+                (&table.flow_spec, &table.flows, table.rules_before)
+            {
+                if spec.rules.timeout > before.timeout {
+                    flows.expire(before);
+                }
+            }
+            time::pause();
             if let (Some(spec), None) = (&table.flow_spec, &table.flows) {
                 let bytes = spec.bytes();
                 let missing = NoMemory {

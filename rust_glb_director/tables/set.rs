@@ -9,7 +9,7 @@
 use super::flows::Flows;
 use glb_core::backend::State as BackendState;
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
-use glb_core::director::flows::Spec;
+use glb_core::director::flows::{Rules, Spec};
 use glb_core::director::ids::Roster;
 use glb_core::director::{Addresses, Forward, Select, Selector};
 use glb_core::netlink::glb as netlink;
@@ -239,6 +239,8 @@ pub(crate) struct Table {
     pub(crate) flows: Option<Arc<Flows>>,
     /// Whether backends left with this load, so that their flows are to be ended.
     pub(crate) sweep: bool,
+    /// How the table of the same name before it remembered flows.
+    pub(crate) rules_before: Option<Rules>,
 }
 
 impl Table {

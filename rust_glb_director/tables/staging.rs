@@ -316,6 +316,7 @@ pub(crate) fn table(
         flow_spec: form.flows,
         flows: None,
         sweep: false,
+        rules_before: None,
     })
 }
 

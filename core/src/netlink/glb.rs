@@ -377,7 +377,7 @@ pub mod operation {
         number: command::FLOW_GET,
         name: "flow-get",
         set: &super::flow_list::SET,
-        admin: false,
+        admin: true,
         takes: &[],
         takes_for_list: &[super::flow_list::NAME, super::flow_list::BACKEND],
     };
@@ -755,7 +755,7 @@ pub mod flows {
         attributes: &[
             super::Attribute::new(BUCKETS, "buckets", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(TIMEOUT, "timeout", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(BY, "by", super::Form::U8(0, 1)),
+            super::Attribute::new(BY, "by", super::Form::U8(0, u8::MAX)),
         ],
     };
 }

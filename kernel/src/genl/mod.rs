@@ -69,7 +69,7 @@ pub type Cursor = [usize; 2];
 pub trait Dump {
     /// The family.
     type Family: Family;
-    /// Its number. Who may send it is not asked: everyone.
+    /// Its number, and whether an administrator alone may send it.
     const SPEC: Spec;
     /// What it takes, which follows from that.
     const POLICY: &'static Rules = &policy::policy(Self::SPEC.set, Self::SPEC.takes_for_list, &[]);
@@ -118,9 +118,13 @@ impl<F: Family> Operation<F> {
 
     /// A command that is answered by a list.
     pub const fn dump<D: Dump<Family = F>>() -> Self {
+        let access = match D::SPEC.admin {
+            true => bindings::GENL_UNS_ADMIN_PERM,
+            false => 0,
+        };
         Self::new(
             D::SPEC.number,
-            bindings::GENL_CMD_CAP_DUMP,
+            access | bindings::GENL_CMD_CAP_DUMP,
             D::POLICY,
             policy::room(D::SPEC.takes_for_list),
             bindings::genl_split_ops__bindgen_ty_1 {

@@ -215,6 +215,7 @@ proptest! {
                     let seen = service.packet(&tcp(n, turn), Some(first));
                     prop_assert_eq!(seen, (Some(goes), Some(event)));
                     let closing = match turn {
+                        _ if source => false,
                         Turn::Amid => was_closing,
                         Turn::Opens => false,
                         Turn::Ends => true,

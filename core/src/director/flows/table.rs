@@ -7,7 +7,7 @@ use super::key::{By, Key, Kind};
 use super::meta::MAX_TIMEOUT;
 use crate::director::classify::bind::Proto;
 use crate::director::ids::Tag;
-use crate::director::inspect::{self, Candidate};
+use crate::director::inspect::{self, Candidate, Turn};
 use crate::netlink::glb;
 use crate::packet::addr::Addr;
 use crate::siphash::SipKey;
@@ -37,6 +37,18 @@ impl Bucket {
     /// Ends the entries of the backends that are wanted; says how many.
     pub fn release(&self, wanted: impl Fn(Tag) -> bool) -> usize {
         self.0.release(|meta| wanted(meta.tag()))
+    }
+
+    /// The same, and says how many of them were still remembered at this second.
+    pub fn flush(&self, wanted: impl Fn(Tag) -> bool, rules: Rules, now: u16) -> usize {
+        self.0
+            .release(|meta| wanted(meta.tag()) && meta.is_over(rules.timeout, now));
+        self.release(wanted)
+    }
+
+    /// Ends the entries whose time is over, before a longer time makes some of them younger.
+    pub fn expire(&self, rules: Rules, now: u16) {
+        self.0.release(|meta| meta.is_over(rules.timeout, now));
     }
 
     /// What is remembered here, at this second.
@@ -279,7 +291,12 @@ pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> O
     let keeps = |tag| memory.backend(tag).is_some() || offered == Some(tag);
     let bucket = table.bucket(&key)?;
     let tag = if is_flow && memory.learns() {
-        let outcome = bucket.follow((&key, packet.turn()), table.clock(), offered, keeps);
+        // A client has other connections than the one that ends.
+        let turn = match table.rules.by {
+            By::Flow => packet.turn(),
+            By::Source => Turn::Amid,
+        };
+        let outcome = bucket.follow((&key, turn), table.clock(), offered, keeps);
         memory.count(match outcome {
             Outcome::Known(_) => Event::Known,
             Outcome::First => Event::First,

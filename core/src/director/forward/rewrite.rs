@@ -64,6 +64,10 @@ impl Spot {
         if ttl <= 1 {
             return Err(Unchanged::Ends(Verdict::PassedTtl));
         }
+        // A link-local source has a meaning on its own link only (RFC 4291, section 2.5.6).
+        if family == Family::V6 && view.byte(8)? == 0xfe && view.byte(9)? & 0xc0 == 0x80 {
+            return Err(Unchanged::Ends(Verdict::PassedMartian));
+        }
         let (offset, optional) = match (ip.protocol, family, ip.fragment) {
             (_, _, Some(Fragment { offset: 1.., .. })) => (None, false),
             (proto::TCP, _, _) => (Some(16), false),

@@ -363,6 +363,22 @@ fn what_is_not_changed() {
         };
         assert_eq!(find(&v6, 0), Some(ends));
     }
+    // From an address that has a meaning on one link only; the last one has a meaning everywhere.
+    model.ttl = 64;
+    for (first, ends) in [
+        ([0xfe, 0x80], Some(Unchanged::Ends(Verdict::PassedMartian))),
+        ([0xfe, 0xbf], Some(Unchanged::Ends(Verdict::PassedMartian))),
+        ([0xfe, 0xc0], None),
+    ] {
+        let mut src = [1; 16].to_vec();
+        src[..2].copy_from_slice(&first);
+        let v6 = Model {
+            src,
+            dst: [3; 16].to_vec(),
+            ..model.clone()
+        };
+        assert_eq!(find(&v6, 0), ends);
+    }
     // A TCP header of 8 bytes: whole, and in a first fragment.
     let head = "4500001c00004000400600000a00000109090909001600500000000000000000";
     let fragment = "4500001c00002000400600000a00000109090909001600500000000000000000";
