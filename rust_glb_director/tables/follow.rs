@@ -11,7 +11,7 @@ use glb_core::backend::State;
 use glb_core::director::flows::{follow, Event, FlowTable, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::Candidate;
-use glb_kernel::base::memory;
+use glb_kernel::base::{memory, time};
 use glb_kernel::base::vec::Append;
 use kernel::alloc::AllocError;
 use kernel::prelude::*;

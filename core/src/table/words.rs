@@ -262,8 +262,8 @@ mod tests {
     fn a_forward_has_its_parameters_as_words() {
         let dscp = Dscp::new(0).expect("a DSCP");
         let words = Words::DEFAULT.with_forward(Forward::L3dsr(dscp));
-        assert_eq!(written(&words), [4, 1, 0]);
-        assert_eq!(Words::read(&[4, 1, 0]), Ok(words));
+        assert_eq!(written(&words), [5, 1, 0]);
+        assert_eq!(Words::read(&[5, 1, 0]), Ok(words));
         assert_eq!(words.with_forward(Forward::Gre), Words::DEFAULT);
     }
 

@@ -189,7 +189,11 @@ fn models() -> impl Strategy<Value = (Model, Vec<u8>)> {
         let fields = (any::<u8>(), 2_u8.., 0_usize..4, vec(any::<u8>(), 0..80));
         let proto = prop_oneof![Just(proto::TCP), Just(proto::UDP), Just(icmp)];
         (addr(), addr(), addr(), fields, proto, fragment).prop_map(
-            |(src, dst, to, (tos, ttl, options, data), proto, fragment)| {
+            |(mut src, dst, to, (tos, ttl, options, data), proto, fragment)| {
+                // A link-local source stays on its link.
+                if src[0] == 0xfe {
+                    src[0] = 0xfd;
+                }
                 let model = Model {
                     src,
                     dst,
