@@ -72,7 +72,7 @@ fn a_forward_with_a_parameter() {
         file.tables[1].forward.dscp().map(|dscp| dscp.value()),
         Some(9)
     );
-    let word = [3, 0, 4, 1, 9];
+    let word = [3, 0, 5, 1, 9];
     let at = bytes.windows(5).position(|five| five == word).unwrap();
     let said = |at: usize, value: u8| {
         let mut bytes = bytes.clone();
