@@ -118,7 +118,7 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
     };
     let num_rows = words.rows as usize;
     if u8::try_from(hops).is_ok_and(|hops| hops < words.selector().least_hops(forward)) {
-        reader.error_at("hops", "must be at least 2");
+        reader.error_at("hops", "must be a whole number from 2 to 31");
         return None;
     }
     let rows = match object.get("rows") {

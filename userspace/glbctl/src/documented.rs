@@ -82,6 +82,7 @@ fn every_command_has_a_schema() {
         "state",
         "forward",
         "select",
+        "flow",
         "backend",
         "counters",
         "danger",
