@@ -8,7 +8,7 @@ use crate::elsewhere::kept_elsewhere;
 use crate::policy::Policy;
 use crate::seen::seen;
 use crate::state::State;
-use crate::stay::{is_established_here, reason_to_stay};
+use crate::stay::{is_established_here, is_established_on_others, reason_to_stay};
 use glb_core::counter::Fate;
 use glb_core::packet::gue::Hop;
 use glb_core::redirect::{rewrite, step_by_step};
@@ -16,7 +16,7 @@ use glb_core::redirect::{Common, Inspected, Next, Opening, Options, Stop, Verdic
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::out::route::{route, Unroutable};
 use glb_kernel::packet::skb::Skb;
-use glb_kernel::sockets::tcp::is_established;
+use glb_kernel::sockets::tcp::{is_established, listens};
 
 /// How often headers are made linear at most: outer IP, UDP and GUE, hop, inner IP and its extension
 /// headers, transport, embedded packet and its extension headers. Each round gets further than the one
@@ -46,8 +46,8 @@ pub(crate) fn redirect<'a>(
         return finish(state, skb, Verdict::AcceptedSyn);
     }
     let device = state.devices().of_tunnel(hook.family, common.inner());
-    match (device, common.flow(packet.view)) {
-        (Some(device), Some(flow)) if is_established(hook.net, &flow, device) => {
+    match common.flow(packet.view) {
+        Some(flow) if is_established(hook.net, &flow, device) => {
             finish(state, skb, Verdict::AcceptedEstablished)
         }
         _ => common_elsewhere(state, hook, skb, policy, common),
@@ -65,16 +65,32 @@ fn common_elsewhere<'a>(
     common: Common,
 ) -> Outcome<'a> {
     let inspected = common.inspected(hook.family);
-    // The most likely device was asked before; there may be others, or none.
-    if is_established_here(state, hook, &skb, &inspected) {
+    if is_established_on_others(state, hook, &skb, &inspected) {
         return finish(state, skb, Verdict::AcceptedEstablished);
     }
     second_chance(state, hook, skb, &inspected, policy)
 }
 
-/// A common packet that begins a connection, where listeners are asked for.
+/// A common packet that begins a connection, where listeners are asked for. As with an established connection, the device that most
+/// likely takes the packet is asked first, and nearly always has the answer.
 #[inline(never)]
 fn common_opening<'a>(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: Skb<'a>,
+    policy: Policy<'_>,
+    opening: Opening,
+) -> Outcome<'a> {
+    let device = state.devices().of_tunnel(hook.family, opening.inner());
+    match opening.flow(seen(hook, &skb).view) {
+        Some(flow) if listens(hook.net, &flow, device) => finish(state, skb, Verdict::AcceptedSyn),
+        _ => common_opening_elsewhere(state, hook, skb, policy, opening),
+    }
+}
+
+/// A common packet that begins a connection, and that nobody certainly listens for on the device that was asked.
+#[inline(never)]
+fn common_opening_elsewhere<'a>(
     state: &State,
     hook: &Hook<'_>,
     skb: Skb<'a>,

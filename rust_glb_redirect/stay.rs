@@ -25,16 +25,46 @@ pub(crate) fn is_established_here(
     skb: &Skb<'_>,
     inspected: &Inspected,
 ) -> bool {
+    let devices = state.devices();
+    is_established_on(
+        hook,
+        skb,
+        inspected,
+        devices.all_of_tunnel(hook.family, inspected.gue.inner),
+    )
+}
+
+/// The same, where the device that most likely takes the packet was asked before. Nearly always there is no other.
+#[inline]
+pub(crate) fn is_established_on_others(
+    state: &State,
+    hook: &Hook<'_>,
+    skb: &Skb<'_>,
+    inspected: &Inspected,
+) -> bool {
+    let devices = state.devices();
+    is_established_on(
+        hook,
+        skb,
+        inspected,
+        devices.others_of_tunnel(hook.family, inspected.gue.inner),
+    )
+}
+
+#[inline]
+fn is_established_on(
+    hook: &Hook<'_>,
+    skb: &Skb<'_>,
+    inspected: &Inspected,
+    mut devices: impl Iterator<Item = Device>,
+) -> bool {
     let Question::Connection { flow, .. } = &inspected.question else {
         return false;
     };
     let Ok(flow) = flow.read(seen(hook, skb).view) else {
         return false;
     };
-    let devices = state.devices();
-    devices
-        .all_of_tunnel(hook.family, inspected.gue.inner)
-        .any(|device| is_established(hook.net, &flow, device))
+    devices.any(|device| is_established(hook.net, &flow, device))
 }
 
 /// Why the packet, whose connection has no socket here, stays nevertheless; `None` if it is to be passed on.

@@ -130,6 +130,7 @@ for f in 4 6; do
         "$([ "$f" = 4 ] && echo 172.17.0.0/16 || echo fd17::/64)"
     row "input$f-syn-listener"  "syn$f"         $tool accepted_syn_packets GLBREDIRECT --syn-listener
     row "input$f-established-options" "established$f" $tool accepted_established_packets GLBREDIRECT --syn-listener --udp
+    row "input$f-out-netns"     "out$f"         $tool forwarded_to_alternate_packets GLBREDIRECT --netns sink
 done
 each_round redirect
 

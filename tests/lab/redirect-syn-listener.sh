@@ -186,6 +186,31 @@ group() {
     quietly_wire "reset()"
 }
 
+test_program() {
+    about "A program that says which socket a packet is for (BPF_SK_LOOKUP) is asked before all sockets: what it drops, nobody listens for."
+    everywhere program
+}
+program() {
+    wire "l = listener('proxy1', VIP[i], 8500)"
+    stays "a socket listens"
+    # bpf(2): BPF_PROG_LOAD (5) of a BPF_PROG_TYPE_SK_LOOKUP (30), and BPF_LINK_CREATE (28) to the namespace, at BPF_SK_LOOKUP (36).
+    # The program is `r0 = answer; exit`; a link lasts as long as its file descriptor.
+    wire "import ctypes, os
+        call = lambda command, attr: ctypes.CDLL(None).syscall(321, command, attr, len(attr))
+        code = lambda answer: ctypes.create_string_buffer(struct.pack('=BBhiBBhi', 0xb7, 0, 0, answer, 0x95, 0, 0, 0))
+        gpl = ctypes.create_string_buffer(b'GPL')
+        load = lambda made: call(5, struct.pack('=IIQQIIQII16sII', 30, 2, ctypes.addressof(made), ctypes.addressof(gpl), 0, 0, 0, 0, 0, b'', 0, 36))
+        link = lambda loaded: call(28, struct.pack('=IIII', loaded, os.open('/run/netns/proxy1', 0), 36, 0))
+        attached = lambda answer: link(load(code(answer)))"
+    check "the program drops (SK_DROP)" wire "k = attached(0); assert k > 0, k"
+    goes_on "a program drops what a socket listens for"
+    check "the program leaves it to the sockets (SK_PASS)" wire "os.close(k); k = attached(1); assert k > 0, k"
+    stays "a program leaves it to the sockets"
+    wire "l.close()"
+    goes_on "it leaves it to the sockets, of which none listens"
+    quietly_wire "os.close(k); reset()"
+}
+
 test_backlog() {
     about "A listener whose backlog is full listens: what it does not take is not another proxy's."
     everywhere backlog

@@ -66,11 +66,7 @@ impl Common {
     /// The connection, read from its packet. Addresses and ports stand side by side, as there are no options.
     #[inline(always)]
     pub fn flow<'p>(&self, view: View<'p>) -> Option<Flow<'p>> {
-        let inner = view.linear().get(self.inner_offset..)?;
-        match self.inner {
-            Family::V4 => Flow::of_client_v4(inner.get(12..)?.first_chunk()?),
-            Family::V6 => Flow::of_client_v6(inner.get(8..)?.first_chunk()?),
-        }
+        flow_of(view, self.inner_offset, self.inner)
     }
 
     /// What [`inspect()`](super::inspect()) says of it, if it came in a packet of the family `outer` and is no SYN.
@@ -107,6 +103,18 @@ pub struct Opening {
 }
 
 impl Opening {
+    /// Family of the inner packet.
+    #[inline(always)]
+    pub fn inner(&self) -> Family {
+        self.inner
+    }
+
+    /// The connection, read from the packet that the opening was read from.
+    #[inline(always)]
+    pub fn flow<'p>(&self, view: View<'p>) -> Option<Flow<'p>> {
+        flow_of(view, self.inner_offset, self.inner)
+    }
+
     /// What [`inspect()`](super::inspect()) says of it; `None` of another packet than the one it was read from.
     #[inline]
     pub fn inspected(&self, packet: &Packet<'_>) -> Option<Inspected> {
@@ -123,6 +131,16 @@ impl Opening {
             gue,
             question: opening(&gue, tcp, None),
         })
+    }
+}
+
+/// The connection of a common packet.
+#[inline(always)]
+fn flow_of(view: View<'_>, inner_offset: usize, inner: Family) -> Option<Flow<'_>> {
+    let bytes = view.linear().get(inner_offset..)?;
+    match inner {
+        Family::V4 => Flow::of_client_v4(bytes.get(12..)?.first_chunk()?),
+        Family::V6 => Flow::of_client_v6(bytes.get(8..)?.first_chunk()?),
     }
 }
 

@@ -72,19 +72,29 @@ impl Devices {
         }
     }
 
-    /// The device that most likely takes the payload of a tunnel, if there is one.
+    /// The device that most likely takes the payload of a tunnel. Where none takes packets from every sender, something else may
+    /// decapsulate, and it is [`Device::NONE`]: sockets that are bound to no device count.
     #[inline]
-    pub fn of_tunnel(&self, outer: Family, inner: Family) -> Option<Device> {
+    pub fn of_tunnel(&self, outer: Family, inner: Family) -> Device {
         let [first, ..] = self.places(outer, inner);
-        device(first)
+        device(first).unwrap_or(Device::NONE)
     }
 
-    /// Every device that may. Where none takes packets from every sender, something else may decapsulate, and sockets that are
-    /// bound to no device count.
+    /// The others that may.
+    #[inline]
+    pub fn others_of_tunnel(
+        &self,
+        outer: Family,
+        inner: Family,
+    ) -> impl Iterator<Item = Device> + '_ {
+        let [_, others @ ..] = self.places(outer, inner);
+        others.iter().map_while(device)
+    }
+
+    /// Every device that may.
+    #[inline]
     pub fn all_of_tunnel(&self, outer: Family, inner: Family) -> impl Iterator<Item = Device> + '_ {
-        let [first, others @ ..] = self.places(outer, inner);
-        let first = device(first).unwrap_or(Device::NONE);
-        core::iter::once(first).chain(others.iter().map_while(device))
+        core::iter::once(self.of_tunnel(outer, inner)).chain(self.others_of_tunnel(outer, inner))
     }
 }
 
