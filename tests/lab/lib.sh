@@ -318,12 +318,16 @@ lab_counters_settled() {
     [ -n "$lab_hopeless" ]
 }
 
+# sent_again HOST COUNTER: how often its kernel sent something again so far.
+sent_again() { quietly_on "$1" nstat -asz "$2" | awk 'NR > 1 { print $2 }'; }
+
 # How many SYNs, and answers to them, the kernels of all hosts have sent again since the network was made.
 lab_sent_again() {
-    local name
+    local name sum=0
     for name in $(lab_hosts); do
-        quietly_on "$name" nstat -asz TcpExtTCPSynRetrans
-    done | awk '$1 == "TcpExtTCPSynRetrans" { sum += $2 } END { print sum + 0 }'
+        sum=$((sum + $(sent_again "$name" TcpExtTCPSynRetrans)))
+    done
+    echo "$sum"
 }
 
 lab_hopeless=

@@ -15,9 +15,6 @@ export WEB_RATE=$((2048 / LAB_SLOWER))
 
 setup() { fleet; }
 
-# sent_again HOST COUNTER: how often its kernel sent something again so far.
-sent_again() { quietly_on "$1" nstat -asz "$2" | awk 'NR > 1 { print $2 }'; }
-
 test_thousand_connections() {
     local syns ends
     about "Of 1,000 connections (a slower kernel gets fewer) in mid-flight none breaks when the director swaps the order of the proxies."

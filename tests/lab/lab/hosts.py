@@ -186,7 +186,8 @@ def behind(host, prefix):
 
 def unhurried(*hosts):
     """No kernel there sends anything again, or probes, for lack of a quick answer; so packets can be counted, also where a
-    machine takes a second for what it else does at once. (Nothing is lost in the lab that a test does not lose.)"""
+    machine takes a second for what it else does at once. (Nothing is lost in the lab that a test does not lose.) But a SYN and
+    its answer, whose second is fixed: counters.py."""
     for host in hosts:
         host.quietly("sysctl -qw net.ipv4.tcp_rto_min_us=60000000 net.ipv4.tcp_early_retrans=0")
 
