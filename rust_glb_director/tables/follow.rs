@@ -11,8 +11,8 @@ use glb_core::backend::State;
 use glb_core::director::flows::{follow, Event, FlowTable, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::Candidate;
-use glb_kernel::base::{memory, time};
 use glb_kernel::base::vec::Append;
+use glb_kernel::base::{memory, time};
 use kernel::alloc::AllocError;
 use kernel::prelude::*;
 
