@@ -18,6 +18,9 @@
 
 # shellcheck source=tests/lab/nginx.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/nginx.sh"
+SERVICES=${SERVICES:-}
+# shellcheck source=tests/lab/services.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/services.sh"
 
 readonly NET_VIP4=10.10.10.10 NET_VIP6=fd00:10::10
 # shellcheck disable=SC2034 # For scenarios.
@@ -34,6 +37,9 @@ readonly CHECK_INTERVAL_MS=5000 CHECK_TIMEOUT_MS=4900 CHECK_TRIGGER=3 RELOAD_INT
 [ "$LAB_HANG" -ge 600 ] || LAB_HANG=600
 # The bodies of answers: a page, and a download. nginx sends it in pieces of 4096 bytes, one each 4096 / DOWNLOAD_RATE seconds.
 DOWNLOAD_BYTES=${DOWNLOAD_BYTES:-24576} DOWNLOAD_RATE=${DOWNLOAD_RATE:-1024}
+
+# net_vips: all VIPs of the network.
+net_vips() { echo "$NET_VIP4 $NET_VIP6 $(service_vips)"; }
 
 net_dir() { printf '%s/%s\n' "$lab_work" "$1"; }
 
@@ -116,6 +122,7 @@ link set sit0 up
 addr add $NET_VIP6/128 dev sit0 nodad
 END
     quietly_on "$name" sysctl -qw net.ipv4.conf.tunl0.rp_filter=0
+    services_at "$name"
     on "$name" iptables -A INPUT -p udp -m udp --dport "$GUE_PORT" -j GLBREDIRECT --allow-hops 192.168.50.0/24 --syn-listener
     # Text whose every line differs, so that a lost or doubled piece cannot go unnoticed.
     mkdir -p "$lab_work/www"
@@ -161,15 +168,18 @@ joined() { ip_on fabric <<<"link set $1 up"; }
 # source_table HOST: the operator's table, by $net_states.
 declare -A net_states=([proxy1]=active [proxy2]=active [proxy3]=active)
 source_table() {
-    local name list='' checks='"healthchecks": {"http": 80, "gue": 19523, "gue_vip": true}'
+    local name plain list='' checks='"healthchecks": {"http": 80, "gue": 19523, "gue_vip": true}'
     for name in $PROXIES; do
         list+="${list:+,}
     {\"ip\": \"192.168.50.${NET_NUMBER[$name]}\", \"state\": \"${net_states[$name]}\", $checks}"
     done
+    # The backends of services take no GUE.
+    plain=${list//', "gue": 19523, "gue_vip": true'/}
     cat <<END
 {"tables": [{"name": "web", "hash_key": "12345678901234561234567890123456", "seed": "34567890123456783456789012345678",
   "binds": [{"ip": "$NET_VIP4", "proto": "tcp", "port": 80}, {"ip": "$NET_VIP6", "proto": "tcp", "port": 80}],
-  "backends": [$list]}],
+  "backends": [$list]}
+$(service_tables "$plain")],
  "healthchecks": {"interval_ms": $CHECK_INTERVAL_MS, "timeout_ms": $CHECK_TIMEOUT_MS, "trigger": $CHECK_TRIGGER}}
 END
 }
@@ -188,18 +198,22 @@ END
     say "$name: glb-healthcheck"
     setsid ip netns exec "$name" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >"$dir/healthcheck.log" 2>&1 &
     echo $! >"$dir/healthcheck.pid"
-    sed "s/192\.168\.50\.6/192.168.50.$number/" /tools/bird/director.conf >"$dir/director.conf"
+    {
+        sed "s/192\.168\.50\.6/192.168.50.$number/" /tools/bird/director.conf
+        service_protocols
+    } >"$dir/director.conf"
     bird_on "$name" "$dir/director.conf"
     announces "$name"
 }
 # announces HOST: from now on its announcements follow health. withdraws HOST: it announces nothing any more.
 announces() {
-    local dir
+    local dir pairs
     dir=$(net_dir "$1")
+    read -ra pairs <<<"glb4=web glb6=web $(service_announcements | tr '\n' ' ')"
     setsid ip netns exec "$1" env GLB_ANNOUNCE_INTERVAL=2 "GLB_BIRDC=birdc -s $dir/bird.ctl" \
-        /tools/bird/glb-announce glb4=web glb6=web </dev/null >>"$dir/announce.log" 2>&1 &
+        /tools/bird/glb-announce "${pairs[@]}" </dev/null >>"$dir/announce.log" 2>&1 &
     echo $! >"$dir/announce.pid"
-    say "$1: glb-announce glb4=web glb6=web"
+    say "$1: glb-announce ${pairs[*]}"
 }
 withdraws() {
     local pid
@@ -212,7 +226,7 @@ withdraws() {
 # network: everything, up to the two routes at the router.
 network() {
     local name
-    modprobe -a rust_glb_redirect rust_glb_director fou ipip sit dummy || return
+    modprobe -a rust_glb_redirect rust_glb_director fou ipip sit ip_gre dummy || return
     ip_on root <<<'netns add fabric'
     ip_on fabric <<<$'link add name fabric type bridge forward_delay 0 mcast_snooping 0\nlink set fabric up'
     for name in router $DIRECTORS $PROXIES; do node "$name"; done
@@ -221,10 +235,14 @@ network() {
     for name in $PROXIES; do net_proxy "$name"; done
     for name in $PROXIES; do eventually nginx_listens "$name" || { say "nginx of $name does not listen"; return 1; }; done
     for name in $DIRECTORS; do net_director "$name"; done
-    eventually paths_are "$NET_VIP4" 2 && eventually paths_are "$NET_VIP6" 2 && return
-    say "the router has no two routes to the VIPs"
-    net_told
-    return 1
+    all_paths_are 2
+}
+# all_paths_are N: it comes so far that so many directors announce each VIP to the router.
+all_paths_are() {
+    local vip
+    for vip in $(net_vips); do
+        eventually paths_are "$vip" "$1" || { say "the router does not get $1 routes to $vip"; net_told; return 1; }
+    done
 }
 # paths_are VIP N: so many directors announce it to the router.
 paths_are() {
@@ -295,7 +313,7 @@ newer() { [ "$(generation "$1")" -gt "$2" ]; }
 # stop_director HOST, start_director_again HOST: out of service in order, module's hook and all, and back.
 stop_director() {
     withdraws "$1"
-    eventually paths_are "$NET_VIP4" 1 && eventually paths_are "$NET_VIP6" 1 || { net_told; return 1; }
+    all_paths_are 1 || return
     # What is under way still gets through.
     eventually stands_still "$1" || return
     on "$1" glbctl detach eth0
@@ -316,7 +334,7 @@ start_director_again() {
     setsid ip netns exec "$1" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >>"$dir/healthcheck.log" 2>&1 &
     echo $! >"$dir/healthcheck.pid"
     announces "$1"
-    eventually paths_are "$NET_VIP4" 2 && eventually paths_are "$NET_VIP6" 2 || { net_told; return 1; }
+    all_paths_are 2
 }
 
 # through DIRECTOR COMMAND...: the users of 192.168.40.0/24 and fd00:40::/64 go through this director meanwhile.
@@ -393,8 +411,22 @@ holders_told() {
         tail -n 200 "$lab_work/$name.events" | awk -v until="$1" '$1 == "sample" && $2 >= until { told = 1 } END { exit !told }' || return
     done
 }
+# all_renewed SINCE: no holder has a connection that began before.
+all_renewed() {
+    local name
+    for name in "${!holders[@]}"; do
+        tail -n 1 "$lab_work/$name.events" | awk -v since="$1" '
+            $1 == "sample" { sub(/^oldest=/, "", $4); renewed = $4 != "-" && $4 + 0 >= since + 0 }
+            END { exit !renewed }' || return
+    done
+}
 # connections_of PROXY: how many its server has, of the VIPs.
 connections_of() {
-    quietly_on "$1" ss -Htn state established "( src $NET_VIP4 or src [$NET_VIP6] ) and sport = 80" | wc -l
+    local vip of=''
+    for vip in $(net_vips); do
+        [[ $vip != *:* ]] || vip=[$vip]
+        of+="${of:+ or }src $vip"
+    done
+    quietly_on "$1" ss -Htn state established "( $of ) and sport = 80" | wc -l
 }
 has_no_connection() { [ "$(connections_of "$1")" = 0 ]; }

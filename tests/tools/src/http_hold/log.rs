@@ -3,10 +3,12 @@
 //! When what happened, a line each; times are seconds of the machine's clock.
 //!
 //! ```text
-//! sample 1700000000.123 broken=2 proxy1=333 proxy2=334
+//! sample 1700000000.123 broken=2 oldest=1699999990.456 proxy1=333 proxy2=334
 //! broken 1700000000.456 proxy1 192.0.2.7:40000 receive: Connection reset by peer
 //! unopened 1700000000.789 - 192.0.2.8:40001 begun=1700000000.700 connect: Connection refused
 //! ```
+//!
+//! `oldest` is when the oldest connection began that is open or being opened, and `-` if there is none.
 //!
 //! Of one that was never opened it matters when it began: what a program had in its hands when it ended is lost with it.
 
@@ -58,8 +60,10 @@ impl Log {
         Ok(())
     }
 
-    pub(super) fn sample(&mut self, tally: &Tally) -> Result<()> {
-        let mut line = format!("sample {:.3} broken={}", now(), tally.broken());
+    pub(super) fn sample(&mut self, tally: &Tally, oldest: Option<SystemTime>) -> Result<()> {
+        let oldest = oldest.map_or_else(|| "-".to_owned(), |begun| format!("{:.3}", seconds(begun)));
+        let broken = tally.broken();
+        let mut line = format!("sample {:.3} broken={broken} oldest={oldest}", now());
         for (name, open) in tally.servers() {
             line.push_str(&format!(" {name}={open}"));
         }

@@ -9,7 +9,8 @@
 //! comes in the place of each that ended or broke. `--log` tells when what happened.
 //!
 //! SIGUSR1 sets a mark: when each connection that is open has got bytes again, twice, there is a line `went on: N`. So a
-//! test that changed something need not know how long a connection may be silent.
+//! test that changed something need not know how long a connection may be silent. Each line of the log says when the oldest
+//! connection began, so a test can wait until all that were there before a change are gone.
 
 mod connection;
 mod log;
@@ -18,12 +19,13 @@ mod tally;
 use anyhow::{ensure, Context, Result};
 use connection::{Connection, Own, Progress, Report, Wanted};
 use log::Log;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tally::Tally;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::{mpsc, watch, Semaphore};
@@ -140,11 +142,13 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
         opening: Arc::new(Semaphore::new(arguments.burst.max(1))),
         stopped,
         replace: arguments.replace,
+        living: Rc::default(),
     };
+    let living = Rc::clone(&place.living);
     for number in 0..arguments.connections {
         let arguments = arguments.clone();
         let own = move |generation| arguments.own(number, generation);
-        tokio::task::spawn_local(place.clone().keep(own));
+        tokio::task::spawn_local(place.clone().keep(number, own));
     }
     drop(place);
 
@@ -178,7 +182,8 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
             },
             _ = second.tick() => {
                 if let Some(log) = &mut log {
-                    log.sample(&tally)?;
+                    let oldest = living.borrow().first().map(|(begun, _)| *begun);
+                    log.sample(&tally, oldest)?;
                 }
             }
             _ = marked.recv() => {
@@ -249,10 +254,12 @@ struct Place {
     opening: Arc<Semaphore>,
     stopped: watch::Receiver<bool>,
     replace: bool,
+    /// The connections that are open or being opened: when they began, and their places.
+    living: Rc<RefCell<BTreeSet<(SystemTime, usize)>>>,
 }
 
 impl Place {
-    async fn keep(self, own: impl Fn(u64) -> Own) {
+    async fn keep(self, number: usize, own: impl Fn(u64) -> Own) {
         let mut new = true;
         for generation in 0.. {
             // The permit goes when the first response begins; the semaphore is never closed.
@@ -278,7 +285,10 @@ impl Place {
                 // The receiver outlives all connections.
                 let _ = events.send(event);
             };
+            let alive = (SystemTime::now(), number);
+            self.living.borrow_mut().insert(alive);
             let report = connection.run(tell).await;
+            self.living.borrow_mut().remove(&alive);
             new &= report.server.is_none();
             let broke = report.result.is_err();
             let _ = self.events.send(Event::Ended(report));
