@@ -37,11 +37,8 @@ impl Addr {
 #[inline]
 #[must_use]
 pub fn mask_32(len: u8) -> u32 {
-    match 32u32.checked_sub(u32::from(len)) {
-        None => u32::MAX,
-        // A shift by all 32 bits has no result, which is the empty mask of the prefix length 0.
-        Some(clear) => u32::MAX.checked_shl(clear).unwrap_or(0),
-    }
+    // The ones come down from the upper half. The cast keeps the lower one.
+    (!u64::from(u32::MAX)).wrapping_shr(u32::from(len.min(32))) as u32
 }
 
 /// A mask of `len` leading ones; 128 or more gives all ones.

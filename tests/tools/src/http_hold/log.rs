@@ -61,7 +61,8 @@ impl Log {
     }
 
     pub(super) fn sample(&mut self, tally: &Tally, oldest: Option<SystemTime>) -> Result<()> {
-        let oldest = oldest.map_or_else(|| "-".to_owned(), |begun| format!("{:.3}", seconds(begun)));
+        let oldest =
+            oldest.map_or_else(|| "-".to_owned(), |begun| format!("{:.3}", seconds(begun)));
         let broken = tally.broken();
         let mut line = format!("sample {:.3} broken={broken} oldest={oldest}", now());
         for (name, open) in tally.servers() {

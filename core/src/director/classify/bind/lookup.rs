@@ -74,37 +74,50 @@ impl<'a> Classifier<'a> {
     /// The node of the longest prefix in use that has this address.
     #[inline(always)]
     fn longest_prefix(self, dst: Addr) -> Option<Found> {
-        let header = match dst {
-            Addr::V4(_) => 0,
-            Addr::V6(_) => FAMILY_HEADER as u32,
+        // Compiled for each family apart, so that nothing is kept for the other one.
+        let found = match dst {
+            Addr::V4(bytes) => {
+                let addr = u32::from_be_bytes(bytes);
+                let slot = self.search(0, |slots, mask, len| {
+                    self.probe_v4(slots, mask, addr & mask_32(len), len)
+                })?;
+                Found::from_v4(slot).2
+            }
+            Addr::V6(bytes) => {
+                let addr = u128::from_be_bytes(bytes);
+                let slot = self.search(FAMILY_HEADER as u32, |slots, mask, len| {
+                    self.probe_v6(slots, mask, addr & mask_128(len), len)
+                })?;
+                Found::from_v6(slot).2
+            }
         };
+        (found.node != 0).then_some(found)
+    }
+
+    /// The slot of the longest prefix, by binary search over the prefix lengths of a family, whose header is at `header`.
+    #[inline(always)]
+    fn search<const SLOT: usize>(
+        self,
+        header: u32,
+        probe: impl Fn(u32, u32, u8) -> Option<&'a [u32; SLOT]>,
+    ) -> Option<&'a [u32; SLOT]> {
         let &[slots, mask, lengths, count]: &[u32; FAMILY_HEADER] = self.array(header)?;
         let mut lengths = self.words.get(lengths as usize..)?.get(..count as usize)?;
-        let mut best = Found::node(0);
+        let mut best = None;
         while let Some((shorter, [middle, longer @ ..])) =
             lengths.split_at_checked(lengths.len() / 2)
         {
             // The cast is exact: a prefix has at most 128 bits.
-            let len = *middle as u8;
-            let found = match dst {
-                Addr::V4(bytes) => {
-                    self.probe_v4(slots, mask, u32::from_be_bytes(bytes) & mask_32(len), len)
-                }
-                Addr::V6(bytes) => {
-                    self.probe_v6(slots, mask, u128::from_be_bytes(bytes) & mask_128(len), len)
-                }
-            };
-            lengths = match found {
-                Some(found) => {
-                    // What stands at a length knows the longest prefix up to there, so the last
-                    // one found is the best.
+            lengths = match probe(slots, mask, *middle as u8) {
+                // What stands at a length knows the longest prefix up to there, so the last one found is the best.
+                found @ Some(_) => {
                     best = found;
                     longer
                 }
                 None => shorter,
             };
         }
-        (best.node != 0).then_some(best)
+        best
     }
 
     /// How many slots may be looked at: a mask that is none of [`super::build()`]'s may be any number.
@@ -115,40 +128,42 @@ impl<'a> Classifier<'a> {
     }
 
     #[inline(always)]
-    fn probe_v4(self, slots: u32, mask: u32, prefix: u32, len: u8) -> Option<Found> {
+    fn probe_v4(self, slots: u32, mask: u32, prefix: u32, len: u8) -> Option<&'a [u32; SLOT_V4]> {
         let tag = u32::from(len).wrapping_add(1);
-        let mut slot = first_slot_v4(prefix, len, mask);
-        for _ in 0..=self.slots(mask) {
-            let at = slots.wrapping_add(slot.wrapping_mul(SLOT_V4 as u32));
-            let (of_prefix, of_tag, found) = Found::from_v4(self.array(at)?);
+        let mut number = first_slot_v4(prefix, len, mask);
+        let mut left = self.slots(mask);
+        loop {
+            let slot = self.array(slots.wrapping_add(number.wrapping_mul(SLOT_V4 as u32)))?;
+            let (of_prefix, of_tag, _) = Found::from_v4(slot);
             if of_prefix == prefix && of_tag == tag {
-                return Some(found);
+                return Some(slot);
             }
-            if of_tag == 0 {
+            if of_tag == 0 || left == 0 {
                 return None;
             }
-            slot = slot.wrapping_add(1) & mask;
+            left = left.wrapping_sub(1);
+            number = number.wrapping_add(1) & mask;
         }
-        None
     }
 
     #[inline(always)]
-    fn probe_v6(self, slots: u32, mask: u32, prefix: u128, len: u8) -> Option<Found> {
+    fn probe_v6(self, slots: u32, mask: u32, prefix: u128, len: u8) -> Option<&'a [u32; SLOT_V6]> {
         let tag = u32::from(len).wrapping_add(1);
         let prefix_words = words_of(prefix.to_be_bytes());
-        let mut slot = first_slot_v6(prefix, len, mask);
-        for _ in 0..=self.slots(mask) {
-            let at = slots.wrapping_add(slot.wrapping_mul(SLOT_V6 as u32));
-            let (of_prefix, of_tag, found) = Found::from_v6(self.array(at)?);
+        let mut number = first_slot_v6(prefix, len, mask);
+        let mut left = self.slots(mask);
+        loop {
+            let slot = self.array(slots.wrapping_add(number.wrapping_mul(SLOT_V6 as u32)))?;
+            let (of_prefix, of_tag, _) = Found::from_v6(slot);
             if of_tag == tag && of_prefix == prefix_words {
-                return Some(found);
+                return Some(slot);
             }
-            if of_tag == 0 {
+            if of_tag == 0 || left == 0 {
                 return None;
             }
-            slot = slot.wrapping_add(1) & mask;
+            left = left.wrapping_sub(1);
+            number = number.wrapping_add(1) & mask;
         }
-        None
     }
 
     /// The bind of a port among those of one prefix and protocol.
