@@ -38,11 +38,9 @@ impl netdev::Ingress for Ingress {
             stats,
             learns,
         });
-        let plan = understand(hook, &mut skb).and_then(|packet| {
-            match &world {
-                Some(world) => decide(world, config, packet),
-                None => Err(packet.unmatched()),
-            }
+        let plan = understand(hook, &mut skb).and_then(|packet| match &world {
+            Some(world) => decide(world, config, packet),
+            None => Err(packet.unmatched()),
         });
         match plan {
             Ok(plan) => send(stats, hook, config, skb, &plan),
