@@ -67,7 +67,7 @@ fn bind(kind: Kind, i: u32, count: u32) -> Bind {
     Bind {
         addr,
         prefix_len,
-        proto: Proto::Tcp,
+        proto: Some(Proto::Tcp),
         port_start,
         port_end,
     }

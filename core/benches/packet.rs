@@ -27,7 +27,7 @@ fn entries(count: u32) -> Vec<Entry> {
             bind: Bind {
                 addr: Addr::V4(i.wrapping_mul(2_654_435_761).to_be_bytes()),
                 prefix_len: 32,
-                proto: Proto::Tcp,
+                proto: Some(Proto::Tcp),
                 port_start: 443,
                 port_end: 443,
             },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The classifier against a model that looks at every bind (longest prefix, then narrowest range
-//! of ports, then table order).
+//! of ports, then what takes all protocols, then table order).
 
 use glb_core::director::classify::bind::{
     build, words_needed, Bind, BindId, BuildError, Classifier, Entry, Proto,
@@ -29,11 +29,12 @@ fn covers(bind: &Bind, dst: Addr) -> bool {
 fn model(entries: &[Entry], dst: Addr, proto: Proto, port: u16) -> Option<BindId> {
     entries
         .iter()
-        .filter(|e| covers(&e.bind, dst) && e.bind.proto == proto)
+        .filter(|e| covers(&e.bind, dst) && e.bind.proto.is_none_or(|one| one == proto))
         .filter(|e| (e.bind.port_start..=e.bind.port_end).contains(&port))
         .min_by_key(|e| {
             let width = e.bind.port_end - e.bind.port_start;
-            (128 - e.bind.prefix_len, width, e.id.table, e.id.bind)
+            let wide = (e.bind.proto.is_none(), width);
+            (128 - e.bind.prefix_len, wide, e.id.table, e.id.bind)
         })
         .map(|e| e.id)
 }
@@ -42,6 +43,21 @@ fn model_addr(entries: &[Entry], dst: Addr) -> Option<BindId> {
     entries
         .iter()
         .filter(|e| covers(&e.bind, dst))
+        .min_by_key(|e| {
+            (
+                128 - e.bind.prefix_len,
+                e.bind.proto.is_some(),
+                e.id.table,
+                e.id.bind,
+            )
+        })
+        .map(|e| e.id)
+}
+
+fn model_all(entries: &[Entry], dst: Addr) -> Option<BindId> {
+    entries
+        .iter()
+        .filter(|e| covers(&e.bind, dst) && e.bind.proto.is_none())
         .min_by_key(|e| (128 - e.bind.prefix_len, e.id.table, e.id.bind))
         .map(|e| e.id)
 }
@@ -86,21 +102,28 @@ fn bind() -> impl Strategy<Value = Bind> {
         addr(),
         0..=128u8,
         any::<bool>(),
-        proto(),
+        prop::option::weighted(0.8, proto()),
         port(),
         port(),
         any::<bool>(),
     )
-        .prop_map(|(addr, len, whole, proto, a, b, single)| Bind {
-            addr,
-            prefix_len: if whole {
-                addr.bits()
-            } else {
-                len.min(addr.bits())
-            },
-            proto,
-            port_start: a.min(b),
-            port_end: if single { a.min(b) } else { a.max(b) },
+        .prop_map(|(addr, len, whole, proto, a, b, single)| {
+            let (port_start, port_end) = match proto {
+                None => (0, u16::MAX),
+                Some(_) if single => (a.min(b), a.min(b)),
+                Some(_) => (a.min(b), a.max(b)),
+            };
+            Bind {
+                addr,
+                prefix_len: if whole {
+                    addr.bits()
+                } else {
+                    len.min(addr.bits())
+                },
+                proto,
+                port_start,
+                port_end,
+            }
         })
 }
 
@@ -132,7 +155,8 @@ proptest! {
         // Also ask for what the binds name, and for the ports around their ends.
         let near = entries.iter().flat_map(|e| {
             let (a, b) = (e.bind.port_start, e.bind.port_end);
-            [a, b, a.wrapping_sub(1), b.wrapping_add(1)].map(|p| (e.bind.addr, e.bind.proto, p))
+            let proto = e.bind.proto.unwrap_or(Proto::Udp);
+            [a, b, a.wrapping_sub(1), b.wrapping_add(1)].map(|p| (e.bind.addr, proto, p))
         });
         for (dst, proto, port) in asked.into_iter().chain(near) {
             prop_assert_eq!(
@@ -141,6 +165,7 @@ proptest! {
                 "{:?} {:?} {}", dst, proto, port
             );
             prop_assert_eq!(classifier.lookup_addr(dst), model_addr(&entries, dst));
+            prop_assert_eq!(classifier.lookup_all(dst), model_all(&entries, dst));
         }
     }
 
@@ -152,7 +177,7 @@ proptest! {
         let binds = ranges.into_iter().map(|(a, b, single)| Bind {
             addr: Addr::V4([10, 0, 0, 1]),
             prefix_len: 32,
-            proto: Proto::Udp,
+            proto: Some(Proto::Udp),
             port_start: a.min(b),
             port_end: if single { a.min(b) } else { a.max(b) },
         }).collect();
@@ -177,6 +202,7 @@ proptest! {
         let classifier = Classifier::new(&words);
         let _ = classifier.lookup(dst, Proto::Tcp, 80);
         let _ = classifier.lookup_addr(dst);
+        let _ = classifier.lookup_all(dst);
     }
 }
 
@@ -187,7 +213,7 @@ fn all_prefix_lengths_nested() {
             .map(|prefix_len| Bind {
                 addr: Addr::V6([0xff; 16]),
                 prefix_len,
-                proto: Proto::Tcp,
+                proto: Some(Proto::Tcp),
                 port_start: 80,
                 port_end: 80,
             })
@@ -216,7 +242,7 @@ fn bad_binds_are_named() {
     let good = Bind {
         addr: Addr::V4([1, 1, 1, 1]),
         prefix_len: 32,
-        proto: Proto::Tcp,
+        proto: Some(Proto::Tcp),
         port_start: 80,
         port_end: 81,
     };
@@ -228,6 +254,10 @@ fn bad_binds_are_named() {
         },
         Bind {
             port_end: 79,
+            ..good
+        },
+        Bind {
+            proto: None,
             ..good
         },
     ] {

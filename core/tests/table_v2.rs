@@ -40,14 +40,14 @@ fn binds() -> Vec<Bind> {
         Bind {
             addr: Addr::V4([9, 9, 9, 9]),
             prefix_len: 32,
-            proto: Proto::Tcp,
+            proto: Some(Proto::Tcp),
             port_start: 80,
             port_end: 80,
         },
         Bind {
             addr: Addr::V6([0xab; 16]),
             prefix_len: 64,
-            proto: Proto::Udp,
+            proto: Some(Proto::Udp),
             port_start: 1,
             port_end: 65535,
         },

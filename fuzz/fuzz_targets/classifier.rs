@@ -26,6 +26,11 @@ fn addr(family: u8, bits: u8) -> Addr {
     }
 }
 
+/// The protocol of a bind, if it does not take all.
+fn of_bind(byte: u8) -> Option<Proto> {
+    (byte & 12 != 12).then(|| proto(byte))
+}
+
 fn proto(byte: u8) -> Proto {
     if byte & 2 == 0 {
         Proto::Tcp
@@ -47,6 +52,7 @@ fuzz_target!(|data: &[u8]| {
         .collect();
     let _ = Classifier::new(&words).lookup(addr(0, 5), Proto::Tcp, 80);
     let _ = Classifier::new(&words).lookup_addr(addr(1, 5));
+    let _ = Classifier::new(&words).lookup_all(addr(0, 9));
 
     let mut entries: Vec<Entry> = Vec::new();
     for (index, record) in data.chunks_exact(RECORD).take(300).enumerate() {
@@ -55,17 +61,19 @@ fuzz_target!(|data: &[u8]| {
             u16::from_le_bytes([record[5], record[6]]),
         );
         let addr = addr(record[0], record[1]);
+        let proto = of_bind(record[0]);
+        let (start, end) = match proto {
+            None => (0, u16::MAX),
+            Some(_) if record[7] & 1 == 0 => (a.min(b), a.min(b)),
+            Some(_) => (a.min(b), a.max(b)),
+        };
         entries.push(Entry {
             bind: Bind {
                 addr,
                 prefix_len: record[2].min(addr.bits()),
-                proto: proto(record[0]),
-                port_start: a.min(b),
-                port_end: if record[7] & 1 == 0 {
-                    a.min(b)
-                } else {
-                    a.max(b)
-                },
+                proto,
+                port_start: start,
+                port_end: end,
             },
             id: BindId {
                 table: 0,
@@ -78,6 +86,7 @@ fuzz_target!(|data: &[u8]| {
     let classifier = Classifier::new(&words[..used]);
     for entry in &entries {
         let bind = entry.bind;
+        let asked = bind.proto.unwrap_or(Proto::Udp);
         for port in [
             bind.port_start,
             bind.port_end,
@@ -86,14 +95,27 @@ fuzz_target!(|data: &[u8]| {
         ] {
             let expected = entries
                 .iter()
-                .filter(|e| covers(&e.bind, bind.addr) && e.bind.proto == bind.proto)
+                .filter(|e| {
+                    covers(&e.bind, bind.addr) && e.bind.proto.is_none_or(|one| one == asked)
+                })
                 .filter(|e| (e.bind.port_start..=e.bind.port_end).contains(&port))
                 .min_by_key(|e| {
                     let width = e.bind.port_end - e.bind.port_start;
-                    (128 - e.bind.prefix_len, width, e.id.bind)
+                    (
+                        128 - e.bind.prefix_len,
+                        e.bind.proto.is_none(),
+                        width,
+                        e.id.bind,
+                    )
                 })
                 .map(|e| e.id);
-            assert_eq!(classifier.lookup(bind.addr, bind.proto, port), expected);
+            assert_eq!(classifier.lookup(bind.addr, asked, port), expected);
         }
+        let expected = entries
+            .iter()
+            .filter(|e| covers(&e.bind, bind.addr) && e.bind.proto.is_none())
+            .min_by_key(|e| (128 - e.bind.prefix_len, e.id.bind))
+            .map(|e| e.id);
+        assert_eq!(classifier.lookup_all(bind.addr), expected);
     }
 });

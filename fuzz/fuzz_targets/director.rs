@@ -45,6 +45,9 @@ impl World for Fleet {
     fn by_addr(&self, dst: Addr) -> Option<&()> {
         Classifier::new(self.words).lookup_addr(dst).map(|_| &())
     }
+    fn by_all(&self, dst: Addr) -> Option<&()> {
+        Classifier::new(self.words).lookup_all(dst).map(|_| &())
+    }
     fn forward((): &()) -> Forward {
         Forward::Gue
     }
@@ -68,7 +71,7 @@ impl World for Fleet {
     }
 }
 
-/// The classifier's words: a bind for every address and port of both families and protocols.
+/// The classifier's words: binds for every address, port and protocol of both families.
 static WORDS: LazyLock<Vec<u32>> = LazyLock::new(|| {
     let bind = |addr, proto| Bind {
         addr,
@@ -79,7 +82,7 @@ static WORDS: LazyLock<Vec<u32>> = LazyLock::new(|| {
     };
     let mut entries = Vec::new();
     for addr in [Addr::V4([0; 4]), Addr::V6([0; 16])] {
-        for proto in [Proto::Tcp, Proto::Udp] {
+        for proto in [Some(Proto::Tcp), Some(Proto::Udp), None] {
             let id = BindId {
                 table: 0,
                 bind: entries.len() as u16,
@@ -89,7 +92,7 @@ static WORDS: LazyLock<Vec<u32>> = LazyLock::new(|| {
         }
     }
     let mut words = vec![0; words_needed(&entries)];
-    let used = build(&mut entries, &mut words).expect("four binds");
+    let used = build(&mut entries, &mut words).expect("six binds");
     words.truncate(used);
     words
 });

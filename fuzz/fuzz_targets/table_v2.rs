@@ -22,7 +22,7 @@ static GOOD: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let bind = Bind {
         addr: Addr::V6([1; 16]),
         prefix_len: 64,
-        proto: Proto::Tcp,
+        proto: Some(Proto::Tcp),
         port_start: 1,
         port_end: 2,
     };

@@ -32,6 +32,12 @@ void glb_genl_check_consistent(struct netlink_callback *cb, void *header)
 	genl_dump_check_consistent(cb, header);
 }
 
+/* Whether both of them administer the network namespace of the socket, as operations with uns-admin-perm need. */
+bool glb_genl_admin(const struct sk_buff *request)
+{
+	return netlink_net_capable(request, CAP_NET_ADMIN);
+}
+
 /* Whether who opened the socket and who wrote the request both administer the machine, and not only a user namespace. */
 bool glb_genl_initial_admin(const struct sk_buff *request)
 {

@@ -15,6 +15,7 @@ struct sk_buff;
 
 struct net *glb_genl_net(const struct genl_info *info);
 const void *glb_genl_attrs(const struct genl_info *info, size_t *len);
+bool glb_genl_admin(const struct sk_buff *request);
 bool glb_genl_initial_admin(const struct sk_buff *request);
 const struct genl_info *glb_genl_info_dump(struct netlink_callback *cb);
 void glb_genl_check_consistent(struct netlink_callback *cb, void *header);

@@ -91,10 +91,10 @@ bool glb_skb_has_frag_list(const struct sk_buff *skb)
 	return skb_has_frag_list(skb);
 }
 
-/* A sum that a device was to complete cannot be completed over parts. */
+/* A sum that a device was to complete, SCTP's too, cannot be completed over parts. */
 bool glb_skb_finish_checksum(struct sk_buff *skb)
 {
-	return skb->ip_summed != CHECKSUM_PARTIAL || skb_checksum_help(skb) == 0;
+	return skb->ip_summed != CHECKSUM_PARTIAL || skb_csum_hwoffload_help(skb, 0) == 0;
 }
 
 /* Whether the TCP checksum of a packet, from its IP header on, is right. */

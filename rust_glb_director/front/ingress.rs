@@ -38,9 +38,9 @@ impl netdev::Ingress for Ingress {
             stats,
             learns,
         });
-        let plan = understand(hook, &mut skb).and_then(|packet| {
-            let world = world.as_ref().ok_or(Verdict::PassedNoMatchingBind)?;
-            decide(world, config, packet)
+        let plan = understand(hook, &mut skb).and_then(|packet| match &world {
+            Some(world) => decide(world, config, packet),
+            None => Err(packet.unmatched()),
         });
         match plan {
             Ok(plan) => send(stats, hook, config, skb, &plan),

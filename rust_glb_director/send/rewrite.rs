@@ -131,8 +131,9 @@ fn flow(packet: &Candidate, tos: u8) -> Flow {
             let ports = (packet.key.src_port, packet.key.dst_port);
             Flow::passed_on(proto.number(), ports, tos)
         }
+        Kind::Portless(number) => Flow::passed_on(number, (0, 0), tos),
         // "Fragmentation needed" and "packet too big".
-        Kind::IcmpError(_) => icmp([3, 4], [2, 0]),
+        Kind::IcmpError(_) | Kind::PortlessIcmpError(_) => icmp([3, 4], [2, 0]),
         Kind::Echo => icmp([8, 0], [128, 0]),
     }
 }

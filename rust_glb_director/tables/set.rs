@@ -66,6 +66,12 @@ impl TableSet {
         self.table_of(Classifier::new(&self.classifier).lookup_addr(dst)?)
     }
 
+    /// The table that takes all protocols of this address.
+    #[inline]
+    pub(crate) fn classify_all(&self, dst: Addr) -> Option<&Table> {
+        self.table_of(Classifier::new(&self.classifier).lookup_all(dst)?)
+    }
+
     /// Bytes that the set takes, about.
     pub(crate) fn bytes(&self) -> u64 {
         let words = self.classifier.len().saturating_mul(4);
@@ -82,6 +88,7 @@ impl TableSet {
                     .len()
                     .saturating_mul(core::mem::size_of::<Bind>());
                 sum.saturating_add(core::mem::size_of::<Table>())
+                    .saturating_add(core::mem::size_of::<Roster>())
                     .saturating_add(binds)
                     .saturating_add(table.rows.len())
                     .saturating_add(table.numbered.len())

@@ -36,7 +36,8 @@ pub(crate) struct Promise {
 impl Promise {
     /// Bytes that such a load takes at its end.
     pub(crate) fn bytes(&self) -> u64 {
-        let tables = (self.tables as u64).saturating_mul(core::mem::size_of::<Table>() as u64);
+        let each = core::mem::size_of::<Table>().saturating_add(core::mem::size_of::<Roster>());
+        let tables = (self.tables as u64).saturating_mul(each as u64);
         let binds = (self.binds as u64).saturating_mul(BYTES_PER_BIND);
         self.row_bytes
             .saturating_add(tables)

@@ -40,6 +40,11 @@ impl World for Loaded<'_> {
     }
 
     #[inline]
+    fn by_all(&self, dst: Addr) -> Option<&Table> {
+        self.tables.classify_all(dst)
+    }
+
+    #[inline]
     fn forward(table: &Table) -> Forward {
         table.forward
     }

@@ -6,6 +6,7 @@
 """
 
 import os
+import struct
 
 from lab.captures import capture_of, forget, send, settle, watch
 from lab.director import KEY, SEED, backend, begin, config, load, load_module, table_file
@@ -202,6 +203,10 @@ def test_followers():
     with check("lookup knows where the flow goes"):
         same(ALL[1], director.json("glbctl --json lookup", *words.split(), "--table", path)["hops"][0]["ip"])
         same(ALL[0], director.json("glbctl --json lookup --running", *words.split())["hops"][0]["ip"])
+    with check("who may not list flows is not told which are known: the hops are those of the row"):
+        nobody = "setpriv --reuid 65534 --clear-groups --inh-caps=-all glbctl --json lookup --running"
+        answer = director.json(nobody, *words.split())
+        same((ALL[1], False), (answer["hops"][0]["ip"], answer["known_flow"]))
     count = len(listed())
     director.json("glbctl --json lookup --running 10.11.12.77:1 %s:80" % VIP4)
     with check("and remembers nothing"):
@@ -289,6 +294,65 @@ def test_reload():
         guest.quietly("glb-packets diff --ignore-ethernet", repeated(want, TIMES), got)
     with check("each packet was of a known flow"):
         same([PACKETS * TIMES, 0, 0, 0], since(before))
+
+
+def addressed(path):
+    """Of each IP-in-IP packet of a capture the client's address with both ports, and the backend."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at = 24
+    while at < len(data):
+        frame = at + 16
+        # Behind 14 bytes of Ethernet stand an outer and an inner IPv4 header of 20 bytes each.
+        yield data[frame + 46:frame + 50] + data[frame + 54:frame + 58], data[frame + 30:frame + 34]
+        at = frame + struct.unpack_from("<I", data, at + 8)[0]
+
+
+def test_reload_full():
+    about("Three flows to a bucket, of which a tenth find no room; a backend drains, one is removed, others come, under traffic:"
+          " no known flow changes its backend but those of the removed one.")
+    flows = {"timeout_s": 3600, "buckets": MANY // 3}
+    fresh(service(ALL[:4], flows=flows, vips=(VIP4,)))
+    built = []
+    for name, backends in (("d", [backend(ALL[0], "draining"), *ALL[1:3]]), ("e", [ALL[5], *ALL[1:3], ALL[4], ALL[0]])):
+        path = table_file(name + ".json", service(backends, flows=flows, vips=(VIP4,)))
+        built.append(work(name + ".bin"))
+        guest.quietly("glbctl table build", path, built[-1])
+    given, got = work("in.pcap"), work("got.pcap")
+    guest.quietly("glb-packets flows --packets %d --flows %d" % (PACKETS, MANY), "--out", given, "--to", VIP4 + ":80",
+                  "--dst-mac", director.mac)
+    before = events()
+    dump = Dump(servers, got, "src host 65.65.65.65 and ip proto 4")
+    replay(given)
+    dump.end(PACKETS)
+    known, first, untracked, none = since(before)
+    with check("each packet is counted once, and some flows find their bucket full"):
+        same((PACKETS, 0), (known + first + untracked, none))
+        holds(MANY * 0.02 < MANY - first < MANY * 0.3, "%d flows of %d have room" % (first, MANY))
+    owners = dict(addressed(got))
+    shown = {packed(host) + struct.pack("!HH", int(port), 80): packed(one["backend"])
+             for one in listed() for host, port in [one["client"].rsplit(":", 1)]}
+    with check("what is remembered is what was sent"):
+        same(first, len(shown))
+        same([], [client for client, owner in shown.items() if owners[client] != owner][:3])
+    load(director, built[0])
+    gone = packed(ALL[3])
+    stays = {client: owner for client, owner in shown.items() if owner != gone}
+    dump, loads, swapping = Dump(servers, got, "src host 65.65.65.65 and ip proto 4"), generation(), work("swap")
+    open(swapping, "w").close()
+    loader = director.spawn("sh -c", SWAPPER, "sh", swapping, *built, told=False)
+    replay(given)
+    with check("loads go on"):
+        eventually(lambda: holds(generation() >= loads + 2, "load %d of %d" % (generation(), loads + 2)))
+    os.remove(swapping)
+    loader.succeeds()
+    dump.end(PACKETS)
+    packets = list(addressed(got))
+    with check("no packet is lost, and none goes to the removed backend"):
+        same((PACKETS, 0), (len(packets), sum(owner == gone for _, owner in packets)))
+    with check("no packet of a known flow goes to another backend"):
+        same([], [client for client, owner in packets if stays.get(client, owner) != owner][:3])
+    at_least(MANY // 2, len(stays))
 
 
 def test_flood():

@@ -12,7 +12,7 @@ What leaves is what `glbctl encap` says, and what packets made anew look like.
 
 import os
 
-from lab.captures import nothing, recv, send, watch
+from lab.captures import capture_of, forget, nothing, recv, send, settle, watch
 from lab.director import backend, begin, config, load, table, table_file
 from lab.dumps import Dump
 from lab.hosts import Host, guest, make
@@ -338,6 +338,35 @@ def routes(way):
     goes(way, "the rule names the DSCP", proxy2)
     way.ip("rule del pref 100")
     goes(way, "that rule is gone too", proxy1)
+
+
+def test_multipath():
+    about("Of two equal ways to a server all packets take one; by the client's ports, if the machine's hash policy has ports.")
+    watch()
+    each(multipath)
+
+
+def multipath(way):
+    bits, other = (32, "10.1.0.9") if way.family == 4 else (128, "fd01::9")
+    for address, host in ((way.by, proxy2), (other, proxy1)):
+        way.ip("neigh replace %s lladdr %s dev eth0 nud permanent" % (address, host.mac))
+    way.ip("route replace %s/%d nexthop via %s dev eth0 onlink nexthop via %s dev eth0 onlink" % (way.to, bits, way.by, other))
+    for policy, ways in ((0, 1), (1, 2)):
+        director.run("sysctl -qw net.ipv%d.fib_multipath_hash_policy=%d" % (way.family, policy))
+        # A route that was kept by the policy before is not.
+        way.ip("route flush cache")
+        forget()
+        send(client, director, *(way.packet(tcp(5000 + number, 80, "A")) for number in range(40)))
+        taken = []
+        for host in (proxy1, proxy2):
+            settle(host)
+            taken.append(sum(is_marked(packet) for packet in capture_of(host).packets))
+        with check("policy %d: %d way(s), and no packet is lost" % (policy, ways)):
+            same((40, ways), (sum(taken), sum(number > 0 for number in taken)))
+    forget()
+    director.run("sysctl -qw net.ipv%d.fib_multipath_hash_policy=0" % way.family)
+    way.ip("route del %s/%d" % (way.to, bits))
+    way.ip("neigh replace %s lladdr %s dev eth0 nud permanent" % (way.to, proxy1.mac))
 
 
 def goes(way, what, host, sender=None):

@@ -41,6 +41,7 @@ pub fn uses_classifier(words: &[u32], dst: Addr, proto: Proto, port: u16) -> Opt
     classifier
         .lookup(dst, proto, port)
         .or_else(|| classifier.lookup_addr(dst))
+        .or_else(|| classifier.lookup_all(dst))
 }
 
 #[no_mangle]
@@ -169,6 +170,10 @@ impl<'a> World for Tables<'a> {
     fn by_addr(&self, dst: Addr) -> Option<&Table<'a>> {
         self.classifier.lookup_addr(dst)?;
         self.tables.last()
+    }
+    fn by_all(&self, dst: Addr) -> Option<&Table<'a>> {
+        self.classifier.lookup_all(dst)?;
+        self.tables.first()
     }
     fn forward(table: &Table<'a>) -> Forward {
         table.forward

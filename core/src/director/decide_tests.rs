@@ -16,6 +16,8 @@ use std::vec::Vec;
 const CLIENT: [u8; 4] = [10, 11, 12, 13];
 const BOUND: [u8; 4] = [1, 1, 1, 1];
 const OTHER: [u8; 4] = [1, 1, 1, 2];
+/// Another bind takes all protocols of it.
+const ALL: [u8; 4] = [1, 1, 2, 1];
 /// The backends.
 const HOPS: [[u8; 4]; 2] = [[10, 0, 0, 1], [10, 0, 0, 2]];
 /// The bind is for TCP to this port.
@@ -42,6 +44,9 @@ impl World for Small {
     }
     fn by_addr(&self, dst: Addr) -> Option<&()> {
         (dst == Addr::V4(BOUND)).then_some(&())
+    }
+    fn by_all(&self, dst: Addr) -> Option<&()> {
+        (dst == Addr::V4(ALL)).then_some(&())
     }
     fn forward((): &()) -> Forward {
         Forward::Gue
@@ -147,6 +152,31 @@ fn each_kind_by_its_bind() {
             [EncapsulatedFragment, EncapsulatedFragment, DroppedFragment],
         ),
         (later, OTHER, 0, Some(5), [PassedNoMatchingBind; 3]),
+        // Without ports, whatever is hashed; what no bind takes is not understood, as before.
+        (Kind::Portless(50), ALL, 0, None, [Encapsulated; 3]),
+        (Kind::Portless(50), ALL, 0, Some(0), [Encapsulated; 3]),
+        (
+            Kind::Portless(50),
+            ALL,
+            0,
+            Some(5),
+            [EncapsulatedFragment; 3],
+        ),
+        (Kind::Portless(50), BOUND, 0, None, [PassedUnknownFormat; 3]),
+        (
+            Kind::PortlessIcmpError(50),
+            ALL,
+            0,
+            None,
+            [EncapsulatedIcmpError; 3],
+        ),
+        (
+            Kind::PortlessIcmpError(50),
+            OTHER,
+            0,
+            None,
+            [PassedUnknownFormat; 3],
+        ),
     ];
     let settings = [
         Settings::DEFAULT,
@@ -219,6 +249,23 @@ fn first_fragments_are_remembered_where_a_bind_is() {
     assert_eq!(remembered(BOUND, 81, Some(0)), 0);
     assert_eq!(remembered(OTHER, PORT, Some(0)), 0);
     assert_eq!(remembered(BOUND, PORT, None), 0);
+}
+
+/// A packet of no known ports leaves nothing behind, and a world without tables says of it what it said before.
+#[test]
+fn fragments_without_ports_are_not_remembered() {
+    let other = packet(Kind::Portless(50), ALL, 0, Some(0));
+    let world = small();
+    assert_eq!(
+        verdict(&world, &Settings::DEFAULT, other),
+        Verdict::Encapsulated
+    );
+    assert!(world.remembered.borrow().is_empty());
+    assert_eq!(other.unmatched(), Verdict::PassedUnknownFormat);
+    let error = packet(Kind::PortlessIcmpError(50), ALL, 0, None);
+    assert_eq!(error.unmatched(), Verdict::PassedUnknownFormat);
+    let tcp = packet(Kind::Flow(Proto::Tcp), ALL, 0, None);
+    assert_eq!(tcp.unmatched(), Verdict::PassedNoMatchingBind);
 }
 
 #[test]

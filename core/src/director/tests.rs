@@ -213,6 +213,78 @@ fn echo_requests_are_told_apart_by_the_identification() {
 }
 
 #[test]
+fn protocols_without_ports_are_whole_flows_by_their_addresses() {
+    let with = |number: u8, fragment: [u8; 2]| {
+        let mut p = hex(SYN);
+        p[9] = number;
+        p[6..8].copy_from_slice(&fragment);
+        look(&summed(p), Family::V4)
+    };
+    let whole = with(50, [0, 0]).unwrap();
+    assert_eq!(whole.kind, Kind::Portless(50));
+    assert_eq!(
+        (whole.key.src_port, whole.key.dst_port, whole.hint),
+        (0, 0, 0)
+    );
+    assert_eq!(whole.turn(), Turn::Amid);
+    for fragment in [[0x20, 0], [0, 5]] {
+        let part = with(50, fragment).unwrap();
+        assert_eq!((part.kind, part.key), (whole.kind, whole.key));
+    }
+    // In IPv4 an authentication header is a protocol; ICMPv6 is none of its.
+    assert_eq!(with(51, [0, 0]).unwrap().kind, Kind::Portless(51));
+    let unknown = Err(Stop::Pass(Verdict::PassedUnknownFormat));
+    assert_eq!(with(58, [0, 0]), unknown);
+    // A martian, or a wrong sum, is left as with any protocol.
+    let mut p = hex(SYN);
+    p[9] = 50;
+    p[12] = 127;
+    assert_eq!(
+        look(&summed(p), Family::V4),
+        Err(Stop::Pass(Verdict::PassedMartian))
+    );
+
+    let six = |next: u8, payload: &[u8]| {
+        let mut p = vec![0x60, 0, 0, 0, 0, payload.len() as u8, next, 64];
+        p.extend([0xfd; 16]);
+        p.extend([0xfe; 16]);
+        p.extend(payload);
+        look(&p, Family::V6)
+    };
+    assert_eq!(six(50, &[0; 8]).unwrap().kind, Kind::Portless(50));
+    // Behind an authentication header stands what it protects.
+    let behind = [17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 6, 0, 8, 0, 0];
+    assert_eq!(six(51, &behind).unwrap().kind, Kind::Flow(Proto::Udp));
+    // The rest of a chain of headers is not at hand in a later fragment.
+    assert_eq!(six(44, &[60, 0, 0, 8, 0, 0, 0, 1, 0, 0]), unknown);
+    assert_eq!(
+        six(44, &[50, 0, 0, 8, 0, 0, 0, 1, 0, 0]).unwrap().kind,
+        Kind::Portless(50)
+    );
+    assert_eq!(six(1, &[8; 8]), unknown);
+    // Neighbour discovery is this machine's.
+    assert_eq!(six(58, &[135, 0, 0, 0, 0, 0, 0, 0]), unknown);
+}
+
+#[test]
+fn icmp_errors_about_protocols_without_ports_follow_them() {
+    let mut sent = hex(SYN);
+    sent[9] = 47;
+    let flow = look(&summed(sent.clone()), Family::V4).unwrap();
+    sent[12..16].copy_from_slice(&[1, 1, 1, 1]);
+    sent[16..20].copy_from_slice(&[10, 11, 12, 13]);
+    let seen = look(&icmp4(3, 4, &sent[..28]), Family::V4).unwrap();
+    assert_eq!(
+        (seen.kind, seen.key),
+        (Kind::PortlessIcmpError(47), flow.key)
+    );
+    // About another ICMP message it is as before.
+    sent[9] = 1;
+    let other = look(&icmp4(3, 4, &sent[..28]), Family::V4);
+    assert_eq!(other, Err(Stop::Pass(Verdict::PassedUnknownFormat)));
+}
+
+#[test]
 fn later_fragments_have_no_ports() {
     let mut p = hex(SYN);
     p[6..8].copy_from_slice(&[0, 5]);

@@ -5,7 +5,7 @@
 use crate::counter::verdicts;
 
 verdicts! {
-    /// TCP or UDP to a bind, sent to the row's first hop.
+    /// TCP or UDP to a bind, or another protocol to a bind that takes all, sent to the row's first hop.
     Encapsulated: Send = "encapsulated_packets",
     /// An ICMP error about a packet of a bind, sent where the flow's packets go.
     EncapsulatedIcmpError: Send = "encapsulated_icmp_error_packets",
@@ -13,8 +13,8 @@ verdicts! {
     EncapsulatedEcho: Send = "encapsulated_echo_packets",
     /// A later fragment, sent where its first fragment went, or by its addresses.
     EncapsulatedFragment: Send = "encapsulated_fragment_packets",
-    /// Neither TCP, UDP nor an ICMP message that concerns a flow, or with a header that is wrong or names a way to take (source
-    /// routing): left to the rest of the stack.
+    /// Neither TCP, UDP nor an ICMP message that concerns a flow, and no bind takes all protocols there; or with a header that
+    /// is wrong or names a way to take (source routing): left to the rest of the stack.
     PassedUnknownFormat: Pass = "passed_unknown_format_packets",
     /// No bind of a loaded table matches: left to the rest of the stack.
     PassedNoMatchingBind: Pass = "passed_no_matching_bind_packets",

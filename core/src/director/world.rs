@@ -20,8 +20,12 @@ pub trait World {
 
     /// The table that packets to this address and port belong to.
     fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Self::Table>;
-    /// The table that packets without ports to this address belong to.
+    /// The table that echo requests to this address belong to, and fragments of which no ports are known.
     fn by_addr(&self, dst: Addr) -> Option<&Self::Table>;
+    /// The table that takes all protocols of this address. A world without such tables need not say so.
+    fn by_all(&self, _dst: Addr) -> Option<&Self::Table> {
+        None
+    }
 
     /// How the table's packets leave.
     fn forward(table: &Self::Table) -> Forward;

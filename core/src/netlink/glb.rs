@@ -70,6 +70,7 @@ pub mod flow_hash {
 
 /// The numbers of `protocol`.
 pub mod protocol {
+    pub const ANY: u8 = 0;
     pub const ICMP: u8 = 1;
     pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;

@@ -28,12 +28,20 @@ pub mod proto {
     pub const FRAGMENT: u8 = 44;
     /// Generic routing encapsulation.
     pub const GRE: u8 = 47;
+    /// Encapsulating Security Payload.
+    pub const ESP: u8 = 50;
     /// Authentication header.
     pub const AH: u8 = 51;
+    /// Datagram Congestion Control Protocol.
+    pub const DCCP: u8 = 33;
     /// ICMP for IPv6.
     pub const ICMPV6: u8 = 58;
     /// IPv6 Destination Options.
     pub const DSTOPTS: u8 = 60;
+    /// Stream Control Transmission Protocol.
+    pub const SCTP: u8 = 132;
+    /// Lightweight User Datagram Protocol.
+    pub const UDPLITE: u8 = 136;
 }
 
 /// Length of an IPv4 header without options, bytes.
@@ -270,8 +278,9 @@ fn end_of(at: usize, len: usize) -> usize {
     }
 }
 
+/// Whether it is the number of an IPv6 extension header that is stepped over.
 #[inline]
-fn is_extension(protocol: u8) -> bool {
+pub(crate) fn is_extension(protocol: u8) -> bool {
     matches!(
         protocol,
         proto::HOPOPTS | proto::ROUTING | proto::FRAGMENT | proto::AH | proto::DSTOPTS

@@ -114,8 +114,8 @@ impl Field {
             }
             Self::BackendHealth => "0 or 1",
             Self::BindPrefix => "at most 32 (IPv4) or 128 (IPv6)",
-            Self::BindPorts => "a first port that is not above the last",
-            Self::BindProto => "6 (TCP) or 17 (UDP)",
+            Self::BindPorts => "a first port that is not above the last; 0 to 65535 with protocol 0",
+            Self::BindProto => "6 (TCP), 17 (UDP) or, in version 3 with rule 3, 0 (all protocols)",
             Self::BindReserved | Self::Reserved => "0",
             Self::RowPrimary | Self::RowSecondary | Self::RowHop => "an index below num_backends",
             Self::Checksum => "the checksum of the bytes before it: the file was damaged",

@@ -237,7 +237,7 @@ fn bind(record: &[u8; BIND_LEN]) -> Result<Bind, Bad> {
     Ok(Bind {
         addr,
         prefix_len,
-        proto,
+        proto: Some(proto),
         port_start,
         port_end,
     })

@@ -29,7 +29,7 @@ pub struct Contents<'a> {
 pub enum WriteError {
     /// No backend, or more than the format has room for.
     Backends,
-    /// More binds than the format has room for.
+    /// More binds than the format has room for, or one for all protocols, for which it has no number.
     Binds,
     /// Not 65,536 rows, or a row that names a backend which is not there.
     Rows,
@@ -65,7 +65,7 @@ pub fn write_table(bytes: &mut [u8; TABLE_LEN], contents: &Contents<'_>) -> Resu
     if backends.is_empty() || backends.len() > MAX_BACKENDS {
         return Err(WriteError::Backends);
     }
-    if binds.len() > MAX_BINDS {
+    if binds.len() > MAX_BINDS || binds.iter().any(|bind| bind.proto.is_none()) {
         return Err(WriteError::Binds);
     }
     let known = |index: &u8| usize::from(*index) < backends.len();
@@ -89,7 +89,7 @@ pub fn write_table(bytes: &mut [u8; TABLE_LEN], contents: &Contents<'_>) -> Resu
         out.put(&u16::from(bind.prefix_len).to_le_bytes());
         out.put(&bind.port_start.to_le_bytes());
         out.put(&bind.port_end.to_le_bytes());
-        out.put(&[bind.proto.number(), 0]);
+        out.put(&[bind.proto_number(), 0]);
     }
     at(bytes, HASH_KEY_AT).put(hash_key);
     let mut out = at(bytes, ROWS_AT);

@@ -13,7 +13,7 @@ use super::v3::{
 };
 use super::words::Words;
 use crate::backend::{Backend, State, MAX_BACKENDS};
-use crate::director::classify::bind::{Bind, Proto};
+use crate::director::classify::bind::Bind;
 use crate::director::select::hash::ROWS;
 use crate::director::select::rows::v3::MAX_WEIGHT;
 use crate::director::{Forward, ForwardKind, Select, Unfit};
@@ -272,7 +272,15 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     let family = table.backends.first().copied();
     let family = family.filter(|_| table.forward.kind().rewrites());
     for record in records::<BIND_LEN>(table.binds) {
-        bind(record).map_err(|(field, value)| (field, Some(index), value))?;
+        let bind = bind(record).map_err(|(field, value)| (field, Some(index), value))?;
+        // Deployed directors have no such binds.
+        if table.rule == 2 && bind.proto.is_none() {
+            return Err((
+                Field::BindProto,
+                Some(index),
+                u64::from(bind.proto_number()),
+            ));
+        }
         let &[of_bind, ..] = record;
         if family.is_some_and(|family| family != of_bind) {
             return Err((Field::BindFamily, Some(index), u64::from(of_bind)));
@@ -335,18 +343,18 @@ fn bind(record: &[u8; BIND_LEN]) -> Result<Bind, (Field, u64)> {
     if reserved != 0 {
         return Err((Field::BindReserved, u64::from(reserved)));
     }
-    let (port_start, port_end) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([e0, e1]));
-    if port_start > port_end {
-        let both = u64::from(port_start) << 16 | u64::from(port_end);
-        return Err((Field::BindPorts, both));
-    }
-    Ok(Bind {
+    let bind = Bind {
         addr,
         prefix_len,
-        proto: Proto::from_number(proto).ok_or((Field::BindProto, u64::from(proto)))?,
-        port_start,
-        port_end,
-    })
+        proto: Bind::proto_from_number(proto).ok_or((Field::BindProto, u64::from(proto)))?,
+        port_start: u16::from_le_bytes([s0, s1]),
+        port_end: u16::from_le_bytes([e0, e1]),
+    };
+    if !bind.has_fit_ports() {
+        let both = u64::from(bind.port_start) << 16 | u64::from(bind.port_end);
+        return Err((Field::BindPorts, both));
+    }
+    Ok(bind)
 }
 
 fn address(

@@ -69,7 +69,7 @@ int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigne
 	/* A tunnel packet whose sum a device was to complete: the device would see another tunnel, so it is done here. */
 	if (unlikely(skb->encapsulation)) {
 		if (skb->ip_summed == CHECKSUM_PARTIAL) {
-			error = skb_checksum_help(skb);
+			error = skb_csum_hwoffload_help(skb, 0);
 			if (error)
 				return error;
 		}

@@ -88,6 +88,12 @@ impl<'a, S: NetState> Request<'a, S> {
         Caller::current(self.net).and(may)
     }
 
+    /// Whether the sender administers the network of its namespace, as commands ask that change it.
+    pub fn is_admin(&self) -> bool {
+        // SAFETY: By the invariant it is a message of netlink, whose socket is there during the call.
+        unsafe { bindings::glb_genl_admin(self.skb.as_ptr()) }
+    }
+
     /// The number of the sender's socket.
     pub fn socket(&self) -> u32 {
         // SAFETY: By the invariant.

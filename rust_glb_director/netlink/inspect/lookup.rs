@@ -46,13 +46,17 @@ impl Command for Lookup {
             Some(sent) => sent.u16(),
             None => Ok(0),
         };
-        let key = FlowKey {
+        let kind = kind(request)?;
+        let mut key = FlowKey {
             addrs,
             src_port: port(attr::SRC_PORT)?,
             dst_port: port(attr::DST_PORT)?,
         };
+        if matches!(kind, Kind::Portless(_)) {
+            (key.src_port, key.dst_port) = (0, 0);
+        }
         let packet = Candidate {
-            kind: kind(request)?,
+            kind,
             key,
             hint: key.src_port,
             len: 0,
@@ -69,7 +73,7 @@ impl Command for Lookup {
             });
             let plan = match &world {
                 Some(world) => decide(world, state.config(&rcu), packet).map(|plan| (world, plan)),
-                None => Err(Verdict::PassedNoMatchingBind),
+                None => Err(packet.unmatched()),
             };
             let (world, plan) = match plan {
                 Ok(plan) => plan,
@@ -115,7 +119,12 @@ impl Command for Lookup {
                 message.u8(attr::DSCP, dscp.value())?;
             }
             let named = table.forward.named(table.any_row(row));
-            match world.flow(table, plan.packet, named.first().copied()) {
+            // Who may not list the flows is not told which are known, either.
+            let remembered = match request.is_admin() {
+                true => world.flow(table, plan.packet, named.first().copied()),
+                false => None,
+            };
+            match remembered {
                 None => put_hops(message, Some(set), table, named)?,
                 // The row's own first one is behind it, where packets name more than one.
                 Some(remembered) => {
@@ -142,14 +151,9 @@ fn kind(request: &Request<'_>) -> Result<Kind> {
     let sent = request.require(attr::PROTO)?;
     match sent.u8()? {
         proto::ICMP | proto::ICMPV6 => Ok(Kind::Echo),
-        number => match Proto::from_number(number) {
-            Some(proto) => Ok(Kind::Flow(proto)),
-            None => Err(refuse!(
-                request,
-                EINVAL,
-                Some(&sent),
-                "protocol {number}: must be TCP, UDP, ICMP or ICMPv6"
-            )),
-        },
+        number => Ok(match Proto::from_number(number) {
+            Some(proto) => Kind::Flow(proto),
+            None => Kind::Portless(number),
+        }),
     }
 }

@@ -176,7 +176,7 @@ impl Dump for BindGet {
             message.nest(load::BIND, |message| {
                 message.addr(bind::ADDRESS, &one.addr)?;
                 message.u8(bind::PREFIX_LEN, one.prefix_len)?;
-                message.u8(bind::PROTO, one.proto.number())?;
+                message.u8(bind::PROTO, one.proto_number())?;
                 message.u16(bind::PORT_START, one.port_start)?;
                 message.u16(bind::PORT_END, one.port_end)
             })?;

@@ -9,7 +9,7 @@ use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::memory::gfp;
 use crate::tables::staging::Load;
-use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::classify::bind::Bind;
 use glb_core::netlink::glb::{bind, operation};
 use glb_kernel::base::vec::Append;
 use glb_kernel::genl::{nest, nest_room, Attr, Command, Rule, Spec};
@@ -49,16 +49,22 @@ pub(super) fn next<'a>(load: &mut Load, request: &Request<'a>, nest: &Attr<'a>) 
     };
     let proto = request.require_in(nest, bind::PROTO)?;
     let number = proto.u8()?;
-    let proto = Proto::from_number(number).ok_or_else(|| {
+    let proto = Bind::proto_from_number(number).ok_or_else(|| {
         refuse!(
             request,
             EINVAL,
             Some(&proto),
-            "protocol {number}: must be 6 (TCP) or 17 (UDP)"
+            "protocol {number}: must be 6 (TCP), 17 (UDP) or 0 (all)"
         )
     })?;
-    let port_start = request.require_in(nest, bind::PORT_START)?.u16()?;
+    let first = nest.nested().get(bind::PORT_START);
+    let port_start = match (&first, proto) {
+        (Some(attr), _) => attr.u16()?,
+        (None, None) => 0,
+        (None, Some(_)) => request.require_in(nest, bind::PORT_START)?.u16()?,
+    };
     let port_end = match nest.nested().get(bind::PORT_END) {
+        None if proto.is_none() && first.is_none() => u16::MAX,
         None => port_start,
         Some(attr) => {
             let end = attr.u16()?;
@@ -73,13 +79,22 @@ pub(super) fn next<'a>(load: &mut Load, request: &Request<'a>, nest: &Attr<'a>) 
             end
         }
     };
-    Ok(Bind {
+    let new = Bind {
         addr,
         prefix_len,
         proto,
         port_start,
         port_end,
-    })
+    };
+    if !new.has_fit_ports() {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            first.as_ref(),
+            "ports {port_start} to {port_end}: a bind of protocol 0 (all) has all ports"
+        ));
+    }
+    Ok(new)
 }
 
 /// `bind-add`

@@ -432,11 +432,11 @@ pub(crate) fn fill(arguments: &Fill) -> Result<()> {
                 Bind {
                     addr,
                     prefix_len: addr.bits(),
-                    proto: if arguments.udp {
+                    proto: Some(if arguments.udp {
                         Proto::Udp
                     } else {
                         Proto::Tcp
-                    },
+                    }),
                     port_start: port,
                     port_end: port,
                 }

@@ -62,7 +62,7 @@ impl Table {
 
 fn bind(bind: &Bind) -> Vec<u8> {
     let mut text = addr(bind.addr.masked(bind.prefix_len));
-    text.extend([bind.prefix_len, bind.proto.number()]);
+    text.extend([bind.prefix_len, bind.proto_number()]);
     text.extend(bind.port_start.to_le_bytes());
     text.extend(bind.port_end.to_le_bytes());
     text

@@ -7,7 +7,7 @@ use crate::compiled::{Compiled, CompiledBackend};
 use crate::dead::DeadRows;
 use crate::issue::{quoted, Checked};
 use crate::read::{Node, Object, Reader};
-use crate::tables::{bad_state, must_be, read_compat, read_flows, read_forward, Rule};
+use crate::tables::{bad_state, must_be, read_compat, read_forward, read_shown_flows, Rule};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::maglev::size::MAX_SIZE;
@@ -111,7 +111,7 @@ fn read_table(reader: &mut Reader, node: &Node<'_>) -> Option<Shown> {
     let (name, version, hops, forward) = (name?, version?, usize::from(hops?), forward?);
     let (hash_key, binds, (backends, loads)) = (hash_key?, binds?, backends?);
     let words = Words {
-        flows: read_flows(reader, &object)?,
+        flows: read_shown_flows(reader, &object)?,
         ..Words::DEFAULT
             .with_selector(selector?)
             .with_forward(forward)
@@ -219,7 +219,7 @@ fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
         let text = reader.string(item)?;
         let bind = bind(text);
         if bind.is_none() {
-            let reason = "must be as in \"tcp 192.0.2.0/24 port 80-90\"";
+            let reason = "must be as in \"tcp 192.0.2.0/24 port 80-90\" or \"any 192.0.2.0/24\"";
             reader.error(item, reason);
         }
         bind
@@ -231,8 +231,11 @@ fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
 /// A bind as people write it.
 fn bind(text: &str) -> Option<Bind> {
     let words: Vec<&str> = text.split(' ').collect();
-    let &[proto, prefix, "port", ports] = words.as_slice() else {
-        return None;
+    let (proto, prefix, ports) = match *words.as_slice() {
+        ["tcp", prefix, "port", ports] => (Some(Proto::Tcp), prefix, ports),
+        ["udp", prefix, "port", ports] => (Some(Proto::Udp), prefix, ports),
+        ["any", prefix] => (None, prefix, "0-65535"),
+        _ => return None,
     };
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -249,11 +252,7 @@ fn bind(text: &str) -> Option<Bind> {
     (start <= end && len <= u16::from(addr.bits())).then_some(Bind {
         addr,
         prefix_len: u8::try_from(len).ok()?,
-        proto: match proto {
-            "tcp" => Proto::Tcp,
-            "udp" => Proto::Udp,
-            _ => return None,
-        },
+        proto,
         port_start: start,
         port_end: end,
     })

@@ -8,7 +8,7 @@ mod select;
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
-use flows::FLOWS_FIELDS;
+use flows::{read_flows, FLOWS_FIELDS};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
@@ -21,7 +21,7 @@ use select::{Said, SELECT_FIELDS};
 use serde_json::Value;
 use std::collections::HashMap;
 
-pub(crate) use flows::read_flows;
+pub(crate) use flows::read_shown_flows;
 pub(crate) use select::{members, read_compat};
 
 pub use crate::checks::{escape_uri, Checks, HttpCheck, HttpsCheck, OwnTiming, Timing};
@@ -277,12 +277,6 @@ const TABLE_FIELDS: [&str; 10] = [
     "backends",
 ];
 
-/// Whether a table may have this field.
-#[must_use]
-pub fn has_field(name: &str) -> bool {
-    TABLE_FIELDS.contains(&name)
-}
-
 const FORWARD_FIELDS: [&str; 2] = ["kind", "dscp"];
 
 fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
@@ -312,11 +306,11 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         // What a table without its select has cannot be said.
         (None, _) => (None, read_forward(reader, &object, None)),
     };
-    let flows = read_flows(reader, &object);
+    let flows = read_flows(reader, &object, forward);
     let hash_key = read_key(reader, &object, "hash_key", said);
     let seed = read_key(reader, &object, "seed", said);
     let binds = match object.get("binds") {
-        Some(node) => read_binds(reader, &node),
+        Some(node) => read_binds(reader, &node, rule),
         // The deployed checker writes null for no binds.
         None => {
             reader.warn_at("binds", "is missing: nothing leads to this table");
@@ -495,7 +489,7 @@ fn check_families(
     }
 }
 
-fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
+fn read_binds(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Option<Vec<Bind>> {
     let items = reader.array(node)?;
     if items.is_empty() {
         reader.warn_at(&node.path, "is empty: nothing leads to this table");
@@ -507,35 +501,42 @@ fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
         );
         reader.error_at(&node.path, reason);
     }
-    let binds: Vec<_> = items.iter().map(|item| read_bind(reader, item)).collect();
+    let binds: Vec<_> = items
+        .iter()
+        .map(|item| read_bind(reader, item, rule))
+        .collect();
     binds.into_iter().collect()
 }
 
 const BIND_FIELDS: [&str; 5] = ["ip", "proto", "port", "port_start", "port_end"];
 
-fn read_bind(reader: &mut Reader, node: &Node<'_>) -> Option<Bind> {
+fn read_bind(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Option<Bind> {
     let object = reader.object(node, &BIND_FIELDS)?;
     let prefix = reader
         .required(&object, "ip")
         .and_then(|node| reader.prefix(&node));
     let proto = reader.required(&object, "proto").and_then(|node| {
         let proto = match reader.string(&node)? {
-            "tcp" => Some(Proto::Tcp),
-            "udp" => Some(Proto::Udp),
+            "tcp" => Some(Some(Proto::Tcp)),
+            "udp" => Some(Some(Proto::Udp)),
+            "any" if rule == Some(Rule::V2) => {
+                let reason = "needs \"version\": 3; in a table of version 2 give one bind for \"tcp\" and one for \"udp\", \
+                              each with port_start 0 and port_end 65535";
+                reader.error(&node, reason);
+                return None;
+            }
+            "any" => Some(None),
             _ => None,
         };
         if proto.is_none() {
-            let reason = match node.value.as_str() {
-                Some("any") => {
-                    "is not there yet: give one bind for \"tcp\" and one for \"udp\", each with port_start 0 and port_end 65535"
-                }
-                _ => "must be \"tcp\" or \"udp\"",
-            };
-            reader.error(&node, reason);
+            reader.error(&node, "must be \"tcp\", \"udp\" or \"any\"");
         }
         proto
     });
-    let ports = read_ports(reader, &object);
+    let ports = match &proto {
+        Some(None) => no_ports(reader, &object),
+        _ => read_ports(reader, &object),
+    };
     let (addr, prefix_len) = prefix?;
     let (port_start, port_end) = ports?;
     Some(Bind {
@@ -545,6 +546,26 @@ fn read_bind(reader: &mut Reader, node: &Node<'_>) -> Option<Bind> {
         port_start,
         port_end,
     })
+}
+
+/// The ports of a bind for all protocols: all. It may say so, and no more.
+fn no_ports(reader: &mut Reader, object: &Object<'_>) -> Option<(u16, u16)> {
+    let all = [("port_start", 0), ("port_end", u16::MAX)];
+    let mut good = true;
+    for name in ["port", "port_start", "port_end"] {
+        let Some(node) = object.get(name) else {
+            continue;
+        };
+        if !all
+            .iter()
+            .any(|(of, port)| *of == name && node.value == *port)
+        {
+            let reason = "\"proto\": \"any\" takes all protocols, of which some have no ports: leave it out, or say \"tcp\" or \"udp\"";
+            reader.error(&node, reason);
+            good = false;
+        }
+    }
+    good.then_some((0, u16::MAX))
 }
 
 fn read_ports(reader: &mut Reader, object: &Object<'_>) -> Option<(u16, u16)> {

@@ -45,6 +45,38 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(config(&json!({})).tables[1].words.flows, None);
 }
 
+/// Packets that name no further hops lose their connections when rows move, unless they are remembered.
+#[test]
+fn without_a_word_flows_are_remembered_where_nothing_else_keeps_them() {
+    let spec = |forward: Value, flows: Value| {
+        let mut tree: Value = serde_json::from_str(&text(&flows)).unwrap();
+        let table = tree["tables"][0].as_object_mut().unwrap();
+        table.insert("version".to_owned(), json!(3));
+        table.insert("forward".to_owned(), forward);
+        if flows == json!("nothing") {
+            table.remove("flows");
+        }
+        let read = tables::read("t.json", &tree.to_string());
+        read.into_result().unwrap().0.tables[0].words.flows
+    };
+    let some = Some(Spec::default());
+    for (forward, default) in [
+        (json!({"kind": "gue"}), None),
+        (json!({"kind": "gre"}), some),
+        (json!({"kind": "ipip"}), some),
+        (json!({"kind": "l3dsr", "dscp": 1}), some),
+    ] {
+        assert_eq!(
+            spec(forward.clone(), json!("nothing")),
+            default,
+            "{forward}"
+        );
+        assert_eq!(spec(forward.clone(), json!(null)), default, "{forward}");
+        assert_eq!(spec(forward.clone(), json!(false)), None, "{forward}");
+        assert_eq!(spec(forward.clone(), json!({})), some, "{forward}");
+    }
+}
+
 #[test]
 fn a_binary_file_has_them_and_only_in_the_version_with_words() {
     let config = config(&json!({"buckets": 5, "timeout_s": 300}));
@@ -89,7 +121,12 @@ fn what_cannot_be_is_said_with_its_field() {
             "must be \"flow\" or \"source\"",
         ),
         (json!({"by": 1}), "flows.by: 1", "string"),
-        (json!(true), "flows: true", "object"),
+        (
+            json!(true),
+            "flows: true",
+            "must be an object, or false for none",
+        ),
+        (json!("no"), "flows: \"no\"", "object"),
     ] {
         let issues = tables::read("t.json", &text(&flows))
             .into_result()

@@ -63,7 +63,7 @@ fn compiled() -> &'static [Compiled] {
 fn has(bind: &Bind, addr: Addr, port: u16) -> bool {
     let same_family = matches!(bind.addr, Addr::V4(_)) == matches!(addr, Addr::V4(_));
     same_family
-        && bind.proto == Proto::Tcp
+        && bind.proto == Some(Proto::Tcp)
         && addr.masked(bind.prefix_len) == bind.addr.masked(bind.prefix_len)
         && (bind.port_start..=bind.port_end).contains(&port)
 }

@@ -157,6 +157,10 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
                 other["tables"][0]["select"]["compat"] = json!("");
             }
             *other.pointer_mut(pointer).unwrap() = value.clone();
+            if value == "any" {
+                let bind = other["tables"][0]["binds"][0].as_object_mut().unwrap();
+                bind.retain(|name, _| !name.starts_with("port"));
+            }
             assert!(
                 tables::read("f", &other.to_string()).value.is_some(),
                 "{value}"

@@ -100,7 +100,7 @@ fn each_fault_is_named_with_file_table_field_and_value() {
         (
             "\"tcp\"",
             "\"sctp\"",
-            r#"binds[0].proto: "sctp": must be "tcp" or "udp""#,
+            r#"binds[0].proto: "sctp": must be "tcp", "udp" or "any""#,
         ),
         (
             "\"port\": 80",

@@ -57,7 +57,7 @@ fn a_forward_with_a_parameter() {
     let text = TEXT
         .replace(
             r#""hops": 4,"#,
-            r#""hops": 4, "forward": {"kind": "l3dsr", "dscp": 9},"#,
+            r#""hops": 4, "forward": {"kind": "l3dsr", "dscp": 9}, "flows": false,"#,
         )
         .replace("fd00::/8", "9.0.0.0/8");
     let (config, _) = tables::read("t", &text).into_result().unwrap();
@@ -138,6 +138,8 @@ fn each_fault_is_found_and_named() {
         (bind, 9, "table 0: bind.family [0]: 9"),
         (bind + 1, 33, "table 0: bind.prefix [0]: 33"),
         (bind + 2, 1, "table 0: bind.proto [0]: 1"),
+        // All protocols, with some ports.
+        (bind + 2, 0, "table 0: bind.ports [0]: 80 to 80"),
         (bind + 3, 1, "table 0: bind.reserved [0]: 1"),
         (bind + 4, 81, "table 0: bind.ports [0]: 81 to 80"),
         (name, 0xff, "table 0: name: 0"),

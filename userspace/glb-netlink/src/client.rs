@@ -710,7 +710,7 @@ fn put_bind(request: &mut Request, one: &Bind) {
     request.nest(load::BIND, |nest| {
         put_addr(nest, bind::ADDRESS, &one.addr);
         nest.u8(bind::PREFIX_LEN, one.prefix_len);
-        nest.u8(bind::PROTO, one.proto.number());
+        nest.u8(bind::PROTO, one.proto_number());
         nest.u16(bind::PORT_START, one.port_start);
         nest.u16(bind::PORT_END, one.port_end);
     });
@@ -867,7 +867,7 @@ fn bind_info(nest: Attrs<'_>) -> Option<Bind> {
     Some(Bind {
         addr: addr(nest.get(bind::ADDRESS)),
         prefix_len: nest.u8(bind::PREFIX_LEN),
-        proto: Proto::from_number(nest.u8(bind::PROTO))?,
+        proto: Bind::proto_from_number(nest.u8(bind::PROTO))?,
         port_start: nest.u16(bind::PORT_START),
         port_end: nest.u16(bind::PORT_END),
     })

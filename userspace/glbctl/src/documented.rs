@@ -83,6 +83,7 @@ fn every_command_has_a_schema() {
         "forward",
         "select",
         "flow",
+        "tableFlows",
         "backend",
         "counters",
         "danger",

@@ -14,15 +14,23 @@ pub(crate) fn addr(addr: Addr) -> String {
     }
 }
 
-/// The bind as people write it: `tcp 1.1.1.0/24 port 80-90`.
+/// What a bind calls its protocol.
+pub(crate) fn proto(proto: Option<Proto>) -> &'static str {
+    match proto {
+        Some(Proto::Tcp) => "tcp",
+        Some(Proto::Udp) => "udp",
+        None => "any",
+    }
+}
+
+/// The bind as people write it: `tcp 1.1.1.0/24 port 80-90`, `any 1.1.1.0/24`.
 pub(crate) fn bind(bind: &Bind) -> String {
-    let proto = match bind.proto {
-        Proto::Tcp => "tcp",
-        Proto::Udp => "udp",
-    };
-    let mut text = format!("{proto} {}", addr(bind.addr));
+    let mut text = format!("{} {}", proto(bind.proto), addr(bind.addr));
     if bind.prefix_len != bind.addr.bits() {
         text += &format!("/{}", bind.prefix_len);
+    }
+    if bind.proto.is_none() {
+        return text;
     }
     text += &format!(" port {}", bind.port_start);
     if bind.port_end != bind.port_start {

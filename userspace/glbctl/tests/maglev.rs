@@ -115,9 +115,11 @@ const EXAMPLES: &str = "\
 lb vip 2003::/16 encap gre4 new_len 2048
 lb vip 80.0.0.0/8 encap gre6 new_len 16
 lb vip 90.0.0.0/8 encap gre4 new_len 1024
+lb vip 100.0.0.0/8 encap l3dsr dscp 2 new_len 32
 lb as 2003::/16 10.0.0.1 10.0.0.2
 lb as 80.0.0.0/8 2001::2
 lb as 90.0.0.0/8 10.0.0.1
+lb as 100.0.0.0/8 10.0.0.7 10.0.0.8
 lb set interface nat4 in host-vpp1
 ";
 
@@ -129,26 +131,112 @@ fn the_examples_become_tables() {
     let run = glbctl("table import-vpp -o", &[&to, &from]);
     assert_eq!((run.code, &*run.err), (0, ""), "{run:?}");
     assert!(run.out.contains(
-        "line 7: the role of a device is not in a table: glbctl attach host-vpp1 --role return"
+        "line 9: the role of a device is not in a table: glbctl attach host-vpp1 --role return"
     ));
     let file: Value = serde_json::from_str(&std::fs::read_to_string(&to).unwrap()).unwrap();
     let backend = |ip: &str| json!({"ip": ip, "state": "active", "healthy": true, "weight": 100});
-    let bind = |ip: &str, proto: &str| json!({"ip": ip, "proto": proto, "port_start": 0, "port_end": 65535});
-    let table = |name: &str, size: u32, servers: &[&str]| {
-        json!({"name": name, "select": {"kind": "maglev", "size": size, "compat": "vpp"}, "forward": {"kind": "gre"},
-            "binds": [bind(name, "tcp"), bind(name, "udp")],
+    let table = |name: &str, size: u32, forward: Value, servers: &[&str]| {
+        json!({"name": name, "select": {"kind": "maglev", "size": size, "compat": "vpp"}, "forward": forward,
+            "binds": [{"ip": name, "proto": "any"}],
             "backends": servers.iter().map(|ip| backend(ip)).collect::<Value>()})
     };
     let wanted = json!({"tables": [
-        table("2003::/16", 2048, &["10.0.0.1", "10.0.0.2"]),
-        table("80.0.0.0/8", 16, &["2001::2"]),
-        table("90.0.0.0/8", 1024, &["10.0.0.1"]),
+        table("2003::/16", 2048, json!({"kind": "gre"}), &["10.0.0.1", "10.0.0.2"]),
+        table("80.0.0.0/8", 16, json!({"kind": "gre"}), &["2001::2"]),
+        table("90.0.0.0/8", 1024, json!({"kind": "gre"}), &["10.0.0.1"]),
+        table("100.0.0.0/8", 32, json!({"kind": "l3dsr", "dscp": 2}), &["10.0.0.7", "10.0.0.8"]),
     ]});
     assert_eq!(file, wanted);
     let checked = glbctl("table check", &[&to]);
     assert_eq!(checked.code, 0, "{checked:?}");
     let run = glbctl("--json table import-vpp --dry-run", &[&from]);
     holds("table import-vpp", &run.json());
+}
+
+/// What VPP keeps by, and for how long, goes with each table.
+#[test]
+fn the_flow_tables_are_as_vpp_is_told() {
+    let dir = Dir::new("vpp-conf");
+    let text = "lb conf buckets 2048 timeout 60\n\
+        lb vip 90.0.0.0/8 encap gre4\nlb as 90.0.0.0/8 10.0.0.1\n\
+        lb vip 91.0.0.1/32 protocol tcp port 80 encap gre4 src_ip_sticky\n\
+        lb as 91.0.0.1/32 protocol tcp port 80 10.0.0.1\n\
+        lb flush vip 90.0.0.0/8\n";
+    let (from, to) = (dir.file("lb.vpp", text), dir.path("t.json"));
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!((run.code, &*run.err), (0, ""), "{run:?}");
+    assert!(
+        run.out
+            .contains("glbctl flows --flush --service '90.0.0.0/8'"),
+        "{run:?}"
+    );
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(&to).unwrap()).unwrap();
+    let tables = &file["tables"];
+    assert_eq!(
+        tables[0]["flows"],
+        json!({"buckets": 2048, "timeout_s": 60})
+    );
+    let by_source = json!({"by": "source", "buckets": 2048, "timeout_s": 60});
+    assert_eq!(tables[1]["flows"], by_source);
+    assert_eq!(tables[1]["select"]["compat"], "vpp-sticky");
+    assert_eq!(
+        tables[1]["binds"],
+        json!([{"ip": "91.0.0.1/32", "proto": "tcp", "port": 80}])
+    );
+    // Without a word, flows are remembered as the defaults say.
+    let checked = glbctl(
+        "table check",
+        &[&dir.file("lb2.json", &imported_text(&dir))],
+    );
+    assert!(
+        checked
+            .out
+            .contains("remembers by flow for 40 s in 16384 buckets (1.0 MiB)"),
+        "{checked:?}"
+    );
+}
+
+fn imported_text(dir: &Dir) -> String {
+    std::fs::read_to_string(imported(dir, "plain", EXAMPLES)).unwrap()
+}
+
+#[test]
+fn a_narrower_bind_has_its_packets_first() {
+    let dir = Dir::new("narrower");
+    let text = "lb vip 90.0.0.0/8 encap gre4\nlb as 90.0.0.0/8 10.0.0.1\n\
+        lb vip 90.0.0.1/32 protocol tcp port 80 encap gre4\n\
+        lb as 90.0.0.1/32 protocol tcp port 80 10.0.0.2\n\
+        lb vip 91.0.0.0/8 encap gre4\nlb as 91.0.0.0/8 10.0.0.3\n";
+    let file = imported(&dir, "narrower", text);
+    let run = glbctl("table check", &[&file]);
+    let wanted = "table \"90.0.0.0/8\": any 90.0.0.0/8: 1 narrower bind first: tcp 90.0.0.1 port 80 of table \
+                  \"90.0.0.1/32 tcp port 80\"";
+    assert!(run.out.contains(wanted), "{run:?}");
+    assert!(!run.out.contains("any 91.0.0.0/8:"), "{run:?}");
+    let json = glbctl("--json table check", &[&file]).json();
+    holds("table check", &json);
+    assert_eq!(json[0]["tables"][0]["narrower"][0]["count"], 1);
+    // So does lookup say.
+    for (words, hop) in [
+        ("192.0.2.1:5 90.0.0.1:80", "10.0.0.2"),
+        ("192.0.2.1:5 90.0.0.1:81", "10.0.0.1"),
+        ("--proto udp 192.0.2.1:5 90.0.0.1:80", "10.0.0.1"),
+        ("--proto esp 192.0.2.1 90.0.0.1", "10.0.0.1"),
+        ("--proto icmp 192.0.2.1 90.0.0.2", "10.0.0.1"),
+        // The address is bound by a narrower one, which so has its echo requests.
+        ("--proto icmp 192.0.2.1 90.0.0.1", "10.0.0.2"),
+        ("--proto 132 192.0.2.1 91.2.3.4", "10.0.0.3"),
+    ] {
+        let answer = glbctl(&format!("--json lookup {words} --table"), &[&file]).json();
+        holds("lookup", &answer);
+        assert_eq!(answer["hops"][0]["ip"], hop, "{words}");
+    }
+    let run = glbctl("lookup --proto esp 192.0.2.1 92.0.0.1 --table", &[&file]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.err.contains("only binds with proto any take it"),
+        "{run:?}"
+    );
 }
 
 #[test]
@@ -164,16 +252,16 @@ fn a_line_that_is_not_taken_is_named_and_nothing_is_written() {
     assert!(
         said[0].contains("lb.vpp: ")
             && said[0]
-                .contains("line 8: \"lb vip 91.0.0.0/8 encap gre5\": encap \"gre5\": must be")
+                .contains("line 10: \"lb vip 91.0.0.0/8 encap gre5\": encap \"gre5\": must be")
     );
     assert!(
-        said[1].contains("line 10: \"show lb vip\": is no line of VPP's load balancer"),
+        said[1].contains("line 12: \"show lb vip\": is no line of VPP's load balancer"),
         "{run:?}"
     );
     let run = glbctl("table import-vpp --partial -o", &[&to, &from]);
     assert_eq!(run.code, 0, "{run:?}");
     assert!(
-        run.err.contains("line 8") && run.err.contains("line 10"),
+        run.err.contains("line 10") && run.err.contains("line 12"),
         "{run:?}"
     );
     assert!(to.exists());
@@ -211,11 +299,12 @@ fn a_drain_moves_what_it_must_and_breaks_nothing() {
     );
     let needless = table["needless"].as_u64().unwrap();
     assert!(needless < 655, "below 1 %: {needless}");
-    // Without a second hop the connections of the rows break.
+    // With neither a second hop nor a flow table the connections of the rows break.
     for (name, file) in [("old", &old), ("new", &new)] {
         let text = std::fs::read_to_string(file).unwrap();
         let mut tree: Value = serde_json::from_str(&text).unwrap();
         tree["tables"][0]["forward"] = json!({"kind": "gre"});
+        tree["tables"][0]["flows"] = json!(false);
         dir.file(&format!("gre-{name}.json"), &tree.to_string());
     }
     let run = glbctl(
@@ -279,8 +368,36 @@ fn the_schema_takes_what_the_tools_take() {
     assert!(is_valid(&std::fs::read_to_string(vpp).unwrap()));
     type Change = fn(&mut Value);
     let glb: Change = |table| table["select"] = json!({"kind": "glb"});
-    let cases: [(bool, Change); 13] = [
+    let cases: [(bool, Change); 22] = [
         (true, |_| ()),
+        (true, |table| table["flows"] = json!(false)),
+        (true, |table| table["flows"] = json!({"by": "source"})),
+        (false, |table| table["flows"] = json!(true)),
+        (true, |table| {
+            table["binds"] = json!([{"ip": "90.0.0.0/8", "proto": "any"}])
+        }),
+        (
+            true,
+            |table| {
+                table["binds"][0] =
+                    json!({"ip": "90.0.0.0/8", "proto": "any", "port_start": 0, "port_end": 65535})
+            },
+        ),
+        (false, |table| table["binds"][0]["proto"] = json!("any")),
+        (false, |table| {
+            table["binds"] = json!([{"ip": "90.0.0.0/8", "proto": "udp"}])
+        }),
+        (
+            false,
+            |table| {
+                table["binds"][0] =
+                    json!({"ip": "90.0.0.0/8", "proto": "any", "port_start": 1, "port_end": 65535})
+            },
+        ),
+        (false, |table| {
+            table["select"] = json!({"kind": "glb"});
+            table["binds"] = json!([{"ip": "90.0.0.0/8", "proto": "any"}]);
+        }),
         (true, glb),
         (true, |table| table["version"] = json!(3)),
         (true, |table| table["backends"][0]["weight"] = json!(0)),

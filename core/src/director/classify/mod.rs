@@ -14,7 +14,7 @@ use super::world::World;
 use super::Verdict;
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
-use crate::packet::ip::Addrs;
+use crate::packet::ip::{Addrs, Fragment};
 use crate::settings::Settings;
 use bind::Proto;
 
@@ -35,6 +35,8 @@ pub(super) fn classify<'w, W: World>(
             .ok_or(Verdict::PassedNoMatchingBind)
     };
     let by_addr = || world.by_addr(bound).ok_or(Verdict::PassedNoMatchingBind);
+    // What no bind takes counts as not understood, as it did before binds could take it.
+    let by_all = || world.by_all(bound).ok_or(Verdict::PassedUnknownFormat);
     match packet.kind {
         Kind::Flow(proto) => {
             let table = by_port(proto, &packet.key)?;
@@ -72,5 +74,11 @@ pub(super) fn classify<'w, W: World>(
                 Ok((table, Verdict::EncapsulatedFragment))
             }
         }
+        // Without ports all fragments are alike: each goes by its addresses, and nothing is remembered.
+        Kind::Portless(_) => match packet.fragment {
+            Some(Fragment { offset: 1.., .. }) => Ok((by_all()?, Verdict::EncapsulatedFragment)),
+            _ => Ok((by_all()?, Verdict::Encapsulated)),
+        },
+        Kind::PortlessIcmpError(_) => Ok((by_all()?, Verdict::EncapsulatedIcmpError)),
     }
 }

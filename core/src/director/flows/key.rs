@@ -3,8 +3,8 @@
 //! What of a packet is compared: 96 bits and a kind, in an entry of 128 bits.
 //!
 //! An IPv4 flow is held as it is: both addresses and both ports are 96 bits, and the kind tells TCP from UDP. So is an IPv4
-//! client. What is longer is held as a fingerprint: 96 bits of SipHash-2-4 with a secret key and a result of 128 bits. Other
-//! 32 bits of the same result choose the bucket (docs/decisions/0014).
+//! client. What is longer, or of another protocol, is held as a fingerprint: 96 bits of SipHash-2-4 with a secret key and a
+//! result of 128 bits. Other 32 bits of the same result choose the bucket (docs/decisions/0014).
 
 use crate::director::classify::bind::Proto;
 use crate::netlink::glb::flows_by;
@@ -115,14 +115,39 @@ impl Key {
                 Self::v4(secret, Kind::V4Tcp, addrs, 0)
             }
             (By::Flow, Addrs::V6 { src, dst }) => {
-                let ([s0, s1], [d0, d1]) = (words_16(src), words_16(dst));
-                let last = u64::from(ports(flow)) | u64::from(proto.number()) << 32;
-                Self::fingerprint(secret.hash_128([s0, s1, d0, d1], last | 37 << 56))
+                Self::of_tuple(secret, (src, dst), ports(flow), proto.number())
             }
             (By::Source, Addrs::V6 { src, .. }) => {
                 Self::fingerprint(secret.hash_128(words_16(src), 16 << 56))
             }
         }
+    }
+
+    /// The key of a flow of the protocol with this number, which has no ports, or of its client.
+    #[must_use]
+    pub fn of_portless(secret: &SipKey, by: By, number: u8, flow: &FlowKey) -> Self {
+        match (by, &flow.addrs) {
+            // A client is one, whatever the protocol.
+            (By::Source, _) => Self::new(secret, by, Proto::Tcp, flow),
+            (By::Flow, Addrs::V6 { src, dst }) => Self::of_tuple(secret, (src, dst), 0, number),
+            (By::Flow, Addrs::V4 { src, dst }) => {
+                // No packet has such addresses: the stack drops them (`packet/valid.rs`).
+                let (src, dst) = (mapped(*src), mapped(*dst));
+                Self::of_tuple(secret, (&src, &dst), 0, number)
+            }
+        }
+    }
+
+    #[inline]
+    fn of_tuple(
+        secret: &SipKey,
+        (src, dst): (&[u8; 16], &[u8; 16]),
+        ports: u32,
+        number: u8,
+    ) -> Self {
+        let ([s0, s1], [d0, d1]) = (words_16(src), words_16(dst));
+        let last = u64::from(ports) | u64::from(number) << 32;
+        Self::fingerprint(secret.hash_128([s0, s1, d0, d1], last | 37 << 56))
     }
 
     #[inline]
@@ -156,6 +181,11 @@ impl Key {
         // evenly, not only a power of two.
         (u64::from(self.place).wrapping_mul(buckets as u64) >> 32) as usize
     }
+}
+
+/// An IPv4 address as IPv6 maps it.
+const fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
 
 #[inline]
@@ -243,6 +273,31 @@ mod tests {
             }
         }
         assert_eq!(keys.len(), count);
+    }
+
+    #[test]
+    fn protocols_without_ports_have_flows_of_their_own() {
+        let mut keys = HashSet::new();
+        let mut count = 0;
+        for (src, dst) in [(1, 2), (2, 1), (1, 3)] {
+            for proto in [Proto::Tcp, Proto::Udp] {
+                for flow in [v4(src, dst, 0, 0), v6(src.into(), dst.into(), 0, 0)] {
+                    keys.insert(compared(Key::new(&SECRET, By::Flow, proto, &flow)));
+                    count += 1;
+                }
+            }
+            for number in [1, 47, 50, 132, 255] {
+                for flow in [v4(src, dst, 0, 0), v6(src.into(), dst.into(), 0, 0)] {
+                    keys.insert(compared(Key::of_portless(&SECRET, By::Flow, number, &flow)));
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(keys.len(), count);
+        for flow in [v4(7, 2, 0, 0), v6(7, 2, 0, 0)] {
+            let client = Key::new(&SECRET, By::Source, Proto::Udp, &flow);
+            assert_eq!(Key::of_portless(&SECRET, By::Source, 50, &flow), client);
+        }
     }
 
     #[test]

@@ -485,3 +485,216 @@ fn a_sweep_says_how_many_it_ends() {
         );
     }
 }
+
+/// A TCP packet of one of many flows, by its number.
+fn numbered(n: u32) -> Candidate {
+    let key = FlowKey {
+        addrs: Addrs::V4 {
+            src: (0x0a00_0000 + n / 50_000).to_be_bytes(),
+            dst: [1, 1, 1, 1],
+        },
+        src_port: (n % 50_000) as u16,
+        dst_port: 443,
+    };
+    candidate(Kind::Flow(Proto::Tcp), key, Turn::Amid)
+}
+
+/// The backend that a row of these has first, in place of a Maglev table: another one for most flows with another list.
+fn by_row(n: u32, usable: &[u8]) -> u8 {
+    usable[(n.wrapping_mul(0x9e37_79b9) >> 7) as usize % usable.len()]
+}
+
+/// Packets of 100,000 flows, tables loaded between them, and four buckets for so many flows that some find theirs full: no
+/// known flow gets another backend, but those of the backend that was removed.
+#[test]
+fn loads_move_no_known_flow_of_100_000() {
+    const FLOWS: u32 = 100_000;
+    // What a load says: the backends that keep flows, and those that new flows get.
+    type Said<'a> = (&'a [(u8, bool)], &'a [u8]);
+    let loads: [Said<'_>; 5] = [
+        (&[(0, true), (1, true), (2, true), (3, true)], &[0, 1, 2, 3]),
+        // 1 drains.
+        (&[(0, true), (1, true), (2, true), (3, true)], &[0, 2, 3]),
+        // 4 and 5 come, at the front.
+        (
+            &[
+                (5, true),
+                (4, true),
+                (0, true),
+                (1, true),
+                (2, true),
+                (3, true),
+            ],
+            &[5, 4, 0, 2, 3],
+        ),
+        // 2 is removed.
+        (
+            &[(3, true), (5, true), (4, true), (0, true), (1, true)],
+            &[5, 4, 0, 3],
+        ),
+        // 2 comes back as another one, 1 takes new flows again.
+        (
+            &[
+                (2, true),
+                (3, true),
+                (5, true),
+                (4, true),
+                (0, true),
+                (1, true),
+            ],
+            &[5, 4, 0, 1, 2, 3],
+        ),
+    ];
+    // Three flows to a bucket: of a Poisson distribution with mean 3, a tenth is above 4.
+    let mut service = Service::new(FLOWS as usize / 3, BY_FLOW, loads[0].0);
+    let mut model: Vec<Option<u8>> = std::vec![None; FLOWS as usize];
+    let mut untracked = [0u32; 5];
+    for (round, (backends, usable)) in loads.iter().enumerate() {
+        // The load comes while a third of the packets of the round have gone.
+        let at = if round == 0 { 0 } else { FLOWS / 3 };
+        let mut row = loads[round.saturating_sub(1)].1;
+        for n in 0..FLOWS {
+            if n == at && round > 0 {
+                service.load(backends);
+                row = usable;
+                let there = |addr: &u8| backends.iter().any(|one| one.0 == *addr);
+                for known in &mut model {
+                    *known = known.filter(there);
+                }
+            }
+            let first = by_row(n, row);
+            let (to, event) = service.packet(&numbered(n), Some(first));
+            let to = to.expect("a backend");
+            match (model[n as usize], event.expect("counted")) {
+                (Some(known), Event::Known) => assert_eq!(to, known, "flow {n} of round {round}"),
+                (None, Event::First) => {
+                    assert_eq!(to, first);
+                    model[n as usize] = Some(to);
+                }
+                (None, Event::Untracked) => {
+                    assert_eq!(to, first);
+                    untracked[round] += 1;
+                }
+                (known, event) => panic!("flow {n} of round {round}: {known:?} {event:?}"),
+            }
+        }
+    }
+    let share = |n: u32| f64::from(n) / f64::from(FLOWS);
+    assert!((0.05..0.15).contains(&share(untracked[0])), "{untracked:?}");
+    // Rounds without a removal give nobody room.
+    assert_eq!(untracked[0], untracked[1]);
+    assert_eq!(untracked[1], untracked[2]);
+    // The drained one had kept its flows, and the one that came back has none of its old ones.
+    let of = |addr| model.iter().filter(|known| **known == Some(addr)).count();
+    assert!(of(1) > 10_000, "{}", of(1));
+    assert!(of(2) < of(1), "{}", of(2));
+}
+
+/// A flood of made-up tuples fills its own service's table, and no more. No flow that stood there goes, and each packet is
+/// counted once. What it costs is `cargo bench -p glb_core --bench flows`.
+#[test]
+fn a_flood_pushes_nobody_out() {
+    const MADE_UP: u32 = 100_000;
+    const ESTABLISHED: u32 = 1_000;
+    let web = Service::new(1 << 12, BY_FLOW, &TWO);
+    let edge = Service::new(1 << 10, BY_FLOW, &TWO);
+    let mut held = Vec::new();
+    for n in 0..ESTABLISHED {
+        let packet = numbered(n);
+        assert_eq!(web.packet(&packet, Some(1)).1, Some(Event::First));
+        if edge.packet(&packet, Some(1)).1 == Some(Event::First) {
+            held.push(n);
+        }
+    }
+    let mut counted = [0u32; Event::ALL.len()];
+    for n in 0..MADE_UP {
+        let (to, event) = edge.packet(&numbered(1_000_000 + n), Some(2));
+        // Whoever finds no room goes by its row.
+        assert_eq!(to, Some(2));
+        counted[event.expect("counted").index()] += 1;
+    }
+    let [known, first, untracked, none] = counted;
+    assert_eq!((known, none), (0, 0));
+    assert_eq!(first + untracked, MADE_UP);
+    // The table is full: four to a bucket, but for buckets that a flood of so many misses by chance.
+    let room = 4 << 10;
+    assert!(first as usize + held.len() <= room);
+    assert!(first as usize + held.len() >= room - 8, "{first}");
+    for n in held {
+        assert_eq!(
+            edge.packet(&numbered(n), Some(2)),
+            (Some(1), Some(Event::Known))
+        );
+    }
+    // The other service has seen nothing of it.
+    for n in 0..ESTABLISHED {
+        assert_eq!(
+            web.packet(&numbered(n), Some(2)),
+            (Some(1), Some(Event::Known))
+        );
+    }
+}
+
+/// Nobody here knows TCP's sequence numbers, so anybody who knows the tuple can send a RST that the backend ignores. It moves no
+/// flow: a connection that sends within ten seconds stays, however long it lives.
+#[test]
+fn a_forged_reset_moves_no_flow_that_goes_on() {
+    let service = Service::new(16, BY_FLOW, &TWO);
+    assert_eq!(
+        service.packet(&tcp(4, Turn::Opens), Some(1)).1,
+        Some(Event::First)
+    );
+    let mut reset = tcp(4, Turn::Ends);
+    reset.flags = 4;
+    for round in 1..100 {
+        // The row leads elsewhere, so that a forgotten flow would be seen.
+        assert_eq!(
+            service.packet(&reset, Some(2)),
+            (Some(1), Some(Event::Known))
+        );
+        service.now.set(round * CLOSING);
+        let seen = service.packet(&tcp(4, Turn::Amid), Some(2));
+        assert_eq!(seen, (Some(1), Some(Event::Known)));
+    }
+    // What it can do is documented: silence of more than ten seconds ends the flow.
+    service.packet(&reset, Some(2));
+    service.now.set(100 * CLOSING + 1);
+    assert_eq!(
+        service.packet(&tcp(4, Turn::Amid), Some(2)).1,
+        Some(Event::First)
+    );
+}
+
+#[test]
+fn protocols_without_ports_are_flows_by_their_addresses() {
+    let service = Service::new(64, BY_FLOW, &TWO);
+    let other = |n: u16, number: u8, fragment: Option<Fragment>| {
+        let mut key = flow(n);
+        (key.src_port, key.dst_port) = (0, 0);
+        Candidate {
+            fragment,
+            ..candidate(Kind::Portless(number), key, Turn::Ends)
+        }
+    };
+    for n in [4, 5] {
+        let (esp, gre) = (other(n, 50, None), other(n, 47, None));
+        assert_eq!(service.packet(&esp, Some(1)), (Some(1), Some(Event::First)));
+        assert_eq!(service.packet(&esp, Some(2)), (Some(1), Some(Event::Known)));
+        // Another protocol of the same addresses is another flow.
+        assert_eq!(service.packet(&gre, Some(2)), (Some(2), Some(Event::First)));
+        let later = other(n, 50, Some(Fragment { id: 7, offset: 100 }));
+        assert_eq!(
+            service.packet(&later, Some(2)),
+            (Some(1), Some(Event::Known))
+        );
+        let mut error = esp;
+        error.kind = Kind::PortlessIcmpError(50);
+        assert_eq!(service.packet(&error, Some(2)), (Some(1), None));
+    }
+    // A byte of it that stands where TCP has its flags says nothing.
+    service.now.set(40);
+    assert_eq!(
+        service.packet(&other(4, 50, None), Some(2)).1,
+        Some(Event::Known)
+    );
+}

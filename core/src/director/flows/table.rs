@@ -221,7 +221,8 @@ impl<'a> FlowTable<'a> {
     }
 }
 
-/// What became of a packet of a service with a flow table; each packet of TCP or UDP is one of these.
+/// What became of a packet of a service with a flow table; each packet is one of these but ICMP messages, and later fragments
+/// of TCP and UDP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Event {
@@ -277,16 +278,22 @@ pub trait Memory {
 #[inline]
 pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> Option<u8> {
     let table = memory.table();
+    let by = table.rules.by;
     let (proto, is_flow) = match packet.kind {
-        inspect::Kind::Flow(proto) => (proto, true),
-        inspect::Kind::IcmpError(proto) | inspect::Kind::LaterFragment(proto) => (proto, false),
+        inspect::Kind::Flow(proto) => (Ok(proto), true),
+        inspect::Kind::IcmpError(proto) | inspect::Kind::LaterFragment(proto) => (Ok(proto), false),
+        inspect::Kind::Portless(number) => (Err(number), true),
+        inspect::Kind::PortlessIcmpError(number) => (Err(number), false),
         // An echo request has no flow, but a client.
-        inspect::Kind::Echo => match table.rules.by {
+        inspect::Kind::Echo => match by {
             By::Flow => return None,
-            By::Source => (Proto::Tcp, false),
+            By::Source => (Ok(Proto::Tcp), false),
         },
     };
-    let key = Key::new(table.secret, table.rules.by, proto, &packet.key);
+    let key = match proto {
+        Ok(proto) => Key::new(table.secret, by, proto, &packet.key),
+        Err(number) => Key::of_portless(table.secret, by, number, &packet.key),
+    };
     let offered = first.and_then(|first| memory.tag(first));
     let keeps = |tag| memory.backend(tag).is_some() || offered == Some(tag);
     let bucket = table.bucket(&key)?;

@@ -4,8 +4,8 @@
 //!
 //! The destination becomes the backend, the DSCP what the forward says, ECN stays, and TTL or hop limit goes down by one
 //! (docs/decisions/0015). All checksums that cover any of it are updated by the difference (RFC 1624), so that a wrong one
-//! stays wrong: the IPv4 header's, and those of TCP, UDP and ICMPv6, whose pseudo header has the destination. A later fragment
-//! has an IP header only. The packet inside an ICMP error is not touched: it is what the backend sent.
+//! stays wrong: the IPv4 header's, and those of TCP, UDP, UDP-Lite, DCCP and ICMPv6, whose pseudo header has the destination. A
+//! later fragment has an IP header only. The packet inside an ICMP error is not touched: it is what the backend sent.
 
 use crate::director::Verdict;
 use crate::packet::addr::Addr;
@@ -71,7 +71,8 @@ impl Spot {
         let (offset, optional) = match (ip.protocol, family, ip.fragment) {
             (_, _, Some(Fragment { offset: 1.., .. })) => (None, false),
             (proto::TCP, _, _) => (Some(16), false),
-            (proto::UDP, _, _) => (Some(6), true),
+            (proto::UDP | proto::UDPLITE, _, _) => (Some(6), true),
+            (proto::DCCP, _, _) => (Some(6), false),
             (proto::ICMPV6, Family::V6, _) => (Some(2), false),
             _ => (None, false),
         };

@@ -27,6 +27,10 @@ pub enum Kind {
     Echo,
     /// A fragment without ports, of a datagram of this protocol; the ports in the key are 0.
     LaterFragment(Proto),
+    /// Of the protocol with this number, of which no ports are known: the ports in the key are 0, in all fragments alike.
+    Portless(u8),
+    /// An ICMP error about a packet of such a protocol.
+    PortlessIcmpError(u8),
 }
 
 /// What a packet says about the life of its connection.
@@ -63,6 +67,16 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// What it is if no bind takes it.
+    #[inline]
+    #[must_use]
+    pub fn unmatched(self) -> Verdict {
+        match self.kind {
+            Kind::Portless(_) | Kind::PortlessIcmpError(_) => Verdict::PassedUnknownFormat,
+            _ => Verdict::PassedNoMatchingBind,
+        }
+    }
+
     /// What the packet says about the life of its connection.
     #[must_use]
     pub fn turn(&self) -> Turn {
@@ -137,6 +151,9 @@ pub fn inspect(view: View<'_>, family: Family) -> Result<Candidate, Stop> {
         (proto::TCP, _) => flow(view, &ip, Proto::Tcp)?,
         (proto::UDP, _) => flow(view, &ip, Proto::Udp)?,
         (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => icmp(view, &ip, family)?,
+        (number, _) if has_no_ports(number, family) => {
+            (Kind::Portless(number), key(ip.addrs, 0, 0), 0)
+        }
         _ => return Err(UNKNOWN),
     };
     Ok(Candidate {
@@ -167,6 +184,16 @@ fn flow(view: View<'_>, ip: &Ip, proto: Proto) -> Result<(Kind, FlowKey, u16), S
     ))
 }
 
+/// Whether a protocol is one of which no ports are known. ICMP is not, as its messages speak of other packets or are this
+/// machine's. Nor is an extension header of IPv6, behind which a later fragment has the protocol.
+#[cold]
+fn has_no_ports(number: u8, family: Family) -> bool {
+    match number {
+        proto::TCP | proto::UDP | proto::ICMP | proto::ICMPV6 => false,
+        _ => family == Family::V4 || !ip::is_extension(number),
+    }
+}
+
 fn icmp(view: View<'_>, ip: &Ip, family: Family) -> Result<(Kind, FlowKey, u16), Stop> {
     // A later fragment of an ICMP message says nothing about what it is about.
     if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
@@ -190,7 +217,15 @@ fn icmp(view: View<'_>, ip: &Ip, family: Family) -> Result<(Kind, FlowKey, u16),
 /// The flow of the packet inside an ICMP error: a proxy sent it, so its source is the bound address.
 fn embedded(view: View<'_>, at: usize, family: Family) -> Result<(Kind, FlowKey, u16), Stop> {
     let ip = ip::parse(view, at, family)?;
-    let proto = Proto::from_number(ip.protocol).ok_or(UNKNOWN)?;
+    let Some(proto) = Proto::from_number(ip.protocol) else {
+        return match has_no_ports(ip.protocol, family) {
+            true => {
+                let key = key(ip.addrs.reversed(), 0, 0);
+                Ok((Kind::PortlessIcmpError(ip.protocol), key, 0))
+            }
+            false => Err(UNKNOWN),
+        };
+    };
     if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
         return Err(UNKNOWN);
     }

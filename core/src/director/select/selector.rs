@@ -130,6 +130,7 @@ fn protocol(kind: Kind, key: &FlowKey) -> u8 {
         (Kind::Flow(proto) | Kind::IcmpError(proto) | Kind::LaterFragment(proto), _) => {
             proto.number()
         }
+        (Kind::Portless(number) | Kind::PortlessIcmpError(number), _) => number,
         (Kind::Echo, Addrs::V4 { .. }) => proto::ICMP,
         (Kind::Echo, Addrs::V6 { .. }) => proto::ICMPV6,
     }

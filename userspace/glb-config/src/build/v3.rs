@@ -128,7 +128,7 @@ fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
     }
     for bind in &table.binds {
         let (family, addr) = family_and_addr(bind.addr);
-        out.extend([family, bind.prefix_len, bind.proto.number(), 0]);
+        out.extend([family, bind.prefix_len, bind.proto_number(), 0]);
         out.extend(bind.port_start.to_le_bytes());
         out.extend(bind.port_end.to_le_bytes());
         out.extend(addr);

@@ -36,11 +36,11 @@ impl Listed {
     }
 }
 
-/// The ranges of TCP ports that lead to a table.
+/// The ranges of TCP ports that lead to a table; all, where a bind takes all protocols.
 #[must_use]
 pub fn ports(tables: &[Listed]) -> Vec<(u16, u16)> {
     let binds = tables.iter().flat_map(|table| &table.binds);
-    let tcp = binds.filter(|bind| bind.proto == Proto::Tcp);
+    let tcp = binds.filter(|bind| bind.proto.is_none_or(|proto| proto == Proto::Tcp));
     tcp.map(|bind| (bind.port_start, bind.port_end)).collect()
 }
 

@@ -21,12 +21,13 @@ pub(crate) enum BindCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   glbctl bind add web tcp:10.10.10.10:443
-  glbctl bind add dns 'udp:[fd00::/64]:53-54' --file tables.json")]
+  glbctl bind add dns 'udp:[fd00::/64]:53-54' --file tables.json
+  glbctl bind add gateway any:90.0.0.0/8")]
 pub(crate) struct BindChange {
     /// The table, by name or by position (#0, #1, ...)
     #[arg(add = ArgValueCompleter::new(complete::table))]
     pub(crate) table: String,
-    /// PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], an IPv6 address in brackets
+    /// PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], an IPv6 address in brackets; or any:ADDRESS[/BITS] for all protocols
     #[arg(value_parser = bind)]
     pub(crate) bind: Bind,
     /// The operator's table, JSON

@@ -3,8 +3,10 @@
 //! The commands that say what a director does with packets.
 
 use super::values::prefix;
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
+use glb_core::director::classify::bind::Proto;
 use glb_core::geneve;
+use glb_core::packet::ip::proto;
 use glb_netlink::Prefix;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,12 +15,13 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   glbctl lookup --running 10.11.12.13:45678 1.1.1.1:80
   glbctl lookup --table t.json 10.11.12.13:45678 1.1.1.1:80
-  glbctl lookup --table t.bin --proto udp '[fd00::1]:5353' '[fd00::53]:53'")]
+  glbctl lookup --table t.bin --proto udp '[fd00::1]:5353' '[fd00::53]:53'
+  glbctl lookup --table t.json --proto esp 10.11.12.13 90.0.0.1")]
 pub(crate) struct Lookup {
     /// The client: address, or address:port if the port matters
     #[arg(value_parser = endpoint)]
     pub(crate) client: Endpoint,
-    /// The service: address:port
+    /// The service: address:port, or address where the protocol has no ports
     #[arg(value_parser = endpoint)]
     pub(crate) service: Endpoint,
     /// The table file, JSON or binary
@@ -35,8 +38,8 @@ pub(crate) struct Lookup {
     /// director.conf, for the hash fields; without it only the client's address is hashed
     #[arg(long, value_name = "FILE", conflicts_with = "running")]
     pub(crate) config: Option<PathBuf>,
-    /// Protocol
-    #[arg(long, value_enum, default_value_t = Protocol::Tcp)]
+    /// tcp, udp, icmp (an echo request), gre, esp, ah, sctp, or the number of a protocol
+    #[arg(long, default_value = "tcp", value_parser = protocol)]
     pub(crate) proto: Protocol,
 }
 
@@ -78,11 +81,57 @@ pub(crate) struct Decap {
     pub(crate) allow_from: Vec<Prefix>,
 }
 
-/// Protocols of binds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// What kind of packet is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    Tcp,
-    Udp,
+    /// One that has ports.
+    Ported(Proto),
+    /// An echo request.
+    Echo,
+    /// Another one, which binds for all protocols take.
+    Other(u8),
+}
+
+impl Protocol {
+    /// The number that the running director is asked about.
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Ported(proto) => proto.number(),
+            Self::Echo => proto::ICMP,
+            Self::Other(number) => number,
+        }
+    }
+
+    /// Whether its packets have no ports, as far as the director knows.
+    pub(crate) fn has_no_ports(self) -> bool {
+        !matches!(self, Self::Ported(_))
+    }
+}
+
+fn protocol(text: &str) -> Result<Protocol, String> {
+    let number = match text {
+        "tcp" => proto::TCP,
+        "udp" => proto::UDP,
+        "icmp" => proto::ICMP,
+        "gre" => proto::GRE,
+        "esp" => proto::ESP,
+        "ah" => proto::AH,
+        "sctp" => proto::SCTP,
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty() => digits
+            .parse()
+            .map_err(|_| "a protocol number is 0 to 255".to_owned())?,
+        _ => {
+            return Err(
+                "expected tcp, udp, icmp, gre, esp, ah, sctp or the number of a protocol"
+                    .to_owned(),
+            )
+        }
+    };
+    Ok(match (Proto::from_number(number), number) {
+        (Some(proto), _) => Protocol::Ported(proto),
+        (None, proto::ICMP | proto::ICMPV6) => Protocol::Echo,
+        (None, number) => Protocol::Other(number),
+    })
 }
 
 /// An address with or without a port.
@@ -135,6 +184,23 @@ mod tests {
             "", "0x", "0x10000", "65536", "-1", "+1", "0x+1", "aws", "0108h",
         ] {
             assert!(class(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn protocols() {
+        for (text, wanted) in [
+            ("tcp", Protocol::Ported(Proto::Tcp)),
+            ("17", Protocol::Ported(Proto::Udp)),
+            ("icmp", Protocol::Echo),
+            ("58", Protocol::Echo),
+            ("esp", Protocol::Other(50)),
+            ("255", Protocol::Other(255)),
+        ] {
+            assert_eq!(protocol(text), Ok(wanted));
+        }
+        for bad in ["", "any", "256", "-1", "0x11"] {
+            assert!(protocol(bad).is_err(), "{bad}");
         }
     }
 

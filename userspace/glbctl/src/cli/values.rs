@@ -36,18 +36,33 @@ pub(crate) fn forward() -> impl TypedValueParser<Value = ForwardKind> {
         .try_map(|name| ForwardKind::from_name(&name).ok_or("no forward"))
 }
 
-/// `tcp:10.0.0.1:80`, `udp:[fd00::/64]:53-54`.
+/// `tcp:10.0.0.1:80`, `udp:[fd00::/64]:53-54`, `any:10.0.0.0/8`.
 pub(crate) fn bind(text: &str) -> Result<Bind, String> {
-    let expected = || "expected PROTOCOL:ADDRESS[/BITS]:PORT[-PORT]".to_owned();
+    let expected =
+        || "expected PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], or any:ADDRESS[/BITS]".to_owned();
     let (proto, rest) = text.split_once(':').ok_or_else(expected)?;
     let proto = match proto {
-        "tcp" => Proto::Tcp,
-        "udp" => Proto::Udp,
-        _ => return Err("the protocol must be tcp or udp".to_owned()),
+        "tcp" => Some(Proto::Tcp),
+        "udp" => Some(Proto::Udp),
+        "any" => None,
+        _ => return Err("the protocol must be tcp, udp or any".to_owned()),
     };
-    let (ip, ports) = rest.rsplit_once(':').ok_or_else(expected)?;
+    let (ip, ports) = match proto {
+        Some(_) => rest.rsplit_once(':').ok_or_else(expected)?,
+        None => (rest, "0-65535"),
+    };
     let bare = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']'));
-    let Prefix { addr, len } = prefix(bare.unwrap_or(ip))?;
+    let parsed = prefix(bare.unwrap_or(ip));
+    if proto.is_none()
+        && parsed.is_err()
+        && (ip.ends_with(|c: char| c.is_ascii_digit()))
+        && ip.matches(':').count() == 1
+    {
+        return Err(
+            "any takes all protocols, of which some have no ports: leave the port out".to_owned(),
+        );
+    }
+    let Prefix { addr, len } = parsed?;
     if bare.is_none() && matches!(addr, Addr::V6(_)) {
         return Err("an IPv6 address needs brackets: [ADDRESS]".to_owned());
     }
@@ -127,6 +142,30 @@ mod tests {
             "host/8",
         ] {
             assert!(prefix(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn binds() {
+        let read = |text: &str| bind(text).map(|bind| crate::text::bind(&bind));
+        for (text, wanted) in [
+            ("tcp:10.0.0.1:80", "tcp 10.0.0.1 port 80"),
+            ("udp:[fd00::/64]:53-54", "udp fd00::/64 port 53-54"),
+            ("any:10.0.0.0/8", "any 10.0.0.0/8"),
+            ("any:10.0.0.1", "any 10.0.0.1"),
+            ("any:[fd00::/64]", "any fd00::/64"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(wanted));
+        }
+        for (text, why) in [
+            ("any:10.0.0.1:80", "leave the port out"),
+            ("any:fd00::/64", "needs brackets"),
+            ("any", "expected PROTOCOL"),
+            ("gre:10.0.0.1", "must be tcp, udp or any"),
+            ("tcp:10.0.0.1", "expected"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
         }
     }
 

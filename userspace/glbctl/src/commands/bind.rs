@@ -5,9 +5,9 @@
 use super::source::{List, Source};
 use crate::cli::bind::{BindChange, BindCommand};
 use crate::output::{print, Failure};
-use crate::text::{addr, bind};
+use crate::text::{addr, bind, proto};
 use glb_config::quoted;
-use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::classify::bind::Bind;
 use serde::Serialize;
 use serde_json::{json, Value};
 
@@ -79,11 +79,10 @@ pub(crate) fn value(bind: &Bind) -> Value {
     if bind.prefix_len != bind.addr.bits() {
         ip += &format!("/{}", bind.prefix_len);
     }
-    let proto = match bind.proto {
-        Proto::Tcp => "tcp",
-        Proto::Udp => "udp",
-    };
-    if bind.port_start == bind.port_end {
+    let proto = proto(bind.proto);
+    if bind.proto.is_none() {
+        json!({"ip": ip, "proto": proto})
+    } else if bind.port_start == bind.port_end {
         json!({"ip": ip, "proto": proto, "port": bind.port_start})
     } else {
         json!({"ip": ip, "proto": proto, "port_start": bind.port_start, "port_end": bind.port_end})

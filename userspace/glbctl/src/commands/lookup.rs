@@ -6,13 +6,13 @@ use super::table_show::{BackendView, ForwardView, SelectView};
 use crate::cli::packet::{Lookup, Protocol};
 use crate::load;
 use crate::output::{print, warn, Failure};
-use crate::text::bind;
+use crate::text::{self, bind};
 use glb_config::compiled::Compiled;
 use glb_config::opened::Opened;
 use glb_config::settings::field_names;
 use glb_config::world::{self, Tables};
 use glb_config::{quoted, DeadRows};
-use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::classify::bind::{Bind, BindId, Classifier};
 use glb_core::director::select::hash::{HashFields, PacketHash};
 use glb_core::director::{decide, Candidate, Kind};
 use glb_core::packet::addr::Addr;
@@ -62,7 +62,8 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         .into_iter()
         .flatten()
     {
-        if fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
+        let needed = fields.contains(HashFields::SRC_PORT) && !args.proto.has_no_ports();
+        if needed && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
         }
@@ -170,27 +171,26 @@ fn packet(args: &Lookup) -> Result<Candidate, Failure> {
             return Err(Failure::Message(message.to_owned()));
         }
     };
-    let src_port = args.client.port.unwrap_or(0);
+    let (kind, src_port, dst_port) = match args.proto {
+        Protocol::Ported(proto) => {
+            let port = service_port(args)?;
+            (Kind::Flow(proto), args.client.port.unwrap_or(0), port)
+        }
+        Protocol::Echo => (Kind::Echo, 0, 0),
+        Protocol::Other(number) => (Kind::Portless(number), 0, 0),
+    };
     Ok(Candidate {
-        kind: Kind::Flow(protocol(args).0),
+        kind,
         key: FlowKey {
             addrs,
             src_port,
-            dst_port: service_port(args)?,
+            dst_port,
         },
         hint: src_port,
         len: 0,
         fragment: None,
         flags: 0,
     })
-}
-
-/// The transport protocol, and what it is called.
-fn protocol(args: &Lookup) -> (Proto, &'static str) {
-    match args.proto {
-        Protocol::Tcp => (Proto::Tcp, "tcp"),
-        Protocol::Udp => (Proto::Udp, "udp"),
-    }
 }
 
 fn service_port(args: &Lookup) -> Result<u16, Failure> {
@@ -223,19 +223,29 @@ fn find<'t>(
 }
 
 fn classify(words: &[u32], args: &Lookup, file: &Path) -> Result<BindId, Failure> {
-    let port = service_port(args)?;
-    let (proto, name) = protocol(args);
     let addr = args.service.addr;
     let dst = match addr {
         IpAddr::V4(addr) => Addr::V4(addr.octets()),
         IpAddr::V6(addr) => Addr::V6(addr.octets()),
     };
-    Classifier::new(words)
-        .lookup(dst, proto, port)
-        .ok_or_else(|| {
-            let file = file.display();
-            Failure::Message(format!("{file}: no bind matches {name} {addr} port {port}"))
-        })
+    let classifier = Classifier::new(words);
+    let (found, what) = match args.proto {
+        Protocol::Ported(proto) => {
+            let port = service_port(args)?;
+            let name = text::proto(Some(proto));
+            let what = format!("{name} {addr} port {port}");
+            (classifier.lookup(dst, proto, port), what)
+        }
+        Protocol::Echo => (classifier.lookup_addr(dst), format!("icmp {addr}")),
+        Protocol::Other(number) => {
+            let what = format!("protocol {number} {addr}: only binds with proto any take it");
+            (classifier.lookup_all(dst), what)
+        }
+    };
+    found.ok_or_else(|| {
+        let file = file.display();
+        Failure::Message(format!("{file}: no bind matches {what}"))
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod generate;
 mod key;
 mod layout;
 mod lookup;
+mod narrower;
 mod running;
 mod same;
 mod say;

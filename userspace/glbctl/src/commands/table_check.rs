@@ -2,7 +2,8 @@
 
 //! `glbctl table check`: all that is wrong with files, and how even their rows are.
 
-use super::table_show::{hops, SelectView};
+use super::narrower::Narrower;
+use super::table_show::{hops, FlowsView, SelectView};
 use crate::load;
 use crate::output::{print, DeadRowsView, Failure};
 use crate::progress::Progress;
@@ -32,6 +33,11 @@ struct TableReport {
     hops: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     select: Option<SelectView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<FlowsView>,
+    /// Bytes of the director's memory that they take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_bytes: Option<u64>,
     binds: usize,
     backends: usize,
     usable: usize,
@@ -41,6 +47,9 @@ struct TableReport {
     /// Rows that lead to an unhealthy backend, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_rows: Option<DeadRowsView>,
+    /// Binds for all protocols that leave some to narrower ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    narrower: Vec<Narrower>,
 }
 
 /// How the rows are spread over the backends that take new connections.
@@ -117,7 +126,11 @@ fn read(path: &Path, bytes: &[u8]) -> Checked<Contents> {
         let tables = contents.tables.iter().enumerate();
         let reports = tables
             .map(|(index, table)| report(table, index, Some(&table.loads()), DeadRows::of(table)));
-        (contents.format.name(), reports.collect())
+        let mut reports: Vec<TableReport> = reports.collect();
+        for (index, one) in Narrower::of(&contents.tables) {
+            reports[index].narrower.push(one);
+        }
+        (contents.format.name(), reports)
     });
     Checked {
         value: contents,
@@ -139,6 +152,8 @@ fn report(
         version: table.version,
         hops: table.hops,
         select: SelectView::new(table.selector()),
+        flows: FlowsView::new(table.words.flows),
+        flow_bytes: table.words.flows.map(|spec| spec.bytes()),
         binds: table.binds.len(),
         backends: table.backends.len(),
         usable: table.backends.iter().filter(|b| usable(&b.backend)).count(),
@@ -148,6 +163,7 @@ fn report(
             .map(|(one, _)| addr(one.backend.addr))
             .collect(),
         dead_rows: dead.map(Into::into),
+        narrower: Vec::new(),
     }
 }
 
@@ -174,6 +190,19 @@ fn balance(table: &Compiled, loads: &[u32]) -> Option<Balance> {
     })
 }
 
+/// What the first line says behind the hops: the select, and how flows are remembered.
+fn said_besides(table: &TableReport) -> String {
+    let mut text = SelectView::text(table.select.as_ref());
+    text += &FlowsView::text(table.flows.as_ref());
+    if let Some(bytes) = table.flow_bytes {
+        text += &match bytes {
+            1..1_048_576 => format!(" ({} KiB)", bytes.div_ceil(1024)),
+            _ => format!(" ({:.1} MiB)", bytes as f64 / f64::from(1 << 20)),
+        };
+    }
+    text
+}
+
 fn write_report(out: &mut dyn Write, report: &FileReport) -> io::Result<()> {
     for issue in &report.issues {
         writeln!(out, "{issue}")?;
@@ -191,7 +220,7 @@ fn write_report(out: &mut dyn Write, report: &FileReport) -> io::Result<()> {
             quoted(&table.table),
             table.version,
             hops(table.hops),
-            SelectView::text(table.select.as_ref()),
+            said_besides(table),
             table.binds,
             table.backends,
             table.usable
@@ -204,6 +233,14 @@ fn write_report(out: &mut dyn Write, report: &FileReport) -> io::Result<()> {
             )?;
         }
         writeln!(out)?;
+        for one in &table.narrower {
+            writeln!(
+                out,
+                "{}: table {}: {one}",
+                report.file,
+                quoted(&table.table)
+            )?;
+        }
         if !table.without_rows.is_empty() {
             writeln!(
                 out,

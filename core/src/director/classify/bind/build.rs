@@ -9,8 +9,8 @@
 
 use super::arena::{Arena, BuildError, Entry};
 use super::layout::{
-    first_slot_v4, first_slot_v6, words_of, Found, FAMILY_HEADER, HEADER, MANY, NODE, SLOT_V4,
-    SLOT_V6,
+    first_slot_v4, first_slot_v6, words_of, Found, ALL_PORTS, FAMILY_HEADER, HEADER, MANY, NODE,
+    NONE, SLOT_V4, SLOT_V6,
 };
 use super::ports::{self, Scratch};
 use super::Proto;
@@ -34,7 +34,7 @@ pub fn words_needed(entries: &[Entry]) -> usize {
 pub fn build(entries: &mut [Entry], words: &mut [u32]) -> Result<usize, BuildError> {
     for entry in entries.iter_mut() {
         let bind = &mut entry.bind;
-        let fits = bind.prefix_len <= bind.addr.bits() && bind.port_start <= bind.port_end;
+        let fits = bind.prefix_len <= bind.addr.bits() && bind.has_fit_ports();
         if !fits || entry.id.table == u16::MAX {
             return Err(BuildError::Bind(entry.id));
         }
@@ -83,8 +83,9 @@ fn prefix(entry: &Entry) -> (u8, Addr) {
     (entry.bind.prefix_len, entry.bind.addr)
 }
 
-/// Groups prefixes, shortest first; in a prefix its protocols; in a protocol the order of preference.
-fn order(entry: &Entry) -> (u8, Addr, Proto, u16, u32) {
+/// Groups prefixes, shortest first; in a prefix its protocols, before them what takes all; in a protocol the order of
+/// preference.
+fn order(entry: &Entry) -> (u8, Addr, Option<Proto>, u16, u32) {
     let bind = &entry.bind;
     let width = bind.port_end.wrapping_sub(bind.port_start);
     (
@@ -183,25 +184,28 @@ fn add_prefix(
     let parent = slots.cover(arena, addr, own)?;
     let first_id = group.iter().map(|entry| entry.id.to_word()).min();
     let node = arena.take(NODE)?;
-    let split = run_length(group, |entry| entry.bind.proto == Proto::Tcp);
-    let (tcp, udp) = group.split_at_checked(split).ok_or(BuildError::Space)?;
+    let split = run_length(group, |entry| entry.bind.proto.is_none());
+    let (all, ported) = group.split_at_checked(split).ok_or(BuildError::Space)?;
+    let all = all.first().map_or(NONE, |entry| entry.id.to_word());
+    let portless = match all {
+        NONE => first_id.unwrap_or(0),
+        all => all,
+    };
+    let split = run_length(ported, |entry| entry.bind.proto == Some(Proto::Tcp));
+    let (tcp, udp) = ported.split_at_checked(split).ok_or(BuildError::Space)?;
     let (tcp_at, tcp_count) = ports::add(arena, scratch, tcp)?;
     let (udp_at, udp_count) = ports::add(arena, scratch, udp)?;
     arena.set(
         node,
         [
-            parent,
-            first_id.unwrap_or(0),
-            tcp_at,
-            tcp_count,
-            udp_at,
-            udp_count,
-            0,
-            0,
+            parent, portless, tcp_at, tcp_count, udp_at, udp_count, all, 0,
         ],
     )?;
-    // The slot itself answers for the first interval of ports.
+    // The slot itself answers for the first interval of ports; for all of TCP where nothing narrower is there.
     let mut found = Found::node(node);
+    if all != NONE && tcp_count == 0 {
+        (found.ends, found.bind) = (ALL_PORTS, all);
+    }
     for (at, count, proto) in [
         (udp_at, udp_count, Proto::Udp),
         (tcp_at, tcp_count, Proto::Tcp),

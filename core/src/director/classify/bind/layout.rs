@@ -12,7 +12,8 @@
 //!             IPv4: prefix, (node << 7 | udp << 6 | length + 1), first interval
 //!             IPv6: prefix in four words, length + 1, (node << 1 | udp), first interval
 //!           length + 1 is 0 in an empty slot; a first interval that is empty says nothing
-//! nodes     one for each prefix: parent, first bind, then (offset, count) of its TCP and of its UDP ports
+//! nodes     one for each prefix: parent, the bind that has what has no ports, then (offset, count) of its TCP and of its UDP
+//!           ports, and the bind that takes all protocols
 //! ports     few:  intervals that do not overlap: (first << 16 | last), bind
 //!           many: top, pages, binds (see below)
 //! ```
@@ -49,6 +50,8 @@ pub(super) const FEW: usize = 8;
 pub(super) const MANY: u32 = u32::MAX;
 /// Instead of a bind: none.
 pub(super) const NONE: u32 = u32::MAX;
+/// The interval of all ports.
+pub(super) const ALL_PORTS: u32 = 0xffff;
 
 /// Words of a bit map of 256 bits.
 pub(super) const MAP: usize = 8;

@@ -40,7 +40,7 @@ impl<'a> Classifier<'a> {
         }
         let mut at = found.node;
         loop {
-            let &[parent, _, tcp_at, tcp_count, udp_at, udp_count, _, _]: &[u32; NODE] =
+            let &[parent, _, tcp_at, tcp_count, udp_at, udp_count, all, _]: &[u32; NODE] =
                 self.array(at)?;
             let found = match proto {
                 Proto::Tcp => self.port(tcp_at, tcp_count, port),
@@ -48,6 +48,9 @@ impl<'a> Classifier<'a> {
             };
             if found.is_some() {
                 return found;
+            }
+            if all != NONE {
+                return Some(BindId::from_word(all));
             }
             // Shorter prefixes stand before longer ones, which bounds the walk. 0 is no node.
             if parent == 0 || parent >= at {
@@ -57,8 +60,26 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// The first bind of the longest prefix that has this address, whatever its protocol and port: the
-    /// one that answers echo requests.
+    /// The bind that a packet of a protocol without ports belongs to: the one for all protocols of the longest prefix that has
+    /// one.
+    #[inline]
+    #[must_use]
+    pub fn lookup_all(self, dst: Addr) -> Option<BindId> {
+        let mut at = self.longest_prefix(dst)?.node;
+        loop {
+            let &[parent, _, _, _, _, _, all, _]: &[u32; NODE] = self.array(at)?;
+            if all != NONE {
+                return Some(BindId::from_word(all));
+            }
+            if parent == 0 || parent >= at {
+                return None;
+            }
+            at = parent;
+        }
+    }
+
+    /// The bind of the longest prefix that has this address, whatever its protocol and port: the one for all protocols, or the
+    /// first. It answers echo requests.
     #[inline]
     #[must_use]
     pub fn lookup_addr(self, dst: Addr) -> Option<BindId> {

@@ -3,6 +3,9 @@
 //! Binds: which packets belong to which table.
 //!
 //! [`Bind`] is one line of a table's `binds`; [`Classifier`] answers for all binds of all tables at once.
+//!
+//! Of the binds that take a packet the one of the longest prefix has it, there the one of the fewest ports, there the first.
+//! A bind for all protocols takes more than any range of ports does.
 
 mod arena;
 mod build;
@@ -10,6 +13,7 @@ mod layout;
 mod lookup;
 mod ports;
 
+use crate::netlink::glb::protocol;
 use crate::packet::addr::Addr;
 
 pub use arena::{BuildError, Entry};
@@ -55,12 +59,48 @@ pub struct Bind {
     pub addr: Addr,
     /// Bits of the prefix, at most 32 or 128.
     pub prefix_len: u8,
-    /// Protocol.
-    pub proto: Proto,
+    /// Protocol; without one, all protocols, those without ports too.
+    pub proto: Option<Proto>,
     /// First port.
     pub port_start: u16,
-    /// Last port; not below the first.
+    /// Last port; not below the first. A bind for all protocols has all ports.
     pub port_end: u16,
+}
+
+/// Instead of a protocol number, in tables and requests: all protocols.
+const ALL_PROTOCOLS: u8 = protocol::ANY;
+
+impl Bind {
+    /// The IP protocol number, 0 for all protocols.
+    #[inline]
+    #[must_use]
+    pub const fn proto_number(&self) -> u8 {
+        match self.proto {
+            Some(proto) => proto.number(),
+            None => ALL_PROTOCOLS,
+        }
+    }
+
+    /// The protocol of a bind with this number, if binds can have it.
+    #[inline]
+    #[must_use]
+    pub const fn proto_from_number(number: u8) -> Option<Option<Proto>> {
+        match (number, Proto::from_number(number)) {
+            (ALL_PROTOCOLS, _) => Some(None),
+            (_, Some(proto)) => Some(Some(proto)),
+            (_, None) => None,
+        }
+    }
+
+    /// Whether its ports are in order, and all of them where it takes all protocols.
+    #[inline]
+    #[must_use]
+    pub const fn has_fit_ports(&self) -> bool {
+        match self.proto {
+            Some(_) => self.port_start <= self.port_end,
+            None => self.port_start == 0 && self.port_end == u16::MAX,
+        }
+    }
 }
 
 /// Which bind a packet matched: table by its place in the file, bind by its place in the table.

@@ -196,6 +196,10 @@ fn vips(facts: &Facts, director: &Director, out: &mut Findings) {
 
 fn source(facts: &Facts, director: &Director, out: &mut Findings) {
     const CHECK: &str = "source";
+    // What is not tunnelled goes on with the client's address.
+    if !director.tables.is_empty() && !director.tables.iter().any(is_tunnelled) {
+        return;
+    }
     let settings = &director.settings;
     let sources = [
         settings.source_v4.map(Addr::V4),
@@ -277,6 +281,10 @@ fn room(table: &Table, to: Addr, rows: u8) -> u32 {
     }
 }
 
+fn is_tunnelled(table: &Table) -> bool {
+    matches!(table.forward.leave(), Leave::Tunnel(_))
+}
+
 fn mtu(facts: &Facts, director: &Director, out: &mut Findings) {
     const CHECK: &str = "mtu";
     // What comes in is as long as the narrowest attached device lets it be, which is what clients are held to.
@@ -310,16 +318,30 @@ fn mtu(facts: &Facts, director: &Director, out: &mut Findings) {
                 } else {
                     "their senders are told by ICMP what fits, if they listen"
                 };
-                out.warning(
-                    CHECK,
-                    format!(
-                        "the way to {} ({}) takes {path} bytes; packets of {coming} bytes need {} with the tunnel of table {}: {cut}",
-                        addr_text(*addr),
-                        link.name,
+                let need = match room {
+                    0 => format!(
+                        "packets of {coming} bytes go there as long as they come, by {} of table {}",
+                        table.forward.name(),
+                        table.label
+                    ),
+                    _ => format!(
+                        "packets of {coming} bytes need {} with the tunnel of table {}",
                         coming + room,
                         table.label
                     ),
-                    format!("ip link set {} mtu {}, and on the network between", link.name, (coming + room).max(1600)),
+                };
+                out.warning(
+                    CHECK,
+                    format!(
+                        "the way to {} ({}) takes {path} bytes; {need}: {cut}",
+                        addr_text(*addr),
+                        link.name,
+                    ),
+                    format!(
+                        "ip link set {} mtu {}, and on the network between",
+                        link.name,
+                        (coming + room).max(1600)
+                    ),
                 );
             }
         }
@@ -327,7 +349,14 @@ fn mtu(facts: &Facts, director: &Director, out: &mut Findings) {
     if told.is_empty() && !director.proxies.is_empty() {
         out.ok(
             CHECK,
-            format!("packets of {coming} bytes fit with their tunnel"),
+            format!(
+                "packets of {coming} bytes fit{}",
+                if director.tables.iter().any(is_tunnelled) {
+                    " with their tunnel"
+                } else {
+                    ""
+                }
+            ),
         );
     }
 }

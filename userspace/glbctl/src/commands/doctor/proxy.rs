@@ -46,21 +46,26 @@ fn entries(facts: &Facts) -> Vec<(Addr, Forward)> {
 /// Whether tables send here by GUE, or no table is known. What receives another forward is named, and not looked at.
 fn by_gue(facts: &Facts, out: &mut Findings) -> bool {
     let entries = entries(facts);
-    let mut others: Vec<&str> = entries
-        .iter()
-        .filter(|(_, forward)| *forward != Forward::Gue)
-        .map(|(_, forward)| forward.name())
-        .collect();
-    others.sort_unstable();
-    others.dedup();
-    if !others.is_empty() {
+    let names = |rewrites: bool| {
+        let others = entries.iter().map(|(_, forward)| *forward);
+        let others = others.filter(|one| *one != Forward::Gue && one.kind().rewrites() == rewrites);
+        let mut names: Vec<&str> = others.map(Forward::name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.join(" and ")
+    };
+    let said = [
+        (names(false), "the device that receives it is not looked at"),
+        (
+            names(true),
+            "packets come to this machine's own address with no tunnel, and what takes them to the VIP is not looked at",
+        ),
+    ];
+    for (names, what) in said.iter().filter(|(names, _)| !names.is_empty()) {
         out.note(
             "forward",
-            format!(
-                "tables send here by {}: the device that receives it is not looked at",
-                others.join(" and ")
-            ),
-            "docs/director.md, \"How packets leave\", has the receiving device of each",
+            format!("tables send here by {names}: {what}"),
+            "docs/director.md, \"How packets leave\", has what receives each",
         );
     }
     entries.is_empty() || entries.iter().any(|(_, forward)| *forward == Forward::Gue)

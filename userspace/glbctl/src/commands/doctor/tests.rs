@@ -108,7 +108,7 @@ fn a_director() -> Facts {
     let bind = |addr: Addr| Bind {
         addr,
         prefix_len: addr.bits(),
-        proto: Proto::Tcp,
+        proto: Some(Proto::Tcp),
         port_start: 80,
         port_end: 80,
     };
@@ -586,6 +586,37 @@ fn a_gateways_address_needs_a_route_all_the_same() {
     the(&mut facts).proxies[0].1 = by(2, false);
     facts.links[1].mtu = 1500;
     assert!(of_director(&facts)[0].starts_with("mtu: warning"));
+}
+
+/// A packet that is rewritten has no tunnel: no room is needed, no source, and no device receives it.
+#[test]
+fn what_is_not_tunnelled_is_not_called_so() {
+    let dscp = glb_core::packet::dscp::Dscp::new(2).expect("a DSCP");
+    let mut facts = a_director();
+    the(&mut facts).tables[0].forward = Forward::L3dsr(dscp);
+    // A path as long as what comes is enough, whatever the director's own addresses are.
+    facts.links[1].mtu = 1500;
+    facts.addresses.clear();
+    assert_eq!(of_director(&facts), [] as [&str; 0]);
+    let mut shorter = a_director();
+    the(&mut shorter).tables[0].forward = Forward::L3dsr(dscp);
+    the(&mut shorter).proxies[0].1 = by(2, false).map(|route| Route {
+        mtu: Some(1400),
+        ..route
+    });
+    let found = of_director(&shorter);
+    assert!(found[0].starts_with("mtu: warning"), "{found:?}");
+    assert!(found[0].contains("by l3dsr of table web"), "{found:?}");
+    assert!(!found[0].contains("tunnel"), "{found:?}");
+    let mut proxy = a_proxy();
+    proxy.backends = vec![(PROXY, Forward::L3dsr(dscp)), (PROXY, Forward::Gre)];
+    let found = of_proxy(&proxy);
+    let said = |part: &str| found.iter().any(|one| one.contains(part));
+    assert!(said("by gre: the device that receives it"), "{found:?}");
+    assert!(
+        said("by l3dsr: packets come to this machine's own address"),
+        "{found:?}"
+    );
 }
 
 #[test]

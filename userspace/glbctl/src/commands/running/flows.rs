@@ -149,7 +149,7 @@ impl FlowView {
                 format!("{} {client} -> {vip}", self.proto.unwrap_or_default())
             }
             (Some(client), None, _) => client.clone(),
-            (None, _, Some(fingerprint)) => format!("IPv6 {fingerprint}"),
+            (None, _, Some(fingerprint)) => format!("fingerprint {fingerprint}"),
             (None, ..) => String::new(),
         };
         let backend = match (&self.backend, self.id) {

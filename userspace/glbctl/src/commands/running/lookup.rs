@@ -3,7 +3,7 @@
 //! `glbctl lookup --running`: where a packet would go, by the loaded tables.
 
 use super::{director, BackendView};
-use crate::cli::packet::{Lookup, Protocol};
+use crate::cli::packet::Lookup;
 use crate::commands::lookup::{write_hash, write_select};
 use crate::commands::table_show::{ForwardView, SelectView};
 use crate::output::{print, Failure};
@@ -38,29 +38,28 @@ struct Hashed {
 
 pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
     let mut glb = director()?;
-    let Some(dst_port) = args.service.port else {
+    let ported = !args.proto.has_no_ports();
+    if ported && args.service.port.is_none() {
         let message = "the service's port is missing: give ADDRESS:PORT";
         return Err(Failure::Message(message.to_owned()));
-    };
+    }
+    let port = |given: Option<u16>| given.filter(|_| ported).unwrap_or(0);
     let config = glb.config()?;
     for fields in [Some(config.hash_fields), config.alt_hash_fields]
         .into_iter()
         .flatten()
     {
-        if fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
+        if ported && fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
         }
     }
     let found = glb.lookup(&Packet {
         src: core(args.client.addr),
-        src_port: args.client.port.unwrap_or(0),
+        src_port: port(args.client.port),
         dst: core(args.service.addr),
-        dst_port,
-        proto: match args.proto {
-            Protocol::Tcp => 6,
-            Protocol::Udp => 17,
-        },
+        dst_port: port(args.service.port),
+        proto: args.proto.number(),
     })?;
     let table = glb.table(found.table)?;
     let answer = Answer {

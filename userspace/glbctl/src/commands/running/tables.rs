@@ -327,7 +327,7 @@ fn packet_to(bind: &Bind) -> (Packet, FlowKey) {
         src_port: 40_000,
         dst,
         dst_port: bind.port_start,
-        proto: bind.proto.number(),
+        proto: bind.proto_number(),
     };
     let flow = FlowKey {
         addrs,

@@ -81,7 +81,9 @@ pub(super) fn pieces(binds: &[&Bind], old: Classifier<'_>, new: Classifier<'_>) 
         };
         let covering = around.iter().filter_map(|at| by_prefix.get(at)).flatten();
         for proto in [Proto::Tcp, Proto::Udp] {
-            let of_proto = covering.clone().filter(|bind| bind.proto == proto);
+            let of_proto = covering
+                .clone()
+                .filter(|bind| bind.proto.is_none_or(|one| one == proto));
             let mut cuts = BTreeSet::new();
             for bind in of_proto {
                 cuts.insert(u32::from(bind.port_start));
@@ -96,7 +98,7 @@ pub(super) fn pieces(binds: &[&Bind], old: Classifier<'_>, new: Classifier<'_>) 
                     bind: Bind {
                         addr: prefix.addr(prefix.first),
                         prefix_len: prefix.len,
-                        proto,
+                        proto: Some(proto),
                         port_start: start,
                         port_end: end,
                     },
@@ -111,6 +113,20 @@ pub(super) fn pieces(binds: &[&Bind], old: Classifier<'_>, new: Classifier<'_>) 
                 }
             }
             pieces.extend(last);
+        }
+        // What has no ports.
+        if covering.clone().any(|bind| bind.proto.is_none()) {
+            pieces.push(Piece {
+                bind: Bind {
+                    addr: prefix.addr(prefix.first),
+                    prefix_len: prefix.len,
+                    proto: None,
+                    port_start: 0,
+                    port_end: u16::MAX,
+                },
+                old: old.lookup_all(own),
+                new: new.lookup_all(own),
+            });
         }
     }
     pieces.retain(|piece| piece.old.is_some() || piece.new.is_some());
@@ -149,7 +165,7 @@ mod tests {
         Bind {
             addr,
             prefix_len: len.parse().unwrap(),
-            proto: Proto::Tcp,
+            proto: Some(Proto::Tcp),
             port_start: start.parse().unwrap(),
             port_end: end.parse().unwrap(),
         }

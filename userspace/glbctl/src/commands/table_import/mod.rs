@@ -53,10 +53,6 @@ pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
             Err(Left::Refused(reason)) => refused.push(issue(&name, vip.line, None, &reason)),
         }
     }
-    let flows = tables::has_field("flows");
-    if !flows && (found.buckets.is_some() || found.timeout.is_some()) {
-        notes.push("tables have no flow table yet: buckets and timeout are left out".to_owned());
-    }
     if !refused.is_empty() && !args.partial {
         refused.sort_by_key(|issue| line_of(&issue.field));
         return Err(Failure::Issues(refused));
@@ -145,25 +141,25 @@ fn table(vip: &Vip, found: &Found) -> Result<Value, Left> {
     };
     let backend = |(addr, weight): &(std::net::IpAddr, u16)| json!({"ip": addr, "state": "active", "healthy": true, "weight": weight});
     let mut tree = json!({
-        "name": label(vip),
+        "name": vip.key.name(),
         "select": {"kind": Select::Maglev.name(), "size": vip.rows, "compat": compat.name()},
         "forward": forward,
         "binds": binds(vip),
         "backends": vip.servers.iter().map(backend).collect::<Value>(),
     });
-    if tables::has_field("flows") {
-        let mut flows = json!({});
-        if vip.sticky {
-            flows["by"] = "source".into();
-        }
-        for (name, value) in [("buckets", found.buckets), ("timeout_s", found.timeout)] {
-            if let Some(value) = value {
-                flows[name] = value.into();
-            }
-        }
-        if flows != json!({}) {
-            tree["flows"] = flows;
-        }
+    // VPP remembers flows, and so does a table of these forwards where it says nothing.
+    let mut flows = json!({});
+    if vip.sticky {
+        flows["by"] = "source".into();
+    }
+    if let Some(buckets) = found.buckets {
+        flows["buckets"] = buckets.into();
+    }
+    if let Some(timeout) = found.timeout {
+        flows["timeout_s"] = timeout.into();
+    }
+    if flows != json!({}) {
+        tree["flows"] = flows;
     }
     Ok(tree)
 }
@@ -194,43 +190,20 @@ fn forward(vip: &Vip) -> Result<Value, String> {
     Ok(forward)
 }
 
-/// Its name: what it is called in VPP's lines.
-fn label(vip: &Vip) -> String {
-    let mut name = format!("{}/{}", vip.key.addr, vip.key.bits);
-    if let Some(proto) = vip.key.proto {
-        name += &format!(" {}", proto_name(proto));
-    }
-    if let Some(port) = vip.key.port {
-        name += &format!(" port {port}");
-    }
-    name
-}
-
-/// Its binds: TCP and UDP, where it takes all protocols.
+/// Its binds: one for all protocols, where it names none; TCP and UDP, where it names a port alone.
 fn binds(vip: &Vip) -> Value {
     let key = vip.key;
-    let protos: &[Proto] = match &key.proto {
-        Some(proto) => std::slice::from_ref(proto),
-        None => &[Proto::Tcp, Proto::Udp],
-    };
-    let bind = |proto: &Proto| {
-        let mut bind =
-            json!({"ip": format!("{}/{}", key.addr, key.bits), "proto": proto_name(*proto)});
+    let ip = format!("{}/{}", key.addr, key.bits);
+    let bind = |proto: Proto| {
+        let proto = proto.name();
         match key.port {
-            Some(port) => bind["port"] = port.into(),
-            None => {
-                bind["port_start"] = 0.into();
-                bind["port_end"] = u16::MAX.into();
-            }
+            Some(port) => json!({"ip": ip, "proto": proto, "port": port}),
+            None => json!({"ip": ip, "proto": proto, "port_start": 0, "port_end": u16::MAX}),
         }
-        bind
     };
-    protos.iter().map(bind).collect()
-}
-
-fn proto_name(proto: Proto) -> &'static str {
-    match proto {
-        Proto::Tcp => "tcp",
-        Proto::Udp => "udp",
+    match (key.proto, key.port) {
+        (Some(proto), _) => json!([bind(proto)]),
+        (None, Some(_)) => json!([bind(Proto::Tcp), bind(Proto::Udp)]),
+        (None, None) => json!([{"ip": ip, "proto": "any"}]),
     }
 }

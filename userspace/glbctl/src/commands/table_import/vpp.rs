@@ -5,6 +5,7 @@
 //! What a line says that has its place elsewhere (a setting of the director, the role of a device) becomes a note. A line that
 //! is not taken becomes a refusal, with its number.
 
+use glb_core::director::flows::Rules;
 use glb_core::director::select::maglev::vpp;
 use glb_core::director::select::maglev::MAX_WEIGHT;
 use std::net::IpAddr;
@@ -21,7 +22,7 @@ pub(super) struct Found {
     pub(super) vips: Vec<Vip>,
     /// `buckets` and `timeout` of `lb conf`.
     pub(super) buckets: Option<u32>,
-    pub(super) timeout: Option<u32>,
+    pub(super) timeout: Option<u16>,
     /// What is to be done elsewhere: number of the line, what.
     pub(super) notes: Vec<(usize, String)>,
     /// Lines that are not taken: number, the line, why.
@@ -53,11 +54,34 @@ pub(super) struct Key {
     pub(super) port: Option<u16>,
 }
 
+impl Key {
+    /// What VPP's lines call the VIP, and so its table.
+    pub(super) fn name(&self) -> String {
+        let mut name = format!("{}/{}", self.addr, self.bits);
+        if let Some(proto) = self.proto {
+            name += &format!(" {}", proto.name());
+        }
+        if let Some(port) = self.port {
+            name += &format!(" port {port}");
+        }
+        name
+    }
+}
+
 /// A protocol of a VIP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proto {
     Tcp,
     Udp,
+}
+
+impl Proto {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 /// How packets leave for a server.
@@ -126,8 +150,9 @@ impl Found {
             ["lb", "set", "interface", "nat4" | "nat6", "in", rest @ ..] => {
                 self.interface(number, rest)
             }
+            ["lb", "flush", "vip", rest @ ..] => self.flush(number, rest),
             ["lb", ..] => Err(
-                "is none of lb conf, lb vip, lb as, lb as_set_weight and lb set interface nat4|nat6 in"
+                "is none of lb conf, lb vip, lb as, lb as_set_weight, lb flush vip and lb set interface nat4|nat6 in"
                     .to_owned(),
             ),
             _ => Err("is no line of VPP's load balancer".to_owned()),
@@ -148,8 +173,22 @@ impl Found {
                     let addr: std::net::Ipv6Addr = words.value(word, "an IPv6 address")?;
                     notes.push(format!("glbctl config set --source-v6 {addr}"));
                 }
-                "buckets" => buckets = Some(words.value(word, "a number")?),
-                "timeout" => timeout = Some(words.value(word, "a number of seconds")?),
+                "buckets" => {
+                    let number = words.value(word, "a number")?;
+                    if !(1..=Rules::MAX_BUCKETS).contains(&number) {
+                        let most = Rules::MAX_BUCKETS;
+                        return Err(format!("buckets {number}: must be 1 to {most}"));
+                    }
+                    buckets = Some(number);
+                }
+                "timeout" => {
+                    let seconds: u32 = words.value(word, "a number of seconds")?;
+                    let fit = u16::try_from(seconds).ok();
+                    let fit = fit.filter(|seconds| (1..=Rules::MAX_TIMEOUT).contains(seconds));
+                    let most = Rules::MAX_TIMEOUT;
+                    let wrong = || format!("timeout {seconds}: must be 1 to {most} seconds");
+                    timeout = Some(fit.ok_or_else(wrong)?);
+                }
                 other => return Err(unknown(other)),
             }
         }
@@ -252,6 +291,23 @@ impl Found {
             return Err(format!("encap {encap} is for VIPs of the other family"));
         }
         self.vips.push(vip);
+        Ok(())
+    }
+
+    /// `PREFIX [protocol tcp|udp] [port N]`
+    fn flush(&mut self, number: usize, words: &[&str]) -> Result<(), String> {
+        let mut words = Words(words);
+        let mut key = words.prefix()?;
+        while let Some(word) = words.next() {
+            if !words.key(word, &mut key)? {
+                return Err(unknown(word));
+            }
+        }
+        let service = self.vips[self.place(&key)?].key.name();
+        let note = format!(
+            "which flows are kept is the matter of the running director: glbctl flows --flush --service '{service}'"
+        );
+        self.notes.push((number, note));
         Ok(())
     }
 

@@ -102,6 +102,34 @@ fn what_has_its_place_elsewhere_is_noted() {
 }
 
 #[test]
+fn a_flush_is_the_running_directors() {
+    let text = "lb vip 90.0.0.0/8 encap gre4\n\
+        lb vip 90.0.0.1/32 protocol tcp port 80 encap gre4\n\
+        lb as 90.0.0.0/8 10.0.0.1\n\
+        lb flush vip 90.0.0.0/8\n\
+        lb flush vip 90.0.0.1/32 protocol tcp port 80\n\
+        lb as 90.0.0.0/8 10.0.0.1 del flush\n";
+    let found = read(text);
+    assert_eq!(found.refused, []);
+    let notes: Vec<(usize, &str)> = found
+        .notes
+        .iter()
+        .map(|(line, note)| (*line, note.split(": ").last().unwrap()))
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            (4, "glbctl flows --flush --service '90.0.0.0/8'"),
+            (
+                5,
+                "glbctl flows --flush --service '90.0.0.1/32 tcp port 80'"
+            ),
+        ]
+    );
+    assert_eq!(found.vips[0].servers, []);
+}
+
+#[test]
 fn later_lines_change_earlier_ones() {
     let text = "lb vip 90.0.0.0/8 encap gre4 src_ip_sticky\n\
         lb vip 90.0.0.1/32 protocol tcp port 80 encap gre4\n\
@@ -125,7 +153,9 @@ fn each_line_that_is_not_taken_is_named() {
     const VIP: &str = "lb vip 90.0.0.0/8 encap gre4\nlb as 90.0.0.0/8 10.0.0.1\n";
     for (line, why) in [
         ("show lb vip", "is no line of VPP's load balancer"),
-        ("lb flush vip 90.0.0.0/8", "is none of lb conf"),
+        ("lb flush all", "is none of lb conf"),
+        ("lb flush vip 91.0.0.0/8", "no line lb vip above"),
+        ("lb flush vip 90.0.0.0/8 now", "\"now\" is not known here"),
         ("lb vip nonsense encap gre4", "\"nonsense\" is no prefix"),
         ("lb vip 91.0.0.0/33", "\"91.0.0.0/33\" is no prefix"),
         ("lb vip 91.0.0.0/8 encap gre5", "encap \"gre5\": must be"),
@@ -204,6 +234,10 @@ fn each_line_that_is_not_taken_is_named() {
             "ip4-src-address \"fd00::1\": must be",
         ),
         ("lb conf buckets many", "buckets \"many\": must be a number"),
+        ("lb conf buckets 0", "buckets 0: must be 1 to 1048576"),
+        ("lb conf buckets 2097152", "must be 1 to 1048576"),
+        ("lb conf timeout 43201", "timeout 43201: must be 1 to 43200"),
+        ("lb conf timeout 65576", "timeout 65576: must be 1 to 43200"),
         ("lb set interface nat4 in", "names no interface"),
     ] {
         let before = read(VIP);

@@ -263,9 +263,9 @@ impl<'a> Pairs<'a> {
             begin = end;
             let (by_one, by_other) = (handicap(one), handicap(other));
             let mut lost = 0u64;
-            for (of_one, of_other) in ones.iter().zip(others) {
+            for (of_one, of_portless) in ones.iter().zip(others) {
                 // The first of two equals wins, as in `Race::winner`.
-                let wins = times(*of_other, by_other) < times(*of_one, by_one);
+                let wins = times(*of_portless, by_other) < times(*of_one, by_one);
                 lost = lost.wrapping_add(u64::from(wins));
             }
             add(&mut loads, other, lost);

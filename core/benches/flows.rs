@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a flow table costs a packet: one of a known flow, one of a flood of made-up flows that find no room, and one of a protocol
+//! without ports; of 1,000 flows, which stay in the caches, and of 100,000.
+
+use divan::counter::ItemsCount;
+use glb_core::director::classify::bind::Proto;
+use glb_core::director::flows::{follow, Bucket, By, Event, FlowTable, Memory, Rules};
+use glb_core::director::ids::{Roster, Tag};
+use glb_core::director::{Candidate, Kind};
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::ip::Addrs;
+use glb_core::siphash::SipKey;
+use std::cell::Cell;
+
+fn main() {
+    divan::main();
+}
+
+const SECRET: SipKey = SipKey::new(b"0123456789abcdef");
+
+/// A service of two backends.
+struct Service {
+    buckets: Vec<Bucket>,
+    roster: Roster,
+    events: [Cell<u64>; Event::ALL.len()],
+}
+
+impl Service {
+    fn new(buckets: usize) -> Self {
+        let mut roster = Roster::new();
+        roster.succeed(&Roster::new(), 2, |_, _| false);
+        Self {
+            buckets: (0..buckets).map(|_| Bucket::new()).collect(),
+            roster,
+            events: Default::default(),
+        }
+    }
+}
+
+impl Memory for Service {
+    fn table(&self) -> FlowTable<'_> {
+        FlowTable {
+            buckets: &self.buckets,
+            secret: &SECRET,
+            rules: Rules {
+                timeout: 40,
+                by: By::Flow,
+            },
+            now: 7,
+        }
+    }
+    fn backend(&self, tag: Tag) -> Option<u8> {
+        self.roster.backend(tag)
+    }
+    fn tag(&self, backend: u8) -> Option<Tag> {
+        Some(self.roster.id(backend)?.tag())
+    }
+    fn learns(&self) -> bool {
+        true
+    }
+    fn count(&self, event: Event) {
+        let place = &self.events[event.index()];
+        place.set(place.get() + 1);
+    }
+}
+
+fn packets(kind: Kind, first: u32, count: u32) -> Vec<Candidate> {
+    let packet = |n: u32| Candidate {
+        kind,
+        key: FlowKey {
+            addrs: Addrs::V4 {
+                src: (0x0a00_0000 + first + n).to_be_bytes(),
+                dst: [1, 1, 1, 1],
+            },
+            src_port: if matches!(kind, Kind::Portless(_)) {
+                0
+            } else {
+                n as u16
+            },
+            dst_port: 0,
+        },
+        hint: 0,
+        len: 40,
+        fragment: None,
+        flags: 0x10,
+    };
+    (0..count).map(packet).collect()
+}
+
+fn run(bencher: divan::Bencher<'_, '_>, service: &Service, packets: &[Candidate]) {
+    bencher
+        .counter(ItemsCount::new(packets.len()))
+        .bench_local(|| {
+            for packet in packets {
+                divan::black_box(follow(service, packet, Some(0)));
+            }
+        });
+}
+
+const TCP: Kind = Kind::Flow(Proto::Tcp);
+
+#[divan::bench(args = [1_000, 100_000])]
+fn known(bencher: divan::Bencher<'_, '_>, flows: u32) {
+    let service = Service::new(flows as usize);
+    run(bencher, &service, &packets(TCP, 0, flows));
+}
+
+#[divan::bench(args = [1_000, 100_000])]
+fn known_without_ports(bencher: divan::Bencher<'_, '_>, flows: u32) {
+    let service = Service::new(flows as usize);
+    run(bencher, &service, &packets(Kind::Portless(50), 0, flows));
+}
+
+#[divan::bench(args = [1_000, 100_000])]
+fn flood(bencher: divan::Bencher<'_, '_>, flows: u32) {
+    let service = Service::new(flows as usize);
+    // The table is full of others.
+    for packet in packets(TCP, 0, 40 * flows) {
+        follow(&service, &packet, Some(1));
+    }
+    run(bencher, &service, &packets(TCP, 0x0100_0000, flows));
+}
