@@ -31,8 +31,8 @@ pub(crate) struct State {
 pub(crate) enum Unpublished {
     /// No memory.
     Memory,
-    /// No memory for the flows of a table.
-    Flows(NoMemory),
+    /// No memory for the flows of a table, or for its counters.
+    Lasting(NoMemory),
     /// A table that does not go with the settings: there is a second set of hash fields.
     Hops(TooManyHops),
 }
@@ -98,7 +98,7 @@ impl State {
             }
             time::pause();
         }
-        set.complete().map_err(Unpublished::Flows)?;
+        set.complete().map_err(Unpublished::Lasting)?;
         // 0 says that nothing was loaded.
         let generation = last.checked_add(1).unwrap_or(1);
         *last = generation;

@@ -19,9 +19,17 @@ MODULE_VERSION(GLB_VERSION);
 /* A counter is read in one piece, and added to in one instruction: in any context. */
 static_assert(sizeof(long) == sizeof(u64));
 
+/* Zeroed; each CPU's begin at a cache line. No memory for them is an answer, not an emergency. */
 u64 __percpu *glb_counters_alloc(size_t count)
 {
-	return (u64 __percpu *)__alloc_percpu(array_size(count, sizeof(u64)), SMP_CACHE_BYTES);
+	return (u64 __percpu *)__alloc_percpu_gfp(array_size(count, sizeof(u64)), SMP_CACHE_BYTES,
+						  GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+}
+
+/* Bytes that they take, on all CPUs together. */
+u64 glb_counters_bytes(size_t count)
+{
+	return (u64)round_up(array_size(count, sizeof(u64)), SMP_CACHE_BYTES) * num_possible_cpus();
 }
 
 /* May sleep; nobody may use them any more. */

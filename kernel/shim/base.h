@@ -7,6 +7,7 @@
 
 /* Per-CPU arrays of 64-bit counters. */
 u64 __percpu *glb_counters_alloc(size_t count);
+u64 glb_counters_bytes(size_t count);
 void glb_counters_free(u64 __percpu *counters, size_t count);
 void glb_counters_add2(u64 __percpu *counters, size_t first, size_t second);
 void glb_counters_add(u64 __percpu *counters, size_t index, u64 value);

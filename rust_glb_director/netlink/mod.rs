@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! load      table-begin, table-add, bind-add, row-set, table-commit, table-abort
-//! inspect   table-get, bind-get, row-get, lookup, stats-get, status-get
+//! inspect   table-get, bind-get, row-get, lookup, stats-get, backend-stats-get, status-get
 //! config    config-set, config-get
 //! features  features-get
 //! device    attach, detach, device-get
@@ -64,5 +64,6 @@ impl genl::Family for Family {
         Operation::command::<features::FeaturesGet>(),
         Operation::dump::<flows::FlowGet>(),
         Operation::command::<flows::FlowFlush>(),
+        Operation::dump::<inspect::BackendStatsGet>(),
     ];
 }

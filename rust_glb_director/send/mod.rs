@@ -7,6 +7,7 @@
 //! rewrite   another destination, in place
 //! uncommon  a packet that cannot go as it came, by either
 //! way       what these have in common
+//! tally     where a packet is counted
 //! refuse    the end of a packet that is not sent
 //! ```
 
@@ -14,6 +15,7 @@
 
 pub(crate) mod refuse;
 mod rewrite;
+mod tally;
 mod tunnel;
 mod uncommon;
 mod way;
@@ -27,12 +29,13 @@ use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::out::path::Fit;
 use glb_kernel::packet::skb::Skb;
 use refuse::refuse;
+use tally::Tally;
 use way::{Manner, Way};
 
 /// What the director has of its own on a packet's way.
 #[derive(Clone, Copy)]
 struct Own<'p> {
-    stats: &'p Stats,
+    stats: Tally<'p>,
     config: &'p Config,
 }
 
@@ -48,8 +51,8 @@ impl Own<'_> {
 
 /// Sends the packet to its first hop, by the forward of its table.
 ///
-/// Deployed fleets have GUE alone: its way is compiled for itself, where all that depends on the forward is known
-/// (docs/decisions/0008). The other tunnels share one, and so do the forwards that rewrite.
+/// Deployed fleets have GLB's tables alone, which leave in GUE: their way is compiled for itself, where all that depends on the
+/// forward is known, and no backend counts (docs/decisions/0008). All services share another, for each [`Leave`].
 #[inline]
 pub(crate) fn send<'a>(
     stats: &Stats,
@@ -58,23 +61,34 @@ pub(crate) fn send<'a>(
     skb: Skb<'a>,
     plan: &Plan<'_, '_>,
 ) -> Outcome<'a> {
-    let own = Own { stats, config };
-    match plan.forward().leave() {
-        Leave::Tunnel(Tunnel::Gue) => tunnel::send(Tunnel::Gue, own, hook, skb, plan),
-        Leave::Tunnel(other) => by_other_tunnel(other, own, hook, skb, plan),
-        Leave::Rewrite(edit) => rewrite::send(edit, own, hook, skb, plan),
+    if plan.table.is_service() {
+        return of_service(stats, hook, config, skb, plan);
     }
+    let own = Own {
+        stats: stats.into(),
+        config,
+    };
+    tunnel::send(Tunnel::Gue, own, hook, skb, plan)
 }
 
+/// The same for a service, whose backends count.
 #[inline(never)]
-fn by_other_tunnel<'a>(
-    tunnel: Tunnel,
-    own: Own<'_>,
+fn of_service<'a>(
+    stats: &Stats,
     hook: &Hook<'_>,
+    config: &Config,
     skb: Skb<'a>,
     plan: &Plan<'_, '_>,
 ) -> Outcome<'a> {
-    tunnel::send(tunnel, own, hook, skb, plan)
+    let meter = plan.table.meter(plan.hops.backend());
+    let own = Own {
+        stats: Tally::of(stats, meter),
+        config,
+    };
+    match plan.forward().leave() {
+        Leave::Tunnel(tunnel) => tunnel::send(tunnel, own, hook, skb, plan),
+        Leave::Rewrite(edit) => rewrite::send(edit, own, hook, skb, plan),
+    }
 }
 
 /// Sends the packet as it is, if it fits. All of it is in line and in registers (docs/decisions/0008).

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::stats::Stats;
+use super::tally::Tally;
 use glb_core::counter::Fate;
 use glb_core::director::Verdict;
 use glb_kernel::front::hook::Outcome;
@@ -12,8 +12,12 @@ use glb_kernel::packet::skb::Skb;
 
 /// Ends a packet's way here with `verdict`.
 #[inline]
-pub(crate) fn refuse<'a>(stats: &Stats, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
-    stats.count(verdict);
+pub(crate) fn refuse<'a, 's>(
+    stats: impl Into<Tally<'s>>,
+    skb: Skb<'a>,
+    verdict: Verdict,
+) -> Outcome<'a> {
+    stats.into().count(verdict);
     match verdict.fate() {
         Fate::Pass => Outcome::Accept(skb),
         Fate::Send | Fate::Drop => Outcome::Drop(skb),

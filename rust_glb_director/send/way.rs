@@ -4,8 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+use super::tally::Tally;
 use crate::config::Config;
-use crate::stats::Stats;
 use crate::tables::world::Plan;
 use glb_core::director::Verdict;
 use glb_kernel::front::hook::Hook;
@@ -15,7 +15,7 @@ use glb_kernel::packet::skb::Skb;
 /// A packet's way, and what it is known by on it.
 #[derive(Clone, Copy)]
 pub(super) struct Way<'p, 's, M> {
-    pub(super) stats: &'p Stats,
+    pub(super) stats: Tally<'p>,
     pub(super) hook: &'p Hook<'p>,
     pub(super) config: &'p Config,
     pub(super) plan: &'p Plan<'p, 's>,

@@ -22,6 +22,8 @@ struct Service<'t> {
     flows: &'t Flows,
     rules: Rules,
     learns: bool,
+    /// The backend that a new flow gets.
+    first: Option<u8>,
 }
 
 impl Memory for Service<'_> {
@@ -52,6 +54,9 @@ impl Memory for Service<'_> {
     #[inline]
     fn count(&self, event: Event) {
         self.flows.count(event);
+        if let (Event::First, Some(counts)) = (event, &self.table.counts) {
+            counts.count_flow(self.first);
+        }
     }
 }
 
@@ -71,14 +76,26 @@ pub(super) fn remembered(
         flows,
         rules,
         learns,
+        first,
     };
     follow(&service, &packet, first)
 }
 
-/// Why flow tables are not there.
+/// What of a table outlives it.
+#[derive(Clone, Copy)]
+pub(crate) enum Lasting {
+    /// Its flows.
+    Flows,
+    /// The counters of its backends.
+    Counters,
+}
+
+/// Why flow tables or counters are not there.
 pub(crate) struct NoMemory {
     /// Index of the table.
     pub(crate) table: usize,
+    /// Which of them.
+    pub(crate) what: Lasting,
     /// Bytes that it wants.
     pub(crate) bytes: u64,
 }
@@ -120,9 +137,18 @@ impl TableSet {
             .and_then(|spec| flows.filter(|flows| flows.suits(spec)))
             .cloned();
         table.rules_before = of_old.flow_spec.as_ref().map(|spec| spec.rules);
+        if let (Some(counts), Some(of_old_ones)) = (&mut table.counts, &of_old.counts) {
+            // Who has the same id is the same.
+            let (roster, of_before) = (&table.roster, &of_old.roster);
+            counts.succeed(of_old_ones, |index| {
+                let id = roster.id(index)?;
+                let before = of_before.backend(id.tag())?;
+                (of_before.id(before) == Some(id)).then_some(before)
+            });
+        }
     }
 
-    /// Gives ids to the backends of the tables that come behind none, and flow tables to those that have yet none.
+    /// Gives ids to the backends of the tables that come behind none, and flow tables and counters to those that have yet none.
     pub(crate) fn complete(&mut self) -> Result<(), NoMemory> {
         let mut index = 0usize;
         for table in self.tables.iter_mut() {
@@ -145,12 +171,25 @@ impl TableSet {
                 let bytes = spec.bytes();
                 let missing = NoMemory {
                     table: index,
+                    what: Lasting::Flows,
                     bytes,
                 };
                 if bytes > memory::available() {
                     return Err(missing);
                 }
                 table.flows = Some(Flows::new(spec).map_err(|_| missing)?);
+            }
+            if let Some(counts) = &mut table.counts {
+                let bytes = counts.missing();
+                let missing = NoMemory {
+                    table: index,
+                    what: Lasting::Counters,
+                    bytes,
+                };
+                if bytes > memory::available() {
+                    return Err(missing);
+                }
+                counts.complete().map_err(|_| missing)?;
             }
             index = index.wrapping_add(1);
         }

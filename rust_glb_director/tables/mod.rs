@@ -3,6 +3,7 @@
 //! The tables of a namespace.
 //!
 //! ```text
+//! counts   what is counted of services and of their backends, over loads
 //! flows    which backends the flows of a table have, over loads
 //! follow   flows and the loaded tables
 //! memory   on whose account they are
@@ -13,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod counts;
 pub(crate) mod flows;
 pub(crate) mod follow;
 pub(crate) mod memory;

@@ -6,12 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+use super::counts::{Counts, Meter};
 use super::flows::Flows;
 use glb_core::backend::State as BackendState;
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::flows::{Rules, Spec};
 use glb_core::director::ids::Roster;
-use glb_core::director::{Addresses, Forward, Select, Selector};
+use glb_core::director::{Addresses, Forward, Selector};
 use glb_core::netlink::glb as netlink;
 use glb_core::packet::addr::Addr;
 use glb_core::packet::gue::max_hops;
@@ -93,6 +94,7 @@ impl TableSet {
                     .saturating_add(table.rows.len())
                     .saturating_add(table.numbered.len())
                     .saturating_add(table.flow_spec.map_or(0, |spec| spec.bytes()) as usize)
+                    .saturating_add(table.counts.as_ref().map_or(0, Counts::bytes) as usize)
             });
         rest as u64
     }
@@ -233,11 +235,13 @@ pub(crate) struct Table {
     pub(crate) forward: Forward,
     /// How its packets find their rows.
     pub(crate) selector: Selector,
-    /// `hops` indexes of backends for each of GLB's rows. A table with another select or with flows has none here: that is
-    /// how packets that need neither need not ask for it.
+    /// `hops` indexes of backends for each of GLB's rows. A service has none here: that is how packets of other tables need
+    /// not ask for what only services have.
     pub(crate) rows: KVVec<u8>,
-    /// Likewise for each row of a table with another select or with flows.
+    /// Likewise for each row of a service.
     pub(crate) numbered: KVVec<u8>,
+    /// What is counted of the table, if it is a service.
+    pub(crate) counts: Option<Counts>,
     /// Ids of the backends, by their indexes.
     pub(crate) roster: KBox<Roster>,
     /// How it remembers flows, if it does.
@@ -268,12 +272,24 @@ impl Table {
             .unwrap_or_default()
     }
 
-    /// Whether it has GLB's rows and no flows, so that its rows stand where packets look first.
+    /// Whether it is one of GLB's own, so that its rows stand where packets look first.
     fn is_plain(&self) -> bool {
-        self.selector.select == Select::Rows && self.flow_spec.is_none()
+        self.counts.is_none()
     }
 
-    /// How packets find their rows where there is more to it than GLB's rows.
+    /// The same, for a packet that has found its row: its rows have been looked at.
+    #[inline]
+    pub(crate) fn is_service(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The counters of a backend of a service.
+    #[inline]
+    pub(crate) fn meter(&self, backend: u8) -> Option<&Meter> {
+        self.counts.as_ref()?.backend(backend)
+    }
+
+    /// How packets find their rows where there may be more to it than GLB's rows.
     pub(crate) fn other_selector(&self) -> Option<Selector> {
         (!self.is_plain()).then_some(self.selector)
     }

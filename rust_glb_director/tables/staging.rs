@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::counts::Counts;
 use super::memory::gfp;
 use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
@@ -284,6 +285,17 @@ impl Form {
     pub(crate) fn row_bytes(&self) -> u64 {
         u64::from(self.hops).wrapping_mul(u64::from(self.selector.rows))
     }
+
+    /// Whether it is one of GLB's own, as deployed directors have them.
+    fn is_plain(&self) -> bool {
+        let Self {
+            forward,
+            selector,
+            flows,
+            ..
+        } = self;
+        selector.select == Select::Rows && *forward == Forward::Gue && flows.is_none()
+    }
 }
 
 /// A table without rows, with room for them.
@@ -297,9 +309,10 @@ pub(crate) fn table(
     own_name.append_slice(name, gfp())?;
     // The cast is exact: no more than were promised.
     let room = KVVec::with_capacity(form.row_bytes() as usize, gfp())?;
-    let (rows, numbered) = match (form.selector.select, &form.flows) {
-        (Select::Rows, None) => (room, KVVec::new()),
-        (Select::Rows, Some(_)) | (Select::Maglev, _) => (KVVec::new(), room),
+    let (rows, numbered, counts) = if form.is_plain() {
+        (room, KVVec::new(), None)
+    } else {
+        (KVVec::new(), room, Some(Counts::new(backends.len())?))
     };
     Ok(Table {
         name: own_name,
@@ -313,6 +326,7 @@ pub(crate) fn table(
         selector: form.selector,
         rows,
         numbered,
+        counts,
         roster: KBox::new(Roster::new(), gfp())?,
         flow_spec: form.flows,
         flows: None,

@@ -78,8 +78,12 @@ impl World for Loaded<'_> {
     }
 
     fn flow(&self, table: &Table, packet: Candidate, first: Option<u8>) -> Option<u8> {
-        let flows = table.flows.as_ref()?;
-        remembered((table, flows), self.learns, packet, first)
+        let flows = table.flows.as_ref();
+        let found = flows.and_then(|flows| remembered((table, flows), self.learns, packet, first));
+        if let (None, None, true, Some(counts)) = (first, found, self.learns, &table.counts) {
+            counts.count_no_hop();
+        }
+        found
     }
 
     fn remember(&self, key: &FlowKey, fragment: Fragment) {

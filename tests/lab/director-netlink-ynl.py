@@ -124,6 +124,37 @@ def test_load():
         same(["10.0.0.1", "10.0.0.2"], [hop["ip"] for hop in answer["hops"]])
 
 
+def test_counters():
+    about("the counters of services and of their backends by ynl: two services, and a table that is none")
+    begin()
+    tables = [("glb", dict(hops=2), b"\0\1" * 65536),
+              ("one", dict(hops=1, forward="gre", select="maglev", num_rows=7), PAPERS_ROWS),
+              ("two", dict(hops=2, forward="ipip"), b"\0\1" * 65536)]
+    load = do("table-begin", tables=3, binds=0, row_bytes=sum(len(rows) for _, _, rows in tables))["transaction"]
+    for index, (name, words, rows) in enumerate(tables):
+        do("table-add", transaction=load, table=index, name=name, hash_key=b"k" * 16, **words,
+           backend=[{"address": "10.0.%d.%d" % (index, n)} for n in (1, 2, 3)])
+        size = 32768 // words["hops"]
+        for first in range(0, len(rows) // words["hops"], size):
+            part = rows[first * words["hops"] : (first + size) * words["hops"]]
+            ynl.do("row-set", {"transaction": load, "table": index, "first-row": first, "rows": part})
+    do("table-commit", transaction=load)
+    with check("the services are listed, and the other one is not"):
+        same([["one", 1], ["two", 2]], [[each["name"], each["table"]] for each in dump("stats-get")])
+    with check("and their backends, each with its id and all its counters"):
+        shown = dump("backend-stats-get")
+        addresses = ["10.0.%d.%d" % (index, n) for index in (1, 2) for n in (1, 2, 3)]
+        same(addresses, [each["address"] for each in shown])
+        ids = [each["id"] for index in (1, 2) for each in do("table-get", index=index)["backend"]]
+        same(ids, [each["id"] for each in shown])
+        names = ["sent_packets", "sent_bytes", "first_flow_packets"]
+        same(names, [counter["name"] for counter in shown[0]["counter"]][:3])
+        same({0}, {counter["value"] for each in shown for counter in each["counter"]})
+    with check("glbctl names the same counters"):
+        keys = ["%s/%s/%s" % (each["name"], each["address"], counter["name"]) for each in shown for counter in each["counter"]]
+        same(sorted(keys), sorted(guest.json("glbctl --json stats --backends")))
+
+
 PAPERS_ROWS = bytes([1, 0, 1, 0, 2, 2, 0])
 
 

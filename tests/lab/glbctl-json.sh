@@ -45,6 +45,7 @@ test_director() {
     judge "flows"
     judge "flows" --flush --service web
     judge "stats" --services
+    judge "stats" --backends
     judge "table load" "$lab_work/src.json"
     judge "table restore" --dry-run "$lab_work/src.json"
     judge "table restore" "$lab_work/src.json"

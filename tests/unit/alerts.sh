@@ -68,6 +68,8 @@ done
 known() {
     local name=${1#glb_redirect_}
     name=${name#glb_director_}
+    name=${name#service_}
+    name=${name#backend_}
     name=${name%_total}
     grep -qxF "$1" "$work/families" || grep -qE "^\| \`(total_)?$name\` \|" docs/counters.md ||
         grep -qE "\`$1\`" docs/healthcheck.md || { echo "nothing shows $1"; return 1; }

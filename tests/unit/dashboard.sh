@@ -120,6 +120,9 @@ counters_are_known() {
     for metric in $(grep -oE 'glb_(redirect|director)_[a-z_]+' <<<"$1"); do
         name=${metric#glb_}
         name=${name#*_}
+        # Those of services and of their backends have names of their own in the document.
+        name=${name#service_}
+        name=${name#backend_}
         [[ $name == *_total ]] || { echo "$metric does not end in _total"; return 1; }
         found=yes
         grep -q "^| \`${name%_total}\` |" "docs/counters.md" || { echo "no counter ${name%_total}"; return 1; }

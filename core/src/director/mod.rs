@@ -9,12 +9,14 @@
 //!   select     hash -> row -> hops
 //!   flows      flow -> backend, whatever its row says now
 //! ids        backends, as flows point to them                                             pure, this room
+//! counts     what is counted of a backend                                                 pure, this room
 //! fit        a packet that is too big: its pieces, or the error about it                  pure, this room
 //! forward    what stands in front of the packet, or changes in it                         pure, this room
 //! send       route, neighbour, device                                                     the kernel
 //! ```
 
 pub mod classify;
+pub mod counts;
 mod decide;
 mod fit;
 pub mod flows;

@@ -122,6 +122,7 @@ pub mod command {
     pub const FEATURES_GET: u8 = 22;
     pub const FLOW_GET: u8 = 23;
     pub const FLOW_FLUSH: u8 = 24;
+    pub const BACKEND_STATS_GET: u8 = 25;
 }
 
 /// What is known of each command.
@@ -310,7 +311,7 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
-    /// The packet counters; or a list of the counters of each table that remembers flows.
+    /// The packet counters; or a list of those of each service, a table with flows or another select or forward than GLB's.
     pub const STATS_GET: Operation = Operation {
         number: command::STATS_GET,
         name: "stats-get",
@@ -391,6 +392,15 @@ pub mod operation {
         takes: &[super::flow_list::NAME, super::flow_list::BACKEND],
         takes_for_list: &[],
     };
+    /// The counters of the backends of all services, one backend per message.
+    pub const BACKEND_STATS_GET: Operation = Operation {
+        number: command::BACKEND_STATS_GET,
+        name: "backend-stats-get",
+        set: &super::stats::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
 }
 
 /// All commands and notifications, in the order of their numbers.
@@ -419,6 +429,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation::FEATURES_GET,
     operation::FLOW_GET,
     operation::FLOW_FLUSH,
+    operation::BACKEND_STATS_GET,
 ];
 
 /// Attribute set `load`.
@@ -670,6 +681,8 @@ pub mod stats {
     pub const COUNTER: u16 = 1;
     pub const TABLE: u16 = 2;
     pub const NAME: u16 = 3;
+    pub const ADDRESS: u16 = 4;
+    pub const ID: u16 = 5;
 
     pub const SET: super::Set = super::Set {
         name: "stats",
@@ -677,6 +690,8 @@ pub mod stats {
             super::Attribute::new(COUNTER, "counter", super::Form::Nest(&super::counter::SET)),
             super::Attribute::new(TABLE, "table", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(NAME, "name", super::Form::Text(255)),
+            super::Attribute::new(ADDRESS, "address", super::Form::Bytes(4, 16)),
+            super::Attribute::new(ID, "id", super::Form::U32(0, u32::MAX)),
         ],
     };
 }

@@ -21,11 +21,17 @@ unsafe impl<const N: usize> Sync for Counters<N> {}
 impl<const N: usize> Counters<N> {
     /// All zero.
     pub fn new() -> Result<Self> {
-        // SAFETY: May sleep; the caller is in process context (namespace set-up). The memory is zeroed.
+        // SAFETY: May sleep; the caller is in process context (namespace set-up, loads of tables). The memory is zeroed.
         let percpu = unsafe { bindings::glb_counters_alloc(N) };
         Ok(Self {
             percpu: NonNull::new(percpu).ok_or(ENOMEM)?,
         })
+    }
+
+    /// Bytes that they take, on all CPUs together.
+    pub fn bytes() -> u64 {
+        // SAFETY: No requirements.
+        unsafe { bindings::glb_counters_bytes(N) }
     }
 
     /// Adds one to counters `A` and `index`.
@@ -44,6 +50,15 @@ impl<const N: usize> Counters<N> {
         const { assert!(INDEX < N) };
         // SAFETY: `percpu` holds `N` counters, and `INDEX` is below `N`.
         unsafe { bindings::glb_counters_add(self.percpu.as_ptr(), INDEX, value) };
+    }
+
+    /// Adds one to counter `index`; nothing for an index that there is none of.
+    #[inline]
+    pub fn count_one(&self, index: usize) {
+        if index < N {
+            // SAFETY: `percpu` holds `N` counters, and `index` is below `N`.
+            unsafe { bindings::glb_counters_add(self.percpu.as_ptr(), index, 1) };
+        }
     }
 
     /// The sum of counter `index` over all CPUs; 0 for an index that there is none of.

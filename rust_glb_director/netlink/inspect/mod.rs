@@ -19,7 +19,7 @@ use kernel::prelude::*;
 
 pub(super) use lookup::Lookup;
 pub(super) use row::RowGet;
-pub(super) use status::{StatsGet, StatusGet};
+pub(super) use status::{BackendStatsGet, StatsGet, StatusGet};
 
 /// Room for 256 backends and a name.
 const TABLE_SIZE: usize = 16 * 1024;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `stats-get`, `status-get`: counters, and what is in use.
+//! `stats-get`, `backend-stats-get`, `status-get`: counters, and what is in use.
 
 #![forbid(unsafe_code)]
 
@@ -51,13 +51,65 @@ impl Dump for StatsGet {
         while let Some(table) = set.tables.get(*index) {
             let at = *index;
             *index = index.wrapping_add(1);
-            let Some(flows) = &table.flows else {
+            let Some(counts) = &table.counts else {
                 continue;
             };
             // The cast is exact: the number of tables is bounded.
             message.u32(stats::TABLE, at as u32)?;
             message.text(stats::NAME, &table.name)?;
-            for (name, value) in flows.counts() {
+            let form = [counter::NAME, counter::VALUE];
+            if let Some(flows) = &table.flows {
+                for (name, value) in flows.counts() {
+                    message.counter(stats::COUNTER, form, name, value)?;
+                }
+            }
+            let (name, value) = counts.no_hop();
+            message.counter(stats::COUNTER, form, name, value)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+/// `backend-stats-get`
+pub(in crate::netlink) struct BackendStatsGet;
+
+impl Dump for BackendStatsGet {
+    type Family = Family;
+    const SPEC: Spec = operation::BACKEND_STATS_GET;
+
+    fn generation(state: &State) -> u32 {
+        state.generation()
+    }
+
+    fn next(
+        state: &State,
+        _: &Request<'_>,
+        [index, position]: &mut Cursor,
+        message: &mut Message<'_>,
+    ) -> Result<bool> {
+        let rcu = rcu::Guard::new();
+        let Some(set) = state.tables(&rcu) else {
+            return Ok(false);
+        };
+        while let Some(table) = set.tables.get(*index) {
+            let backend = u8::try_from(*position).ok();
+            let found = backend.and_then(|backend| Some((backend, table.meter(backend)?)));
+            let Some((backend, meter)) = found else {
+                (*index, *position) = (index.wrapping_add(1), 0);
+                continue;
+            };
+            *position = position.wrapping_add(1);
+            // The cast is exact: the number of tables is bounded.
+            message.u32(stats::TABLE, *index as u32)?;
+            message.text(stats::NAME, &table.name)?;
+            if let Some(addr) = table.addresses.get(backend) {
+                message.addr(stats::ADDRESS, &addr)?;
+            }
+            if let Some(id) = table.roster.id(backend) {
+                message.u32(stats::ID, id.number())?;
+            }
+            for (name, value) in meter.all() {
                 message.counter(stats::COUNTER, [counter::NAME, counter::VALUE], name, value)?;
             }
             return Ok(true);

@@ -7,6 +7,7 @@
 use super::{attr, hops, unknown};
 use crate::netlink::{Family, Request};
 use crate::state::{State, Unpublished};
+use crate::tables::follow::Lasting;
 use crate::tables::set::Table;
 use crate::tables::staging::{Load, Unfinished};
 use glb_core::netlink::glb::{command, operation, table as of_table};
@@ -47,12 +48,16 @@ impl Command for TableCommit {
             .publish(set)
             .map_err(|unpublished| match unpublished {
                 Unpublished::Memory => refuse!(request, ENOMEM, None, "no memory for the tables"),
-                Unpublished::Flows(missing) => refuse!(
+                Unpublished::Lasting(missing) => refuse!(
                     request,
                     ENOMEM,
                     None,
-                    "table {}: no memory for its flows: {} KiB",
+                    "table {}: no memory for its {}: {} KiB",
                     missing.table,
+                    match missing.what {
+                        Lasting::Flows => "flows",
+                        Lasting::Counters => "counters",
+                    },
                     missing.bytes >> 10
                 ),
                 // `table-add` took it: the setting came afterwards.

@@ -21,6 +21,8 @@ pub struct Checks {
     pub gue_vip: bool,
     /// ICMP echo in FOU.
     pub fou: Option<u16>,
+    /// Whether HTTP, HTTPS and TCP are also asked of the addresses that the table is bound to, through its forward.
+    pub through: bool,
     /// What of the timing is this backend's own.
     pub timing: OwnTiming,
 }
@@ -136,7 +138,7 @@ fn optional<T: TryFrom<u64> + Copy + Into<u64>>(
     }
 }
 
-pub(crate) const CHECK_FIELDS: [&str; 16] = [
+pub(crate) const CHECK_FIELDS: [&str; 17] = [
     "http",
     "http_uri",
     "http_host",
@@ -150,6 +152,7 @@ pub(crate) const CHECK_FIELDS: [&str; 16] = [
     "gue",
     "gue_vip",
     "fou",
+    "through",
     TIMING_FIELDS[0],
     TIMING_FIELDS[1],
     TIMING_FIELDS[2],
@@ -171,6 +174,18 @@ pub(crate) fn read_checks(reader: &mut Reader, node: &Node<'_>) -> Option<Checks
         }
         None => Some(false),
     };
+    let through = match object.get("through") {
+        Some(node) => {
+            if ["http", "https", "tcp"]
+                .iter()
+                .all(|kind| object.get(kind).is_none())
+            {
+                reader.warn(&node, "has no effect without http, https or tcp, the port");
+            }
+            reader.boolean(&node)
+        }
+        None => Some(false),
+    };
     let timing = read_own_timing(reader, &object);
     Some(Checks {
         http: http?,
@@ -179,6 +194,7 @@ pub(crate) fn read_checks(reader: &mut Reader, node: &Node<'_>) -> Option<Checks
         gue: gue?,
         gue_vip: gue_vip?,
         fou: fou?,
+        through: through?,
         timing: timing?,
     })
 }

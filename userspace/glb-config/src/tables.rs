@@ -65,6 +65,24 @@ impl Table {
         self.backends.iter().map(|b| b.backend).collect()
     }
 
+    /// The addresses that lead to it, each once; with a port, those that have that TCP port. A prefix has no address that must
+    /// answer.
+    #[must_use]
+    pub fn vips(&self, port: Option<u16>) -> Vec<Addr> {
+        let has_port = |bind: &&Bind| {
+            port.is_none_or(|port| {
+                bind.proto == Proto::Tcp && (bind.port_start..=bind.port_end).contains(&port)
+            })
+        };
+        let mut vips = Vec::new();
+        for bind in self.binds.iter().filter(has_port) {
+            if bind.prefix_len == bind.addr.bits() && !vips.contains(&bind.addr) {
+                vips.push(bind.addr);
+            }
+        }
+        vips
+    }
+
     /// The name, or `#index` where there is none.
     #[must_use]
     pub fn label(&self, index: usize) -> String {
@@ -329,7 +347,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         }
         (Some(_), None) => None,
     };
-    Some(Table {
+    let table = Table {
         name: name?,
         rule: rule?,
         forward: forward?,
@@ -343,7 +361,27 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         seed: seed?,
         binds: binds?,
         backends: backends?,
-    })
+    };
+    check_through(reader, &table);
+    Some(table)
+}
+
+/// Warns of checks through the forward that ask nobody.
+fn check_through(reader: &mut Reader, table: &Table) {
+    for (index, backend) in table.backends.iter().enumerate() {
+        let checks = &backend.checks;
+        if !checks.through {
+            continue;
+        }
+        let http = checks.http.as_ref().map(|check| check.port);
+        let https = checks.https.as_ref().map(|check| check.http.port);
+        for port in [http, https, checks.tcp].into_iter().flatten() {
+            if table.vips(Some(port)).is_empty() {
+                let reason = format!("no bind is an address with TCP port {port}: none is asked");
+                reader.warn_at(&format!("backends[{index}].healthchecks.through"), reason);
+            }
+        }
+    }
 }
 
 /// Hops of a version 3 table that does not say: with three, a backend may come in without filling first

@@ -143,3 +143,26 @@ fn hosts() {
         assert_eq!(checked.value.is_some(), good, "{host}");
     }
 }
+
+#[test]
+fn through_the_forward() {
+    let checked = read(r#"{"http": 80, "through": true}"#);
+    assert_eq!(said(&checked), [] as [&str; 0]);
+    assert!(checked.value.unwrap().tables[0].backends[0].checks.through);
+    for (checks, expected) in [
+        (
+            r#"{"gue": 19523, "through": true}"#,
+            "warning.through: true: has no effect without http, https or tcp, the port",
+        ),
+        (
+            r#"{"http": 80, "tcp": 8080, "through": true}"#,
+            "warning.through: no bind is an address with TCP port 8080: none is asked",
+        ),
+        (
+            r#"{"http": 80, "through": 1}"#,
+            ".through: 1: must be true or false",
+        ),
+    ] {
+        assert_eq!(said(&read(checks)), [expected], "{checks}");
+    }
+}

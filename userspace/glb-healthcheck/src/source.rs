@@ -6,7 +6,7 @@ use crate::check::server_name;
 use crate::check::Tls;
 use crate::logic::known::Known;
 use crate::logic::plan::Plan;
-use crate::logic::probe::Probe;
+use crate::logic::probe::{Ask, Probe};
 use crate::publish::{self, Dst, FileAndCommand, Kernel, Publisher};
 use glb_config::healthcheck::{self, Healthcheck, Publish};
 use glb_config::{tables, Checked, Issue, Severity};
@@ -124,7 +124,10 @@ pub(crate) fn read_table(path: &Path, settings: &Settings) -> (Option<Loaded>, V
     };
     let (mut any, mut verify) = (false, false);
     for target in &plan.targets {
-        if let Probe::Https(addr, check) = &target.probe {
+        let (Probe::Direct(addr, ask) | Probe::Through(_, addr, ask)) = &target.probe else {
+            continue;
+        };
+        if let Ask::Https(check) = ask {
             any = true;
             verify |= check.verify;
             if let Err(reason) = server_name(*addr, check) {

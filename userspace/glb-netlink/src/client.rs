@@ -243,13 +243,28 @@ pub struct FlowPart {
     pub flows: Vec<FlowInfo>,
 }
 
-/// The counters of a table that remembers flows.
+/// The counters of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceStats {
     /// Place of the table.
     pub table: u32,
     /// Its name.
     pub name: String,
+    /// Names and values.
+    pub counters: Vec<(String, u64)>,
+}
+
+/// The counters of a backend of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendStats {
+    /// Place of the table.
+    pub table: u32,
+    /// Its name.
+    pub name: String,
+    /// Address of the backend.
+    pub addr: Addr,
+    /// Its id, as long as its address stays in tables of this name.
+    pub id: u32,
     /// Names and values.
     pub counters: Vec<(String, u64)>,
 }
@@ -453,19 +468,26 @@ impl Glb {
         self.one(request(command::STATS_GET), counters)
     }
 
-    /// The counters of each table that remembers flows; none if the module is too old to have any.
+    /// The counters of each service; none if the module is too old to have any.
     pub fn service_stats(&mut self) -> Result<Vec<ServiceStats>, Error> {
         let said = self.all(&request(command::STATS_GET), |attrs| ServiceStats {
             table: attrs.u32(stats::TABLE),
             name: attrs.text(stats::NAME),
             counters: counters(attrs),
         });
-        match said {
-            Err(Error::Refused(refusal)) if refusal.errno == Refusal::NOT_SUPPORTED => {
-                Ok(Vec::new())
-            }
-            other => other,
-        }
+        none_if_unknown(said)
+    }
+
+    /// The counters of each backend of each service, likewise.
+    pub fn backend_stats(&mut self) -> Result<Vec<BackendStats>, Error> {
+        let said = self.all(&request(command::BACKEND_STATS_GET), |attrs| BackendStats {
+            table: attrs.u32(stats::TABLE),
+            name: attrs.text(stats::NAME),
+            addr: addr(attrs.get(stats::ADDRESS)),
+            id: attrs.u32(stats::ID),
+            counters: counters(attrs),
+        });
+        none_if_unknown(said)
     }
 
     /// The flows that are remembered: of a table, with a backend, or all. `each` gets them in parts, and whether the part is
@@ -663,6 +685,14 @@ impl Drop for Loading<'_> {
         let request = self.request(command::TABLE_ABORT);
         // It may have been ended by the kernel already.
         let _ = self.glb.socket.ask(request, |_| {});
+    }
+}
+
+/// A module that does not know a list has nothing to put into it.
+fn none_if_unknown<T>(said: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
+    match said {
+        Err(Error::Refused(refusal)) if refusal.errno == Refusal::NOT_SUPPORTED => Ok(Vec::new()),
+        other => other,
     }
 }
 

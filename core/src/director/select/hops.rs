@@ -14,6 +14,8 @@ use crate::packet::ip::Family;
 pub struct Hops<'w, W: World> {
     table: &'w W::Table,
     first: &'w W::Hop,
+    /// Index of the first hop's backend.
+    backend: u8,
     behind: &'w [u8],
     /// The row of a second set of hash fields; without one it is empty.
     alt: &'w [u8],
@@ -32,14 +34,15 @@ impl<'w, W: World> Hops<'w, W> {
         hash: PacketHash,
         alt: Option<PacketHash>,
     ) -> Option<Self> {
-        let Some((&first, behind)) = world.row(table, hash.row()).split_first() else {
+        let Some((&backend, behind)) = world.row(table, hash.row()).split_first() else {
             // Copied here, so that it stays in registers where there are rows.
             let packet = *packet;
             return Self::by_selector(world, table, packet, hash, alt);
         };
         Some(Self {
             table,
-            first: world.hop(table, first)?,
+            first: world.hop(table, backend)?,
+            backend,
             behind,
             alt: alt.map_or(&[], |hash| world.row(table, hash.row())),
         })
@@ -57,7 +60,7 @@ impl<'w, W: World> Hops<'w, W> {
     ) -> Option<Self> {
         let selector = world.selector(table)?;
         let row = world.numbered_row(table, selector.row(hash, packet.kind, &packet.key));
-        let (first, behind) = match world.flow(table, packet, row.first().copied()) {
+        let (backend, behind) = match world.flow(table, packet, row.first().copied()) {
             None => {
                 let (&first, behind) = row.split_first()?;
                 (first, behind)
@@ -70,7 +73,8 @@ impl<'w, W: World> Hops<'w, W> {
         let alt = alt.and_then(|hash| selector.alt_row(hash));
         Some(Self {
             table,
-            first: world.hop(table, first)?,
+            first: world.hop(table, backend)?,
+            backend,
             behind,
             alt: alt.map_or(&[], |number| world.numbered_row(table, number)),
         })
@@ -81,6 +85,13 @@ impl<'w, W: World> Hops<'w, W> {
     #[must_use]
     pub fn first(&self) -> &'w W::Hop {
         self.first
+    }
+
+    /// Index of the first hop's backend in the table.
+    #[inline]
+    #[must_use]
+    pub fn backend(&self) -> u8 {
+        self.backend
     }
 
     /// How many hops are behind the first.

@@ -188,6 +188,13 @@ async fn receive(socket: UdpSocket, pick: fn(&[u8]) -> Option<Token>, pending: P
     }
 }
 
+/// The address of this machine that the kernel's routes choose for packets to this one.
+pub(super) async fn source_to(to: IpAddr) -> io::Result<IpAddr> {
+    // Nothing is sent, so any port will do.
+    let udp = connected(SocketAddr::new(to, 9)).await?;
+    Ok(udp.local_addr()?.ip())
+}
+
 /// A socket whose local address is the one that the kernel's routes choose.
 async fn connected(to: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match to {

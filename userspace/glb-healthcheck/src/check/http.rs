@@ -8,6 +8,7 @@
 //! Redirects are followed, as in the deployed checker. A redirect to the check's name for the backend leads to
 //! the backend itself.
 
+use super::through::Dial;
 use super::{Failure, Tls};
 use glb_config::tables::{escape_uri, HttpCheck};
 use httparse::{Error as ParseError, Header, Status, EMPTY_HEADER};
@@ -16,7 +17,6 @@ use iri_string::types::{UriAbsoluteString, UriReferenceStr};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 /// The header by which server logs can tell checks from clients.
@@ -30,23 +30,25 @@ const FEW_HEADERS: usize = 48;
 
 /// How the first server is asked.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Way {
+pub(super) struct How<'a> {
     /// Over TLS.
     pub(super) secure: bool,
     /// Whether certificates count.
     pub(super) verify: bool,
+    /// How it is connected to.
+    pub(super) dial: Dial<'a>,
 }
 
 /// Asks, and whoever a redirect leads to; `tls` is taken where it is needed.
 pub(super) async fn check(
     addr: IpAddr,
     check: &HttpCheck,
-    way: Way,
+    how: How<'_>,
     tls: impl Fn() -> Result<Arc<Tls>, Failure>,
 ) -> Result<(), Failure> {
-    let mut step = Step::first(addr, check, way.secure);
+    let mut step = Step::first(addr, check, how.secure);
     for followed in 0..=REDIRECTS {
-        let answer = step.ask(way.verify, &tls).await?;
+        let answer = step.ask(how, &tls).await?;
         if check.status.contains(&answer.status) {
             return Ok(());
         }
@@ -62,7 +64,7 @@ pub(super) async fn check(
                 "status {status}{of}, expected {good}"
             )));
         };
-        step = step.follow(&location, addr, check, way.secure).await?;
+        step = step.follow(&location, addr, check, how.secure).await?;
     }
     let url = step.url();
     let reason = format!("more than {REDIRECTS} redirects, the last to {url}");
@@ -110,10 +112,11 @@ impl Step {
 
     async fn ask(
         &self,
-        verify: bool,
+        how: How<'_>,
         tls: &impl Fn() -> Result<Arc<Tls>, Failure>,
     ) -> Result<Answer, Failure> {
-        let stream = TcpStream::connect(&self.places[..]).await?;
+        // What is open stays so until all has been said.
+        let (stream, _open) = how.dial.connect(&self.places).await?;
         let request = format!(
             "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: {AGENT}\r\nconnection: close\r\n\r\n",
             self.uri, self.authority
@@ -125,7 +128,7 @@ impl Step {
             let host = &self.host;
             Failure::Bad(format!("{host:?} can not be the name of a TLS server"))
         })?;
-        let stream = tls()?.connect(stream, name, verify).await?;
+        let stream = tls()?.connect(stream, name, how.verify).await?;
         ask(stream, request.as_bytes()).await
     }
 

@@ -6,24 +6,28 @@ mod echo;
 mod http;
 mod packet;
 mod tcp;
+mod through;
 mod tls;
 
 use echo::Echo;
-use http::Way;
+use http::How;
 pub(crate) use tls::{server_name, Tls};
 
 use crate::logic::engine::Outcome;
-use crate::logic::probe::{Probe, Target};
+use crate::logic::probe::{Ask, Probe, Target};
 use rustix::io::Errno;
 use std::error::Error;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use through::{Dial, Through};
 
 /// What checks need that lasts longer than one check.
 #[derive(Default)]
 pub(crate) struct Checker {
     echo: Echo,
+    through: Through,
     spare_tls: OnceLock<Arc<Tls>>,
 }
 
@@ -55,20 +59,10 @@ impl Checker {
 
     async fn make(&self, probe: &Probe, tls: Option<Arc<Tls>>) -> Outcome {
         let made = match probe {
-            Probe::Tcp(place) => tcp::check(*place).await,
-            Probe::Http(addr, check) => {
-                let way = Way {
-                    secure: false,
-                    verify: false,
-                };
-                http::check(*addr, check, way, || self.tls(tls.as_ref())).await
-            }
-            Probe::Https(addr, check) => {
-                let way = Way {
-                    secure: true,
-                    verify: check.verify,
-                };
-                http::check(*addr, &check.http, way, || self.tls(tls.as_ref())).await
+            Probe::Direct(addr, ask) => self.ask(*addr, ask, Dial::Direct, tls.as_ref()).await,
+            Probe::Through(way, vip, ask) => {
+                let dial = Dial::Through(&self.through, way, *vip);
+                self.ask(*vip, ask, dial, tls.as_ref()).await
             }
             Probe::Echo {
                 tunnel,
@@ -84,6 +78,31 @@ impl Checker {
     }
 }
 
+impl Checker {
+    /// Asks over a connection to this address.
+    async fn ask(
+        &self,
+        addr: IpAddr,
+        ask: &Ask,
+        dial: Dial<'_>,
+        tls: Option<&Arc<Tls>>,
+    ) -> Result<(), Failure> {
+        let how = |secure, verify| How {
+            secure,
+            verify,
+            dial,
+        };
+        match ask {
+            Ask::Tcp(port) => tcp::check(SocketAddr::new(addr, *port), dial).await,
+            Ask::Http(check) => http::check(addr, check, how(false, false), || self.tls(tls)).await,
+            Ask::Https(check) => {
+                let how = how(true, check.verify);
+                http::check(addr, &check.http, how, || self.tls(tls)).await
+            }
+        }
+    }
+}
+
 /// What an operator should look at when there is no answer at all.
 fn hint(probe: &Probe) -> &'static str {
     match probe {
@@ -91,7 +110,10 @@ fn hint(probe: &Probe) -> &'static str {
             " (is the address on the proxy's tunnel device?)"
         }
         Probe::Echo { .. } => " (is the proxy's tunnel up?)",
-        _ => "",
+        Probe::Through(..) => {
+            " (does the backend take the forward's packets, and does it have the VIP?)"
+        }
+        Probe::Direct(..) => "",
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets of the echo checks: ICMP in IP in GUE (or, for old fleets, in GRE in FOU), and bare replies.
+//! Packets of the echo checks: ICMP in IP in GUE (or, for old fleets, in GRE in FOU), and bare replies; and the checksums of
+//! packets that are sent as they are.
 
 use crate::logic::probe::Tunnel;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -18,6 +19,7 @@ const ECHO_REQUEST: u8 = 8;
 const ECHO_REQUEST_V6: u8 = 128;
 const ECHO_REPLY_V6: u8 = 129;
 const ICMP: u8 = 1;
+const TCP: u8 = 6;
 const ICMP_V6: u8 = 58;
 const TTL: u8 = 64;
 
@@ -109,6 +111,21 @@ fn icmp(kind: u8, echo: &Echo, pseudo: u32) -> Vec<u8> {
     let check = !fold(sum(&message) + pseudo);
     message[2..4].copy_from_slice(&check.to_be_bytes());
     message
+}
+
+/// The checksum of an IPv4 header, whatever stands in its field.
+pub(super) fn header_checksum(header: &[u8]) -> Option<u16> {
+    let (before, rest) = header.split_at_checked(10)?;
+    Some(!fold(sum(before) + sum(rest.get(2..)?)))
+}
+
+/// The checksum of a TCP segment whose field is 0. `addrs` has the addresses of both ends.
+pub(super) fn tcp_checksum(addrs: &[u8], segment: &[u8]) -> u16 {
+    let last = segment.chunks_exact(2).remainder().first();
+    let last = last.map_or(0, |byte| u32::from(*byte) << 8);
+    // A packet has fewer bytes than 65,536.
+    let length = segment.len() as u32;
+    !fold(sum(addrs) + u32::from(TCP) + length + sum(segment) + last)
 }
 
 /// The sum of the 16-bit words of data of even length.

@@ -2,12 +2,12 @@
 
 //! Whether a port accepts connections.
 
+use super::through::Dial;
 use super::Failure;
 use std::net::SocketAddr;
-use tokio::net::TcpStream;
 
 /// Connects and closes.
-pub(super) async fn check(place: SocketAddr) -> Result<(), Failure> {
-    TcpStream::connect(place).await?;
+pub(super) async fn check(place: SocketAddr, dial: Dial<'_>) -> Result<(), Failure> {
+    dial.connect(&[place]).await?;
     Ok(())
 }

@@ -3,10 +3,11 @@
 //! The targets to check, from the operator's tables.
 
 use super::known::Known;
-use super::probe::{Probe, Target, Tunnel};
+use super::probe::{Ask, Probe, Target, Tunnel, Way};
 use glb_config::tables::{Config, Table, TableBackend};
 use glb_core::backend::State;
 use glb_core::packet::addr::Addr;
+use glb_core::settings::Settings;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -122,6 +123,9 @@ impl Targets {
     }
 }
 
+/// The forward whose backends do not answer from the VIP: a check of their own address finds all that there is to find.
+const ANSWERS_ITSELF: &str = "nat";
+
 /// What is asked of a backend; nothing of an inactive one.
 fn probes(table: &Table, backend: &TableBackend) -> Vec<Probe> {
     if backend.backend.state == State::Inactive {
@@ -131,9 +135,23 @@ fn probes(table: &Table, backend: &TableBackend) -> Vec<Probe> {
     let checks = &backend.checks;
     let at = |port| SocketAddr::new(addr, port);
     let mut probes = Vec::new();
-    probes.extend(checks.http.clone().map(|check| Probe::Http(addr, check)));
-    probes.extend(checks.https.clone().map(|check| Probe::Https(addr, check)));
-    probes.extend(checks.tcp.map(|port| Probe::Tcp(at(port))));
+    let asks = [
+        checks.http.clone().map(Ask::Http),
+        checks.https.clone().map(Ask::Https),
+        checks.tcp.map(Ask::Tcp),
+    ];
+    for ask in asks.into_iter().flatten() {
+        probes.push(Probe::Direct(addr, ask.clone()));
+        if checks.through && table.forward.name() != ANSWERS_ITSELF {
+            let way = Way {
+                forward: table.forward,
+                backend: addr,
+                udp_port: checks.gue.unwrap_or(Settings::DEFAULT.udp_port),
+            };
+            let vips = table.vips(Some(ask.port())).into_iter();
+            probes.extend(vips.map(|vip| Probe::Through(way, ip(vip), ask.clone())));
+        }
+    }
     let echo = |tunnel, port, inner| Probe::Echo {
         tunnel,
         outer: at(port),
@@ -142,24 +160,13 @@ fn probes(table: &Table, backend: &TableBackend) -> Vec<Probe> {
     if let Some(port) = checks.gue {
         probes.push(echo(Tunnel::Gue, port, addr));
         if checks.gue_vip {
-            let vips = vips(table).filter(|vip| *vip != addr);
+            let vips = table.vips(None).into_iter().map(ip);
+            let vips = vips.filter(|vip| *vip != addr);
             probes.extend(vips.map(|vip| echo(Tunnel::Gue, port, vip)));
         }
     }
     probes.extend(checks.fou.map(|port| echo(Tunnel::Fou, port, addr)));
     probes
-}
-
-/// The addresses that a table is bound to. A prefix has no address that must answer.
-fn vips(table: &Table) -> impl Iterator<Item = IpAddr> {
-    let mut vips: Vec<IpAddr> = Vec::new();
-    for bind in &table.binds {
-        let vip = ip(bind.addr);
-        if bind.prefix_len == bind.addr.bits() && !vips.contains(&vip) {
-            vips.push(vip);
-        }
-    }
-    vips.into_iter()
 }
 
 pub(crate) fn ip(addr: Addr) -> IpAddr {
@@ -229,6 +236,26 @@ mod tests {
             [vec![0, 1], vec![4, 5, 6], vec![], vec![]]
         );
         assert_eq!(plan.tables[0].usable(), 3);
+    }
+
+    #[test]
+    fn through_the_forward_each_vip_with_the_port_is_asked() {
+        let text = r#"{"tables": [{"name": "a", "hash_key": "12345678901234561234567890123456",
+            "seed": "49a3d861d661ae5ab06ed9326871a2f5", "select": {"kind": "maglev"}, "forward": {"kind": "l3dsr", "dscp": 7},
+            "binds": [{"ip": "9.9.9.9", "proto": "tcp", "port": 80}, {"ip": "9.9.9.8", "proto": "tcp", "port_start": 1, "port_end": 443},
+                      {"ip": "9.9.9.7", "proto": "udp", "port": 80}, {"ip": "8.8.8.0/24", "proto": "tcp", "port": 80}],
+            "backends": [{"ip": "1.1.1.1", "state": "active", "healthchecks":
+                {"http": 80, "http_host": "h", "http_uri": "/x", "tcp": 443, "through": true}}]}]}"#;
+        assert_eq!(
+            said(&plan(text)),
+            [
+                "http 1.1.1.1:80/x as h",
+                "through http 9.9.9.9:80/x as h by l3dsr through 1.1.1.1",
+                "through http 9.9.9.8:80/x as h by l3dsr through 1.1.1.1",
+                "tcp 1.1.1.1:443",
+                "through tcp 9.9.9.8:443 by l3dsr through 1.1.1.1",
+            ]
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 //! Counters of the loaded kernel modules.
 
+use super::services::Services;
+use super::text::metric;
 use glb_config::settings;
 use glb_core::settings::{Setting, Settings};
 use glb_netlink::{Error, Glb};
@@ -39,9 +41,16 @@ pub(super) fn shared(all: &Settings) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-type Director = (Vec<Counter>, Vec<Gauge>, Option<Settings>);
+/// What the director's module says; nothing where it is not loaded.
+#[derive(Debug, Default)]
+pub(super) struct Director {
+    pub(super) counters: Vec<Counter>,
+    pub(super) gauges: Vec<Gauge>,
+    pub(super) settings: Option<Settings>,
+    pub(super) services: Services,
+}
 
-/// The director module's counters, what it has, and its settings; nothing where it is not loaded.
+/// The director module's counters, what it has, and its settings.
 pub(super) fn director() -> Director {
     // As above: a module that is not there, or that cannot be asked, has no counters to show.
     ask_director().unwrap_or_default()
@@ -81,7 +90,12 @@ fn ask_director() -> Result<Director, Error> {
             status.memory,
         ),
     ];
-    Ok((counters, gauges, Some(glb.config()?)))
+    Ok(Director {
+        counters,
+        gauges,
+        settings: Some(glb.config()?),
+        services: Services::new(glb.service_stats()?, glb.backend_stats()?),
+    })
 }
 
 /// Counters from lines `name: value`. Lines of another form are skipped, because the module may be newer than this
@@ -101,13 +115,9 @@ fn counters(module: &str, text: &str) -> Vec<Counter> {
 
 /// Adds a counter under the metric's name, unless Prometheus could not take it.
 fn add(counters: &mut Vec<Counter>, module: &str, name: &str, value: u64) {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if name.is_empty() || !name.bytes().all(is_name) {
+    let Some(metric) = metric(module, name) else {
         return;
-    }
-    // Counters end in `_total` there, so `total_packets` would say it twice.
-    let stem = name.strip_prefix("total_").unwrap_or(name);
-    let metric = format!("{module}_{stem}_total");
+    };
     if counters.iter().all(|counter| counter.metric != metric) {
         counters.push(Counter {
             metric,

@@ -48,8 +48,8 @@ impl Facts<'_> {
             )
             .sample(&[], self.director.lost as f64);
         }
-        let (director, gauges, settings) = kernel::director();
-        if let Some(settings) = settings {
+        let director = kernel::director();
+        if let Some(settings) = director.settings {
             let help = "Settings that must be the same on all directors of a fleet.";
             let labels = kernel::shared(&settings);
             let labels: Vec<(&str, &str)> = labels
@@ -59,7 +59,10 @@ impl Facts<'_> {
             text.family("glb_director_config_info", Type::Gauge, help)
                 .sample(&labels, 1.0);
         }
-        let of = [("GLBREDIRECT", kernel::redirect()), ("director", director)];
+        let of = [
+            ("GLBREDIRECT", kernel::redirect()),
+            ("director", director.counters),
+        ];
         for (module, counters) in of {
             for counter in counters {
                 let help = format!("{} of the {module} module.", counter.name);
@@ -67,10 +70,11 @@ impl Facts<'_> {
                     .sample(&[], counter.value as f64);
             }
         }
-        for (name, help, value) in gauges {
+        for (name, help, value) in director.gauges {
             text.family(name, Type::Gauge, help)
                 .sample(&[], value as f64);
         }
+        director.services.write(text);
     }
 
     fn daemon(&self, text: &mut Text) {

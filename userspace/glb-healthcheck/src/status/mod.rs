@@ -7,6 +7,7 @@ mod health;
 mod kernel;
 mod metrics;
 pub(crate) mod server;
+mod services;
 mod text;
 mod vars;
 

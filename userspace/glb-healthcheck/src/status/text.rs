@@ -87,6 +87,17 @@ impl Family<'_> {
     }
 }
 
+/// The name of a counter's metric, unless Prometheus could not take it.
+pub(super) fn metric(module: &str, name: &str) -> Option<String> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || !name.bytes().all(is_name) {
+        return None;
+    }
+    // Counters end in `_total` there, so `total_packets` would say it twice.
+    let stem = name.strip_prefix("total_").unwrap_or(name);
+    Some(format!("{module}_{stem}_total"))
+}
+
 fn escaped(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for character in value.chars() {

@@ -21,6 +21,7 @@ mod redirect;
 mod reload;
 mod restart;
 mod systemd;
+mod through;
 mod tls;
 mod tunnel;
 mod wait;

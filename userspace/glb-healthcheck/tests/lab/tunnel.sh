@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The gue and gue_vip checks against the kernel's own tunnel, in network namespaces:
+# The gue and gue_vip checks against the kernel's own tunnel, and checks through the forwards ipip and gre, in network namespaces:
 #
 #   d (director, glb-healthcheck)       p1, p2 (proxies: fou, tunl0, sit0 with the VIPs)
 #   192.168.50.6, fd50::6               192.168.50.10 and .11, fd50::10 and ::11
@@ -42,7 +42,7 @@ said() {
     grep -F "$1" "$dir/log" | tail -1 | sed 's/^[^ ]* */  said: /'
 }
 
-for module in fou ipip sit; do modprobe $module; done
+for module in fou ipip sit ip_gre dummy; do modprobe $module; done
 ip link add br0 type bridge
 ip link set br0 up
 node() { # name, number
@@ -99,4 +99,50 @@ echo "p2 has it again"
 ip -n p2 fou add port 19523 gue
 published true true
 if grep -q "can not be made" "$dir/log"; then fail "a check could not be made"; fi
+
+echo "through a forward: a connection to the VIP of each server"
+kill %1
+wait %1 || true
+# What goes to the VIP goes nowhere, but for what a check sends on.
+ip -n d link add nowhere type dummy
+ip -n d link set nowhere up
+ip -n d route add $vip4/32 dev nowhere
+mkdir "$dir/www"
+echo up >"$dir/www/up"
+for p in 1 2; do
+    ip -n p$p link add gre1 type gre local 192.168.50.1$((p - 1))
+    ip -n p$p link set gre1 up
+    ip netns exec p$p python3 -m http.server 80 --directory "$dir/www" >/dev/null 2>&1 &
+done
+trap 'kill $(jobs -p)' EXIT
+through() { echo "{\"ip\": \"$1\", \"state\": \"active\", \"healthchecks\": {\"http\": 80, \"http_uri\": \"/up\", \"through\": true}}"; }
+for forward in ipip gre; do
+    device=tunl0
+    [ $forward = ipip ] || device=gre1
+    cat >"$dir/src.json" <<EOF
+{"healthchecks": {"interval_ms": 200, "timeout_ms": 3000, "trigger": 2}, "tables": [{"name": "web",
+ "hash_key": "12345678901234561234567890123456", "seed": "49a3d861d661ae5ab06ed9326871a2f5",
+ "select": {"kind": "maglev", "size": 1021}, "forward": {"kind": "$forward"},
+ "binds": [{"ip": "$vip4", "proto": "tcp", "port": 80}],
+ "backends": [$(through 192.168.50.10), $(through 192.168.50.11)]}]}
+EOF
+    rm -f "$dir/dst.json"
+    ip netns exec d glb-healthcheck --config "$dir/conf" 2>"$dir/log" &
+    daemon=$!
+    published true true
+    echo "$forward: p2 loses the VIP"
+    ip -n p2 addr del $vip4/32 dev tunl0
+    published true false
+    said "through http $vip4:80/up by $forward through 192.168.50.11: fails"
+    ip -n p2 addr add $vip4/32 dev tunl0
+    published true true
+    echo "$forward: p1 loses the tunnel device"
+    ip -n p1 link set $device down
+    published false true
+    ip -n p1 link set $device up
+    published true true
+    if grep -q "can not be made" "$dir/log"; then fail "a check could not be made"; fi
+    kill $daemon
+    wait $daemon || true
+done
 echo PASSED

@@ -92,9 +92,12 @@ The verdicts are explained in docs/gateway.md.")]
         /// Print the changes every SECONDS, with rates
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
         watch: Option<f64>,
-        /// Print the counters of each table that remembers flows instead
+        /// Print the counters of each service instead: a table with flows, or another select or forward than GLB's
         #[arg(long)]
         services: bool,
+        /// Print the counters of each backend of the services instead
+        #[arg(long, conflicts_with = "services")]
+        backends: bool,
     },
     /// Show or forget which backends the flows of services have
     ///

@@ -69,7 +69,11 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Detach { device } => running::devices::detach(&device, json),
         Command::Config(command) => running::config::run(&command, json),
         Command::Status => running::status::run(json),
-        Command::Stats { watch, services } => running::stats::run(watch, services, json),
+        Command::Stats {
+            watch,
+            services,
+            backends,
+        } => running::stats::run(watch, running::stats::Of::asked(services, backends), json),
         Command::Flows(args) => running::flows::run(&args, json),
         Command::Statsd(args) => running::statsd::run(&args),
         Command::Monitor { count } => running::monitor::run(count, json),

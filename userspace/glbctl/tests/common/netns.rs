@@ -60,6 +60,16 @@ pub(crate) fn add_clients(addr: &str, len: u8) {
     set(RTM_NEWROUTE, request);
 }
 
+/// Packets to this address leave by the loopback device, and end there.
+pub(crate) fn add_nowhere(addr: &str) {
+    let (family, bytes) = parsed(addr);
+    // As above, but: table main, scope link, type unicast.
+    let header = [family, bits(&bytes), 0, 0, 254, 3, 253, 1, 0, 0, 0, 0];
+    let mut request = Request::with_header(&header);
+    request.bytes(1, &bytes).u32(4, LO);
+    set(RTM_NEWROUTE, request);
+}
+
 fn parsed(addr: &str) -> (u8, Vec<u8>) {
     match addr.parse().unwrap() {
         IpAddr::V4(addr) => (2, addr.octets().to_vec()),

@@ -4,33 +4,80 @@
 
 use super::director;
 use crate::output::{print, Failure};
+use crate::text::addr;
 use glb_netlink::Glb;
 use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Prints the director's counters, or those of its services.
-pub(crate) fn run(watch: Option<f64>, services: bool, json: bool) -> Result<(), Failure> {
-    let mut glb = director()?;
-    if services {
-        return counters(&mut || of_services(&mut glb), watch, json);
+/// Whose counters.
+#[derive(Clone, Copy)]
+pub(crate) enum Of {
+    /// The director's.
+    All,
+    /// Those of its services.
+    Services,
+    /// Those of the services' backends.
+    Backends,
+}
+
+impl Of {
+    /// What was asked for; one of them at most.
+    pub(crate) fn asked(services: bool, backends: bool) -> Self {
+        match (services, backends) {
+            (true, _) => Self::Services,
+            (_, true) => Self::Backends,
+            (false, false) => Self::All,
+        }
     }
-    counters(&mut || glb.stats(), watch, json)
+}
+
+/// Prints counters of the director.
+pub(crate) fn run(watch: Option<f64>, of: Of, json: bool) -> Result<(), Failure> {
+    let mut glb = director()?;
+    let mut read = || match of {
+        Of::All => glb.stats(),
+        Of::Services => of_services(&mut glb),
+        Of::Backends => of_backends(&mut glb),
+    };
+    counters(&mut read, watch, json)
 }
 
 /// The counters of all services, each behind the name of its service.
 fn of_services(glb: &mut Glb) -> Result<Vec<(String, u64)>, glb_netlink::Error> {
     let mut all = Vec::new();
     for service in glb.service_stats()? {
-        let label = match service.name.is_empty() {
-            true => service.table.to_string(),
-            false => service.name,
-        };
+        let label = label(service.table, service.name);
         let counters = service.counters.into_iter();
         all.extend(counters.map(|(name, value)| (format!("{label}/{name}"), value)));
     }
     Ok(all)
+}
+
+/// The counters of all backends of services, each behind the names of its service and its backend.
+fn of_backends(glb: &mut Glb) -> Result<Vec<(String, u64)>, glb_netlink::Error> {
+    let (mut all, mut seen) = (Vec::new(), HashSet::new());
+    for backend in glb.backend_stats()? {
+        let service = label(backend.table, backend.name);
+        let mut label = format!("{service}/{}", addr(backend.addr));
+        // A table may have an address twice, and tables may share a name.
+        if !seen.insert(label.clone()) {
+            label = format!("{label}#{}.{}", backend.table, backend.id);
+        }
+        let counters = backend.counters.into_iter();
+        all.extend(counters.map(|(name, value)| (format!("{label}/{name}"), value)));
+    }
+    Ok(all)
+}
+
+/// What a table is called.
+fn label(index: u32, name: String) -> String {
+    match name.is_empty() {
+        true => index.to_string(),
+        false => name,
+    }
 }
 
 /// Prints counters; with `watch`, again and again, with what has changed.
@@ -85,9 +132,15 @@ fn show(
         writeln!(out)?;
         return out.flush();
     }
+    let before: HashMap<&str, u64> = before
+        .iter()
+        .map(|(name, value)| (&**name, *value))
+        .collect();
     let mut silent = true;
-    for ((name, value), (_, old)) in now.iter().zip(before) {
-        let more = value.saturating_sub(*old);
+    for (name, value) in now {
+        let old = before.get(&**name).copied().unwrap_or(0);
+        // A load may bring services and backends; one that comes back counts from 0.
+        let more = value.checked_sub(old).unwrap_or(*value);
         if more > 0 {
             silent = false;
             writeln!(
