@@ -92,6 +92,15 @@ pub mod flows_by {
     pub const NAMES: [&str; 2] = ["flow", "source"];
 }
 
+/// The numbers of `device-role`.
+pub mod device_role {
+    pub const DIRECTOR: u8 = 0;
+    pub const RETURN: u8 = 1;
+    pub const GENEVE: u8 = 2;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 3] = ["director", "return", "geneve"];
+}
+
 /// Maximum per table; a bucket has four flows and 64 bytes.
 pub const MAX_FLOW_BUCKETS: u32 = 1048576;
 
@@ -288,7 +297,11 @@ pub mod operation {
         name: "attach",
         set: &super::device::SET,
         admin: true,
-        takes: &[super::device::IFINDEX, super::device::IFNAME],
+        takes: &[
+            super::device::IFINDEX,
+            super::device::IFNAME,
+            super::device::ROLE,
+        ],
         takes_for_list: &[],
     };
     /// Detach the director from a device.
@@ -654,12 +667,14 @@ pub mod config {
 pub mod device {
     pub const IFINDEX: u16 = 1;
     pub const IFNAME: u16 = 2;
+    pub const ROLE: u16 = 3;
 
     pub const SET: super::Set = super::Set {
         name: "device",
         attributes: &[
             super::Attribute::new(IFINDEX, "ifindex", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(IFNAME, "ifname", super::Form::Text(15)),
+            super::Attribute::new(ROLE, "role", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -729,6 +744,7 @@ pub mod features {
     pub const SELECT: u16 = 5;
     pub const FLOW_HASH: u16 = 6;
     pub const FLOWS_BY: u16 = 7;
+    pub const ROLE: u16 = 8;
 
     pub const SET: super::Set = super::Set {
         name: "features",
@@ -740,6 +756,7 @@ pub mod features {
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(FLOWS_BY, "flows-by", super::Form::U8(0, 1)),
+            super::Attribute::new(ROLE, "role", super::Form::U8(0, 2)),
         ],
     };
 }

@@ -10,7 +10,7 @@ use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::flows::{By, Spec, Who};
-use glb_core::director::{FlowHash, Forward, ForwardKind, Select, Selector};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Role, Select, Selector};
 use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, flow, flow_list, flows, hop, load, lookup,
     stats, status, table, VERSION,
@@ -152,6 +152,22 @@ pub struct Device {
     pub ifindex: u32,
     /// Name; empty if it went away.
     pub name: String,
+    /// Number of its role: what it is for.
+    pub role: u8,
+}
+
+impl Device {
+    /// The name of its role; the number where this program knows no name.
+    #[must_use]
+    pub fn role_name(&self) -> String {
+        role_name(self.role)
+    }
+}
+
+/// The name of the role of this number; the number where this program knows no name.
+#[must_use]
+pub fn role_name(number: u8) -> String {
+    Role::from_number(number).map_or_else(|| number.to_string(), |role| role.name().to_owned())
 }
 
 /// How much of what there is.
@@ -186,6 +202,8 @@ pub struct Features {
     pub flow_hashes: Vec<u8>,
     /// Likewise of the keys by which tables may remember flows.
     pub flows_by: Vec<u8>,
+    /// Likewise of the roles that devices may have.
+    pub roles: Vec<u8>,
     /// Most tables, and most binds of all of them; `None` if the module is too old to say.
     pub limits: Option<(u32, u32)>,
 }
@@ -198,6 +216,7 @@ impl Features {
             selects: Vec::new(),
             flow_hashes: Vec::new(),
             flows_by: Vec::new(),
+            roles: vec![Role::default().number()],
             limits: None,
         }
     }
@@ -429,10 +448,14 @@ impl Glb {
         self.socket.ask(config_request(changes), |_| {})
     }
 
-    /// Attaches a device by its name.
-    pub fn attach(&mut self, name: &str) -> Result<(), Error> {
+    /// Attaches a device by its name, in this role.
+    pub fn attach(&mut self, name: &str, role: Role) -> Result<(), Error> {
         let mut request = request(command::ATTACH);
         request.text(device::IFNAME, name);
+        // A module that has no other knows no attribute for it.
+        if role != Role::default() {
+            request.u8(device::ROLE, role.number());
+        }
         self.socket.ask(request, |_| {})
     }
 
@@ -535,6 +558,7 @@ impl Glb {
                 .all(features::FLOWS_BY)
                 .map(|one| one.number() as u8)
                 .collect(),
+            roles: roles(attrs),
             limits: Some((
                 attrs.u32(features::MAX_TABLES),
                 attrs.u32(features::MAX_BINDS),
@@ -924,6 +948,21 @@ pub(crate) fn device_info(attrs: Attrs<'_>) -> Device {
     Device {
         ifindex: attrs.u32(device::IFINDEX),
         name: attrs.text(device::IFNAME),
+        // A module that does not say has only this one.
+        role: attrs.u8(device::ROLE),
+    }
+}
+
+/// The roles that a module lists.
+fn roles(attrs: Attrs<'_>) -> Vec<u8> {
+    // The cast is exact: the specification has numbers of this size.
+    let listed: Vec<u8> = attrs
+        .all(features::ROLE)
+        .map(|one| one.number() as u8)
+        .collect();
+    match listed.is_empty() {
+        true => vec![Role::default().number()],
+        false => listed,
     }
 }
 
