@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::role::Able;
+use crate::gateway::Wanted;
 use crate::state::State;
 use glb_kernel::front::netdev;
 use glb_kernel::net::{Net, Registered, Rtnl};
@@ -33,12 +34,13 @@ impl Attached {
     }
 }
 
-/// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached, in whatever role.
+/// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached, in whatever role;
+/// `EBUSY` if other devices share another flow cache than is wanted of this one.
 pub(crate) fn attach(
     net: &Net,
     registered: Registered<State>,
     rtnl: &Rtnl,
-    device: Attached,
+    (device, gateway): (Attached, Wanted),
 ) -> Result {
     let mut devices = net.doors(registered).lock();
     if devices
@@ -47,20 +49,34 @@ pub(crate) fn attach(
     {
         return Err(EEXIST);
     }
-    devices.open(net, registered, (rtnl, device.ifindex, device.role))
+    let Attached { ifindex, role } = device;
+    let gateways = net.state(registered).gateways();
+    if role == Able::Geneve {
+        gateways.add(rtnl, ifindex, gateway)?;
+    }
+    devices
+        .open(net, registered, (rtnl, ifindex, role))
+        .inspect_err(|_| {
+            if role == Able::Geneve {
+                gateways.remove(rtnl, ifindex);
+            }
+        })
 }
 
 /// Detaches a device; says what it was, if it was attached.
 pub(crate) fn detach(
     net: &Net,
     registered: Registered<State>,
-    _rtnl: &Rtnl,
+    rtnl: &Rtnl,
     ifindex: i32,
 ) -> Option<Attached> {
     let mut devices = net.doors(registered).lock();
     let of_index = |door: &Attachment| door.ifindex() == ifindex;
     let attached = devices.iter().find(|door| of_index(door)).map(Attached::of);
     devices.close(of_index);
+    if attached.is_some_and(|device| device.role == Able::Geneve) {
+        net.state(registered).gateways().remove(rtnl, ifindex);
+    }
     attached
 }
 

@@ -7,14 +7,19 @@
 
 #![forbid(unsafe_code)]
 
+use super::geneve::back::Back;
+use super::geneve::come::Come;
 use super::ingress::Ingress;
 use crate::state::State;
 use glb_core::director::Role;
 use glb_kernel::front::netdev::{self, Handler};
 
-/// Declares the roles that this module can: the name in the core, the handler.
+/// Declares the roles that this module can: the name in the core, the handler of packets that come in, and that of packets that
+/// leave, where there is one.
 macro_rules! handlers {
-    ($($name:ident => $handler:ty;)*) => {
+    (@ $ingress:ty) => { Handler::of::<$ingress>() };
+    (@ $ingress:ty, $egress:ty) => { Handler::of_both::<$ingress, $egress>() };
+    ($($name:ident => $ingress:ty $(, $egress:ty)?;)*) => {
         /// A role that this module can.
         #[derive(Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Able {
@@ -38,7 +43,7 @@ macro_rules! handlers {
 
             fn handler(self) -> Handler<State> {
                 match self {
-                    $(Self::$name => Handler::of::<$handler>(),)*
+                    $(Self::$name => handlers!(@ $ingress $(, $egress)?),)*
                 }
             }
         }
@@ -47,6 +52,7 @@ macro_rules! handlers {
 
 handlers! {
     Director => Ingress;
+    Geneve => Come, Back;
 }
 
 impl Able {

@@ -46,6 +46,15 @@ impl<const N: usize> Counters<N> {
         unsafe { bindings::glb_counters_add(self.percpu.as_ptr(), INDEX, value) };
     }
 
+    /// Adds `value` to counter `index`, if there is one.
+    #[inline]
+    pub fn add_at(&self, index: usize, value: u64) {
+        if index < N {
+            // SAFETY: `percpu` holds `N` counters, and `index` is below `N`.
+            unsafe { bindings::glb_counters_add(self.percpu.as_ptr(), index, value) };
+        }
+    }
+
     /// The sum of counter `index` over all CPUs; 0 for an index that there is none of.
     pub fn sum(&self, index: usize) -> u64 {
         if index >= N {

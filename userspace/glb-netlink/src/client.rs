@@ -3,6 +3,7 @@
 //! The commands of the family.
 
 use crate::error::{Error, Refusal};
+use crate::geneve::Gateway;
 use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use crate::wire::{Attr, Attrs, Request};
@@ -448,14 +449,15 @@ impl Glb {
         self.socket.ask(config_request(changes), |_| {})
     }
 
-    /// Attaches a device by its name, in this role.
-    pub fn attach(&mut self, name: &str, role: Role) -> Result<(), Error> {
+    /// Attaches a device by its name, in this role. What only the role geneve is told is `gateway`.
+    pub fn attach(&mut self, name: &str, role: Role, gateway: &Gateway) -> Result<(), Error> {
         let mut request = request(command::ATTACH);
         request.text(device::IFNAME, name);
         // A module that has no other knows no attribute for it.
         if role != Role::default() {
             request.u8(device::ROLE, role.number());
         }
+        gateway.put(&mut request);
         self.socket.ask(request, |_| {})
     }
 
@@ -572,11 +574,15 @@ impl Glb {
         }
     }
 
-    fn one<T>(&mut self, request: Request, read: impl FnMut(Attrs<'_>) -> T) -> Result<T, Error> {
+    pub(crate) fn one<T>(
+        &mut self,
+        request: Request,
+        read: impl FnMut(Attrs<'_>) -> T,
+    ) -> Result<T, Error> {
         self.socket.one(request, read)
     }
 
-    fn all<T>(
+    pub(crate) fn all<T>(
         &mut self,
         request: &Request,
         mut read: impl FnMut(Attrs<'_>) -> T,
@@ -690,7 +696,7 @@ impl Drop for Loading<'_> {
     }
 }
 
-fn request(command: u8) -> Request {
+pub(crate) fn request(command: u8) -> Request {
     Request::new(command, VERSION, 0)
 }
 

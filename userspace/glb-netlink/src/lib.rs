@@ -12,6 +12,7 @@
 mod client;
 mod error;
 mod events;
+mod geneve;
 pub mod machine;
 mod names;
 pub mod netns;
@@ -27,5 +28,6 @@ pub use client::{
 };
 pub use error::{Error, Refusal};
 pub use events::{Event, Events};
+pub use geneve::{Counters, Endpoint, Gateway, GatewayFlow, GatewayStats};
 pub use names::{Family, DIRECTOR, REDIRECT};
 pub use redirect::{Door, Prefix, Redirect};

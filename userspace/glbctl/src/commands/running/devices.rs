@@ -3,6 +3,7 @@
 //! `glbctl attach`, `glbctl detach`.
 
 use super::{director, director_or_load};
+use crate::cli::attach::Attach;
 use crate::output::{print, Failure};
 use glb_core::director::Role;
 use glb_netlink::{Error, Glb};
@@ -16,15 +17,21 @@ struct Changed<'a> {
     role: Option<&'static str>,
 }
 
-/// Attaches a device, in this role.
-pub(crate) fn attach(device: &str, role: Role, json: bool) -> Result<(), Failure> {
+/// Attaches a device, in its role.
+pub(crate) fn attach(args: &Attach, json: bool) -> Result<(), Failure> {
+    let (device, role) = (&*args.device, args.role);
+    if let (Some(option), true) = (args.gateway.given(), role != Role::Geneve) {
+        return Err(Failure::Message(format!(
+            "{option}: only with --role geneve"
+        )));
+    }
     let changed = Changed {
         device,
         attached: true,
         role: Some(role.name()),
     };
     change(director_or_load()?, &changed, json, |glb| {
-        glb.attach(device, role)
+        glb.attach(device, role, &args.gateway.of())
     })
 }
 
