@@ -8,6 +8,7 @@
 //! ```text
 //! device -> front/    the devices, and what becomes of a packet of theirs, step by step
 //!           send/     its way to the first hop: whole, in parts, or not
+//!           gateway/  what the role geneve remembers and counts
 //!           tables/   the loaded tables, those that come in, and what the core's decision looks at
 //!           stats     counters, and ports of first fragments
 //!           config    what the operator has set
@@ -29,6 +30,7 @@ use state::State;
 
 mod config;
 mod front;
+mod gateway;
 mod namespace;
 mod netlink;
 mod send;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
+use crate::gateway::{self, Gateway};
 use crate::stats::Stats;
 use crate::tables::flows::now;
 use crate::tables::follow::{self, NoMemory};
@@ -25,6 +26,8 @@ pub(crate) struct State {
     /// Serialises changes; holds the generation of the last load.
     changes: Mutex<u32>,
     stats: Stats,
+    gateway: gateway::Published,
+    gateway_stats: gateway::stats::Stats,
 }
 
 /// Why tables are not published.
@@ -46,6 +49,8 @@ impl State {
             staging: Mutex::new(Staging::new())?,
             changes: Mutex::new(0)?,
             stats: Stats::new()?,
+            gateway: gateway::Published::none(),
+            gateway_stats: gateway::stats::Stats::new()?,
         })
     }
 
@@ -65,6 +70,23 @@ impl State {
     #[inline]
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// What devices with the role geneve have, if there are any.
+    #[inline]
+    pub(crate) fn gateway<'a>(&'a self, rcu: impl Into<Reader<'a>>) -> Option<&'a Gateway> {
+        self.gateway.get(rcu)
+    }
+
+    /// The same, for who changes it.
+    pub(crate) fn gateways(&self) -> &gateway::Published {
+        &self.gateway
+    }
+
+    /// The counters of these devices.
+    #[inline]
+    pub(crate) fn gateway_stats(&self) -> &gateway::stats::Stats {
+        &self.gateway_stats
     }
 
     /// The loads under way.

@@ -35,6 +35,8 @@
 #include "packet.h"
 #include "sockets/conntrack.h"
 #include "sockets/decap.h"
+#include "sockets/here.h"
 #include "sockets/tcp.h"
 #include "sockets/udp.h"
+#include "strip.h"
 #include "xt_GLBREDIRECT.h"

@@ -9,6 +9,7 @@
 //! features  features-get
 //! device    attach, detach, device-get
 //! flows     flow-get, flow-flush
+//! geneve    geneve-stats-get, geneve-flow-get, geneve-endpoint-get
 //! ```
 //!
 //! A command changes all that it is to change, or nothing.
@@ -19,6 +20,7 @@ mod config;
 mod device;
 mod features;
 mod flows;
+mod geneve;
 mod inspect;
 mod load;
 
@@ -65,5 +67,8 @@ impl genl::Family for Family {
         Operation::dump::<flows::FlowGet>(),
         Operation::command::<flows::FlowFlush>(),
         Operation::dump::<inspect::BackendStatsGet>(),
+        Operation::command::<geneve::StatsGet>(),
+        Operation::dump::<geneve::FlowGet>(),
+        Operation::dump::<geneve::EndpointGet>(),
     ];
 }

@@ -74,6 +74,12 @@ test_director() {
     judge "table load" "$lab_work/other.json"
     check "monitor ends with its fourth event" wait "$monitor"
     check "they are of all kinds" is attached,config,detached,tables "$(jq -r .event "$lab_work"/said/*.monitor | sort | paste -sd ,)"
+    judge "detach" eth0
+    judge "attach" eth0 --role geneve
+    judge "geneve stats"
+    judge "geneve flows"
+    judge "geneve endpoints"
+    judge "status"
     # Whatever it finds here, it may be an error.
     check "glbctl --json doctor" is_one_of "0 3" prints doctor doctor --role director --checker none
     check "a device that is not there is a failure" exits 1 prints failure attach nowhere

@@ -8,6 +8,7 @@
 //!   classify   address, port -> table
 //!   select     hash -> row -> hops
 //!   flows      flow -> backend, whatever its row says now
+//! role       what an attached device is for
 //! ids        backends, as flows point to them                                             pure, this room
 //! counts     what is counted of a backend                                                 pure, this room
 //! fit        a packet that is too big: its pieces, or the error about it                  pure, this room
@@ -23,6 +24,7 @@ pub mod flows;
 mod forward;
 pub mod ids;
 mod inspect;
+mod role;
 pub mod select;
 mod verdict;
 mod world;
@@ -34,6 +36,7 @@ pub use forward::{
     Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
 pub use inspect::{inspect, Candidate, Kind, Stop, Turn};
+pub use role::Role;
 pub use select::{FlowHash, Hops, Select, Selector, Unfit};
 pub use verdict::Verdict;
 pub use world::{Addresses, World};

@@ -11,9 +11,13 @@
 //! options    the options, and what they must be
 //! settings   class of the options, UDP port, allowed senders
 //! envelope   the header for the way back
+//! back       what becomes of a packet that leaves
+//! endpoints  the places of endpoints, for their counters
 //! flows      which header the packets of a flow came with
 //! ```
 
+pub mod back;
+pub mod endpoints;
 mod envelope;
 pub mod flows;
 mod inspect;

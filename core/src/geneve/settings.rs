@@ -66,6 +66,11 @@ impl Senders {
         Ok(())
     }
 
+    /// The prefixes; none allows every sender.
+    pub fn prefixes(&self) -> impl Iterator<Item = &(Addr, u8)> {
+        self.prefixes.iter().flatten()
+    }
+
     /// Whether the sender of a packet is allowed.
     #[inline]
     #[must_use]

@@ -55,9 +55,15 @@ impl<const N: usize> Counters<N> {
     /// Adds one to counter `index`; nothing for an index that there is none of.
     #[inline]
     pub fn count_one(&self, index: usize) {
+        self.add_at(index, 1);
+    }
+
+    /// Adds `value` to counter `index`, if there is one.
+    #[inline]
+    pub fn add_at(&self, index: usize, value: u64) {
         if index < N {
             // SAFETY: `percpu` holds `N` counters, and `index` is below `N`.
-            unsafe { bindings::glb_counters_add(self.percpu.as_ptr(), index, 1) };
+            unsafe { bindings::glb_counters_add(self.percpu.as_ptr(), index, value) };
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ingress hooks of network devices.
+//! Hooks of network devices: of packets that come in, and of those that leave.
 //!
 //! C headers: `include/linux/netdevice.h`, `include/linux/netfilter.h`
 //!
@@ -12,10 +12,10 @@ use crate::bindings;
 use crate::front::hook::{Hook, Outcome};
 use crate::net::{sealed, Door, Net, NetState, Registered, Rtnl};
 use crate::packet::skb::Skb;
+use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use glb_core::packet::ip::Family;
 use kernel::prelude::*;
-use kernel::types::Opaque;
 
 /// `pkt_type` of a frame for this machine (`include/uapi/linux/if_packet.h`).
 const PACKET_HOST: u32 = 0;
@@ -32,32 +32,84 @@ pub trait Ingress: 'static {
     fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
 }
 
+/// A handler of the IP packets that leave by a device, with whatever link header. Others go on untouched.
+pub trait Egress: 'static {
+    /// What the module keeps in a namespace.
+    type State: NetState;
+
+    /// Handles a packet, whose data starts at the IP header. Bottom halves are off.
+    fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
+}
+
+/// The handlers of a role, for modules whose state is `S`.
+pub struct Handler<S> {
+    ingress: bindings::nf_hookfn,
+    egress: bindings::nf_hookfn,
+    _state: PhantomData<S>,
+}
+
+impl<S: NetState> Handler<S> {
+    /// Of packets that come in.
+    pub const fn of<I: Ingress<State = S>>() -> Self {
+        Self {
+            ingress: Some(hook::<I>),
+            egress: None,
+            _state: PhantomData,
+        }
+    }
+
+    /// Of packets that come in, and of those that leave.
+    pub const fn of_both<I: Ingress<State = S>, E: Egress<State = S>>() -> Self {
+        Self {
+            ingress: Some(hook::<I>),
+            egress: Some(egress_hook::<E>),
+            _state: PhantomData,
+        }
+    }
+}
+
+/// The closed family of a module's handlers: what its devices may be for.
+pub trait Role: Copy + Send + Sync + 'static {
+    /// What the module keeps in a namespace.
+    type State: NetState;
+
+    /// What handles the packets of such a device.
+    fn handler(self) -> Handler<Self::State>;
+}
+
 /// A handler attached to a device. Dropping it detaches, which happens with the RTNL lock held: [`Door`]s of devices are
 /// changed under it.
-pub struct Attachment<I: Ingress> {
-    ops: Pin<KBox<Opaque<bindings::nf_hook_ops>>>,
+pub struct Attachment<R: Role> {
+    ops: Pin<KBox<Ops>>,
+    /// How many of the operations are registered: the first ones.
+    registered: u32,
     /// INVARIANT: the namespace of the device, among whose doors this object is, so it outlives the object.
     net: *mut bindings::net,
     ifindex: i32,
-    _handler: PhantomData<I>,
+    role: R,
 }
 
+/// That of packets that come in, and that of those that leave.
+const HOOKS: usize = 2;
+
+struct Ops(UnsafeCell<[bindings::nf_hook_ops; HOOKS]>);
+
 // SAFETY: The pointers are only used under the RTNL lock.
-unsafe impl<I: Ingress> Send for Attachment<I> {}
+unsafe impl<R: Role> Send for Attachment<R> {}
 // SAFETY: As above.
-unsafe impl<I: Ingress> Sync for Attachment<I> {}
+unsafe impl<R: Role> Sync for Attachment<R> {}
 
-impl<I: Ingress> Door for Attachment<I> {}
+impl<R: Role> Door for Attachment<R> {}
 
-impl<I: Ingress> sealed::Open for Attachment<I> {
-    type State = I::State;
-    type Site<'s> = (&'s Rtnl, i32);
+impl<R: Role> sealed::Open for Attachment<R> {
+    type State = R::State;
+    type Site<'s> = (&'s Rtnl, i32, R);
 
     /// Attaches to the device with this index. `ENODEV` if there is none.
     fn open(
         net: &Net,
-        registered: Registered<I::State>,
-        (_rtnl, ifindex): Self::Site<'_>,
+        registered: Registered<R::State>,
+        (_rtnl, ifindex, role): Self::Site<'_>,
     ) -> Result<Self> {
         // SAFETY: The RTNL lock is held, so the device stays while this function runs.
         let dev = unsafe { bindings::__dev_get_by_index(net.as_ptr(), ifindex) };
@@ -67,44 +119,62 @@ impl<I: Ingress> sealed::Open for Attachment<I> {
         // What a device merged for this machine alone (LRO) cannot be cut again for others.
         // SAFETY: The RTNL lock is held, and the device is there.
         unsafe { bindings::dev_disable_lro(dev) };
-        let ops = bindings::nf_hook_ops {
-            hook: Some(hook::<I>),
+        let own = core::ptr::from_ref(net.state(registered)).cast_mut();
+        let ops = |hook, hooknum| bindings::nf_hook_ops {
+            hook,
             dev,
             // Saves each packet the way from the namespace to its state.
-            priv_: core::ptr::from_ref(net.state(registered)).cast_mut().cast(),
+            priv_: own.cast(),
             pf: bindings::NFPROTO_NETDEV as u8,
-            hooknum: bindings::nf_dev_hooks_NF_NETDEV_INGRESS,
+            hooknum,
             priority: 0,
             // SAFETY: All zero is a valid value of the other fields.
             ..unsafe { core::mem::zeroed() }
         };
-        let ops = KBox::pin(Opaque::new(ops), GFP_KERNEL)?;
-        // SAFETY: The operations are pinned and live until `drop` has removed them and waited.
+        let Handler {
+            ingress, egress, ..
+        } = role.handler();
+        let count = if egress.is_some() { HOOKS as u32 } else { 1 };
+        let ops = KBox::pin(
+            Ops(UnsafeCell::new([
+                ops(ingress, bindings::nf_dev_hooks_NF_NETDEV_INGRESS),
+                ops(egress, bindings::nf_dev_hooks_NF_NETDEV_EGRESS),
+            ])),
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The operations are pinned and live until `drop` has removed them and waited. The first `count` of them have a
+        // function, and where one cannot be registered, none is.
         kernel::error::to_result(unsafe {
-            bindings::nf_register_net_hook(net.as_ptr(), ops.get())
+            bindings::nf_register_net_hooks(net.as_ptr(), ops.0.get().cast(), count)
         })?;
         Ok(Self {
             ops,
+            registered: count,
             net: net.as_ptr(),
             ifindex,
-            _handler: PhantomData,
+            role,
         })
     }
 }
 
-impl<I: Ingress> Attachment<I> {
+impl<R: Role> Attachment<R> {
     /// Index of the device.
     pub fn ifindex(&self) -> i32 {
         self.ifindex
     }
+
+    /// What the device is for.
+    pub fn role(&self) -> R {
+        self.role
+    }
 }
 
-impl<I: Ingress> Drop for Attachment<I> {
+impl<R: Role> Drop for Attachment<R> {
     fn drop(&mut self) {
         // SAFETY: Registered by `new`, with the device still there: `Change::Gone` is told before it
         // goes. After the grace period no packet is in the handler and nobody reads the operations.
         unsafe {
-            bindings::nf_unregister_net_hook(self.net, self.ops.get());
+            bindings::nf_unregister_net_hooks(self.net, self.ops.0.get().cast(), self.registered);
             bindings::synchronize_net();
         }
     }
@@ -140,6 +210,50 @@ unsafe extern "C" fn hook<I: Ingress>(
     }
     match I::handle(own, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => bindings::NF_ACCEPT,
+        Outcome::Drop(_) => bindings::NF_DROP,
+        Outcome::Stolen => bindings::NF_STOLEN,
+    }
+}
+
+unsafe extern "C" fn egress_hook<E: Egress>(
+    own: *mut kernel::ffi::c_void,
+    raw: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> kernel::ffi::c_uint {
+    // SAFETY: The kernel passes a valid buffer and state, with RCU held and bottom halves off; the buffer is ours until we
+    // return. Its link header, if there is one to be stepped over, is put in front again below.
+    let (net, link, link_len, rcu) = unsafe {
+        (
+            Net::from_ptr((*state).net),
+            bindings::glb_skb_link(raw),
+            bindings::glb_egress_enter(raw),
+            Reader::held(),
+        )
+    };
+    if link_len < 0 {
+        return bindings::NF_ACCEPT;
+    }
+    let family = match link & 0xffff {
+        0x0800 => Some(Family::V4),
+        0x86dd => Some(Family::V6),
+        _ => None,
+    };
+    let outcome = match family {
+        Some(family) => {
+            // SAFETY: As in `hook`.
+            let (own, skb) = unsafe { (&*own.cast::<E::State>(), Skb::from_ptr(raw)) };
+            E::handle(own, &Hook { net, family, rcu }, skb)
+        }
+        // SAFETY: As above; nobody has looked at it.
+        None => Outcome::Accept(unsafe { Skb::from_ptr(raw) }),
+    };
+    match outcome {
+        Outcome::Accept(_) => {
+            // SAFETY: The buffer is still ours, and the bytes in front of the IP header are those that were stepped over: a pull
+            // may have moved them, together with all that is in front.
+            unsafe { bindings::glb_egress_leave(raw, link_len as u32) };
+            bindings::NF_ACCEPT
+        }
         Outcome::Drop(_) => bindings::NF_DROP,
         Outcome::Stolen => bindings::NF_STOLEN,
     }

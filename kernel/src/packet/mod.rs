@@ -4,3 +4,4 @@
 
 pub mod own;
 pub mod skb;
+pub mod strip;

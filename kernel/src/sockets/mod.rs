@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! decap      the devices that packets would come out of
+//! here       the device that sockets see, and this machine's addresses
 //! tcp        the sockets of TCP that would take them there
 //! udp        the sockets of UDP
 //! conntrack  the connection tracking, for what is sent on to another address there
@@ -13,5 +14,6 @@
 pub mod conntrack;
 pub mod decap;
 pub mod elsewhere;
+pub mod here;
 pub mod tcp;
 pub mod udp;

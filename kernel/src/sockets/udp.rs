@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether a connected UDP socket is on this machine.
+//! Whether a UDP socket is on this machine.
 //!
 //! C header: `include/net/udp.h`
 //!
@@ -9,6 +9,7 @@
 use crate::bindings;
 use crate::net::Net;
 use crate::sockets::decap::Device;
+use core::ptr::NonNull;
 use glb_core::packet::flow::Flow;
 
 /// Whether a socket that is connected to the client has this flow. One that is not connected takes datagrams of everybody, and
@@ -17,6 +18,20 @@ use glb_core::packet::flow::Flow;
 /// Programs that choose among the sockets of a group are not run; see [`has_listener()`](super::tcp::has_listener). Where no
 /// socket is connected, programs that say which socket a packet is for (BPF_SK_LOOKUP) are.
 pub fn is_connected(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
+    look_up(net, flow, device).is_some_and(|socket| {
+        // SAFETY: `socket` is a UDP socket, kept by RCU. A connected one outscores all others, so it is the one found, and the
+        // look-up has compared both of its ends.
+        unsafe { bindings::glb_udp_is_connected(socket.as_ptr()) }
+    })
+}
+
+/// Whether a socket takes the datagrams of this flow, connected or not.
+pub fn has_socket(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
+    look_up(net, flow, device).is_some()
+}
+
+#[inline(always)]
+fn look_up(net: &Net, flow: &Flow<'_>, device: Device) -> Option<NonNull<bindings::sock>> {
     let no_packet = core::ptr::null_mut();
     // SAFETY: RCU is held by the hook; addresses are passed by value or valid for the call. Without a packet nothing reads one.
     let socket = unsafe {
@@ -43,7 +58,5 @@ pub fn is_connected(net: &Net, flow: &Flow<'_>, device: Device) -> bool {
             ),
         }
     };
-    // SAFETY: `socket`, if any, is a UDP socket, kept by RCU. A connected one outscores all others, so it is the one found, and
-    // the look-up has compared both of its ends.
-    !socket.is_null() && unsafe { bindings::glb_udp_is_connected(socket) }
+    NonNull::new(socket)
 }

@@ -3,6 +3,7 @@
 //! The commands of the family.
 
 use crate::error::{Error, Refusal};
+use crate::geneve::Gateway;
 use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use crate::wire::{Attr, Attrs, Request};
@@ -10,7 +11,7 @@ use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::flows::{By, Spec, Who};
-use glb_core::director::{FlowHash, Forward, ForwardKind, Select, Selector};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Role, Select, Selector};
 use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, flow, flow_list, flows, hop, load, lookup,
     stats, status, table, VERSION,
@@ -152,6 +153,22 @@ pub struct Device {
     pub ifindex: u32,
     /// Name; empty if it went away.
     pub name: String,
+    /// Number of its role: what it is for.
+    pub role: u8,
+}
+
+impl Device {
+    /// The name of its role; the number where this program knows no name.
+    #[must_use]
+    pub fn role_name(&self) -> String {
+        role_name(self.role)
+    }
+}
+
+/// The name of the role of this number; the number where this program knows no name.
+#[must_use]
+pub fn role_name(number: u8) -> String {
+    Role::from_number(number).map_or_else(|| number.to_string(), |role| role.name().to_owned())
 }
 
 /// How much of what there is.
@@ -186,6 +203,8 @@ pub struct Features {
     pub flow_hashes: Vec<u8>,
     /// Likewise of the keys by which tables may remember flows.
     pub flows_by: Vec<u8>,
+    /// Likewise of the roles that devices may have.
+    pub roles: Vec<u8>,
     /// Most tables, and most binds of all of them; `None` if the module is too old to say.
     pub limits: Option<(u32, u32)>,
 }
@@ -198,6 +217,7 @@ impl Features {
             selects: Vec::new(),
             flow_hashes: Vec::new(),
             flows_by: Vec::new(),
+            roles: vec![Role::default().number()],
             limits: None,
         }
     }
@@ -444,10 +464,15 @@ impl Glb {
         self.socket.ask(config_request(changes), |_| {})
     }
 
-    /// Attaches a device by its name.
-    pub fn attach(&mut self, name: &str) -> Result<(), Error> {
+    /// Attaches a device by its name, in this role. What only the role geneve is told is `gateway`.
+    pub fn attach(&mut self, name: &str, role: Role, gateway: &Gateway) -> Result<(), Error> {
         let mut request = request(command::ATTACH);
         request.text(device::IFNAME, name);
+        // A module that has no other knows no attribute for it.
+        if role != Role::default() {
+            request.u8(device::ROLE, role.number());
+        }
+        gateway.put(&mut request);
         self.socket.ask(request, |_| {})
     }
 
@@ -557,6 +582,7 @@ impl Glb {
                 .all(features::FLOWS_BY)
                 .map(|one| one.number() as u8)
                 .collect(),
+            roles: roles(attrs),
             limits: Some((
                 attrs.u32(features::MAX_TABLES),
                 attrs.u32(features::MAX_BINDS),
@@ -570,11 +596,15 @@ impl Glb {
         }
     }
 
-    fn one<T>(&mut self, request: Request, read: impl FnMut(Attrs<'_>) -> T) -> Result<T, Error> {
+    pub(crate) fn one<T>(
+        &mut self,
+        request: Request,
+        read: impl FnMut(Attrs<'_>) -> T,
+    ) -> Result<T, Error> {
         self.socket.one(request, read)
     }
 
-    fn all<T>(
+    pub(crate) fn all<T>(
         &mut self,
         request: &Request,
         mut read: impl FnMut(Attrs<'_>) -> T,
@@ -696,7 +726,7 @@ fn none_if_unknown<T>(said: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
     }
 }
 
-fn request(command: u8) -> Request {
+pub(crate) fn request(command: u8) -> Request {
     Request::new(command, VERSION, 0)
 }
 
@@ -954,6 +984,21 @@ pub(crate) fn device_info(attrs: Attrs<'_>) -> Device {
     Device {
         ifindex: attrs.u32(device::IFINDEX),
         name: attrs.text(device::IFNAME),
+        // A module that does not say has only this one.
+        role: attrs.u8(device::ROLE),
+    }
+}
+
+/// The roles that a module lists.
+fn roles(attrs: Attrs<'_>) -> Vec<u8> {
+    // The cast is exact: the specification has numbers of this size.
+    let listed: Vec<u8> = attrs
+        .all(features::ROLE)
+        .map(|one| one.number() as u8)
+        .collect();
+    match listed.is_empty() {
+        true => vec![Role::default().number()],
+        false => listed,
     }
 }
 

@@ -12,6 +12,7 @@
 mod client;
 mod error;
 mod events;
+mod geneve;
 pub mod machine;
 mod names;
 pub mod netns;
@@ -22,10 +23,11 @@ pub mod unseen;
 pub mod wire;
 
 pub use client::{
-    BackendInfo, BackendStats, BindInfo, Device, Features, FlowInfo, FlowPart, Glb, HopInfo,
+    role_name, BackendInfo, BackendStats, BindInfo, Device, Features, FlowInfo, FlowPart, Glb, HopInfo,
     Loading, LookupInfo, Packet, ServiceStats, Status, TableInfo, TableSpec,
 };
 pub use error::{Error, Refusal};
 pub use events::{Event, Events};
+pub use geneve::{Counters, Endpoint, Gateway, GatewayFlow, GatewayStats};
 pub use names::{Family, DIRECTOR, REDIRECT};
 pub use redirect::{Door, Prefix, Redirect};

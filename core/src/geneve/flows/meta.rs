@@ -81,6 +81,18 @@ impl Limits {
         Ok(Self { idle, tcp_idle })
     }
 
+    /// That of flows in general.
+    #[must_use]
+    pub const fn idle(self) -> u16 {
+        self.idle
+    }
+
+    /// That of TCP.
+    #[must_use]
+    pub const fn tcp_idle(self) -> u16 {
+        self.tcp_idle
+    }
+
     /// The longer one.
     #[inline]
     pub(super) fn longest(self) -> u16 {

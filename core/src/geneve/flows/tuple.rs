@@ -69,8 +69,8 @@ pub enum Part {
     Packet(Tuple, Turn, Option<Fragment>),
     /// An ICMP error about a packet of it, in the direction of the error.
     Error(Tuple),
-    /// A fragment without ports: those of the first one count.
-    Later(Addrs, Fragment),
+    /// A fragment of this protocol, without ports: those of the first one count.
+    Later(Addrs, u8, Fragment),
 }
 
 impl Part {
@@ -85,7 +85,7 @@ impl Part {
         let has_ports = matches!(ip.protocol, proto::TCP | proto::UDP);
         if let Some(fragment @ Fragment { offset: 1.., .. }) = ip.fragment {
             return Ok(Some(if has_ports {
-                Self::Later(ip.addrs, fragment)
+                Self::Later(ip.addrs, ip.protocol, fragment)
             } else {
                 Self::Packet(without_ports(ip.addrs, ip.protocol), Turn::Amid, None)
             }));
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(seen, Some(expected));
         let later = Fragment { offset: 1, ..first };
         let seen = read(&v4(17, 1, &[9; 8]));
-        assert_eq!(seen, Some(Part::Later(ADDRS, later)));
+        assert_eq!(seen, Some(Part::Later(ADDRS, 17, later)));
         // Without ports there is nothing to ask the first one for.
         let seen = read(&v4(1, 1, &[3; 8]));
         assert_eq!(seen, Some(Part::Packet(tuple(1, 0, 0), Turn::Amid, None)));

@@ -4,6 +4,7 @@
 //!
 //! This file has the commands that stand alone; a room of commands, and a command with many options, has a file of its own.
 
+pub(crate) mod attach;
 pub(crate) mod backend;
 pub(crate) mod bind;
 mod complete;
@@ -11,12 +12,14 @@ pub(crate) mod config;
 pub(crate) mod deployed;
 pub(crate) mod doctor;
 pub(crate) mod flows;
+pub(crate) mod geneve;
 pub(crate) mod packet;
 pub(crate) mod redirect;
 pub(crate) mod statsd;
 pub(crate) mod table;
 pub(crate) mod values;
 
+use attach::Attach;
 use backend::BackendCommand;
 use bind::BindCommand;
 use clap::{Parser, Subcommand};
@@ -25,6 +28,7 @@ use clap_complete::Shell;
 use config::ConfigCommand;
 use doctor::Doctor;
 use flows::Flows;
+use geneve::GeneveCommand;
 use packet::{Decap, Encap, Lookup};
 use redirect::RedirectCommand;
 use statsd::Statsd;
@@ -71,11 +75,11 @@ pub(crate) enum Command {
 The verdicts are explained in docs/gateway.md.")]
     Decap(Decap),
     /// Process the packets that arrive on a device
-    Attach {
-        /// The device
-        #[arg(add = ArgValueCompleter::new(complete::device))]
-        device: String,
-    },
+    #[command(after_help = "Examples:
+  glbctl attach eth0
+  glbctl attach eth1 --role geneve --allow-from 10.0.1.0/24
+  glbctl attach eth1 --role geneve --pass --tcp-idle 6000")]
+    Attach(Attach),
     /// Stop processing the packets of a device
     Detach {
         /// The device
@@ -103,6 +107,9 @@ The verdicts are explained in docs/gateway.md.")]
     ///
     /// Only tables with "flows" remember them. Of IPv6 flows the director keeps a fingerprint instead of addresses.
     Flows(Flows),
+    /// Show what devices with the role geneve count and remember
+    #[command(subcommand)]
+    Geneve(GeneveCommand),
     /// Send the counters of the running director to a statsd on this machine until it is stopped
     ///
     /// In each interval it reads director.conf and sends the increase of the counters to UDP port statsd_port of

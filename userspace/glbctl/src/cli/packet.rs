@@ -2,7 +2,7 @@
 
 //! The commands that say what a director does with packets.
 
-use super::values::prefix;
+use super::values::{class, prefix};
 use clap::{Args, ValueHint};
 use glb_core::director::classify::bind::Proto;
 use glb_core::geneve;
@@ -154,38 +154,9 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     }
 }
 
-/// The class of Geneve options: hexadecimal with 0x, or decimal.
-fn class(text: &str) -> Result<u16, String> {
-    let (digits, radix) = match text.strip_prefix("0x") {
-        Some(digits) => (digits, 16),
-        None => (text, 10),
-    };
-    match u16::from_str_radix(digits, radix) {
-        Ok(class) if digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok(class),
-        _ => Err("expected a class of options, 0 to 65535 or 0x0000 to 0xffff".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn classes() {
-        for (text, expected) in [
-            ("0x0108", 0x108),
-            ("0xFFFF", 0xffff),
-            ("264", 264),
-            ("0", 0),
-        ] {
-            assert_eq!(class(text), Ok(expected));
-        }
-        for bad in [
-            "", "0x", "0x10000", "65536", "-1", "+1", "0x+1", "aws", "0108h",
-        ] {
-            assert!(class(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn protocols() {

@@ -5,7 +5,7 @@
 use crate::http::Url;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use glb_core::director::classify::bind::{Bind, Proto};
-use glb_core::director::ForwardKind;
+use glb_core::director::{ForwardKind, Role};
 use glb_core::packet::addr::Addr;
 use glb_core::redirect::{is_netns_name, NETNS_NAME_LEN};
 use glb_netlink::Prefix;
@@ -34,6 +34,24 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
 pub(crate) fn forward() -> impl TypedValueParser<Value = ForwardKind> {
     PossibleValuesParser::new(ForwardKind::ALL.iter().map(|one| one.name()))
         .try_map(|name| ForwardKind::from_name(&name).ok_or("no forward"))
+}
+
+/// The class of Geneve options: hexadecimal with 0x, or decimal.
+pub(crate) fn class(text: &str) -> Result<u16, String> {
+    let (digits, radix) = match text.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None => (text, 10),
+    };
+    match u16::from_str_radix(digits, radix) {
+        Ok(class) if digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok(class),
+        _ => Err("expected a class of options, 0 to 65535 or 0x0000 to 0xffff".to_owned()),
+    }
+}
+
+/// The name of a role.
+pub(crate) fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.iter().map(|role| role.name()))
+        .try_map(|name| Role::from_name(&name).ok_or("no role"))
 }
 
 /// `tcp:10.0.0.1:80`, `udp:[fd00::/64]:53-54`, `any:10.0.0.0/8`.
@@ -121,6 +139,23 @@ pub(crate) fn netns_name(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes() {
+        for (text, expected) in [
+            ("0x0108", 0x108),
+            ("0xFFFF", 0xffff),
+            ("264", 264),
+            ("0", 0),
+        ] {
+            assert_eq!(class(text), Ok(expected));
+        }
+        for bad in [
+            "", "0x", "0x10000", "65536", "-1", "+1", "0x+1", "aws", "0108h",
+        ] {
+            assert!(class(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn prefixes() {

@@ -161,7 +161,7 @@ impl FlowView {
     }
 }
 
-fn end((address, port): (Addr, u16)) -> String {
+pub(super) fn end((address, port): (Addr, u16)) -> String {
     let address = match address {
         Addr::V4(bytes) => IpAddr::from(bytes),
         Addr::V6(bytes) => IpAddr::from(bytes),

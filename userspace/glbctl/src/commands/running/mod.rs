@@ -7,6 +7,7 @@
 pub(crate) mod config;
 pub(crate) mod devices;
 pub(crate) mod flows;
+pub(crate) mod geneve;
 pub(crate) mod lookup;
 pub(crate) mod monitor;
 pub(crate) mod redirect;

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/icmpv6.h>
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
+#include <linux/if_vlan.h>
+#include <linux/netdevice.h>
+#include <linux/skbuff.h>
+#include <linux/udp.h>
+#include <net/dst.h>
+#include <net/icmp.h>
+#include <net/ip.h>
+#include <net/ip6_checksum.h>
+#include <net/ip_tunnels.h>
+#include <net/ipv6.h>
+
+#include "strip.h"
+
+bool glb_skb_is_tagged(const struct sk_buff *skb)
+{
+	return skb_vlan_tag_present(skb);
+}
+
+int glb_skb_ifindex(const struct sk_buff *skb)
+{
+	return skb->dev->ifindex;
+}
+
+/* --- in ---------------------------------------------------------------------------------------------- */
+
+int glb_udp_validate(struct sk_buff *skb, unsigned int udp, unsigned int end, bool is_v6)
+{
+	int wrong;
+
+	/* An aggregate is as long as its packets are. */
+	if (skb->len > end && (skb_is_gso(skb) || pskb_trim_rcsum(skb, end)))
+		return -ENOMEM;
+	if (!pskb_may_pull(skb, udp + sizeof(struct udphdr)))
+		return -ENOMEM;
+	/* The kernel's check takes a packet from its UDP header on, and reads the addresses where the network header is. */
+	skb_pull_rcsum(skb, udp);
+	if (is_v6)
+		wrong = skb_checksum_validate_zero_check(skb, IPPROTO_UDP,
+							 ((struct udphdr *)skb->data)->check,
+							 ip6_compute_pseudo);
+	else
+		wrong = skb_checksum_validate_zero_check(skb, IPPROTO_UDP,
+							 ((struct udphdr *)skb->data)->check,
+							 inet_compute_pseudo);
+	skb_push_rcsum(skb, udp);
+	/* This is said of the outer packet, and its reader was here. */
+	skb->csum_valid = 0;
+	return wrong ? -EBADMSG : 0;
+}
+
+/* Moves an Ethernet header up to the packet inside: bridges and captures behind this look for it there. */
+static int glb_keep_link(struct sk_buff *skb, unsigned int len)
+{
+	const bool is_ethernet = skb->dev->type == ARPHRD_ETHER && skb_mac_header_was_set(skb) &&
+				 skb->data - skb_mac_header(skb) == ETH_HLEN && len >= ETH_HLEN;
+
+	if (!is_ethernet)
+		return 0;
+	/* Captures have the same bytes. */
+	if (skb_cow_head(skb, 0))
+		return -ENOMEM;
+	memmove(skb->data + len - ETH_HLEN, skb->data - ETH_HLEN, ETH_HLEN);
+	return ETH_HLEN;
+}
+
+int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6)
+{
+	const __be16 proto = inner_is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP);
+	int link_len;
+
+	if (!pskb_may_pull(skb, len))
+		return -ENOMEM;
+	/* The sum of what is pulled must be that of what came: the link header is moved into it afterwards. */
+	if (__iptunnel_pull_header(skb, len, proto, true, false))
+		return -ENOMEM;
+	skb->protocol = proto;
+	__skb_push(skb, len);
+	link_len = glb_keep_link(skb, len);
+	__skb_pull(skb, len);
+	if (link_len < 0)
+		return link_len;
+	skb_reset_network_header(skb);
+	skb_reset_transport_header(skb);
+	skb_set_mac_header(skb, -link_len);
+	if (link_len)
+		eth_hdr(skb)->h_proto = proto;
+	skb_reset_mac_len(skb);
+	skb_metadata_clear(skb);
+	/* Which the scrubbing has forgotten, and which says the routing domain. */
+	skb->skb_iif = skb->dev->ifindex;
+	return 0;
+}
+
+/* --- out --------------------------------------------------------------------------------------------- */
+
+int glb_egress_enter(struct sk_buff *skb)
+{
+	const int link_len = skb_network_offset(skb);
+
+	if (link_len < 0 || link_len > skb_headlen(skb) || skb_vlan_tag_present(skb))
+		return -1;
+	__skb_pull(skb, link_len);
+	return link_len;
+}
+
+void glb_egress_leave(struct sk_buff *skb, unsigned int link_len)
+{
+	__skb_push(skb, link_len);
+}
+
+/* As the kernel's own tunnel devices tell it: a socket here hears of it through its route, any other sender by ICMP. */
+void glb_egress_too_big(struct sk_buff *skb, unsigned int mtu, bool is_v6)
+{
+	skb_dst_update_pmtu_no_confirm(skb, mtu);
+	if (!skb_dst(skb))
+		return;
+	memset(skb->cb, 0, sizeof(skb->cb));
+	if (is_v6)
+		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
+	else
+		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A packet that comes in: out of its header, and up the stack as if it had come so.
+//!
+//! Nothing of the packet is changed before it is known to be wanted. Its header is remembered then, for the way back.
+
+#![forbid(unsafe_code)]
+
+use super::flow::{find, Flow, NoMemory, MAX_PULLS};
+use crate::gateway::memory::Direction;
+use crate::gateway::{Device, Gateway};
+use crate::state::State;
+use glb_core::counter::Fate;
+use glb_core::geneve::flows::Tuple;
+use glb_core::geneve::{inspect, Envelope, Opened, Packet, Settings, Stop, Verdict};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::flow::{Ends, Flow as Connection};
+use glb_core::packet::ip::{proto, Addrs};
+use glb_core::packet::view::View;
+use glb_kernel::front::hook::{Hook, Outcome};
+use glb_kernel::front::netdev;
+use glb_kernel::packet::skb::Skb;
+use glb_kernel::packet::strip::Invalid;
+use glb_kernel::sockets::decap::Device as Domain;
+use glb_kernel::sockets::{here, tcp, udp};
+
+/// The handler of packets that come in.
+pub(in crate::front) struct Come;
+
+impl netdev::Ingress for Come {
+    type State = State;
+
+    fn other_host(state: &State) {
+        state.gateway_stats().came(Verdict::PassedOtherHost);
+    }
+
+    #[inline]
+    fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+        let stats = state.gateway_stats();
+        let gateway = state.gateway(hook.rcu);
+        let at = gateway.and_then(|gateway| Some((gateway, gateway.device(skb.ifindex())?)));
+        let opened = at
+            .ok_or(Verdict::PassedNotGeneve)
+            .and_then(|(gateway, device)| admit(state, hook, (gateway, device), &mut skb));
+        let verdict = match opened {
+            Ok(opened) => match skb.strip(opened.inner_at, opened.inner) {
+                Ok(inner) => {
+                    stats.came(Verdict::Accepted);
+                    return Outcome::Accept(inner);
+                }
+                Err(whole) => {
+                    skb = whole;
+                    Verdict::DroppedNoMemory
+                }
+            },
+            Err(verdict) => verdict,
+        };
+        stats.came(verdict);
+        match verdict.fate() {
+            Fate::Pass => Outcome::Accept(skb),
+            Fate::Send | Fate::Drop => Outcome::Drop(skb),
+        }
+    }
+}
+
+/// Whether the packet inside is to go up: checks all of it, and remembers its header.
+#[inline]
+fn admit(
+    state: &State,
+    hook: &Hook<'_>,
+    (gateway, device): (&Gateway, &Device),
+    skb: &mut Skb<'_>,
+) -> Result<Opened, Verdict> {
+    let wanted = &device.wanted;
+    // A tag leads to a device of its own.
+    if skb.is_tagged() {
+        return Err(Verdict::PassedNotGeneve);
+    }
+    let opened = open(hook, skb, &wanted.settings)?;
+    if skb.is_udp_gso() {
+        return Err(Verdict::DroppedAggregate);
+    }
+    skb.validate_udp(opened.udp, opened.end, hook.family)
+        .map_err(|invalid| match invalid {
+            Invalid::Checksum => Verdict::DroppedChecksum,
+            Invalid::NoMemory => Verdict::DroppedNoMemory,
+        })?;
+    let spot = (opened.inner_at, opened.end);
+    let flow = find(skb, spot, opened.inner, state.stats())
+        .map_err(|NoMemory| Verdict::DroppedNoMemory)?;
+    let is_wanted = || flow.is_some_and(|flow| is_here(hook, skb, &flow.tuple));
+    if !wanted.pass && !is_wanted() {
+        return Err(Verdict::DroppedNoSocket);
+    }
+    let memory = &gateway.memory;
+    memory.count(opened.ids.endpoint, Direction::Came, opened.inner_len);
+    // An error comes in a header of its own, which is not that of the flow that it is about.
+    if let Some(Flow {
+        tuple,
+        turn,
+        is_error: false,
+    }) = flow
+    {
+        let packet = Packet {
+            view: View::new(skb.linear(), skb.len()),
+            outer: hook.family,
+        };
+        if let Some(envelope) = Envelope::of(&packet, &opened) {
+            memory.record(opened.ids.endpoint, (&tuple, turn), &envelope);
+        }
+    }
+    Ok(opened)
+}
+
+/// Reads the headers, making them linear where the core asks for it.
+#[inline]
+fn open(hook: &Hook<'_>, skb: &mut Skb<'_>, settings: &Settings) -> Result<Opened, Verdict> {
+    for _ in 0..MAX_PULLS {
+        let packet = Packet {
+            view: View::new(skb.linear(), skb.len()),
+            outer: hook.family,
+        };
+        match inspect(&packet, settings) {
+            Ok(opened) => return Ok(opened),
+            Err(Stop::Decided(verdict)) => return Err(verdict),
+            Err(Stop::NeedLinear(len)) => {
+                skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;
+            }
+        }
+    }
+    Err(Verdict::PassedNotGeneve)
+}
+
+/// Whether this machine is the end of the flow: by a socket of TCP or UDP, by its address for anything else.
+#[inline]
+fn is_here(hook: &Hook<'_>, skb: &Skb<'_>, tuple: &Tuple) -> bool {
+    let device = Domain::of(skb);
+    let flow = connection(tuple);
+    match tuple.proto {
+        proto::TCP => {
+            tcp::is_established(hook.net, &flow, device)
+                || tcp::listens(hook.net, &flow, device)
+                || tcp::has_listener(hook.net, &flow, device)
+        }
+        proto::UDP => udp::has_socket(hook.net, &flow, device),
+        _ => {
+            let to = match tuple.addrs {
+                Addrs::V4 { dst, .. } => Addr::V4(dst),
+                Addrs::V6 { dst, .. } => Addr::V6(dst),
+            };
+            here::is_local(hook, skb, &to)
+        }
+    }
+}
+
+/// A flow as look-ups of sockets want it.
+#[inline]
+fn connection(tuple: &Tuple) -> Connection<'_> {
+    let (client_port, vip_port) = (tuple.src_port, tuple.dst_port);
+    match &tuple.addrs {
+        Addrs::V4 { src, dst } => Connection::V4(Ends {
+            client: src,
+            vip: dst,
+            client_port,
+            vip_port,
+        }),
+        Addrs::V6 { src, dst } => Connection::V6(Ends {
+            client: src,
+            vip: dst,
+            client_port,
+            vip_port,
+        }),
+    }
+}
