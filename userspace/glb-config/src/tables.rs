@@ -71,7 +71,8 @@ impl Table {
     pub fn vips(&self, port: Option<u16>) -> Vec<Addr> {
         let has_port = |bind: &&Bind| {
             port.is_none_or(|port| {
-                bind.proto == Proto::Tcp && (bind.port_start..=bind.port_end).contains(&port)
+                matches!(bind.proto, None | Some(Proto::Tcp))
+                    && (bind.port_start..=bind.port_end).contains(&port)
             })
         };
         let mut vips = Vec::new();
