@@ -93,6 +93,15 @@ pub mod flows_by {
     pub const NAMES: [&str; 2] = ["flow", "source"];
 }
 
+/// The numbers of `device-role`.
+pub mod device_role {
+    pub const DIRECTOR: u8 = 0;
+    pub const RETURN: u8 = 1;
+    pub const GENEVE: u8 = 2;
+    /// Names, by their numbers.
+    pub const NAMES: [&str; 3] = ["director", "return", "geneve"];
+}
+
 /// Maximum per table; a bucket has four flows and 64 bytes.
 pub const MAX_FLOW_BUCKETS: u32 = 1048576;
 
@@ -123,6 +132,9 @@ pub mod command {
     pub const FLOW_GET: u8 = 23;
     pub const FLOW_FLUSH: u8 = 24;
     pub const BACKEND_STATS_GET: u8 = 25;
+    pub const GENEVE_STATS_GET: u8 = 26;
+    pub const GENEVE_FLOW_GET: u8 = 27;
+    pub const GENEVE_ENDPOINT_GET: u8 = 28;
 }
 
 /// What is known of each command.
@@ -290,7 +302,19 @@ pub mod operation {
         name: "attach",
         set: &super::device::SET,
         admin: true,
-        takes: &[super::device::IFINDEX, super::device::IFNAME],
+        takes: &[
+            super::device::IFINDEX,
+            super::device::IFNAME,
+            super::device::ROLE,
+            super::device::PORT,
+            super::device::CLASS,
+            super::device::ALLOW_FROM,
+            super::device::PASS,
+            super::device::STRICT,
+            super::device::MAX_FLOWS,
+            super::device::IDLE,
+            super::device::TCP_IDLE,
+        ],
         takes_for_list: &[],
     };
     /// Detach the director from a device.
@@ -401,6 +425,33 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
+    /// The packet counters of devices with the role geneve.
+    pub const GENEVE_STATS_GET: Operation = Operation {
+        number: command::GENEVE_STATS_GET,
+        name: "geneve-stats-get",
+        set: &super::geneve_stats::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// The flows whose headers are remembered, in no order, many per message. A message may have none.
+    pub const GENEVE_FLOW_GET: Operation = Operation {
+        number: command::GENEVE_FLOW_GET,
+        name: "geneve-flow-get",
+        set: &super::geneve_list::SET,
+        admin: true,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// The endpoints that packets came from, with their counters; at most 64, and all others together.
+    pub const GENEVE_ENDPOINT_GET: Operation = Operation {
+        number: command::GENEVE_ENDPOINT_GET,
+        name: "geneve-endpoint-get",
+        set: &super::geneve_endpoint::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
 }
 
 /// All commands and notifications, in the order of their numbers.
@@ -430,6 +481,9 @@ pub const OPERATIONS: &[Operation] = &[
     operation::FLOW_GET,
     operation::FLOW_FLUSH,
     operation::BACKEND_STATS_GET,
+    operation::GENEVE_STATS_GET,
+    operation::GENEVE_FLOW_GET,
+    operation::GENEVE_ENDPOINT_GET,
 ];
 
 /// Attribute set `load`.
@@ -666,12 +720,48 @@ pub mod config {
 pub mod device {
     pub const IFINDEX: u16 = 1;
     pub const IFNAME: u16 = 2;
+    pub const ROLE: u16 = 3;
+    pub const PORT: u16 = 4;
+    pub const CLASS: u16 = 5;
+    pub const ALLOW_FROM: u16 = 6;
+    pub const PASS: u16 = 7;
+    pub const STRICT: u16 = 8;
+    pub const MAX_FLOWS: u16 = 9;
+    pub const IDLE: u16 = 10;
+    pub const TCP_IDLE: u16 = 11;
 
     pub const SET: super::Set = super::Set {
         name: "device",
         attributes: &[
             super::Attribute::new(IFINDEX, "ifindex", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(IFNAME, "ifname", super::Form::Text(15)),
+            super::Attribute::new(ROLE, "role", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(PORT, "port", super::Form::U16(1, u16::MAX)),
+            super::Attribute::new(CLASS, "class", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(
+                ALLOW_FROM,
+                "allow-from",
+                super::Form::Nest(&super::prefix::SET),
+            ),
+            super::Attribute::new(PASS, "pass", super::Form::U8(0, 1)),
+            super::Attribute::new(STRICT, "strict", super::Form::U8(0, 1)),
+            super::Attribute::new(MAX_FLOWS, "max-flows", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(IDLE, "idle", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(TCP_IDLE, "tcp-idle", super::Form::U16(0, u16::MAX)),
+        ],
+    };
+}
+
+/// Attribute set `prefix`.
+pub mod prefix {
+    pub const ADDRESS: u16 = 1;
+    pub const PREFIX_LEN: u16 = 2;
+
+    pub const SET: super::Set = super::Set {
+        name: "prefix",
+        attributes: &[
+            super::Attribute::new(ADDRESS, "address", super::Form::Bytes(4, 16)),
+            super::Attribute::new(PREFIX_LEN, "prefix-len", super::Form::U8(0, 128)),
         ],
     };
 }
@@ -745,6 +835,7 @@ pub mod features {
     pub const SELECT: u16 = 5;
     pub const FLOW_HASH: u16 = 6;
     pub const FLOWS_BY: u16 = 7;
+    pub const ROLE: u16 = 8;
 
     pub const SET: super::Set = super::Set {
         name: "features",
@@ -756,6 +847,7 @@ pub mod features {
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(FLOWS_BY, "flows-by", super::Form::U8(0, 1)),
+            super::Attribute::new(ROLE, "role", super::Form::U8(0, 2)),
         ],
     };
 }
@@ -826,6 +918,94 @@ pub mod flow_list {
             super::Attribute::new(DONE, "done", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FLOW, "flow", super::Form::Nest(&super::flow::SET)),
             super::Attribute::new(FLUSHED, "flushed", super::Form::Uint),
+        ],
+    };
+}
+
+/// Attribute set `geneve-stats`.
+pub mod geneve_stats {
+    pub const CAME: u16 = 1;
+    pub const LEFT: u16 = 2;
+    pub const FLOW: u16 = 3;
+
+    pub const SET: super::Set = super::Set {
+        name: "geneve-stats",
+        attributes: &[
+            super::Attribute::new(CAME, "came", super::Form::Nest(&super::counter::SET)),
+            super::Attribute::new(LEFT, "left", super::Form::Nest(&super::counter::SET)),
+            super::Attribute::new(FLOW, "flow", super::Form::Nest(&super::counter::SET)),
+        ],
+    };
+}
+
+/// Attribute set `geneve-list`.
+pub mod geneve_list {
+    pub const BUCKETS: u16 = 1;
+    pub const DONE: u16 = 2;
+    pub const FLOW: u16 = 3;
+
+    pub const SET: super::Set = super::Set {
+        name: "geneve-list",
+        attributes: &[
+            super::Attribute::new(BUCKETS, "buckets", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(DONE, "done", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FLOW, "flow", super::Form::Nest(&super::geneve_flow::SET)),
+        ],
+    };
+}
+
+/// Attribute set `geneve-flow`.
+pub mod geneve_flow {
+    pub const ENDPOINT: u16 = 1;
+    pub const PROTO: u16 = 2;
+    pub const SRC: u16 = 3;
+    pub const SRC_PORT: u16 = 4;
+    pub const DST: u16 = 5;
+    pub const DST_PORT: u16 = 6;
+    pub const OUTER_SRC: u16 = 7;
+    pub const OUTER_DST: u16 = 8;
+    pub const UDP_SRC_PORT: u16 = 9;
+    pub const UDP_DST_PORT: u16 = 10;
+    pub const OPTIONS: u16 = 11;
+    pub const IDLE: u16 = 12;
+    pub const CLOSING: u16 = 13;
+
+    pub const SET: super::Set = super::Set {
+        name: "geneve-flow",
+        attributes: &[
+            super::Attribute::new(ENDPOINT, "endpoint", super::Form::Uint),
+            super::Attribute::new(PROTO, "proto", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(SRC, "src", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(SRC_PORT, "src-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(DST, "dst", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(DST_PORT, "dst-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(OUTER_SRC, "outer-src", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(OUTER_DST, "outer-dst", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(UDP_SRC_PORT, "udp-src-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(UDP_DST_PORT, "udp-dst-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(OPTIONS, "options", super::Form::Bytes(0, 65535)),
+            super::Attribute::new(IDLE, "idle", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(CLOSING, "closing", super::Form::U8(0, u8::MAX)),
+        ],
+    };
+}
+
+/// Attribute set `geneve-endpoint`.
+pub mod geneve_endpoint {
+    pub const ID: u16 = 1;
+    pub const CAME_PACKETS: u16 = 2;
+    pub const CAME_BYTES: u16 = 3;
+    pub const LEFT_PACKETS: u16 = 4;
+    pub const LEFT_BYTES: u16 = 5;
+
+    pub const SET: super::Set = super::Set {
+        name: "geneve-endpoint",
+        attributes: &[
+            super::Attribute::new(ID, "id", super::Form::Uint),
+            super::Attribute::new(CAME_PACKETS, "came-packets", super::Form::Uint),
+            super::Attribute::new(CAME_BYTES, "came-bytes", super::Form::Uint),
+            super::Attribute::new(LEFT_PACKETS, "left-packets", super::Form::Uint),
+            super::Attribute::new(LEFT_BYTES, "left-bytes", super::Form::Uint),
         ],
     };
 }
