@@ -3,7 +3,6 @@
 //! The commands of the family.
 
 use crate::error::{Error, Refusal};
-use crate::geneve::Gateway;
 use crate::names::DIRECTOR;
 use crate::socket::Socket;
 use crate::wire::{Attr, Attrs, Request};
@@ -28,7 +27,7 @@ const ROW_BYTES_A_MESSAGE: usize = 60_000;
 
 /// The director of this network namespace.
 pub struct Glb {
-    socket: Socket,
+    pub(crate) socket: Socket,
 }
 
 /// A table to load.
@@ -462,18 +461,6 @@ impl Glb {
     /// Changes settings to these values, all or none; the others stay as they are.
     pub fn set_config(&mut self, changes: &[(&Setting, Value)]) -> Result<(), Error> {
         self.socket.ask(config_request(changes), |_| {})
-    }
-
-    /// Attaches a device by its name, in this role. What only the role geneve is told is `gateway`.
-    pub fn attach(&mut self, name: &str, role: Role, gateway: &Gateway) -> Result<(), Error> {
-        let mut request = request(command::ATTACH);
-        request.text(device::IFNAME, name);
-        // A module that has no other knows no attribute for it.
-        if role != Role::default() {
-            request.u8(device::ROLE, role.number());
-        }
-        gateway.put(&mut request);
-        self.socket.ask(request, |_| {})
     }
 
     /// Detaches a device by its name.

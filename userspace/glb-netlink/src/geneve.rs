@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the role geneve of a device is told, and what it counts and remembers.
+//! Attaching a device in a role; what the role geneve is told, and what it counts and remembers.
 
 use crate::client::{addr, put_addr, request, Glb};
 use crate::error::Error;
 use crate::redirect::Prefix;
 use crate::wire::{Attrs, Request};
+use glb_core::director::Role;
 use glb_core::netlink::glb::{
     command, counter, device, geneve_endpoint, geneve_flow, geneve_list, geneve_stats, prefix,
 };
@@ -86,7 +87,7 @@ pub struct Endpoint {
 
 impl Gateway {
     /// Puts what is not as the module has it anyway.
-    pub(crate) fn put(&self, request: &mut Request) {
+    fn put(&self, request: &mut Request) {
         if let Some(port) = self.port {
             request.u16(device::PORT, port);
         }
@@ -118,6 +119,18 @@ impl Gateway {
 }
 
 impl Glb {
+    /// Attaches a device by its name, in this role. What only the role geneve is told is `gateway`.
+    pub fn attach(&mut self, name: &str, role: Role, gateway: &Gateway) -> Result<(), Error> {
+        let mut request = request(command::ATTACH);
+        request.text(device::IFNAME, name);
+        // A module that has no other knows no attribute for it.
+        if role != Role::default() {
+            request.u8(device::ROLE, role.number());
+        }
+        gateway.put(&mut request);
+        self.socket.ask(request, |_| {})
+    }
+
     /// The counters of the role geneve.
     pub fn gateway_stats(&mut self) -> Result<GatewayStats, Error> {
         self.one(request(command::GENEVE_STATS_GET), |attrs| GatewayStats {
