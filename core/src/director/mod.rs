@@ -11,6 +11,7 @@
 //! ids        backends, as flows point to them                                             pure, this room
 //! fit        a packet that is too big: its pieces, or the error about it                  pure, this room
 //! forward    what stands in front of the packet, or changes in it                         pure, this room
+//! reverse    an answer of a backend: which VIP and port it comes from                     pure, this room
 //! send       route, neighbour, device                                                     the kernel
 //! ```
 
@@ -21,6 +22,7 @@ pub mod flows;
 mod forward;
 pub mod ids;
 mod inspect;
+pub mod reverse;
 pub mod select;
 mod verdict;
 mod world;
@@ -28,10 +30,10 @@ mod world;
 pub use decide::{decide, Plan};
 pub use fit::{tcp_offset, too_big, Cut, Piece, MAX_TOO_BIG_LEN};
 pub use forward::{
-    flow_label, header_len, rewrite, source_port, Forward, ForwardKind, Gso, Layout, Leave, Others,
-    Params, Shape, Tunnel, MAX_HEADER_LEN,
+    flow_label, header_len, rewrite, source_port, Forward, ForwardKind, Given, Gso, Layout, Leave,
+    Misfit, Others, Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
-pub use inspect::{inspect, Candidate, Kind, Stop, Turn};
+pub use inspect::{inspect, inspect_answer, Candidate, Kind, Stop, Turn};
 pub use select::{FlowHash, Hops, Select, Selector, Unfit};
 pub use verdict::Verdict;
 pub use world::{Addresses, World};

@@ -34,6 +34,8 @@ pub mod proto {
     pub const ICMPV6: u8 = 58;
     /// IPv6 Destination Options.
     pub const DSTOPTS: u8 = 60;
+    /// Stream Control Transmission Protocol.
+    pub const SCTP: u8 = 132;
 }
 
 /// Length of an IPv4 header without options, bytes.

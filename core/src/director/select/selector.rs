@@ -127,7 +127,13 @@ impl Selector {
 /// The number of the protocol whose flow the packet belongs to.
 fn protocol(kind: Kind, key: &FlowKey) -> u8 {
     match (kind, key.addrs) {
-        (Kind::Flow(proto) | Kind::IcmpError(proto) | Kind::LaterFragment(proto), _) => {
+        (
+            Kind::Flow(proto)
+            | Kind::IcmpError(proto)
+            | Kind::OtherIcmpError(proto)
+            | Kind::LaterFragment(proto),
+            _,
+        ) => {
             proto.number()
         }
         (Kind::Echo, Addrs::V4 { .. }) => proto::ICMP,
