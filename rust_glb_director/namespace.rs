@@ -23,11 +23,12 @@ impl NetState for State {
     }
 
     fn device_changed(&self, news: &News<'_, Self>) {
+        if news.change != Change::Gone {
+            return;
+        }
         let ifindex = news.device.ifindex();
-        if news.change == Change::Gone
-            && devices::detach(news.net, news.registered, news.rtnl, ifindex)
-        {
-            notify_detached(news.net, ifindex);
+        if let Some(device) = devices::detach(news.net, news.registered, news.rtnl, ifindex) {
+            notify_detached(news.net, device);
         }
     }
 }

@@ -6,33 +6,62 @@
 
 #![forbid(unsafe_code)]
 
-use super::ingress::Ingress;
+use super::role::Able;
 use crate::state::State;
 use glb_kernel::front::netdev;
 use glb_kernel::net::{Net, Registered, Rtnl};
 use kernel::prelude::*;
 
 /// The handler on one device.
-pub(crate) type Attachment = netdev::Attachment<Ingress>;
+pub(crate) type Attachment = netdev::Attachment<Able>;
 
-/// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached.
+/// An attached device.
+#[derive(Clone, Copy)]
+pub(crate) struct Attached {
+    /// Its index.
+    pub(crate) ifindex: i32,
+    /// What it is for.
+    pub(crate) role: Able,
+}
+
+impl Attached {
+    fn of(door: &Attachment) -> Self {
+        Self {
+            ifindex: door.ifindex(),
+            role: door.role(),
+        }
+    }
+}
+
+/// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached, in whatever role.
 pub(crate) fn attach(
     net: &Net,
     registered: Registered<State>,
     rtnl: &Rtnl,
-    ifindex: i32,
+    device: Attached,
 ) -> Result {
     let mut devices = net.doors(registered).lock();
-    if devices.iter().any(|device| device.ifindex() == ifindex) {
+    if devices
+        .iter()
+        .any(|other| other.ifindex() == device.ifindex)
+    {
         return Err(EEXIST);
     }
-    devices.open(net, registered, (rtnl, ifindex))
+    devices.open(net, registered, (rtnl, device.ifindex, device.role))
 }
 
-/// Detaches a device; false if it was not attached.
-pub(crate) fn detach(net: &Net, registered: Registered<State>, _rtnl: &Rtnl, ifindex: i32) -> bool {
+/// Detaches a device; says what it was, if it was attached.
+pub(crate) fn detach(
+    net: &Net,
+    registered: Registered<State>,
+    _rtnl: &Rtnl,
+    ifindex: i32,
+) -> Option<Attached> {
     let mut devices = net.doors(registered).lock();
-    devices.close(|device| device.ifindex() == ifindex)
+    let of_index = |door: &Attachment| door.ifindex() == ifindex;
+    let attached = devices.iter().find(|door| of_index(door)).map(Attached::of);
+    devices.close(of_index);
+    attached
 }
 
 /// The attached device with the lowest index above this one.
@@ -40,13 +69,13 @@ pub(crate) fn attached_after(
     net: &Net,
     registered: Registered<State>,
     ifindex: i32,
-) -> Option<i32> {
+) -> Option<Attached> {
     let devices = net.doors(registered).lock();
     devices
         .iter()
-        .map(Attachment::ifindex)
-        .filter(|index| *index > ifindex)
-        .min()
+        .map(Attached::of)
+        .filter(|device| device.ifindex > ifindex)
+        .min_by_key(|device| device.ifindex)
 }
 
 /// How many devices are attached.

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 use super::{Family, Request};
-use crate::front::devices;
+use crate::front::devices::{self, Attached};
+use crate::front::role::Able;
 use crate::state::State;
+use glb_core::director::Role;
 use glb_core::netlink::glb::{command, device as attr, operation};
-use glb_kernel::genl::{self, Command, Cursor, Dump, Message, Spec};
+use glb_kernel::genl::{self, not_supported, Command, Cursor, Dump, Message, Spec};
 use glb_kernel::net::device;
 use glb_kernel::net::{Net, Rtnl};
 use glb_kernel::refuse;
@@ -34,15 +36,42 @@ fn named(request: &Request<'_>) -> Result<i32> {
     }
 }
 
-fn put(message: &mut Message<'_>, net: &Net, ifindex: i32) -> Result {
-    message.u32(attr::IFINDEX, ifindex as u32)?;
-    device::with_name(net, ifindex, |name| {
+/// The role that the request names.
+fn role(request: &Request<'_>) -> Result<Able> {
+    let sent = request.get(attr::ROLE);
+    let number = match &sent {
+        Some(sent) => sent.u8()?,
+        None => Role::default().number(),
+    };
+    let Some(role) = Role::from_number(number) else {
+        return Err(refuse!(
+            request,
+            not_supported(),
+            sent.as_ref(),
+            "this module knows no role {number}"
+        ));
+    };
+    Able::of(role).ok_or_else(|| {
+        let name = role.name();
+        refuse!(
+            request,
+            not_supported(),
+            sent.as_ref(),
+            "this module cannot do the role {name}"
+        )
+    })
+}
+
+fn put(message: &mut Message<'_>, net: &Net, attached: Attached) -> Result {
+    message.u32(attr::IFINDEX, attached.ifindex as u32)?;
+    device::with_name(net, attached.ifindex, |name| {
         // A device that goes has lost its name already.
         if name.is_empty() {
             return Ok(());
         }
         message.text(attr::IFNAME, name)
-    })
+    })?;
+    message.u8(attr::ROLE, attached.role.role().number())
 }
 
 /// `attach`
@@ -53,9 +82,11 @@ impl Command for Attach {
     const SPEC: Spec = operation::ATTACH;
 
     fn run(_: &State, request: &Request<'_>) -> Result {
+        let role = role(request)?;
         let ifindex = named(request)?;
+        let device = Attached { ifindex, role };
         let net = request.net();
-        devices::attach(net, request.registered(), &Rtnl::lock(), ifindex).map_err(|error| {
+        devices::attach(net, request.registered(), &Rtnl::lock(), device).map_err(|error| {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
             let why = if error == EEXIST {
                 "the device is attached already"
@@ -67,7 +98,7 @@ impl Command for Attach {
             refuse!(request, error, sent.as_ref(), "{why}")
         })?;
         genl::notify(net, command::ATTACH_NTF, 64, |message| {
-            put(message, net, ifindex)
+            put(message, net, device)
         });
         Ok(())
     }
@@ -82,7 +113,8 @@ impl Command for Detach {
 
     fn run(_: &State, request: &Request<'_>) -> Result {
         let ifindex = named(request)?;
-        if !devices::detach(request.net(), request.registered(), &Rtnl::lock(), ifindex) {
+        let detached = devices::detach(request.net(), request.registered(), &Rtnl::lock(), ifindex);
+        let Some(device) = detached else {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
             return Err(refuse!(
                 request,
@@ -90,16 +122,16 @@ impl Command for Detach {
                 sent.as_ref(),
                 "the device is not attached"
             ));
-        }
-        notify_detached(request.net(), ifindex);
+        };
+        notify_detached(request.net(), device);
         Ok(())
     }
 }
 
 /// Tells the listeners that a device is no longer attached, on request or because it went.
-pub(crate) fn notify_detached(net: &Net, ifindex: i32) {
+pub(crate) fn notify_detached(net: &Net, device: Attached) {
     genl::notify(net, command::DETACH_NTF, 64, |message| {
-        put(message, net, ifindex)
+        put(message, net, device)
     });
 }
 
@@ -122,12 +154,12 @@ impl Dump for DeviceGet {
     ) -> Result<bool> {
         // By index, so that a device that comes or goes does not shift the others.
         let after = *last as i32;
-        let Some(ifindex) = devices::attached_after(request.net(), request.registered(), after)
+        let Some(device) = devices::attached_after(request.net(), request.registered(), after)
         else {
             return Ok(false);
         };
-        *last = ifindex as usize;
-        put(message, request.net(), ifindex)?;
+        *last = device.ifindex as usize;
+        put(message, request.net(), device)?;
         Ok(true)
     }
 }

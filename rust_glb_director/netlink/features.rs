@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Family, Request};
+use crate::front::role::Able;
 use crate::state::State;
 use crate::tables::set::{MAX_BINDS, MAX_TABLES};
 use glb_core::director::flows::By;
@@ -14,9 +15,10 @@ use glb_core::settings::Setting;
 use glb_kernel::genl::{Command, Spec};
 use kernel::prelude::*;
 
-/// Room for 32 forwards, 64 settings, and 16 selects and flow hashes.
+/// Room for 32 forwards, 64 settings, 16 selects and flow hashes, and 16 keys of flows and roles.
 const SIZE: usize = 1024 + 128;
 const _: () = assert!(ForwardKind::ALL.len() <= 32 && Setting::ALL.len() <= 64);
+const _: () = assert!(By::ALL.len() + Able::ALL.len() <= 16);
 const _: () = assert!(Select::ALL.len() + FlowHash::ALL.len() <= 16);
 
 /// `features-get`
@@ -45,6 +47,9 @@ impl Command for FeaturesGet {
             }
             for by in By::ALL {
                 message.u8(features::FLOWS_BY, by.number())?;
+            }
+            for able in Able::ALL {
+                message.u8(features::ROLE, able.role().number())?;
             }
             Ok(())
         })

@@ -8,6 +8,7 @@
 //!   classify   address, port -> table
 //!   select     hash -> row -> hops
 //!   flows      flow -> backend, whatever its row says now
+//! role       what an attached device is for
 //! ids        backends, as flows point to them                                             pure, this room
 //! fit        a packet that is too big: its pieces, or the error about it                  pure, this room
 //! forward    what stands in front of the packet, or changes in it                         pure, this room
@@ -23,6 +24,7 @@ mod forward;
 pub mod ids;
 mod inspect;
 pub mod reverse;
+mod role;
 pub mod select;
 mod verdict;
 mod world;
@@ -34,6 +36,7 @@ pub use forward::{
     Misfit, Others, Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
 pub use inspect::{inspect, inspect_answer, Candidate, Kind, Stop, Turn};
+pub use role::Role;
 pub use select::{FlowHash, Hops, Select, Selector, Unfit};
 pub use verdict::Verdict;
 pub use world::{Addresses, World};

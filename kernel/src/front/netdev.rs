@@ -32,32 +32,51 @@ pub trait Ingress: 'static {
     fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
 }
 
+/// A handler of packets, for modules whose state is `S`.
+pub struct Handler<S>(bindings::nf_hookfn, PhantomData<S>);
+
+impl<S: NetState> Handler<S> {
+    /// As a type.
+    pub const fn of<I: Ingress<State = S>>() -> Self {
+        Self(Some(hook::<I>), PhantomData)
+    }
+}
+
+/// The closed family of a module's handlers: what its devices may be for.
+pub trait Role: Copy + Send + Sync + 'static {
+    /// What the module keeps in a namespace.
+    type State: NetState;
+
+    /// What handles the packets of such a device.
+    fn handler(self) -> Handler<Self::State>;
+}
+
 /// A handler attached to a device. Dropping it detaches, which happens with the RTNL lock held: [`Door`]s of devices are
 /// changed under it.
-pub struct Attachment<I: Ingress> {
+pub struct Attachment<R: Role> {
     ops: Pin<KBox<Opaque<bindings::nf_hook_ops>>>,
     /// INVARIANT: the namespace of the device, among whose doors this object is, so it outlives the object.
     net: *mut bindings::net,
     ifindex: i32,
-    _handler: PhantomData<I>,
+    role: R,
 }
 
 // SAFETY: The pointers are only used under the RTNL lock.
-unsafe impl<I: Ingress> Send for Attachment<I> {}
+unsafe impl<R: Role> Send for Attachment<R> {}
 // SAFETY: As above.
-unsafe impl<I: Ingress> Sync for Attachment<I> {}
+unsafe impl<R: Role> Sync for Attachment<R> {}
 
-impl<I: Ingress> Door for Attachment<I> {}
+impl<R: Role> Door for Attachment<R> {}
 
-impl<I: Ingress> sealed::Open for Attachment<I> {
-    type State = I::State;
-    type Site<'s> = (&'s Rtnl, i32);
+impl<R: Role> sealed::Open for Attachment<R> {
+    type State = R::State;
+    type Site<'s> = (&'s Rtnl, i32, R);
 
     /// Attaches to the device with this index. `ENODEV` if there is none.
     fn open(
         net: &Net,
-        registered: Registered<I::State>,
-        (_rtnl, ifindex): Self::Site<'_>,
+        registered: Registered<R::State>,
+        (_rtnl, ifindex, role): Self::Site<'_>,
     ) -> Result<Self> {
         // SAFETY: The RTNL lock is held, so the device stays while this function runs.
         let dev = unsafe { bindings::__dev_get_by_index(net.as_ptr(), ifindex) };
@@ -68,7 +87,7 @@ impl<I: Ingress> sealed::Open for Attachment<I> {
         // SAFETY: The RTNL lock is held, and the device is there.
         unsafe { bindings::dev_disable_lro(dev) };
         let ops = bindings::nf_hook_ops {
-            hook: Some(hook::<I>),
+            hook: role.handler().0,
             dev,
             // Saves each packet the way from the namespace to its state.
             priv_: core::ptr::from_ref(net.state(registered)).cast_mut().cast(),
@@ -87,19 +106,24 @@ impl<I: Ingress> sealed::Open for Attachment<I> {
             ops,
             net: net.as_ptr(),
             ifindex,
-            _handler: PhantomData,
+            role,
         })
     }
 }
 
-impl<I: Ingress> Attachment<I> {
+impl<R: Role> Attachment<R> {
     /// Index of the device.
     pub fn ifindex(&self) -> i32 {
         self.ifindex
     }
+
+    /// What the device is for.
+    pub fn role(&self) -> R {
+        self.role
+    }
 }
 
-impl<I: Ingress> Drop for Attachment<I> {
+impl<R: Role> Drop for Attachment<R> {
     fn drop(&mut self) {
         // SAFETY: Registered by `new`, with the device still there: `Change::Gone` is told before it
         // goes. After the grace period no packet is in the handler and nobody reads the operations.

@@ -114,6 +114,9 @@ impl Command for Lookup {
             if let Some(dscp) = table.forward.dscp() {
                 message.u8(attr::DSCP, dscp.value())?;
             }
+            if let Some(port) = table.forward.target_port() {
+                message.u16(attr::TARGET_PORT, port.get())?;
+            }
             let named = table.forward.named(table.any_row(row));
             match world.flow(table, plan.packet, named.first().copied()) {
                 None => put_hops(message, Some(set), table, named)?,

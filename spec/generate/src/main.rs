@@ -9,6 +9,7 @@
 //!                          spec/glbctl.schema.json
 //! core/src/director/select > spec/glb.yaml (its enums select and flow-hash), spec/forwarding_table.schema.json,
 //!                          spec/glbctl.schema.json
+//! core/src/director/role.rs > spec/glb.yaml (its enum device-role), spec/glbctl.schema.json
 //! spec/glb.yaml ─────────> core/src/netlink/glb.rs
 //! spec/glb_redirect.yaml > core/src/netlink/glb_redirect.rs
 //! ```
@@ -22,6 +23,7 @@ mod forwards;
 mod names;
 mod numbers;
 mod parts;
+mod roles;
 mod rust;
 mod selects;
 mod settings;
@@ -42,11 +44,13 @@ type Make = fn(&str) -> Result<String>;
 /// The files of which parts are made, and what makes each from what it was.
 const MADE: [(&str, Make); 5] = [
     ("spec/glb.yaml", |old| {
-        selects::specification(&forwards::specification(&settings::specification(old)?)?)
+        let old = forwards::specification(&settings::specification(old)?)?;
+        roles::specification(&selects::specification(&old)?)
     }),
     ("spec/director.schema.json", settings::schema_of_the_file),
     ("spec/glbctl.schema.json", |old| {
-        selects::schema(&forwards::schema(&settings::schema_of_what_is_shown(old)?)?)
+        let old = forwards::schema(&settings::schema_of_what_is_shown(old)?)?;
+        roles::schema(&selects::schema(&old)?)
     }),
     ("spec/forwarding_table.schema.json", |old| {
         selects::schema(&forwards::schema(old)?)

@@ -22,8 +22,8 @@ pub mod unseen;
 pub mod wire;
 
 pub use client::{
-    BackendInfo, BindInfo, Device, Features, FlowInfo, FlowPart, Glb, HopInfo, Loading, LookupInfo,
-    Packet, ServiceStats, Status, TableInfo, TableSpec,
+    role_name, BackendInfo, BindInfo, Device, Features, FlowInfo, FlowPart, Glb, HopInfo, Loading,
+    LookupInfo, Packet, ServiceStats, Status, TableInfo, TableSpec,
 };
 pub use error::{Error, Refusal};
 pub use events::{Event, Events};

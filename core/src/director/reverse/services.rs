@@ -15,6 +15,9 @@ use crate::director::forward::Forward;
 use crate::packet::addr::Addr;
 use crate::sort::sort;
 
+/// Most services of all tables together: as many as there may be binds.
+pub const MAX_SERVICES: usize = crate::netlink::glb::MAX_BINDS as usize;
+
 /// Why the answers to packets of a bind cannot be given their source again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OneWay {

@@ -25,6 +25,7 @@ use clap_complete::Shell;
 use config::ConfigCommand;
 use doctor::Doctor;
 use flows::Flows;
+use glb_core::director::Role;
 use packet::{Decap, Encap, Lookup};
 use redirect::RedirectCommand;
 use statsd::Statsd;
@@ -75,6 +76,10 @@ The verdicts are explained in docs/gateway.md.")]
         /// The device
         #[arg(add = ArgValueCompleter::new(complete::device))]
         device: String,
+        /// What the device is for: clients' packets come in by it (director), or answers of backends (return), or packets of a
+        /// gateway load balancer (geneve)
+        #[arg(long, value_name = "ROLE", default_value = "director", value_parser = values::role())]
+        role: Role,
     },
     /// Stop processing the packets of a device
     Detach {

@@ -5,7 +5,7 @@
 use crate::http::Url;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use glb_core::director::classify::bind::{Bind, Proto};
-use glb_core::director::ForwardKind;
+use glb_core::director::{ForwardKind, Role};
 use glb_core::packet::addr::Addr;
 use glb_core::redirect::{is_netns_name, NETNS_NAME_LEN};
 use glb_netlink::Prefix;
@@ -34,6 +34,12 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
 pub(crate) fn forward() -> impl TypedValueParser<Value = ForwardKind> {
     PossibleValuesParser::new(ForwardKind::ALL.iter().map(|one| one.name()))
         .try_map(|name| ForwardKind::from_name(&name).ok_or("no forward"))
+}
+
+/// The name of a role.
+pub(crate) fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.iter().map(|role| role.name()))
+        .try_map(|name| Role::from_name(&name).ok_or("no role"))
 }
 
 /// `tcp:10.0.0.1:80`, `udp:[fd00::/64]:53-54`.

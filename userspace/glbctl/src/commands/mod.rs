@@ -64,7 +64,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             Some(table) => lookup::run(&args, table, json),
             None => running::lookup::run(&args, json),
         },
-        Command::Attach { device } => running::devices::attach(&device, json),
+        Command::Attach { device, role } => running::devices::attach(&device, role, json),
         Command::Detach { device } => running::devices::detach(&device, json),
         Command::Config(command) => running::config::run(&command, json),
         Command::Status => running::status::run(json),

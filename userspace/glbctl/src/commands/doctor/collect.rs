@@ -10,6 +10,7 @@ use crate::output::Failure;
 use crate::places::SOURCE;
 use crate::text::addr as addr_text;
 use glb_core::director::classify::bind::Bind;
+use glb_core::director::Role;
 use glb_core::packet::addr::Addr;
 use glb_netlink::machine::{self, Machine};
 use glb_netlink::{Error, Glb};
@@ -245,6 +246,7 @@ fn director(
     let devices: Vec<String> = glb
         .devices()?
         .into_iter()
+        .filter(|device| device.role == Role::default().number())
         .map(|device| device.name)
         .collect();
     let has_lro = |device: &&String| {
@@ -271,7 +273,7 @@ fn director(
     })
 }
 
-/// `GLB_DEVICES="eth0 eth1"`.
+/// `GLB_DEVICES="eth0 eth1:return"`: the devices that clients' packets come in by. The others are no director's.
 fn wanted_devices() -> Option<Vec<String>> {
     let text = fs::read_to_string("/etc/default/glb-director").ok()?;
     let value = text
@@ -279,7 +281,17 @@ fn wanted_devices() -> Option<Vec<String>> {
         .rev()
         .find_map(|line| line.trim().strip_prefix("GLB_DEVICES="))?;
     let value = value.trim_matches(['"', '\'']);
-    Some(value.split_whitespace().map(ToOwned::to_owned).collect())
+    let director = Role::default().name();
+    Some(
+        value
+            .split_whitespace()
+            .filter_map(|device| match device.split_once(':') {
+                None => Some(device),
+                Some((name, role)) => (role == director).then_some(name),
+            })
+            .map(ToOwned::to_owned)
+            .collect(),
+    )
 }
 
 fn checker(page: &str) -> Result<Checker, String> {

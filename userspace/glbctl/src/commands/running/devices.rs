@@ -4,6 +4,7 @@
 
 use super::{director, director_or_load};
 use crate::output::{print, Failure};
+use glb_core::director::Role;
 use glb_netlink::{Error, Glb};
 use serde::Serialize;
 
@@ -11,29 +12,42 @@ use serde::Serialize;
 struct Changed<'a> {
     device: &'a str,
     attached: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
 }
 
-/// Attaches a device.
-pub(crate) fn attach(device: &str, json: bool) -> Result<(), Failure> {
-    change(director_or_load()?, device, true, json, Glb::attach)
+/// Attaches a device, in this role.
+pub(crate) fn attach(device: &str, role: Role, json: bool) -> Result<(), Failure> {
+    let changed = Changed {
+        device,
+        attached: true,
+        role: Some(role.name()),
+    };
+    change(director_or_load()?, &changed, json, |glb| {
+        glb.attach(device, role)
+    })
 }
 
 /// Detaches a device.
 pub(crate) fn detach(device: &str, json: bool) -> Result<(), Failure> {
-    change(director()?, device, false, json, Glb::detach)
+    let changed = Changed {
+        device,
+        attached: false,
+        role: None,
+    };
+    change(director()?, &changed, json, |glb| glb.detach(device))
 }
 
 fn change(
     mut glb: Glb,
-    device: &str,
-    attached: bool,
+    changed: &Changed<'_>,
     json: bool,
-    change: fn(&mut Glb, &str) -> Result<(), Error>,
+    change: impl FnOnce(&mut Glb) -> Result<(), Error>,
 ) -> Result<(), Failure> {
-    change(&mut glb, device).map_err(|error| match error {
-        Error::Refused(_) => Failure::Message(format!("{device}: {error}")),
+    change(&mut glb).map_err(|error| match error {
+        Error::Refused(_) => Failure::Message(format!("{}: {error}", changed.device)),
         other => other.into(),
     })?;
     // As `ip` does: no news is good news, except to a program.
-    print(json, &Changed { device, attached }, |_| Ok(()))
+    print(json, changed, |_| Ok(()))
 }

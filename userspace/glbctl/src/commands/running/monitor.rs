@@ -4,6 +4,7 @@
 
 use crate::commands::settings::ConfigView;
 use crate::output::Failure;
+use glb_core::director::Role;
 use glb_netlink::{Device, Event, Events};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -13,9 +14,26 @@ use std::io::{self, Write};
 enum EventView {
     Tables { generation: u32, tables: u32 },
     Config { config: ConfigView },
-    Attached { ifindex: u32, device: String },
-    Detached { ifindex: u32, device: String },
+    Attached(DeviceView),
+    Detached(DeviceView),
     Unknown { command: u8 },
+}
+
+#[derive(Serialize)]
+struct DeviceView {
+    ifindex: u32,
+    device: String,
+    role: String,
+}
+
+impl DeviceView {
+    fn new(device: Device) -> Self {
+        Self {
+            ifindex: device.ifindex,
+            role: device.role_name(),
+            device: device.name,
+        }
+    }
 }
 
 impl EventView {
@@ -25,14 +43,8 @@ impl EventView {
             Event::Config(config) => Self::Config {
                 config: ConfigView(config),
             },
-            Event::Attached(Device { ifindex, name }) => Self::Attached {
-                ifindex,
-                device: name,
-            },
-            Event::Detached(Device { ifindex, name }) => Self::Detached {
-                ifindex,
-                device: name,
-            },
+            Event::Attached(device) => Self::Attached(DeviceView::new(device)),
+            Event::Detached(device) => Self::Detached(DeviceView::new(device)),
             Event::Unknown(command) => Self::Unknown { command },
         }
     }
@@ -46,15 +58,26 @@ impl EventView {
                 writeln!(out, "config:")?;
                 config.write(out)
             }
-            Self::Attached { ifindex, device } => {
+            Self::Attached(DeviceView {
+                ifindex,
+                device,
+                role,
+            }) if *role == Role::default().name() => {
                 writeln!(out, "attached: {device} (index {ifindex})")
             }
-            Self::Detached { ifindex, device } if device.is_empty() => {
+            Self::Attached(DeviceView {
+                ifindex,
+                device,
+                role,
+            }) => writeln!(out, "attached: {device} (index {ifindex}), role {role}"),
+            Self::Detached(DeviceView {
+                ifindex, device, ..
+            }) if device.is_empty() => {
                 writeln!(out, "detached: the device with index {ifindex} went away")
             }
-            Self::Detached { ifindex, device } => {
-                writeln!(out, "detached: {device} (index {ifindex})")
-            }
+            Self::Detached(DeviceView {
+                ifindex, device, ..
+            }) => writeln!(out, "detached: {device} (index {ifindex})"),
             Self::Unknown { command } => writeln!(out, "unknown: notification {command}"),
         }
     }

@@ -5,8 +5,8 @@
 use super::director;
 use crate::commands::settings::ConfigView;
 use crate::output::{print, Failure};
-use glb_core::director::{FlowHash, ForwardKind, Select};
-use glb_netlink::Features;
+use glb_core::director::{FlowHash, ForwardKind, Role, Select};
+use glb_netlink::{role_name, Device, Features};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -19,6 +19,7 @@ struct StatusView {
     loads_under_way: u32,
     bytes_set_aside: u64,
     devices: Vec<String>,
+    roles: Vec<String>,
     features: FeaturesView,
     config: ConfigView,
 }
@@ -32,6 +33,8 @@ struct FeaturesView {
     selects: Vec<String>,
     /// What of a packet may select the row of a Maglev table, likewise.
     flow_hashes: Vec<String>,
+    /// What devices may be for, likewise.
+    roles: Vec<String>,
     max_tables: Option<u32>,
     max_binds: Option<u32>,
 }
@@ -53,6 +56,7 @@ impl FeaturesView {
             flow_hashes: names(&features.flow_hashes, |number| {
                 FlowHash::from_number(number).map(FlowHash::name)
             }),
+            roles: features.roles.iter().copied().map(role_name).collect(),
             max_tables: features.limits.map(|(tables, _)| tables),
             max_binds: features.limits.map(|(_, binds)| binds),
         }
@@ -71,6 +75,7 @@ pub(crate) fn run(json: bool) -> Result<(), Failure> {
         table_bytes: status.memory,
         loads_under_way: status.loads,
         bytes_set_aside: status.staged,
+        roles: devices.iter().map(Device::role_name).collect(),
         devices: devices.into_iter().map(|device| device.name).collect(),
         features: FeaturesView::new(&glb.features()?),
         config: ConfigView(glb.config()?),
@@ -93,10 +98,17 @@ pub(crate) fn run(json: bool) -> Result<(), Failure> {
         let devices = if view.devices.is_empty() {
             "none attached".to_owned()
         } else {
-            view.devices.join(" ")
+            let device = |(name, role): (&String, &String)| match role {
+                role if *role == Role::default().name() => name.clone(),
+                // As GLB_DEVICES names it.
+                role => format!("{name}:{role}"),
+            };
+            let devices: Vec<String> = view.devices.iter().zip(&view.roles).map(device).collect();
+            devices.join(" ")
         };
         writeln!(out, "devices     {devices}")?;
         writeln!(out, "forwards    {}", view.features.forwards.join(", "))?;
+        writeln!(out, "roles       {}", view.features.roles.join(", "))?;
         let hashes = &view.features.flow_hashes;
         match view.features.selects.as_slice() {
             // A module without other selects does not say so.
