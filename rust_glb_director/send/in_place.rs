@@ -62,7 +62,7 @@ pub(super) fn flow(packet: &Candidate, tos: u8, kept_tos: u8) -> Flow {
         // "Fragmentation needed" and "packet too big".
         Kind::IcmpError(_) => icmp([3, 4], [2, 0]),
         // For all of them, which no rule tells apart in practice: "destination unreachable".
-        Kind::OtherIcmpError(_) => icmp([3, 0], [1, 0]),
+        Kind::IcmpFailure(_) => icmp([3, 0], [1, 0]),
         Kind::Echo => icmp([8, 0], [128, 0]),
     };
     Flow::passed_on(proto, ports, tos, kept_tos)

@@ -114,7 +114,7 @@ fn each_kind_by_its_bind() {
     use Verdict::*;
     let flow = Kind::Flow(Proto::Tcp);
     let error = Kind::IcmpError(Proto::Tcp);
-    let other = Kind::OtherIcmpError(Proto::Tcp);
+    let other = Kind::IcmpFailure(Proto::Tcp);
     let later = Kind::LaterFragment(Proto::Tcp);
     // Kind, address, port, offset; and, where echo requests are not forwarded, and where ports are hashed.
     let cases = [

@@ -189,7 +189,7 @@ fn icmp_errors_follow_their_flow() {
     // Which of the others are a table's business depends on its forward.
     for (icmp_type, code) in [(3, 3), (11, 0), (12, 0)] {
         let other = look(&icmp4(icmp_type, code, &sent[..28]), Family::V4).unwrap();
-        assert_eq!(other.kind, Kind::OtherIcmpError(Proto::Tcp));
+        assert_eq!(other.kind, Kind::IcmpFailure(Proto::Tcp));
         assert_eq!(other.key, flow.key);
     }
 }

@@ -280,7 +280,7 @@ pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> O
     let (proto, is_flow) = match packet.kind {
         inspect::Kind::Flow(proto) => (proto, true),
         inspect::Kind::IcmpError(proto)
-        | inspect::Kind::OtherIcmpError(proto)
+        | inspect::Kind::IcmpFailure(proto)
         | inspect::Kind::LaterFragment(proto) => (proto, false),
         // An echo request has no flow, but a client.
         inspect::Kind::Echo => match table.rules.by {

@@ -42,8 +42,8 @@ pub enum Kind {
     Flow(Proto),
     /// An ICMP error about a packet of this protocol: that it was too long, which every forward passes on.
     IcmpError(Proto),
-    /// Another ICMP error about a packet of this protocol.
-    OtherIcmpError(Proto),
+    /// Another ICMP error about a packet of this protocol: it did not arrive.
+    IcmpFailure(Proto),
     /// An echo request; of a backend, an echo reply.
     Echo,
     /// A fragment without ports, of a datagram of this protocol; the ports in the key are 0.
@@ -243,7 +243,7 @@ fn icmp(
     let (proto, key) = embedded(view, ip.transport.wrapping_add(ICMP_LEN), family)?;
     let kind = match too_long {
         true => Kind::IcmpError(proto),
-        false => Kind::OtherIcmpError(proto),
+        false => Kind::IcmpFailure(proto),
     };
     Ok((kind, key, key.src_port))
 }

@@ -97,7 +97,7 @@ pub fn reverse<A: Answers>(answers: &A, mut packet: Candidate) -> Result<Answer,
             }
             (origin, Verdict::Returned)
         }
-        Kind::IcmpError(proto) | Kind::OtherIcmpError(proto) => {
+        Kind::IcmpError(proto) | Kind::IcmpFailure(proto) => {
             (by_port(proto, &packet.key)?, Verdict::ReturnedIcmpError)
         }
         Kind::Echo => {

@@ -36,7 +36,9 @@ fn services(tables: &[Table]) -> Vec<Service> {
     for (table, (forward, binds, backends)) in (0..).zip(tables) {
         for (index, bind) in (0..).zip(binds) {
             let id = BindId { table, bind: index };
-            let of_bind = backends.iter().map(|backend| Service::new(*forward, bind, id, *backend));
+            let of_bind = backends
+                .iter()
+                .map(|backend| Service::new(*forward, bind, id, *backend));
             all.extend(of_bind);
         }
     }
@@ -121,7 +123,8 @@ fn tables() -> impl Strategy<Value = Vec<Table>> {
     let proto = || prop_oneof![Just(Proto::Tcp), Just(Proto::Udp)];
     // Few of each, so that they meet.
     let with_port = || {
-        let bind = (1_u8..4, proto(), 1_u16..12).prop_map(|(vip, proto, port)| bind(v4(100 + vip), proto, (port, port)));
+        let bind = (1_u8..4, proto(), 1_u16..12)
+            .prop_map(|(vip, proto, port)| bind(v4(100 + vip), proto, (port, port)));
         (vec(bind, 1..3), 1_u16..12).prop_map(|(binds, target)| (nat(target), binds))
     };
     let without = || {
@@ -129,7 +132,10 @@ fn tables() -> impl Strategy<Value = Vec<Table>> {
             .prop_map(|(vip, proto, port, more)| bind(v4(100 + vip), proto, (port, port + more)));
         vec(bind, 1..3).prop_map(|binds| (nat(0), binds))
     };
-    let table = (prop_oneof![with_port(), without()], vec((1_u8..4).prop_map(v4), 1..3))
+    let table = (
+        prop_oneof![with_port(), without()],
+        vec((1_u8..4).prop_map(v4), 1..3),
+    )
         .prop_map(|((forward, binds), backends)| (forward, binds, backends));
     vec(table, 1..5)
 }
@@ -228,7 +234,13 @@ fn each_kind_by_its_service() {
     let tcp = Kind::Flow(Proto::Tcp);
     let got = |world: &World, packet| {
         let answer = reverse(world, packet);
-        answer.map(|answer| (answer.origin.vip, answer.origin.port.map_or(0, NonZeroU16::get), answer.verdict))
+        answer.map(|answer| {
+            (
+                answer.origin.vip,
+                answer.origin.port.map_or(0, NonZeroU16::get),
+                answer.verdict,
+            )
+        })
     };
     let none = Err(PassedNoService);
     for (kind, from, port, want) in [
@@ -238,9 +250,19 @@ fn each_kind_by_its_service() {
         (tcp, 3, 8080, none),
         (Kind::Flow(Proto::Udp), 1, 8080, none),
         (Kind::Flow(Proto::Udp), 3, 53, Ok((v4(101), 0, Returned))),
-        (Kind::IcmpError(Proto::Tcp), 1, 8080, Ok((v4(100), 80, ReturnedIcmpError))),
-        (Kind::OtherIcmpError(Proto::Udp), 3, 53, Ok((v4(101), 0, ReturnedIcmpError))),
-        (Kind::OtherIcmpError(Proto::Udp), 1, 53, none),
+        (
+            Kind::IcmpError(Proto::Tcp),
+            1,
+            8080,
+            Ok((v4(100), 80, ReturnedIcmpError)),
+        ),
+        (
+            Kind::IcmpFailure(Proto::Udp),
+            3,
+            53,
+            Ok((v4(101), 0, ReturnedIcmpError)),
+        ),
+        (Kind::IcmpFailure(Proto::Udp), 1, 53, none),
         (Kind::Echo, 1, 0, Ok((v4(100), 0, ReturnedEcho))),
         // It has two VIPs.
         (Kind::Echo, 2, 0, none),
@@ -248,7 +270,11 @@ fn each_kind_by_its_service() {
         (Kind::LaterFragment(Proto::Tcp), 1, 0, none),
     ] {
         let offset = matches!(kind, Kind::LaterFragment(_)).then_some(5);
-        assert_eq!(got(&world, packet(kind, v4(from), port, offset)), want, "{kind:?} {from} {port}");
+        assert_eq!(
+            got(&world, packet(kind, v4(from), port, offset)),
+            want,
+            "{kind:?} {from} {port}"
+        );
     }
     assert!(world.remembered.borrow().is_empty());
     // First fragments of services are remembered, and no others.

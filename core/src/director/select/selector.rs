@@ -130,12 +130,10 @@ fn protocol(kind: Kind, key: &FlowKey) -> u8 {
         (
             Kind::Flow(proto)
             | Kind::IcmpError(proto)
-            | Kind::OtherIcmpError(proto)
+            | Kind::IcmpFailure(proto)
             | Kind::LaterFragment(proto),
             _,
-        ) => {
-            proto.number()
-        }
+        ) => proto.number(),
         (Kind::Echo, Addrs::V4 { .. }) => proto::ICMP,
         (Kind::Echo, Addrs::V6 { .. }) => proto::ICMPV6,
     }
