@@ -107,8 +107,7 @@ def test_load():
         do("table-add", transaction=load, table=0, name="by-ynl", hash_key=b"k" * 16, hops=2,
            backend=[{"address": "10.0.0.1"}, {"address": "10.0.0.2", "state": "draining", "healthy": 0}],
            bind=[{"address": "192.0.2.0", "prefix-len": 24, "proto": "udp", "port-start": 53}])
-        for first in range(0, 65536, 16384):
-            ynl.do("row-set", {"transaction": load, "table": 0, "first-row": first, "rows": bytes([0, 1]) * 16384})
+        set_rows(load)
         same(1, do("table-commit", transaction=load)["generation"])
     load = do("table-begin", tables=1, binds=0, row_bytes=131072)["transaction"]
     refusal = refused("table-add", transaction=load, table=0, name="later", hash_key=b"k" * 16, hops=2, forward=200,
@@ -199,24 +198,33 @@ def l3dsr(vip="192.0.2.1", **more):
                          bind=[{"address": vip, "proto": "udp", "port-start": 53}], **more)
 
 
+def set_rows(load):
+    """All rows of GLB's, of the first and the second backend."""
+    for first in range(0, 65536, 16384):
+        ynl.do("row-set", {"transaction": load, "table": 0, "first-row": first, "rows": bytes([0, 1]) * 16384})
+
+
 def test_l3dsr():
     about("a table by ynl whose packets get a DSCP: what cannot be, and what is said about it")
     begin()
     load, refusal = l3dsr(forward="l3dsr", dscp=63)
     with check("it is loaded"):
         same(None, refusal)
-        for first in range(0, 65536, 16384):
-            ynl.do("row-set", {"transaction": load, "table": 0, "first-row": first, "rows": bytes([0, 1]) * 16384})
+        set_rows(load)
         same(1, do("table-commit", transaction=load)["generation"])
     for name, words, more in (
         ("a table without its DSCP", "forward l3dsr needs the attribute dscp", dict(forward="l3dsr")),
         ("a DSCP that is none", "dscp 64: at most 63", dict(forward="l3dsr", dscp=64)),
         ("a DSCP with GRE", "forward gre gives packets no dscp", dict(forward="gre", dscp=1)),
         ("a DSCP with GUE", "forward gue gives packets no dscp", dict(dscp=1)),
-        ("a bind of the other family", "bind 0 is not of the backends' family", dict(forward="l3dsr", dscp=1, vip="fd00::1")),
     ):
         with check(name):
             says(words, l3dsr(**more)[1])
+    with check("a bind of the other family"):
+        load, refusal = l3dsr(forward="l3dsr", dscp=1, vip="fd00::1")
+        same(None, refusal)
+        set_rows(load)
+        says("bind 0 is not of the backends' family", refused("table-commit", transaction=load))
     with check("the table that was loaded stays"):
         table = do("table-get", index=0)
         same(["l3dsr", 63, 1], [table["forward"], table["dscp"], table["generation"]])

@@ -3,6 +3,8 @@
 //! The files that the documents show, by the readers of files: what an operator copies is good.
 
 use glb_config::{director, healthcheck, tables};
+use glb_core::counter::Fate;
+use glb_core::{director as decision, geneve, redirect};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -60,4 +62,36 @@ fn files_in_the_documents_are_good() {
         kinds[kind] += 1;
     }
     assert!(kinds.iter().all(|&count| count > 0), "{kinds:?}");
+}
+
+/// A new verdict is a line in the core. What the compiler cannot ask for is asked for here: that operators are told of it.
+#[test]
+fn every_verdict_is_told_to_operators() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let counters = read("docs/counters.md");
+    let dashboard = read("tools/grafana/glb.json");
+    let director = decision::Verdict::ALL
+        .iter()
+        .map(|verdict| ("director", verdict.counter(), verdict.fate()));
+    let redirect = redirect::Verdict::ALL
+        .iter()
+        .map(|verdict| ("redirect", verdict.counter(), verdict.fate()));
+    for (who, counter, fate) in director.chain(redirect) {
+        let row = format!("\n| `{counter}` |");
+        assert!(
+            counters.contains(&row),
+            "docs/counters.md has no row of the {who}'s {counter}"
+        );
+        let metric = format!("glb_{who}_{counter}_total");
+        assert!(
+            fate != Fate::Drop || dashboard.contains(&metric),
+            "tools/grafana/glb.json does not show {metric}"
+        );
+    }
+    let gateway = read("docs/gateway.md");
+    for verdict in geneve::Verdict::ALL {
+        let row = format!("| `{}` |", verdict.counter());
+        assert!(gateway.contains(&row), "docs/gateway.md has no row {row}");
+    }
 }

@@ -90,6 +90,7 @@ fn every_command_has_a_schema() {
         "change",
         "deadTable",
         "deadRows",
+        "tableFlows",
         "checkedTable",
         "comparedTable",
         "comparedBackend",
