@@ -255,7 +255,7 @@ pub fn uses_decide(
     let plan = director::decide(tables, settings, packet).ok()?;
     match plan.forward().leave() {
         Leave::Tunnel(tunnel) => tunnel.write(params, &plan.hops, out)?,
-        Leave::Rewrite(edit) => return Some((edit.dscp.value(), plan.verdict)),
+        Leave::Rewrite(edit) => return Some((edit.tos(1), plan.verdict)),
     }
     let first = plan.hops.first();
     Some((first[0] ^ plan.hops.others(), plan.verdict))

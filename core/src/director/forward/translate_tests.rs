@@ -118,7 +118,7 @@ impl Model {
             }
         };
         bytes.extend(match self.proto {
-            proto::SCTP => &[0; 4][..],
+            proto::SCTP => &[0_u8; 4][..],
             proto::TCP => &[0; 4],
             _ => &[0; 2],
         });
