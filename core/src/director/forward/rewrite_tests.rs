@@ -281,9 +281,9 @@ proptest! {
         if let Some(first) = packet.first_mut() {
             *first = *first & 0x0f | if v6 { 0x60 } else { 0x40 };
         }
-        let linear = &packet[..cut.min(packet.len())];
+        let linear = packet[..cut.min(packet.len())].to_vec();
         for edit in [mark(9), Edit::Translate(None), Edit::Translate(NonZeroU16::new(9))] {
-            let Ok(spot) = Spot::find(View::new(linear, packet.len()), family, edit) else {
+            let Ok(spot) = Spot::find(View::new(&linear, packet.len()), family, edit) else {
                 continue;
             };
             prop_assert!(spot.len(family) <= linear.len());

@@ -301,6 +301,9 @@ proptest! {
         };
         let least = about.bytes(false).len() - about.transport(false).len() + 8;
         let most = least + cut.index(about.bytes(false).len() - least + 1);
+        // A part of a checksum is none, and stays as it is.
+        let split = match model.proto { proto::TCP => 17..18, proto::SCTP => 9..12, _ => 0..0 };
+        prop_assume!(!split.contains(&(most - least + 8)));
         let outer = Model { from: router, to: model.to.clone(), fragment: None, ..model.clone() };
 
         let mut packet = error(&outer, kinds[kind], &about, most);
