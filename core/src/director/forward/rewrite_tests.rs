@@ -42,7 +42,8 @@ fn apply(packet: &mut [u8], edit: Edit, to: Addr, sum: UdpChecksum) -> Result<()
     };
     let spot = Spot::find(View::whole(packet), family, edit)?;
     let head = &mut packet[..spot.len(family)];
-    spot.write(head, &Change::toward(to, edit), sum).expect("it fits");
+    spot.write(head, &Change::toward(to, edit), sum)
+        .expect("it fits");
     Ok(())
 }
 
@@ -356,7 +357,12 @@ fn what_is_not_changed() {
         } else {
             Family::V4
         };
-        Spot::find(View::new(&bytes[..bytes.len() - drop], bytes.len()), family, mark(2)).err()
+        Spot::find(
+            View::new(&bytes[..bytes.len() - drop], bytes.len()),
+            family,
+            mark(2),
+        )
+        .err()
     };
     let mut model = small(proto::TCP);
     assert_eq!(find(&model, 0), None);

@@ -227,13 +227,35 @@ fn models() -> impl Strategy<Value = (Model, At, At)> {
                 At { addr, port }
             })
         };
-        let fields = (any::<u8>(), 3_u8.., 0_usize..4, vec(any::<u8>(), 0..200), any::<bool>());
+        let fields = (
+            any::<u8>(),
+            3_u8..,
+            0_usize..4,
+            vec(any::<u8>(), 0..200),
+            any::<bool>(),
+        );
         let proto = prop_oneof![Just(proto::TCP), Just(proto::UDP), Just(proto::SCTP)];
         let ends = (at(), at(), at(), at());
         (ends, fields, proto, fragment).prop_map(
-            |((from, to, backend, router), (tos, ttl, options, data, unsummed), proto, fragment)| {
-                let fragment = fragment.filter(|part: &(u16, bool)| proto != proto::SCTP || part.0 > 0);
-                let model = Model { from, to, tos, ttl, proto, options, fragment, data, unsummed };
+            |(
+                (from, to, backend, router),
+                (tos, ttl, options, data, unsummed),
+                proto,
+                fragment,
+            )| {
+                let fragment =
+                    fragment.filter(|part: &(u16, bool)| proto != proto::SCTP || part.0 > 0);
+                let model = Model {
+                    from,
+                    to,
+                    tos,
+                    ttl,
+                    proto,
+                    options,
+                    fragment,
+                    data,
+                    unsummed,
+                };
                 (model, backend, router)
             },
         )
