@@ -10,11 +10,12 @@ use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
 use glb_core::director::flows::Spec;
 use glb_core::director::ids::Roster;
+use glb_core::director::reverse::services::{self, Ambiguous, Service, MAX_SERVICES};
 use glb_core::director::{Forward, Leave, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
-use glb_kernel::base::random;
 use glb_kernel::base::vec::Append;
+use glb_kernel::base::{random, time};
 use kernel::prelude::*;
 
 /// Loads that may be under way in a namespace.
@@ -158,7 +159,7 @@ impl Load {
     pub(crate) fn next_hop(&mut self, addr: Addr, forward: Forward) -> Result<u16, Refusal> {
         let tos = match forward.leave() {
             Leave::Tunnel(_) => 0,
-            Leave::Rewrite(edit) => edit.dscp.over(0),
+            Leave::Rewrite(edit) => edit.tos(0),
         };
         self.next_hops.index_of(addr, tos)
     }
@@ -175,21 +176,72 @@ impl Load {
                 entries.append(Entry { bind: *bind, id }, gfp())?;
             }
         }
-        let mut room = zeroes(bind::words_needed(&entries))?;
-        let used = bind::build(&mut entries, &mut room).map_err(|error| match error {
-            BuildError::Bind(id) => Unfinished::Bind(id),
-            BuildError::Space => Unfinished::Space,
-        })?;
-        let mut classifier = KVVec::with_capacity(used, gfp())?;
-        let words = room.get(..used).ok_or(Unfinished::Space)?;
-        classifier.append_slice(words, gfp())?;
+        let classifier = classifier(&mut entries)?;
+        let (services, with_one_vip) = self.services()?;
         Ok(TableSet {
             generation: 0,
             classifier,
+            services,
+            with_one_vip,
             tables: core::mem::take(&mut self.tables),
             next_hops: core::mem::take(&mut self.next_hops.list),
             num_binds: self.num_binds,
         })
+    }
+}
+
+/// The words of a classifier.
+fn classifier(entries: &mut KVVec<Entry>) -> Result<KVVec<u32>, Unfinished> {
+    let mut room = zeroes(bind::words_needed(entries))?;
+    let used = bind::build(entries, &mut room).map_err(|error| match error {
+        BuildError::Bind(id) => Unfinished::Bind(id),
+        BuildError::Space => Unfinished::Space,
+    })?;
+    let mut classifier = KVVec::with_capacity(used, gfp())?;
+    let words = room.get(..used).ok_or(Unfinished::Space)?;
+    classifier.append_slice(words, gfp())?;
+    Ok(classifier)
+}
+
+impl Load {
+    /// The words of both look-ups of the way back; none if no table translates.
+    fn services(&self) -> Result<(KVVec<u32>, KVVec<u32>), Unfinished> {
+        let mut services: KVVec<Service> = KVVec::new();
+        for (table, index) in self.tables.iter().zip(0u16..=u16::MAX) {
+            if !table.forward.translates() {
+                continue;
+            }
+            for (bind, of_table) in table.binds.iter().zip(0u16..=u16::MAX) {
+                let id = BindId {
+                    table: index,
+                    bind: of_table,
+                };
+                if services.len().saturating_add(table.backends.len()) > MAX_SERVICES {
+                    return Err(Unfinished::Services(index));
+                }
+                for backend in 0..=u8::MAX {
+                    let Some(backend) = table.addresses.get(backend) else {
+                        break;
+                    };
+                    services.append(Service::new(table.forward, bind, id, backend), gfp())?;
+                }
+            }
+            time::pause();
+        }
+        if services.is_empty() {
+            return Ok((KVVec::new(), KVVec::new()));
+        }
+        services::check(&mut services).map_err(Unfinished::Ambiguous)?;
+        let mut entries = KVVec::with_capacity(services.len(), gfp())?;
+        for service in services.iter() {
+            entries.append(service.entry(), gfp())?;
+        }
+        let by_port = classifier(&mut entries)?;
+        let mut entries = KVVec::new();
+        for entry in services::with_one_vip(&services) {
+            entries.append(entry, gfp())?;
+        }
+        Ok((by_port, classifier(&mut entries)?))
     }
 }
 
@@ -201,6 +253,10 @@ pub(crate) enum Unfinished {
     Bind(BindId),
     /// The classifier has become too large.
     Space,
+    /// With this table there are more services than there may be.
+    Services(u16),
+    /// Answers could be of either of two services.
+    Ambiguous(Ambiguous),
 }
 
 impl From<kernel::alloc::AllocError> for Unfinished {

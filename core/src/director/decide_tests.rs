@@ -119,6 +119,7 @@ fn each_kind_by_its_bind() {
     use Verdict::*;
     let flow = Kind::Flow(Proto::Tcp);
     let error = Kind::IcmpError(Proto::Tcp);
+    let other = Kind::IcmpFailure(Proto::Tcp);
     let later = Kind::LaterFragment(Proto::Tcp);
     // Kind, address, port, offset; and, where echo requests are not forwarded, and where ports are hashed.
     let cases = [
@@ -134,6 +135,8 @@ fn each_kind_by_its_bind() {
         ),
         (error, BOUND, PORT, None, [EncapsulatedIcmpError; 3]),
         (error, BOUND, 81, None, [PassedNoMatchingBind; 3]),
+        (other, BOUND, PORT, None, [PassedUnknownFormat; 3]),
+        (other, BOUND, 81, None, [PassedUnknownFormat; 3]),
         (
             Kind::Echo,
             BOUND,

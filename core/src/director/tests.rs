@@ -182,9 +182,15 @@ fn icmp_errors_follow_their_flow() {
     assert_eq!(seen.hint, 0xb26e);
     let flow = look(&hex(SYN), Family::V4).unwrap();
     assert_eq!(seen.key, flow.key);
-    for (icmp_type, code) in [(3, 3), (0, 0), (11, 0)] {
+    for (icmp_type, code) in [(0, 0), (4, 0), (5, 0), (13, 0)] {
         let other = look(&icmp4(icmp_type, code, &sent[..28]), Family::V4);
         assert_eq!(other, Err(Stop::Pass(Verdict::PassedUnknownFormat)));
+    }
+    // Which of the others are a table's business depends on its forward.
+    for (icmp_type, code) in [(3, 3), (11, 0), (12, 0)] {
+        let other = look(&icmp4(icmp_type, code, &sent[..28]), Family::V4).unwrap();
+        assert_eq!(other.kind, Kind::IcmpFailure(Proto::Tcp));
+        assert_eq!(other.key, flow.key);
     }
 }
 
@@ -332,9 +338,9 @@ fn a_forward_has_a_number_and_a_name() {
     assert_eq!(ForwardKind::Gre.plain(), Some(Forward::Gre));
     assert_eq!(ForwardKind::L3dsr.plain(), None);
     // Files and modules have the numbers: they stay.
-    let numbers = ["gue", "gre", "ipip", "l3dsr"].map(ForwardKind::from_name);
+    let numbers = ["gue", "gre", "ipip", "l3dsr", "nat"].map(ForwardKind::from_name);
     let numbers = numbers.map(|kind| kind.map(ForwardKind::number));
-    assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3)]);
+    assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
     assert_eq!(ForwardKind::from_number(255), None);
     assert_eq!(ForwardKind::from_name(""), None);
 }

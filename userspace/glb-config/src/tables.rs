@@ -5,14 +5,16 @@
 mod flows;
 mod select;
 
+use crate::answers::{self, Part};
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
 use flows::{read_flows, FLOWS_FIELDS};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::reverse::services::{check_bind, OneWay};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
-use glb_core::director::{Forward, ForwardKind, Selector};
+use glb_core::director::{Forward, ForwardKind, Given, Misfit, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
@@ -20,6 +22,7 @@ use glb_core::table::v3::Words;
 use select::{Said, SELECT_FIELDS};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::num::NonZeroU16;
 
 pub(crate) use flows::read_shown_flows;
 pub(crate) use select::{members, read_compat};
@@ -189,11 +192,35 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
             table
         })
         .collect();
+    check_all_answers(reader, &tables);
     Some(Config {
         tables: tables.into_iter().collect::<Option<_>>()?,
         healthchecks: timing?,
         tree: tree.value.clone(),
     })
+}
+
+/// An error where an answer of a backend could be that of two tables.
+fn check_all_answers(reader: &mut Reader, tables: &[Option<Table>]) {
+    let mut parts = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let Some(table) = table else { continue };
+        let backends = table.backends.iter();
+        parts.push(Part {
+            index,
+            label: table.label(index),
+            forward: table.forward,
+            binds: &table.binds,
+            backends: backends.map(|one| one.backend.addr).collect(),
+        });
+    }
+    let Some(wrong) = answers::find(&parts) else {
+        return;
+    };
+    let of_table = parts.iter().find(|part| part.index == wrong.table);
+    reader.in_table(of_table.map(|part| part.label.clone()));
+    reader.error_at(&format!("binds[{}]", wrong.bind), wrong.reason);
+    reader.in_table(None);
 }
 
 /// The table's name. The deployed checker writes an empty one for a table that has none.
@@ -296,7 +323,13 @@ const TABLE_FIELDS: [&str; 10] = [
     "backends",
 ];
 
-const FORWARD_FIELDS: [&str; 2] = ["kind", "dscp"];
+/// Whether a table may have this field.
+#[must_use]
+pub fn has_field(name: &str) -> bool {
+    TABLE_FIELDS.contains(&name)
+}
+
+const FORWARD_FIELDS: [&str; 4] = ["kind", "dscp", "target_port", "node_port"];
 
 fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let node = Node {
@@ -340,6 +373,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         .required(&object, "backends")
         .and_then(|node| read_backends(reader, &node, rule));
     check_families(reader, forward, binds.as_ref(), backends.as_ref());
+    check_answers(reader, forward, &object, binds.as_ref());
     let selector = match (said, &backends) {
         (None, _) => select.as_ref().map(|_| Selector::GLB),
         (Some(said), Some(backends)) => {
@@ -367,11 +401,17 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     Some(table)
 }
 
-/// Warns of checks through the forward that ask nobody.
+/// Warns of checks through the forward that ask nobody, and refuses those that nobody could answer.
 fn check_through(reader: &mut Reader, table: &Table) {
     for (index, backend) in table.backends.iter().enumerate() {
         let checks = &backend.checks;
         if !checks.through {
+            continue;
+        }
+        if table.forward.translates() {
+            let reason = "is true, and with forward nat the VIP's packets are answered from the backend's own address, which the \
+                          other checks ask: leave it out";
+            reader.error_at(&format!("backends[{index}].healthchecks.through"), reason);
             continue;
         }
         let http = checks.http.as_ref().map(|check| check.port);
@@ -485,17 +525,69 @@ pub(crate) fn read_forward(
         reader.error(&kind, "needs \"version\": 3");
         return None;
     }
-    let dscp = fields.get("dscp");
-    let Some(plain) = known.plain() else {
-        let node = reader.required(&fields, "dscp")?;
-        let value = reader.integer(&node, 0..=Dscp::MAX)?;
-        return Dscp::new(value).map(Forward::L3dsr);
+    let dscp = match fields.get("dscp") {
+        Some(node) => Some(reader.integer(&node, 0..=Dscp::MAX)?),
+        None => None,
     };
-    if let Some(node) = dscp {
-        reader.error(&node, "needs \"kind\": \"l3dsr\"");
+    let target_port = match fields.get("target_port") {
+        Some(node) => Some(reader.integer(&node, 1..=u16::MAX)?),
+        None => None,
+    };
+    if let Some(node) = fields.get("node_port") {
+        reader.error(
+            &node,
+            "cannot be: an answer does not say whether the VIP or the director was asked; bind the director's own address in a table with other backends or another target_port",
+        );
         return None;
     }
-    Some(plain)
+    let given = Given {
+        dscp: dscp.and_then(Dscp::new),
+        target_port: target_port.and_then(NonZeroU16::new),
+    };
+    let (name, reason) = match known.with(given) {
+        Ok(forward) => return Some(forward),
+        Err(Misfit::NoDscp) => {
+            reader.required(&fields, "dscp")?;
+            return None;
+        }
+        Err(Misfit::Dscp) => ("dscp", "needs \"kind\": \"l3dsr\""),
+        Err(Misfit::TargetPort) => ("target_port", "needs \"kind\": \"nat\""),
+    };
+    if let Some(node) = fields.get(name) {
+        reader.error(&node, reason);
+    }
+    None
+}
+
+/// Errors where answers could not be given their source again.
+fn check_answers(
+    reader: &mut Reader,
+    forward: Option<Forward>,
+    object: &Object<'_>,
+    binds: Option<&Vec<Bind>>,
+) {
+    let (Some(forward), Some(binds)) = (forward, binds) else {
+        return;
+    };
+    let path = object.path_of("binds");
+    for (index, bind) in binds.iter().enumerate() {
+        let (field, reason) = match check_bind(forward, bind) {
+            Ok(()) => continue,
+            Err(OneWay::Prefix) => (
+                "ip",
+                "is a prefix, and forward nat needs whole addresses: an answer does not say which one was asked",
+            ),
+            Err(OneWay::Protocols) => (
+                "proto",
+                "is any, and forward nat needs tcp or udp: of other protocols an answer is like any packet of the backend's",
+            ),
+            Err(OneWay::Ports) => (
+                "port",
+                "are several ports, and target_port makes them one: an answer does not say which one was asked",
+            ),
+        };
+        reader.error_at(&format!("{path}[{index}].{field}"), reason);
+    }
 }
 
 /// Errors where a forward without a tunnel would have to make packets of one family those of the other.

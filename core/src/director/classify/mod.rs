@@ -48,6 +48,14 @@ pub(super) fn classify<'w, W: World>(
         Kind::IcmpError(proto) => {
             Ok((by_port(proto, &packet.key)?, Verdict::EncapsulatedIcmpError))
         }
+        Kind::IcmpFailure(proto) => {
+            // Other forwards leave it to the stack, which finds nothing that it could be about.
+            let table = world.by_port(bound, proto, packet.key.dst_port);
+            match table.filter(|table| W::forward(table).translates()) {
+                Some(table) => Ok((table, Verdict::EncapsulatedIcmpError)),
+                None => Err(Verdict::PassedUnknownFormat),
+            }
+        }
         Kind::Echo => {
             let table = by_addr()?;
             if settings.forward_icmp_ping_responses {

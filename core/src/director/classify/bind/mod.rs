@@ -40,6 +40,15 @@ impl Proto {
         }
     }
 
+    /// Its name in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+
     /// The protocol with this number, if binds can name it.
     #[inline]
     #[must_use]

@@ -104,7 +104,10 @@ fn result_of(verdict: Verdict) -> &'static str {
     match verdict {
         // The last two are not looked at any further; deployed directors never see the first of them.
         Verdict::PassedUnknownFormat | Verdict::PassedOtherHost | Verdict::PassedMartian => unknown,
-        Verdict::PassedNoMatchingBind => unbound,
+        // Deployed directors have no answers: those of no service are what packets without a bind are.
+        Verdict::PassedNoMatchingBind | Verdict::PassedNoService | Verdict::PassedAnswerHere => {
+            unbound
+        }
         Verdict::Encapsulated
         | Verdict::EncapsulatedIcmpError
         | Verdict::EncapsulatedEcho
@@ -116,7 +119,11 @@ fn result_of(verdict: Verdict) -> &'static str {
         | Verdict::DroppedNoRoute
         | Verdict::DroppedTooBig
         | Verdict::DroppedLro
-        | Verdict::DroppedNoMemory => matched,
+        | Verdict::DroppedNoMemory
+        | Verdict::Returned
+        | Verdict::ReturnedIcmpError
+        | Verdict::ReturnedEcho
+        | Verdict::ReturnedFragment => matched,
     }
 }
 

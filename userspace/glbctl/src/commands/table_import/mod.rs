@@ -48,7 +48,10 @@ pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
     let mut trees = Vec::new();
     for vip in &found.vips {
         match table(vip, &found) {
-            Ok(tree) => trees.push(tree),
+            Ok(tree) => {
+                trees.push(tree);
+                notes.extend(of_nat(vip).map(|note| format!("line {}: {note}", vip.line)));
+            }
             Err(Left::Out(note)) => notes.push(format!("line {}: {note}", vip.line)),
             Err(Left::Refused(reason)) => refused.push(issue(&name, vip.line, None, &reason)),
         }
@@ -175,14 +178,15 @@ fn forward(vip: &Vip) -> Result<Value, String> {
     if ForwardKind::from_name(kind).is_none() {
         return Err(format!("tables have no forward {kind} yet"));
     }
-    let ports = [
-        ("target_port", vip.target_port),
-        ("node_port", vip.node_port),
-    ];
-    for (name, value) in ports {
-        if let Some(value) = value {
-            forward[name] = value.into();
-        }
+    if vip.is_node_port {
+        return Err(
+            "type nodeport: tables have no node ports yet: an answer does not say whether the VIP or the director was asked; \
+             bind the director's own address in a table of its own"
+                .to_owned(),
+        );
+    }
+    if let Some(port) = vip.target_port {
+        forward["target_port"] = port.into();
     }
     if let Some(dscp) = vip.dscp {
         forward["dscp"] = dscp.into();
@@ -190,10 +194,32 @@ fn forward(vip: &Vip) -> Result<Value, String> {
     Ok(forward)
 }
 
+/// What of a VIP whose addresses are translated is otherwise than its line says.
+fn of_nat(vip: &Vip) -> impl Iterator<Item = String> {
+    let nat = matches!(vip.encap, Encap::Nat4 | Encap::Nat6);
+    let most = if vip.key.addr.is_ipv4() { 32 } else { 128 };
+    let prefix = (nat && vip.key.bits < most).then(|| {
+        format!(
+            "VPP answers from {} whatever address of {}/{} is asked: the table has only this one",
+            vip.key.addr, vip.key.addr, vip.key.bits
+        )
+    });
+    let port = vip.node_port.filter(|_| nat);
+    let port = port.map(|port| {
+        format!("node_port {port} is left out: it has no effect without type nodeport")
+    });
+    prefix.into_iter().chain(port)
+}
+
 /// Its binds: one for all protocols, where it names none; TCP and UDP, where it names a port alone.
 fn binds(vip: &Vip) -> Value {
     let key = vip.key;
-    let ip = format!("{}/{}", key.addr, key.bits);
+    let nat = matches!(vip.encap, Encap::Nat4 | Encap::Nat6);
+    // Answers of translated packets have one source.
+    let ip = match nat {
+        true => key.addr.to_string(),
+        false => format!("{}/{}", key.addr, key.bits),
+    };
     let bind = |proto: Proto| {
         let proto = proto.name();
         match key.port {

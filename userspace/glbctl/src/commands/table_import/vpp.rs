@@ -38,6 +38,8 @@ pub(super) struct Vip {
     pub(super) dscp: Option<u8>,
     pub(super) target_port: Option<u16>,
     pub(super) node_port: Option<u16>,
+    /// Whether the service is asked by its node port, and not by its VIP.
+    pub(super) is_node_port: bool,
     pub(super) rows: u32,
     pub(super) sticky: bool,
     pub(super) servers: Vec<(IpAddr, u16)>,
@@ -213,6 +215,7 @@ impl Found {
             dscp: None,
             target_port: None,
             node_port: None,
+            is_node_port: false,
             rows: DEFAULT_ROWS,
             sticky: false,
             servers: Vec::new(),
@@ -237,8 +240,8 @@ impl Found {
                     vip.dscp = Some(dscp);
                 }
                 "type" => match words.next() {
-                    // A node port says itself what it is.
-                    Some("clusterip" | "nodeport") => {}
+                    Some("clusterip") => vip.is_node_port = false,
+                    Some("nodeport") => vip.is_node_port = true,
                     other => {
                         let other = other.unwrap_or_default();
                         return Err(format!("type {other:?}: must be clusterip or nodeport"));

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Services against a search through all of them, and answers of every kind.
+
+use super::services::{check, check_bind, with_one_vip, Ambiguous, OneWay, Service, Services};
+use super::*;
+use crate::director::classify::bind::{build, words_needed, BindId, Entry};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::vec::Vec;
+
+/// A table: its forward, its binds, its backends.
+type Table = (Forward, Vec<Bind>, Vec<Addr>);
+
+fn v4(last: u8) -> Addr {
+    Addr::V4([10, 0, 0, last])
+}
+
+fn bind(addr: Addr, proto: Proto, ports: (u16, u16)) -> Bind {
+    Bind {
+        addr,
+        prefix_len: addr.bits(),
+        proto: Some(proto),
+        port_start: ports.0,
+        port_end: ports.1,
+    }
+}
+
+fn nat(port: u16) -> Forward {
+    Forward::Nat(NonZeroU16::new(port))
+}
+
+fn services(tables: &[Table]) -> Vec<Service> {
+    let mut all = Vec::new();
+    for (table, (forward, binds, backends)) in (0..).zip(tables) {
+        for (index, bind) in (0..).zip(binds) {
+            let id = BindId { table, bind: index };
+            let of_bind = backends
+                .iter()
+                .map(|backend| Service::new(*forward, bind, id, *backend));
+            all.extend(of_bind);
+        }
+    }
+    all
+}
+
+fn classifier(mut entries: Vec<Entry>) -> Vec<u32> {
+    let mut words = std::vec![0; words_needed(&entries)];
+    let used = build(&mut entries, &mut words).expect("built");
+    words.truncate(used);
+    words
+}
+
+/// Tables as the module has them.
+struct World {
+    tables: Vec<Table>,
+    by_port: Vec<u32>,
+    one_vip: Vec<u32>,
+    known: Option<(u16, u16)>,
+    remembered: RefCell<Vec<FlowKey>>,
+}
+
+impl World {
+    fn new(tables: Vec<Table>) -> Result<Self, Ambiguous> {
+        let mut all = services(&tables);
+        check(&mut all)?;
+        Ok(Self {
+            by_port: classifier(all.iter().map(Service::entry).collect()),
+            one_vip: classifier(with_one_vip(&all).collect()),
+            tables,
+            known: None,
+            remembered: RefCell::default(),
+        })
+    }
+
+    fn services(&self) -> Services<'_> {
+        Services::new(&self.by_port, &self.one_vip)
+    }
+
+    fn of(&self, id: BindId) -> Origin {
+        let (forward, binds, _) = &self.tables[usize::from(id.table)];
+        Origin::of(*forward, &binds[usize::from(id.bind)])
+    }
+}
+
+impl Answers for World {
+    fn origin(&self, backend: Addr, proto: Proto, port: u16) -> Option<Origin> {
+        Some(self.of(self.services().bind(backend, proto, port)?))
+    }
+    fn only_vip(&self, backend: Addr) -> Option<Addr> {
+        Some(self.of(self.services().bind_of_only_vip(backend)?).vip)
+    }
+    fn remember(&self, key: &FlowKey, _: Fragment) {
+        self.remembered.borrow_mut().push(*key);
+    }
+    fn remembered(&self, _: &Addrs, _: Fragment) -> Option<(u16, u16)> {
+        self.known
+    }
+}
+
+/// By a search through all tables: the origins that an answer could have.
+fn origins(tables: &[Table], backend: Addr, proto: Proto, port: u16) -> Vec<Origin> {
+    let mut found = Vec::new();
+    for (forward, binds, backends) in tables {
+        for bind in binds {
+            let is_sent_there = match forward.target_port() {
+                Some(target) => target.get() == port,
+                None => (bind.port_start..=bind.port_end).contains(&port),
+            };
+            if bind.proto == Some(proto) && is_sent_there && backends.contains(&backend) {
+                let origin = Origin::of(*forward, bind);
+                if !found.contains(&origin) {
+                    found.push(origin);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn tables() -> impl Strategy<Value = Vec<Table>> {
+    let proto = || prop_oneof![Just(Proto::Tcp), Just(Proto::Udp)];
+    // Few of each, so that they meet.
+    let with_port = || {
+        let bind = (1_u8..4, proto(), 1_u16..12)
+            .prop_map(|(vip, proto, port)| bind(v4(100 + vip), proto, (port, port)));
+        (vec(bind, 1..3), 1_u16..12).prop_map(|(binds, target)| (nat(target), binds))
+    };
+    let without = || {
+        let bind = (1_u8..4, proto(), 1_u16..12, 0_u16..4)
+            .prop_map(|(vip, proto, port, more)| bind(v4(100 + vip), proto, (port, port + more)));
+        vec(bind, 1..3).prop_map(|binds| (nat(0), binds))
+    };
+    let table = (
+        prop_oneof![with_port(), without()],
+        vec((1_u8..4).prop_map(v4), 1..3),
+    )
+        .prop_map(|((forward, binds), backends)| (forward, binds, backends));
+    vec(table, 1..5)
+}
+
+proptest! {
+    /// Tables in which an answer could have two origins are found, and in all others each answer has the one.
+    #[test]
+    fn as_a_search_through_all(tables in tables()) {
+        let mut most = 0;
+        for proto in [Proto::Tcp, Proto::Udp] {
+            for port in 0..20 {
+                for backend in 1..4 {
+                    most = most.max(origins(&tables, v4(backend), proto, port).len());
+                }
+            }
+        }
+        let world = match World::new(tables.clone()) {
+            Ok(world) => world,
+            Err(Ambiguous { first, second }) => {
+                prop_assert!(most > 1);
+                prop_assert!(first.id() <= second.id());
+                prop_assert_eq!((first.backend(), first.proto()), (second.backend(), second.proto()));
+                return Ok(());
+            }
+        };
+        prop_assert!(most <= 1);
+        for proto in [Proto::Tcp, Proto::Udp] {
+            for port in 0..20 {
+                for backend in 1..4 {
+                    let want = origins(&tables, v4(backend), proto, port).first().copied();
+                    prop_assert_eq!(world.origin(v4(backend), proto, port), want);
+                }
+            }
+        }
+        for backend in 1..4 {
+            let mut vips: Vec<Addr> = Vec::new();
+            for (_, binds, backends) in &tables {
+                if backends.contains(&v4(backend)) {
+                    vips.extend(binds.iter().map(|bind| bind.addr));
+                }
+            }
+            vips.sort_unstable();
+            vips.dedup();
+            let want = vips.first().copied().filter(|_| vips.len() == 1);
+            prop_assert_eq!(world.only_vip(v4(backend)), want);
+        }
+    }
+}
+
+#[test]
+fn binds_that_answers_cannot_tell() {
+    let whole = bind(v4(100), Proto::Tcp, (80, 80));
+    let prefix = Bind {
+        prefix_len: 31,
+        ..whole
+    };
+    let range = bind(v4(100), Proto::Tcp, (80, 81));
+    assert_eq!(check_bind(nat(8080), &whole), Ok(()));
+    assert_eq!(check_bind(nat(8080), &prefix), Err(OneWay::Prefix));
+    assert_eq!(check_bind(nat(0), &prefix), Err(OneWay::Prefix));
+    assert_eq!(check_bind(nat(8080), &range), Err(OneWay::Ports));
+    assert_eq!(check_bind(nat(0), &range), Ok(()));
+    let any = Bind {
+        proto: None,
+        port_start: 0,
+        port_end: u16::MAX,
+        ..whole
+    };
+    assert_eq!(check_bind(nat(0), &any), Err(OneWay::Protocols));
+    assert_eq!(check_bind(Forward::Gue, &prefix), Ok(()));
+    assert_eq!(check_bind(Forward::Gue, &any), Ok(()));
+}
+
+const CLIENT: [u8; 4] = [10, 2, 0, 1];
+
+fn packet(kind: Kind, from: Addr, port: u16, offset: Option<u16>) -> Candidate {
+    let Addr::V4(src) = from else {
+        unreachable!("of IPv4")
+    };
+    Candidate {
+        kind,
+        key: FlowKey {
+            addrs: Addrs::V4 { src, dst: CLIENT },
+            src_port: port,
+            dst_port: 4000,
+        },
+        hint: 0,
+        len: 40,
+        fragment: offset.map(|offset| Fragment { id: 1, offset }),
+        flags: 0,
+    }
+}
+
+#[test]
+fn each_kind_by_its_service() {
+    use Verdict::*;
+    let web = bind(v4(100), Proto::Tcp, (80, 80));
+    let dns = bind(v4(101), Proto::Udp, (53, 53));
+    let tables = std::vec![
+        (nat(8080), std::vec![web], std::vec![v4(1), v4(2)]),
+        (nat(0), std::vec![dns], std::vec![v4(2), v4(3)]),
+    ];
+    let mut world = World::new(tables).expect("each answer has one origin");
+    let tcp = Kind::Flow(Proto::Tcp);
+    let got = |world: &World, packet| {
+        let answer = reverse(world, packet);
+        answer.map(|answer| {
+            (
+                answer.origin.vip,
+                answer.origin.port.map_or(0, NonZeroU16::get),
+                answer.verdict,
+            )
+        })
+    };
+    let none = Err(PassedNoService);
+    for (kind, from, port, want) in [
+        (tcp, 1, 8080, Ok((v4(100), 80, Returned))),
+        (tcp, 2, 8080, Ok((v4(100), 80, Returned))),
+        (tcp, 1, 80, none),
+        (tcp, 3, 8080, none),
+        (Kind::Flow(Proto::Udp), 1, 8080, none),
+        (Kind::Flow(Proto::Udp), 3, 53, Ok((v4(101), 0, Returned))),
+        (
+            Kind::IcmpError(Proto::Tcp),
+            1,
+            8080,
+            Ok((v4(100), 80, ReturnedIcmpError)),
+        ),
+        (
+            Kind::IcmpFailure(Proto::Udp),
+            3,
+            53,
+            Ok((v4(101), 0, ReturnedIcmpError)),
+        ),
+        (Kind::IcmpFailure(Proto::Udp), 1, 53, none),
+        (Kind::Echo, 1, 0, Ok((v4(100), 0, ReturnedEcho))),
+        // It has two VIPs.
+        (Kind::Echo, 2, 0, none),
+        (Kind::Echo, 9, 0, none),
+        (Kind::LaterFragment(Proto::Tcp), 1, 0, none),
+    ] {
+        let offset = matches!(kind, Kind::LaterFragment(_)).then_some(5);
+        assert_eq!(
+            got(&world, packet(kind, v4(from), port, offset)),
+            want,
+            "{kind:?} {from} {port}"
+        );
+    }
+    assert!(world.remembered.borrow().is_empty());
+    // First fragments of services are remembered, and no others.
+    assert!(got(&world, packet(tcp, v4(1), 8080, Some(0))).is_ok());
+    assert_eq!(got(&world, packet(tcp, v4(1), 8081, Some(0))), none);
+    assert_eq!(world.remembered.borrow().len(), 1);
+    world.known = Some((8080, 4000));
+    let later = packet(Kind::LaterFragment(Proto::Tcp), v4(1), 0, Some(5));
+    assert_eq!(got(&world, later), Ok((v4(100), 80, ReturnedFragment)));
+    world.known = Some((8081, 4000));
+    assert_eq!(got(&world, later), none);
+}
