@@ -38,10 +38,11 @@ impl netdev::Ingress for Answers {
             stats,
             learns,
         };
-        let answer =
-            understand(hook, &mut skb, inspect_answer).and_then(|packet| reverse(&world, packet));
+        let config = state.config(hook.rcu);
+        let answer = understand(hook, &mut skb, inspect_answer)
+            .and_then(|packet| reverse(&world, config, packet));
         match answer {
-            Ok(answer) => back::send(stats, hook, state.config(hook.rcu), skb, &answer),
+            Ok(answer) => back::send(stats, hook, config, skb, &answer),
             Err(verdict) => refuse(stats, skb, verdict),
         }
     }

@@ -74,7 +74,7 @@ fn path(hook: &Hook<'_>, skb: &Skb<'_>, answer: &Answer) -> Option<Path> {
     let key = answer.packet.key;
     let packet = Candidate {
         key: FlowKey {
-            src_port: answer.origin.port.map_or(key.src_port, |port| port.get()),
+            src_port: answer.origin.change().edit.port(key.src_port),
             ..key
         },
         ..answer.packet

@@ -10,8 +10,9 @@ use super::way::Way;
 use super::{dispatch, Own};
 use crate::tables::world::Plan;
 use glb_core::director::rewrite::{Change, Edit};
-use glb_core::director::Verdict;
+use glb_core::director::{Candidate, Verdict};
 use glb_core::packet::addr::Addr;
+use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::Addrs;
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::{Hook, Outcome};
@@ -33,7 +34,7 @@ pub(super) fn send<'a>(
     };
     // The next routers see this one; without ECN, which no route depends on.
     let tos = edit.tos(spot.tos()) & !3;
-    let Some(path) = path(tos, own, hook, &skb, plan) else {
+    let Some(path) = path((edit, tos), own, hook, &skb, plan) else {
         return refuse(own.stats, skb, Verdict::DroppedNoRoute);
     };
     let way = Way {
@@ -55,7 +56,7 @@ pub(super) fn send<'a>(
 /// nothing selects by source, and for packets with one TOS.
 #[inline(always)]
 fn path(
-    tos: u8,
+    (edit, tos): (Edit, u8),
     own: Own<'_>,
     hook: &Hook<'_>,
     skb: &Skb<'_>,
@@ -63,26 +64,33 @@ fn path(
 ) -> Option<Path> {
     let first = plan.hops.first();
     if Path::counts_source(hook) {
-        return look_up(tos, None, hook, skb, plan);
+        return look_up((edit, tos), None, hook, skb, plan);
     }
     let kept = match tos == first.tos {
         true => Path::kept(&first.route, skb, first.addr),
         false => None,
     };
-    kept.or_else(|| look_up(tos, Some(own), hook, skb, plan))
+    kept.or_else(|| look_up((edit, tos), Some(own), hook, skb, plan))
 }
 
-/// Looks the route up, as that of this machine's own packets where `own` is given, or of this client's.
+/// Looks up the route of the packet that leaves, with the port that it gets: as that of this machine's own packets where `own` is given, or of this client's.
 #[cold]
 fn look_up(
-    tos: u8,
+    (edit, tos): (Edit, u8),
     own: Option<Own<'_>>,
     hook: &Hook<'_>,
     skb: &Skb<'_>,
     plan: &Plan<'_, '_>,
 ) -> Option<Path> {
     let first = plan.hops.first();
-    let flow = flow(&plan.packet, tos, first.tos);
+    let packet = Candidate {
+        key: FlowKey {
+            dst_port: edit.port(plan.packet.key.dst_port),
+            ..plan.packet.key
+        },
+        ..plan.packet
+    };
+    let flow = flow(&packet, tos, first.tos);
     if let Some(own) = own {
         let source = own.source(first.addr);
         return Path::find(hook, &first.route, skb, flow, (first.addr, source));

@@ -7,15 +7,15 @@
 use super::counts::Counts;
 use super::memory::gfp;
 use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
-use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
+use glb_core::director::classify::bind::{self, BindId, BuildError, Classifier, Entry};
 use glb_core::director::flows::Spec;
 use glb_core::director::ids::Roster;
-use glb_core::director::reverse::services::{self, Ambiguous, Service, MAX_SERVICES};
+use glb_core::director::reverse::services::{self, Ambiguous, Chained, Service, MAX_SERVICES};
 use glb_core::director::{Forward, Leave, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 use glb_kernel::base::vec::Append;
-use glb_kernel::base::{random, time};
+use glb_kernel::base::{memory, random, time};
 use kernel::prelude::*;
 
 /// Loads that may be under way in a namespace.
@@ -36,7 +36,8 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    /// Bytes that such a load takes at its end.
+    /// Bytes that such a load takes at its end, but for the services of tables that translate: how many there are shows then, and
+    /// memory for them is asked for then ([`Load::services`]).
     pub(crate) fn bytes(&self) -> u64 {
         let each = core::mem::size_of::<Table>().saturating_add(core::mem::size_of::<Roster>());
         let tables = (self.tables as u64).saturating_mul(each as u64);
@@ -177,7 +178,7 @@ impl Load {
             }
         }
         let classifier = classifier(&mut entries)?;
-        let (services, with_one_vip) = self.services()?;
+        let (services, with_one_vip) = self.services(&classifier)?;
         Ok(TableSet {
             generation: 0,
             classifier,
@@ -205,8 +206,21 @@ fn classifier(entries: &mut KVVec<Entry>) -> Result<KVVec<u32>, Unfinished> {
 
 impl Load {
     /// The words of both look-ups of the way back; none if no table translates.
-    fn services(&self) -> Result<(KVVec<u32>, KVVec<u32>), Unfinished> {
+    fn services(&self, binds: &[u32]) -> Result<(KVVec<u32>, KVVec<u32>), Unfinished> {
         let mut services: KVVec<Service> = KVVec::new();
+        let mut num_services = 0u64;
+        for (table, index) in self.tables.iter().zip(0u16..=u16::MAX) {
+            if table.forward.translates() {
+                let of_table = (table.binds.len() as u64).saturating_mul(table.backends.len() as u64);
+                num_services = num_services.saturating_add(of_table);
+            }
+            if num_services > MAX_SERVICES as u64 {
+                return Err(Unfinished::Services(index));
+            }
+        }
+        if num_services.saturating_mul(BYTES_PER_BIND) > memory::available() {
+            return Err(Unfinished::Memory);
+        }
         for (table, index) in self.tables.iter().zip(0u16..=u16::MAX) {
             if !table.forward.translates() {
                 continue;
@@ -216,9 +230,6 @@ impl Load {
                     table: index,
                     bind: of_table,
                 };
-                if services.len().saturating_add(table.backends.len()) > MAX_SERVICES {
-                    return Err(Unfinished::Services(index));
-                }
                 for backend in 0..=u8::MAX {
                     let Some(backend) = table.addresses.get(backend) else {
                         break;
@@ -232,11 +243,16 @@ impl Load {
             return Ok((KVVec::new(), KVVec::new()));
         }
         services::check(&mut services).map_err(Unfinished::Ambiguous)?;
+        time::pause();
+        if let Some(chained) = services::chained(&services, Classifier::new(binds)) {
+            return Err(Unfinished::Chained(chained));
+        }
         let mut entries = KVVec::with_capacity(services.len(), gfp())?;
         for service in services.iter() {
             entries.append(service.entry(), gfp())?;
         }
         let by_port = classifier(&mut entries)?;
+        time::pause();
         let mut entries = KVVec::new();
         for entry in services::with_one_vip(&services) {
             entries.append(entry, gfp())?;
@@ -257,6 +273,8 @@ pub(crate) enum Unfinished {
     Services(u16),
     /// Answers could be of either of two services.
     Ambiguous(Ambiguous),
+    /// Answers would have two sources.
+    Chained(Chained),
 }
 
 impl From<kernel::alloc::AllocError> for Unfinished {

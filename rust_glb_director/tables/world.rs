@@ -102,6 +102,10 @@ impl Answers for Loaded<'_> {
         self.tables.origin_of(bind)
     }
 
+    fn has_backend(&self, backend: Addr) -> bool {
+        self.tables.services().has_backend(backend)
+    }
+
     fn only_vip(&self, backend: Addr) -> Option<Addr> {
         let bind = self.tables.services().bind_of_only_vip(backend)?;
         Some(self.tables.origin_of(bind)?.vip)

@@ -59,7 +59,7 @@ class Way:
 
     def tables(self, *backends, **more):
         bind = {"ip": self.vip, "proto": "tcp", "port": 80}
-        rest = [{"ip": self.vip, "proto": proto, "port_start": 1000, "port_end": 60000} for proto in ("tcp", "udp")]
+        rest = [{"ip": self.vip, "proto": proto, "port_start": 1000, "port_end": 30000} for proto in ("tcp", "udp")]
         return [
             table(
                 *backends,
@@ -395,6 +395,8 @@ def test_refused():
     for what, wrong, reason in (
         ("two services of one port", [web, ambiguous], "does not say which of the two was asked"),
         ("a prefix", [dict(web, binds=[{"ip": "9.9.9.0/24", "proto": "tcp", "port": 80}])], "needs whole addresses"),
+        ("ports of the backends' own connections", [dict(rest, binds=[dict(rest["binds"][1], port_end=60000)])], "above 32767"),
+        ("a backend that is bound", [web, dict(rest, binds=[{"ip": way.to, "proto": "tcp", "port": 81}])], "not bound"),
         ("a node port", [dict(web, forward={"kind": "nat", "node_port": 30000})], "node_port"),
     ):
         status, said = director.said("glbctl table load", table_file("wrong.json", *wrong))

@@ -9,7 +9,7 @@
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
 use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
-use glb_core::director::reverse::services::{check, with_one_vip, Service, Services};
+use glb_core::director::reverse::services::{chained, check, with_one_vip, Service, Services};
 use glb_core::director::reverse::{reverse, Answers, Origin};
 use glb_core::director::rewrite::{Change, Edit, Spot};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
@@ -157,6 +157,9 @@ impl Answers for Backends<'_> {
         self.services.bind(backend, proto, port)?;
         Some(self.origin)
     }
+    fn has_backend(&self, backend: Addr) -> bool {
+        self.services.has_backend(backend)
+    }
     fn only_vip(&self, backend: Addr) -> Option<Addr> {
         self.services.bind_of_only_vip(backend)?;
         Some(self.origin.vip)
@@ -172,17 +175,21 @@ impl Answers for Backends<'_> {
 #[no_mangle]
 pub fn uses_reverse(
     backends: &Backends<'_>,
+    settings: &Settings,
     bytes: &[u8],
     len: usize,
     family: Family,
 ) -> Option<Verdict> {
     let packet = director::inspect_answer(View::new(bytes, len), family).ok()?;
-    Some(reverse(backends, packet).ok()?.verdict)
+    Some(reverse(backends, settings, packet).ok()?.verdict)
 }
 
 #[no_mangle]
-pub fn uses_services(services: &mut [Service]) -> Option<usize> {
+pub fn uses_services(services: &mut [Service], binds: Classifier<'_>) -> Option<usize> {
     check(services).ok()?;
+    if chained(services, binds).is_some() {
+        return None;
+    }
     let mut singles = 0usize;
     for entry in with_one_vip(services) {
         singles = singles.wrapping_add(usize::from(entry.id.bind));

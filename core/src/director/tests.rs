@@ -192,6 +192,16 @@ fn icmp_errors_follow_their_flow() {
         assert_eq!(other.kind, Kind::IcmpFailure(Proto::Tcp));
         assert_eq!(other.key, flow.key);
     }
+    // To another one than the sender of what is inside: "too long" is passed on as ever, and nothing else is.
+    sent[15] = 2;
+    let seen = look(&icmp4(3, 4, &sent[..28]), Family::V4).unwrap();
+    assert_eq!(seen.kind, Kind::IcmpError(Proto::Tcp));
+    let unknown = Err(Stop::Pass(Verdict::PassedUnknownFormat));
+    assert_eq!(look(&icmp4(3, 3, &sent[..28]), Family::V4), unknown);
+    let back = |message: Vec<u8>| inspect_answer(View::whole(&message), Family::V4);
+    assert_eq!(back(icmp4(3, 4, &sent[..28])), unknown);
+    sent[15] = 1;
+    assert!(back(icmp4(3, 4, &sent[..28])).is_ok());
 }
 
 #[test]

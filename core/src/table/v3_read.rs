@@ -297,7 +297,7 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
                 let number = u64::from(bind.proto_number());
                 return Err((Field::BindProto, Some(index), number));
             }
-            Err(OneWay::Ports) => {
+            Err(OneWay::Ports | OneWay::OwnPorts | OneWay::NoPort) => {
                 let both = u64::from(bind.port_start) << 16 | u64::from(bind.port_end);
                 return Err((Field::BindPorts, Some(index), both));
             }

@@ -45,6 +45,16 @@ impl Command for TableCommit {
                 of.first.id().bind,
                 of.first.id().table
             ),
+            Unfinished::Chained(of) => refuse!(
+                request,
+                EINVAL,
+                None,
+                "table {}: bind {} sends to an address of bind {} of table {}, so that an answer would have two sources",
+                of.service.id().table,
+                of.service.id().bind,
+                of.bind.bind,
+                of.bind.table
+            ),
             Unfinished::Memory => {
                 refuse!(request, ENOMEM, None, "no memory for the binds")
             }
@@ -156,16 +166,18 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
             ));
         }
         if let Some((bind, why)) = one_way(table) {
-            let several = match why {
-                OneWay::Prefix => "several addresses",
-                OneWay::Protocols => "all protocols",
-                OneWay::Ports => "several ports",
+            let what = match why {
+                OneWay::Prefix => "several addresses, and an answer does not say which one was asked",
+                OneWay::Protocols => "all protocols, and an answer without ports is like any packet",
+                OneWay::Ports => "several ports, and an answer does not say which one was asked",
+                OneWay::OwnPorts => "ports up from 32768, which backends' own connections have",
+                OneWay::NoPort => "port 0, which an answer cannot be given back",
             };
             return Err(refuse!(
                 request,
                 EINVAL,
                 None,
-                "table {index}: bind {bind} has {several}, and an answer does not say which one was asked"
+                "table {index}: bind {bind} has {what}"
             ));
         }
     }

@@ -2,10 +2,15 @@
 
 //! Whether a director could give answers their source again, over all tables of a file.
 
+use crate::world::classifier;
+use glb_core::director::classify::bind::Classifier;
 use glb_core::director::classify::bind::{Bind, BindId, Proto};
-use glb_core::director::reverse::services::{check, Ambiguous, Service, MAX_SERVICES};
+use glb_core::director::reverse::services::{
+    chained, check, check_bind, Ambiguous, Chained, Service, MAX_SERVICES,
+};
 use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;
+use std::net::IpAddr;
 
 /// What of tables cannot be.
 pub(crate) struct Wrong {
@@ -28,12 +33,15 @@ pub(crate) struct Part<'t> {
     pub(crate) backends: Vec<Addr>,
 }
 
-/// Finds two services whose answers nobody could tell apart, and more services than a director takes. Binds that cannot be are
-/// somebody else's to find.
+/// Finds two services whose answers nobody could tell apart, a backend that is itself bound, and more services than a director
+/// takes. Binds that cannot be are somebody else's to find: nothing is said about them here.
 pub(crate) fn find(parts: &[Part<'_>]) -> Option<Wrong> {
     let mut services = Vec::new();
     for part in parts.iter().filter(|part| part.forward.translates()) {
         for (place, bind) in part.binds.iter().enumerate() {
+            if check_bind(part.forward, bind).is_err() {
+                continue;
+            }
             if services.len() + part.backends.len() > MAX_SERVICES {
                 let reason = format!("makes more than {MAX_SERVICES} backends of binds with forward nat, in all tables");
                 return Some(Wrong {
@@ -50,15 +58,17 @@ pub(crate) fn find(parts: &[Part<'_>]) -> Option<Wrong> {
             services.extend(part.backends.iter().map(of_bind));
         }
     }
-    let Ambiguous { first, second } = check(&mut services).err()?;
+    if services.is_empty() {
+        return None;
+    }
+    let Err(Ambiguous { first, second }) = check(&mut services) else {
+        return find_chained(parts, &services);
+    };
     let of = |service: &Service| {
         let place = usize::from(service.id().table);
         parts.iter().find(|part| part.index == place)
     };
-    let backend = match second.backend() {
-        Addr::V4(bytes) => std::net::IpAddr::from(bytes),
-        Addr::V6(bytes) => bytes.into(),
-    };
+    let backend = ip(second.backend());
     Some(Wrong {
         table: usize::from(second.id().table),
         bind: usize::from(second.id().bind),
@@ -70,4 +80,30 @@ pub(crate) fn find(parts: &[Part<'_>]) -> Option<Wrong> {
             crate::quoted(&of(&first)?.label),
         ),
     })
+}
+
+/// Finds a backend whose own address is bound.
+fn find_chained(parts: &[Part<'_>], services: &[Service]) -> Option<Wrong> {
+    // Binds that cannot be indexed are said where they are read, or when they are loaded.
+    let words = classifier(parts.iter().map(|part| part.binds)).ok()?;
+    let Chained { service, bind } = chained(services, Classifier::new(&words))?;
+    let bound = parts.get(usize::from(bind.table))?;
+    Some(Wrong {
+        table: usize::from(service.id().table),
+        bind: usize::from(service.id().bind),
+        reason: format!(
+            "sends packets to {}, which is an address of binds[{}] of table {}: an answer would not get the sources of both; \
+             with forward nat a backend must have an address that is not bound",
+            ip(service.backend()),
+            bind.bind,
+            crate::quoted(&bound.label),
+        ),
+    })
+}
+
+fn ip(addr: Addr) -> IpAddr {
+    match addr {
+        Addr::V4(bytes) => bytes.into(),
+        Addr::V6(bytes) => bytes.into(),
+    }
 }

@@ -585,6 +585,12 @@ fn check_answers(
                 "port",
                 "are several ports, and target_port makes them one: an answer does not say which one was asked",
             ),
+            Err(OneWay::OwnPorts) => (
+                "port_end",
+                "is above 32767, where systems take the ports of their own connections from: what a backend asks others would be taken \
+                 for answers of the VIP; end below, and give single ports above it a bind each",
+            ),
+            Err(OneWay::NoPort) => ("port", "is 0, which an answer could not be given back: must be 1 to 65535 with target_port"),
         };
         reader.error_at(&format!("{path}[{index}].{field}"), reason);
     }

@@ -379,11 +379,42 @@ fn answers_have_one_source() {
             "port: are several ports, and target_port makes them one",
         ),
         ("", web.replace("9.9.9.9", "fd00::9"), "ip: is IPv6"),
+        (
+            "",
+            dns.replace("54", "40000"),
+            "port_end: is above 32767, where systems take",
+        ),
+        (
+            r#", "target_port": 8080"#,
+            web.replace("80", "0"),
+            "port: is 0, which an answer could not be given back",
+        ),
+        (
+            "",
+            r#"{"ip": "9.9.9.9", "proto": "any"}"#.to_owned(),
+            "proto: is any, and forward nat needs tcp or udp",
+        ),
     ] {
         let said = translating(&[("a", more, &bind, "10.0.0.1")]);
         let want = format!(r#"f.json: table "a": binds[0].{error}"#);
         assert!(said.len() == 1 && said[0].starts_with(&want), "{said:?}");
     }
+    // Each mistake is one error: what is said of a bind is not said of another one that meets it.
+    let both = format!("{}, {web}", web.replace("9.9.9.9", "9.9.9.0/24"));
+    let said = translating(&[("a", r#", "target_port": 8080"#, &both, "10.0.0.1")]);
+    assert!(
+        said.len() == 1 && said[0].contains("binds[0].ip: is a prefix"),
+        "{said:?}"
+    );
+    // A backend that is itself asked.
+    let next = web.replace("9.9.9.9", "10.0.0.1");
+    let said = translating(&[("a", "", web, "10.0.0.1"), ("b", "", &next, "10.0.0.2")]);
+    assert_eq!(
+        said,
+        [
+            r#"f.json: table "a": binds[0]: sends packets to 10.0.0.1, which is an address of binds[0] of table "b": an answer would not get the sources of both; with forward nat a backend must have an address that is not bound"#
+        ]
+    );
     // Two services, of one port of one backend.
     let other = web.replace("80", "8080");
     let to = r#", "target_port": 8080"#;

@@ -40,6 +40,16 @@ impl Edit {
             Self::Translate(_) => old,
         }
     }
+
+    /// Port, at the end that changes, of a packet that had this one: routes and policies are asked for the packet that leaves.
+    #[inline]
+    #[must_use]
+    pub const fn port(self, old: u16) -> u16 {
+        match self {
+            Self::Translate(Some(port)) => port.get(),
+            Self::Translate(None) | Self::Mark(_) => old,
+        }
+    }
 }
 
 /// Whose address changes.

@@ -268,6 +268,11 @@ fn icmp(
         return Err(UNKNOWN);
     }
     let (proto, key) = embedded(view, ip.transport.wrapping_add(ICMP_LEN), family)?;
+    // Whoever has sent the packet inside is told about it, and nobody else (RFC 5508, section 4.2): otherwise a translation
+    // would make it speak for the VIP to anybody. What other forwards pass on is what it always was.
+    if (from == Sender::Backend || !too_long) && !ip.addrs.have_one_receiver(key.addrs) {
+        return Err(UNKNOWN);
+    }
     let kind = match (proto, too_long) {
         (Ok(proto), true) => Kind::IcmpError(proto),
         (Ok(proto), false) => Kind::IcmpFailure(proto),

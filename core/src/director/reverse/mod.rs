@@ -20,6 +20,7 @@ use super::Verdict;
 use crate::packet::addr::Addr;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{Addrs, Fragment};
+use crate::settings::Settings;
 use core::num::NonZeroU16;
 
 /// Where an answer comes from, as its client knows it.
@@ -39,8 +40,8 @@ impl Origin {
         Self {
             vip: bind.addr,
             port: match forward.target_port() {
-                Some(_) => NonZeroU16::new(bind.port_start),
-                None => None,
+                Some(target) if target.get() != bind.port_start => NonZeroU16::new(bind.port_start),
+                _ => None,
             },
         }
     }
@@ -60,6 +61,8 @@ impl Origin {
 pub trait Answers {
     /// Where answers of this backend come from: its port is the one that packets were sent to.
     fn origin(&self, backend: Addr, proto: Proto, port: u16) -> Option<Origin>;
+    /// Whether this is a backend of any service.
+    fn has_backend(&self, backend: Addr) -> bool;
     /// The VIP of this backend, if it has one only.
     fn only_vip(&self, backend: Addr) -> Option<Addr>;
     /// Remembers the ports of a first fragment.
@@ -80,7 +83,15 @@ pub struct Answer {
 }
 
 /// Decides where a backend's packet comes from ([`inspect_answer`](super::inspect_answer)); or the verdict that it passes with.
-pub fn reverse<A: Answers>(answers: &A, mut packet: Candidate) -> Result<Answer, Verdict> {
+///
+/// All first fragments of a backend are remembered, also those that are no answers: so a later one of which nothing is known has
+/// overtaken its first one, or was forgotten. It cannot be told what it is, and nobody could put it together if it kept the
+/// backend's address.
+pub fn reverse<A: Answers>(
+    answers: &A,
+    settings: &Settings,
+    mut packet: Candidate,
+) -> Result<Answer, Verdict> {
     let backend = match packet.key.addrs {
         Addrs::V4 { src, .. } => Addr::V4(src),
         Addrs::V6 { src, .. } => Addr::V6(src),
@@ -91,24 +102,34 @@ pub fn reverse<A: Answers>(answers: &A, mut packet: Candidate) -> Result<Answer,
     };
     let (origin, verdict) = match packet.kind {
         Kind::Flow(proto) => {
-            let origin = by_port(proto, &packet.key)?;
             if let Some(fragment) = packet.fragment {
-                answers.remember(&packet.key, fragment);
+                if answers.has_backend(backend) {
+                    answers.remember(&packet.key, fragment);
+                }
             }
-            (origin, Verdict::Returned)
+            (by_port(proto, &packet.key)?, Verdict::Returned)
         }
         Kind::IcmpError(proto) | Kind::IcmpFailure(proto) => {
             (by_port(proto, &packet.key)?, Verdict::ReturnedIcmpError)
+        }
+        // Without it no client's request has come to a backend, and what it answers is somebody's who asked it itself.
+        Kind::Echo if !settings.forward_icmp_ping_responses => {
+            return Err(Verdict::PassedNoService);
         }
         Kind::Echo => {
             let vip = answers.only_vip(backend).ok_or(Verdict::PassedNoService)?;
             (Origin { vip, port: None }, Verdict::ReturnedEcho)
         }
         Kind::LaterFragment(proto) => {
-            let (src_port, dst_port) = packet
+            let ports = packet
                 .fragment
-                .and_then(|fragment| answers.remembered(&packet.key.addrs, fragment))
-                .ok_or(Verdict::PassedNoService)?;
+                .and_then(|fragment| answers.remembered(&packet.key.addrs, fragment));
+            let Some((src_port, dst_port)) = ports else {
+                return Err(match answers.has_backend(backend) {
+                    true => Verdict::DroppedFragment,
+                    false => Verdict::PassedNoService,
+                });
+            };
             (packet.key.src_port, packet.key.dst_port) = (src_port, dst_port);
             let origin = by_port(proto, &packet.key)?;
             (origin, Verdict::ReturnedFragment)

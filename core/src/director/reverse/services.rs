@@ -7,7 +7,8 @@
 //! that the packets belong to, which has VIP and port.
 //!
 //! An answer has nothing but its source to be known by. So one backend and port are one service's: [`check`] finds two that
-//! would have the same. And a bind must be one address, and one port where the forward gives a port ([`OneWay`]).
+//! would have the same. And a bind must be one address, and one port where the forward gives a port ([`OneWay`]). A backend must be
+//! no address of a bind itself: [`chained`] finds one.
 
 use super::Origin;
 use crate::director::classify::bind::{Bind, BindId, Classifier, Entry, Proto};
@@ -18,6 +19,11 @@ use crate::sort::sort;
 /// Most services of all tables together: as many as there may be binds.
 pub const MAX_SERVICES: usize = crate::netlink::glb::MAX_BINDS as usize;
 
+/// The first port that systems give to connections of their own: Linux (`ip_local_port_range`) from here to 60999, others to the
+/// last one (RFC 6335 from 49152). What a backend asks from such a port must not be taken for an answer. A single port that a
+/// service listens on is not given to others.
+pub const LEAST_OWN_PORT: u16 = 32768;
+
 /// Why the answers to packets of a bind cannot be given their source again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OneWay {
@@ -27,6 +33,10 @@ pub enum OneWay {
     Protocols,
     /// It has several ports, which become one: an answer does not say which of them was asked.
     Ports,
+    /// It has several ports that stay, and some are those that systems give to connections of their own ([`LEAST_OWN_PORT`]).
+    OwnPorts,
+    /// It has port 0, which no packet can be given back.
+    NoPort,
 }
 
 /// Whether packets of this bind may leave by this forward, as far as their answers are concerned.
@@ -40,8 +50,12 @@ pub const fn check_bind(forward: Forward, bind: &Bind) -> Result<(), OneWay> {
     if bind.proto.is_none() {
         return Err(OneWay::Protocols);
     }
-    if forward.target_port().is_some() && bind.port_start != bind.port_end {
-        return Err(OneWay::Ports);
+    let is_range = bind.port_start != bind.port_end;
+    match forward.target_port() {
+        Some(_) if is_range => return Err(OneWay::Ports),
+        Some(_) if bind.port_start == 0 => return Err(OneWay::NoPort),
+        None if is_range && bind.port_end >= LEAST_OWN_PORT => return Err(OneWay::OwnPorts),
+        _ => {}
     }
     Ok(())
 }
@@ -127,6 +141,27 @@ pub struct Ambiguous {
     pub second: Service,
 }
 
+/// A service whose backend is itself an address that packets are asked at: its answers would be those of two services, one after
+/// the other, of which a director gives back one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chained {
+    /// The service.
+    pub service: Service,
+    /// A bind of its backend's address.
+    pub bind: BindId,
+}
+
+/// The first service whose backend is an address of a bind, of any table and forward.
+#[must_use]
+pub fn chained(services: &[Service], binds: Classifier<'_>) -> Option<Chained> {
+    services.iter().find_map(|service| {
+        Some(Chained {
+            service: *service,
+            bind: binds.lookup_addr(service.backend)?,
+        })
+    })
+}
+
 /// Sorts the services, and says whether each answer has one origin.
 pub fn check(services: &mut [Service]) -> Result<(), Ambiguous> {
     sort(services, |a, b| order(a) < order(b));
@@ -209,6 +244,13 @@ impl<'a> Services<'a> {
     #[must_use]
     pub fn bind(self, backend: Addr, proto: Proto, port: u16) -> Option<BindId> {
         self.by_port.lookup(backend, proto, port)
+    }
+
+    /// Whether this is a backend of any service.
+    #[inline]
+    #[must_use]
+    pub fn has_backend(self, backend: Addr) -> bool {
+        self.by_port.lookup_addr(backend).is_some()
     }
 
     /// A bind that has the VIP of this backend, if it has one only.

@@ -2,9 +2,11 @@
 
 //! Services against a search through all of them, and answers of every kind.
 
-use super::services::{check, check_bind, with_one_vip, Ambiguous, OneWay, Service, Services};
+use super::services::{
+    chained, check, check_bind, with_one_vip, Ambiguous, OneWay, Service, Services,
+};
 use super::*;
-use crate::director::classify::bind::{build, words_needed, BindId, Entry};
+use crate::director::classify::bind::{build, words_needed, BindId, Classifier, Entry};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -87,6 +89,9 @@ impl World {
 impl Answers for World {
     fn origin(&self, backend: Addr, proto: Proto, port: u16) -> Option<Origin> {
         Some(self.of(self.services().bind(backend, proto, port)?))
+    }
+    fn has_backend(&self, backend: Addr) -> bool {
+        self.services().has_backend(backend)
     }
     fn only_vip(&self, backend: Addr) -> Option<Addr> {
         Some(self.of(self.services().bind_of_only_vip(backend)?).vip)
@@ -198,6 +203,20 @@ fn binds_that_answers_cannot_tell() {
     assert_eq!(check_bind(nat(0), &prefix), Err(OneWay::Prefix));
     assert_eq!(check_bind(nat(8080), &range), Err(OneWay::Ports));
     assert_eq!(check_bind(nat(0), &range), Ok(()));
+    // The ports of the backends' own connections, but for a single one, which a service listens on.
+    for (ports, want) in [
+        ((1000, 32767), Ok(())),
+        ((1000, 32768), Err(OneWay::OwnPorts)),
+        ((0, u16::MAX), Err(OneWay::OwnPorts)),
+        ((40000, 40000), Ok(())),
+    ] {
+        let bind = bind(v4(100), Proto::Udp, ports);
+        assert_eq!(check_bind(nat(0), &bind), want, "{ports:?}");
+        assert_eq!(check_bind(Forward::Gue, &bind), Ok(()));
+    }
+    let zero = bind(v4(100), Proto::Tcp, (0, 0));
+    assert_eq!(check_bind(nat(8080), &zero), Err(OneWay::NoPort));
+    assert_eq!(check_bind(nat(0), &zero), Ok(()));
     let any = Bind {
         proto: None,
         port_start: 0,
@@ -241,7 +260,7 @@ fn each_kind_by_its_service() {
     let mut world = World::new(tables).expect("each answer has one origin");
     let tcp = Kind::Flow(Proto::Tcp);
     let got = |world: &World, packet| {
-        let answer = reverse(world, packet);
+        let answer = reverse(world, &Settings::DEFAULT, packet);
         answer.map(|answer| {
             (
                 answer.origin.vip,
@@ -275,7 +294,10 @@ fn each_kind_by_its_service() {
         // It has two VIPs.
         (Kind::Echo, 2, 0, none),
         (Kind::Echo, 9, 0, none),
-        (Kind::LaterFragment(Proto::Tcp), 1, 0, none),
+        // Of an unknown datagram of a backend, and of somebody else's.
+        (Kind::LaterFragment(Proto::Tcp), 1, 0, Err(DroppedFragment)),
+        (Kind::LaterFragment(Proto::Tcp), 9, 0, none),
+        (Kind::Portless(47), 1, 0, Err(PassedUnknownFormat)),
     ] {
         let offset = matches!(kind, Kind::LaterFragment(_)).then_some(5);
         assert_eq!(
@@ -285,13 +307,99 @@ fn each_kind_by_its_service() {
         );
     }
     assert!(world.remembered.borrow().is_empty());
-    // First fragments of services are remembered, and no others.
+    // First fragments of backends are remembered, answers or not, and no others.
     assert!(got(&world, packet(tcp, v4(1), 8080, Some(0))).is_ok());
     assert_eq!(got(&world, packet(tcp, v4(1), 8081, Some(0))), none);
-    assert_eq!(world.remembered.borrow().len(), 1);
+    assert_eq!(got(&world, packet(tcp, v4(9), 8080, Some(0))), none);
+    assert_eq!(world.remembered.borrow().len(), 2);
     world.known = Some((8080, 4000));
     let later = packet(Kind::LaterFragment(Proto::Tcp), v4(1), 0, Some(5));
     assert_eq!(got(&world, later), Ok((v4(100), 80, ReturnedFragment)));
     world.known = Some((8081, 4000));
     assert_eq!(got(&world, later), none);
+}
+
+#[test]
+fn an_echo_reply_is_an_answer_where_requests_are_sent_on() {
+    let web = bind(v4(100), Proto::Tcp, (80, 80));
+    let tables = std::vec![(nat(8080), std::vec![web], std::vec![v4(1)])];
+    let world = World::new(tables).expect("each answer has one origin");
+    let reply = packet(Kind::Echo, v4(1), 0, None);
+    let mut settings = Settings::DEFAULT;
+    settings.forward_icmp_ping_responses = true;
+    assert!(reverse(&world, &settings, reply).is_ok());
+    settings.forward_icmp_ping_responses = false;
+    let got = reverse(&world, &settings, reply).err();
+    assert_eq!(got, Some(Verdict::PassedNoService));
+}
+
+/// That one of them has a target port, which is the bind's, makes no difference.
+#[test]
+fn one_origin_said_in_two_ways() {
+    let tables = std::vec![
+        (
+            nat(80),
+            std::vec![bind(v4(100), Proto::Tcp, (80, 80))],
+            std::vec![v4(1)]
+        ),
+        (
+            nat(0),
+            std::vec![bind(v4(100), Proto::Tcp, (80, 81))],
+            std::vec![v4(1)]
+        ),
+    ];
+    let world = World::new(tables).expect("each answer has one origin");
+    let want = Origin {
+        vip: v4(100),
+        port: None,
+    };
+    assert_eq!(world.origin(v4(1), Proto::Tcp, 80), Some(want));
+    assert_eq!(world.origin(v4(1), Proto::Tcp, 81), Some(want));
+}
+
+#[test]
+fn a_backend_that_is_bound_is_found() {
+    let bind_of = |last, port| bind(v4(last), Proto::Tcp, (port, port));
+    let find = |tables: &[Table]| {
+        let mut entries = Vec::new();
+        for (table, (_, binds, _)) in (0..).zip(tables) {
+            for (index, bind) in (0..).zip(binds) {
+                let id = BindId { table, bind: index };
+                entries.push(Entry { bind: *bind, id });
+            }
+        }
+        let words = classifier(entries);
+        let all: Vec<_> = services(tables)
+            .into_iter()
+            .filter(|service| tables[usize::from(service.id().table)].0.translates())
+            .collect();
+        chained(&all, Classifier::new(&words)).map(|one| (one.service.backend(), one.bind))
+    };
+    let first = (
+        nat(8080),
+        std::vec![bind_of(100, 80)],
+        std::vec![v4(1), v4(2)],
+    );
+    let id = |table, bind| BindId { table, bind };
+    let of_its_own = (
+        nat(0),
+        std::vec![bind_of(100, 81), bind_of(2, 82)],
+        std::vec![v4(3)],
+    );
+    // Whatever the other one's forward and port are.
+    let tunnelled = (Forward::Gue, std::vec![bind_of(2, 443)], std::vec![v4(3)]);
+    let wide = Bind {
+        prefix_len: 8,
+        ..bind_of(9, 443)
+    };
+    let prefix = (Forward::Gre, std::vec![wide], std::vec![v4(3)]);
+    let apart = (Forward::Gue, std::vec![bind_of(101, 80)], std::vec![v4(1)]);
+    for (other, want) in [
+        (of_its_own, Some((v4(2), id(1, 1)))),
+        (tunnelled, Some((v4(2), id(1, 0)))),
+        (prefix, Some((v4(1), id(1, 0)))),
+        (apart, None),
+    ] {
+        assert_eq!(find(&[first.clone(), other]), want);
+    }
 }
