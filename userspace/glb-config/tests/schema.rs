@@ -69,8 +69,10 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
     let table = &mut file["tables"][0];
     let bind = table["binds"][0].as_object_mut().unwrap();
     bind.remove("port");
-    // Checks through the forward ask where a bind has their port.
     bind.insert("proto".to_owned(), json!("tcp"));
+    // The last forward translates: no backend is bound, and none is asked through it.
+    bind.insert("ip".to_owned(), json!("192.0.2.1"));
+    table["backends"][0]["healthchecks"]["through"] = json!(false);
     // The parameters of one forward, the last one.
     table["forward"].as_object_mut().unwrap().remove("dscp");
     let mut second = table["backends"][0].clone();
@@ -162,6 +164,8 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
             }
             *other.pointer_mut(pointer).unwrap() = value.clone();
             if value == "any" {
+                // Which a forward that translates does not take.
+                other["tables"][0]["forward"] = json!({"kind": "gre"});
                 let bind = other["tables"][0]["binds"][0].as_object_mut().unwrap();
                 bind.retain(|name, _| !name.starts_with("port"));
             }

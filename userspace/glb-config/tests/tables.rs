@@ -406,6 +406,14 @@ fn answers_have_one_source() {
         said.len() == 1 && said[0].contains("binds[0].ip: is a prefix"),
         "{said:?}"
     );
+    // A check that nobody could answer.
+    let checked = r#"10.0.0.1", "healthchecks": {"tcp": 80, "through": true}, "weight": 1, "domain": "r"#;
+    let said = translating(&[("a", "", web, checked)]);
+    assert!(
+        said.len() == 1
+            && said[0].contains("backends[0].healthchecks.through: is true, and with forward nat"),
+        "{said:?}"
+    );
     // A backend that is itself asked.
     let next = web.replace("9.9.9.9", "10.0.0.1");
     let said = translating(&[("a", "", web, "10.0.0.1"), ("b", "", &next, "10.0.0.2")]);
