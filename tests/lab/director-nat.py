@@ -213,6 +213,74 @@ def datagrams(way):
         same((b"x" * 4000, b"y" * 5000, way.vip), (data, answer, source[0]))
 
 
+def test_rules():
+    about("A routing rule that names a port holds for the port that packets leave with: there the target port, back the VIP's.")
+    each(rules)
+
+
+def rules(way):
+    there = ip(way.client, way.vip, tcp(4002, 80, "A"))
+    at_the_backend = ip(way.client, way.to, tcp(4002, TARGET, "A"), ttl=63)
+    back = ip(way.to, way.client, tcp(TARGET, 4002, "A"))
+    at_the_client = ip(way.vip, way.client, tcp(80, 4002, "A"), ttl=63)
+    way.ip("route add unreachable default table 66")
+    for port, got in ((80, at_the_backend), (TARGET, None)):
+        rule = "rule %%s to %s ipproto tcp dport %d table 66 pref 50" % (way.to, port)
+        way.ip(rule % "add")
+        count = begin(director)
+        if got:
+            arrives(proxy1, "a rule that names the bind's port", got, lambda: send(client, director, there))
+        else:
+            send(client, director, there)
+            count.exactly(dropped_no_route_packets=1)
+        way.ip(rule % "del")
+    for port, got in ((TARGET, at_the_client), (80, None)):
+        rule = "rule %%s to %s ipproto tcp sport %d table 66 pref 50" % (way.client, port)
+        way.ip(rule % "add")
+        count = begin(director)
+        if got:
+            arrives(client, "a rule that names the backend's port", got, lambda: way.answer(proxy1, back))
+        else:
+            way.answer(proxy1, back)
+            count.exactly(dropped_no_route_packets=1)
+        way.ip(rule % "del")
+    way.ip("route del unreachable default table 66")
+
+
+def test_fragments():
+    about("Of a backend, a later fragment whose first one is not known is dropped; what is no answer passes whole.")
+    each(fragments)
+
+
+def fragments(way):
+    last = (1000, False, 1000, 2020)
+    answer = tcp(TARGET, 4000, "A", payload=b"x" * 2000)
+    count = begin(director)
+    way.answer(proxy1, ip(way.to, way.client, answer, fragment=last, ident=77))
+    count.exactly(dropped_fragment_packets=1)
+    other = tcp(TARGET + 1, 4000, "A", payload=b"x" * 2000)
+    count = begin(director)
+    for part in ((0, True, 0, 1000), last):
+        way.answer(proxy1, ip(way.to, way.client, other, fragment=part, ident=78))
+    count.exactly(passed_no_service_packets=2)
+
+
+def test_errors_for_others():
+    about("An ICMP error about a packet of one client passes if it is addressed to another one.")
+    each(errors_for_others)
+
+
+def errors_for_others(way):
+    count = begin(director)
+    about_it = ip(way.client, way.to, tcp(4000, TARGET, "A"))
+    error = icmp(*way.no_port, rest=b"\0\0\0\0", payload=about_it)
+    way.answer(proxy1, ip(way.to, way.here, error))
+    # Whatever is behind it is counted after it.
+    packet = ip(way.to, way.client, tcp(TARGET, 4000, "A"))
+    way.answer(proxy1, packet)
+    count.exactly(returned_packets=1, returned_bytes=len(packet))
+
+
 def test_echo():
     about("Echo requests are answered by the server, from the VIP.")
     each(echo)

@@ -32,6 +32,13 @@ mod tests {
         }
     }
 
+    /// What leaves has this port, and so the route that is asked for.
+    #[test]
+    fn the_port_of_what_leaves() {
+        assert_eq!(super::edit(NonZeroU16::new(3307)).port(3306), 3307);
+        assert_eq!(super::edit(None).port(3306), 3306);
+    }
+
     /// The port, the packet, the backend, and the packet that goes there.
     const GOLDEN: &[(u16, &str, &str, &str)] = &[
     // TCP; ECN and DSCP stay.
