@@ -407,7 +407,8 @@ fn answers_have_one_source() {
         "{said:?}"
     );
     // A check that nobody could answer.
-    let checked = r#"10.0.0.1", "healthchecks": {"tcp": 80, "through": true}, "weight": 1, "domain": "r"#;
+    let checked =
+        r#"10.0.0.1", "healthchecks": {"tcp": 80, "through": true}, "weight": 1, "domain": "r"#;
     let said = translating(&[("a", "", web, checked)]);
     assert!(
         said.len() == 1
