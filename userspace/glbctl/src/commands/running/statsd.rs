@@ -225,13 +225,13 @@ mod tests {
     fn differences_under_the_deployed_names() {
         let lines = report(&counters(1), &counters(3), "xdp");
         let all = Verdict::COUNT as u64;
-        let (processed, matched) = (2 * all, 2 * (all - 4));
+        let (processed, matched) = (2 * all, 2 * (all - 6));
         for line in [
             format!("glb.director.packets.processed:{processed}|c|#glb_engine:xdp").as_str(),
             "glb.director.packets.encapsulated:8|c|#glb_engine:xdp",
             "glb.director.packets.encapsulated_bytes:2000|c|#glb_engine:xdp",
             "glb.director.packets.results:6|c|#glb_engine:xdp,result:UnknownFormat",
-            "glb.director.packets.results:2|c|#glb_engine:xdp,result:NoMatchingBind",
+            "glb.director.packets.results:6|c|#glb_engine:xdp,result:NoMatchingBind",
             format!("glb.director.packets.results:{matched}|c|#glb_engine:xdp,result:Matched")
                 .as_str(),
             "glb.director.packets.internal_errors:0|c|#glb_engine:xdp,error:ErrorTable",
