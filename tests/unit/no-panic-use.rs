@@ -13,7 +13,7 @@ use glb_core::director::rewrite::{Edit, Spot};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
 use glb_core::director::{
-    self, Addresses, Candidate, Forward, Params, Shape, Tunnel, Verdict, World,
+    self, Addresses, Candidate, Forward, Leave, Params, Shape, Tunnel, Verdict, World,
 };
 use glb_core::geneve::flows as way_back;
 use glb_core::geneve::{self, Envelope, Letter};
@@ -211,7 +211,10 @@ pub fn uses_decide(
     out: &mut [u8],
 ) -> Option<(u8, Verdict)> {
     let plan = director::decide(tables, settings, packet).ok()?;
-    plan.forward().write(params, &plan.hops, out)?;
+    match plan.forward().leave() {
+        Leave::Tunnel(tunnel) => tunnel.write(params, &plan.hops, out)?,
+        Leave::Rewrite(edit) => return Some((edit.dscp.value(), plan.verdict)),
+    }
     let first = plan.hops.first();
     Some((first[0] ^ plan.hops.others(), plan.verdict))
 }
