@@ -171,7 +171,10 @@ impl Through {
             v4: raw(Domain::IPV4)?,
             v6: raw(Domain::IPV6).ok(),
         };
-        tasks.insert(device.index, tokio::spawn(pass_on(seen, out, self.routes.clone())));
+        tasks.insert(
+            device.index,
+            tokio::spawn(pass_on(seen, out, self.routes.clone())),
+        );
         Ok(())
     }
 }
