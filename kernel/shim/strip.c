@@ -4,6 +4,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_vlan.h>
 #include <linux/netdevice.h>
+#include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <linux/udp.h>
 #include <net/dst.h>
@@ -96,6 +97,22 @@ int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6)
 }
 
 /* --- out --------------------------------------------------------------------------------------------- */
+
+/* A packet goes from one egress hook to the next in one call, with bottom halves off, so the processor stays the same. */
+static DEFINE_PER_CPU(bool, glb_egress_busy);
+
+bool glb_egress_begin(void)
+{
+	if (this_cpu_read(glb_egress_busy))
+		return false;
+	this_cpu_write(glb_egress_busy, true);
+	return true;
+}
+
+void glb_egress_end(void)
+{
+	this_cpu_write(glb_egress_busy, false);
+}
 
 int glb_egress_enter(struct sk_buff *skb)
 {

@@ -23,6 +23,10 @@ int glb_udp_validate(struct sk_buff *skb, unsigned int udp, unsigned int end, bo
 /* Takes the first `len` bytes off, which are linear: what is behind them is then as if it had come so. 0 or -ENOMEM. */
 int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6);
 
+/* At the egress hook: whether the handler is not at work on this processor yet, and is now. What it sends meanwhile is its own. */
+bool glb_egress_begin(void);
+void glb_egress_end(void);
+
 /* At the egress hook: makes the data start at the IP header. How many bytes were in front, or -1. */
 int glb_egress_enter(struct sk_buff *skb);
 void glb_egress_leave(struct sk_buff *skb, unsigned int link_len);

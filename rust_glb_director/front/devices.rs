@@ -7,11 +7,14 @@
 #![forbid(unsafe_code)]
 
 use super::role::Able;
-use crate::gateway::Wanted;
+use crate::gateway::memory::Memory;
+use crate::gateway::{Gateway, Wanted};
 use crate::state::State;
+use glb_kernel::base::rcu::Retired;
 use glb_kernel::front::netdev;
 use glb_kernel::net::{Net, Registered, Rtnl};
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
 /// The handler on one device.
 pub(crate) type Attachment = netdev::Attachment<Able>;
@@ -40,7 +43,7 @@ pub(crate) fn attach(
     net: &Net,
     registered: Registered<State>,
     rtnl: &Rtnl,
-    (device, gateway): (Attached, Wanted),
+    (device, gateway): (Attached, (Wanted, Option<Arc<Memory>>)),
 ) -> Result {
     let mut devices = net.doors(registered).lock();
     if devices
@@ -58,26 +61,41 @@ pub(crate) fn attach(
         .open(net, registered, (rtnl, ifindex, role))
         .inspect_err(|_| {
             if role == Able::Geneve {
-                gateways.remove(rtnl, ifindex);
+                drop(gateways.remove(rtnl, ifindex));
             }
         })
 }
 
-/// Detaches a device; says what it was, if it was attached.
+/// What a device of this role needs that takes long to make: it is made without the RTNL lock.
+pub(crate) fn spare(
+    net: &Net,
+    registered: Registered<State>,
+    role: Able,
+    wanted: Wanted,
+) -> Result<Option<Arc<Memory>>> {
+    match role {
+        Able::Geneve => net.state(registered).gateways().spare(wanted),
+        Able::Director => Ok(None),
+    }
+}
+
+/// Detaches a device; says what it was, if it was attached, and gives what to drop without the RTNL lock.
 pub(crate) fn detach(
     net: &Net,
     registered: Registered<State>,
     rtnl: &Rtnl,
     ifindex: i32,
-) -> Option<Attached> {
+) -> Option<(Attached, Option<Retired<Gateway>>)> {
     let mut devices = net.doors(registered).lock();
     let of_index = |door: &Attachment| door.ifindex() == ifindex;
     let attached = devices.iter().find(|door| of_index(door)).map(Attached::of);
     devices.close(of_index);
-    if attached.is_some_and(|device| device.role == Able::Geneve) {
-        net.state(registered).gateways().remove(rtnl, ifindex);
-    }
-    attached
+    let device = attached?;
+    let retired = match device.role {
+        Able::Geneve => net.state(registered).gateways().remove(rtnl, ifindex),
+        Able::Director => None,
+    };
+    Some((device, retired))
 }
 
 /// The attached device with the lowest index above this one.

@@ -100,8 +100,23 @@ impl Published {
         self.0.get(rcu)
     }
 
-    /// Adds a device. `EBUSY`: other devices have another flow cache.
-    pub(crate) fn add(&self, _rtnl: &Rtnl, ifindex: i32, wanted: Wanted) -> Result {
+    /// A flow cache for the first device: it is large, so it is made before the RTNL lock is taken, which all of the machine waits
+    /// for. None if there is one already.
+    pub(crate) fn spare(&self, wanted: Wanted) -> Result<Option<Arc<Memory>>> {
+        if self.get(&Guard::new()).is_some() {
+            return Ok(None);
+        }
+        Memory::new(wanted.cache).map(Some)
+    }
+
+    /// Adds a device, with a cache made by [`Self::spare`]. `EBUSY`: other devices have another flow cache; `EAGAIN`: the other
+    /// devices went meanwhile, and there is no cache.
+    pub(crate) fn add(
+        &self,
+        _rtnl: &Rtnl,
+        ifindex: i32,
+        (wanted, spare): (Wanted, Option<Arc<Memory>>),
+    ) -> Result {
         let mut devices = self.without(ifindex)?;
         devices.append(Device { ifindex, wanted }, GFP_KERNEL_ACCOUNT)?;
         // The RTNL lock keeps what is there.
@@ -109,7 +124,7 @@ impl Published {
         let memory = match kept {
             Some(memory) if memory.cache == wanted.cache => memory,
             Some(_) => return Err(EBUSY),
-            None => Memory::new(wanted.cache)?,
+            None => spare.ok_or(EAGAIN)?,
         };
         let gateway = KBox::new(Gateway { devices, memory }, GFP_KERNEL_ACCOUNT)?;
         drop(self.0.replace(Some(gateway)));
@@ -117,9 +132,10 @@ impl Published {
     }
 
     /// Takes a device out, whose door is closed. What is left may still have it if there is no memory: then no packet asks for it.
-    pub(crate) fn remove(&self, _rtnl: &Rtnl, ifindex: i32) {
-        let retired = self.less(ifindex);
-        drop(retired);
+    /// What comes back is to be dropped when the RTNL lock is not held any more, where that can be.
+    #[must_use]
+    pub(crate) fn remove(&self, _rtnl: &Rtnl, ifindex: i32) -> Option<Retired<Gateway>> {
+        self.less(ifindex)
     }
 
     fn less(&self, ifindex: i32) -> Option<Retired<Gateway>> {

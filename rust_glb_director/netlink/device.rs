@@ -213,25 +213,31 @@ impl Command for Attach {
         let ifindex = named(request)?;
         let device = Attached { ifindex, role };
         let net = request.net();
-        devices::attach(net, request.registered(), &Rtnl::lock(), (device, gateway)).map_err(
-            |error| {
-                let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
-                let why = if error == EEXIST {
-                    "the device is attached already"
-                } else if error == ENODEV {
-                    "no such device"
-                } else if error == EBUSY {
-                    "devices with this role share one flow cache, which differs: max-flows, idle"
-                } else if error == ENOMEM {
-                    "no memory"
-                } else if error == not_supported() {
-                    "this kernel has no egress hooks (CONFIG_NETFILTER_EGRESS)"
-                } else {
-                    "the device cannot be attached"
-                };
-                refuse!(request, error, sent.as_ref(), "{why}")
-            },
-        )?;
+        let registered = request.registered();
+        let spare = devices::spare(net, registered, role, gateway);
+        let attached = spare.and_then(|spare| {
+            let gateway = (gateway, spare);
+            devices::attach(net, registered, &Rtnl::lock(), (device, gateway))
+        });
+        attached.map_err(|error| {
+            let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
+            let why = if error == EEXIST {
+                "the device is attached already"
+            } else if error == ENODEV {
+                "no such device"
+            } else if error == EBUSY {
+                "devices with this role share one flow cache, which differs: max-flows, idle"
+            } else if error == EAGAIN {
+                "the other devices with this role were detached meanwhile: try again"
+            } else if error == ENOMEM {
+                "no memory"
+            } else if error == not_supported() {
+                "this kernel has no egress hooks (CONFIG_NETFILTER_EGRESS)"
+            } else {
+                "the device cannot be attached"
+            };
+            refuse!(request, error, sent.as_ref(), "{why}")
+        })?;
         genl::notify(net, command::ATTACH_NTF, 64, |message| {
             put(message, net, device)
         });
@@ -249,7 +255,7 @@ impl Command for Detach {
     fn run(_: &State, request: &Request<'_>) -> Result {
         let ifindex = named(request)?;
         let detached = devices::detach(request.net(), request.registered(), &Rtnl::lock(), ifindex);
-        let Some(device) = detached else {
+        let Some((device, retired)) = detached else {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
             return Err(refuse!(
                 request,
@@ -259,6 +265,8 @@ impl Command for Detach {
             ));
         };
         notify_detached(request.net(), device);
+        // A flow cache is large, and takes a grace period.
+        drop(retired);
         Ok(())
     }
 }

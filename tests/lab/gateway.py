@@ -358,7 +358,7 @@ def test_options_of_the_command():
         ("eth0 --role return", "return"),
         ("eth0 --role geneve --pass --local-only", "cannot be used with"),
         ("eth0 --role geneve --class 65536", "class"),
-        ("eth0 --role geneve --max-flows 16000001", "16000000"),
+        ("eth0 --role geneve --max-flows 13000001", "13000000"),
     ):
         status, text = appliance.said("glbctl attach " + words)
         with check("glbctl attach %s" % words):

@@ -13,6 +13,9 @@
 declare -Ar SERVICE_VIP4=([gre]=10.10.10.20 [ipip]=10.10.10.21 [l3dsr]=10.10.10.22)
 declare -Ar SERVICE_VIP6=([gre]=fd00:10::20 [ipip]=fd00:10::21)
 declare -Ar SERVICE_FORWARD=([gre]='{"kind": "gre"}' [ipip]='{"kind": "ipip"}' [l3dsr]='{"kind": "l3dsr", "dscp": 7}')
+declare -Ar SERVICE_SEED=(
+    [gre]=20202020202020202020202020202020 [ipip]=21212121212121212121212121212121 [l3dsr]=22222222222222222222222222222222
+)
 
 # service_vips: the VIPs of all services.
 service_vips() {
@@ -51,7 +54,7 @@ service_tables() {
         [ -z "${SERVICE_VIP6[$service]:-}" ] ||
             binds+=", {\"ip\": \"${SERVICE_VIP6[$service]}\", \"proto\": \"tcp\", \"port\": 80}"
         cat <<END
- ,{"name": "$service", "hash_key": "12345678901234561234567890123456", "seed": "34567890123456783456789012345678",
+ ,{"name": "$service", "hash_key": "12345678901234561234567890123456", "seed": "${SERVICE_SEED[$service]}",
   "select": {"kind": "maglev"}, "forward": ${SERVICE_FORWARD[$service]}, "flows": {"buckets": 16384},
   "binds": [$binds], "backends": [$1]}
 END

@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 
 printf '1000.5\t%s\tnone\n1030.0\t%s\theld\t1030.4\n1060.9\t%s\tnone\n' "nothing happens" "proxy2: nginx is killed" "the end" >"$work/marks.tsv"
 for second in $(seq 1000 1090); do
-    echo "sample $second.700 broken=0 proxy1=$((50 + second % 7)) proxy2=40 proxy3=30"
+    echo "sample $second.700 broken=0 oldest=$second.100 proxy1=$((50 + second % 7)) proxy2=40 proxy3=30"
     case $second in
         1031) printf 'broken %s.800 proxy2 192.168.41.7:40000 receive: reset\n' "$second" "$second" ;;
         # Begun before the program was gone, and after.

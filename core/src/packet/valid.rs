@@ -6,6 +6,7 @@
 //! that nobody can have, and `ip_rcv_options` and `ipv6_rthdr_rcv` one that names a way to take, unless the operator allows
 //! it. Such packets are left to them.
 
+use super::addr::Addr;
 use super::checksum::{self, Sum};
 use super::ip::{self, Addrs, Family, Ip, IPV4_LEN, IPV6_LEN};
 use super::view::{Short, View};
@@ -62,6 +63,19 @@ pub fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Invalid> {
                 return check_routing(view, family);
             }
             Ok(())
+        }
+    }
+}
+
+/// Whether a machine can have this address, seen from another one: neither loopback, multicast, broadcast nor unspecified.
+#[must_use]
+pub fn is_host(addr: &Addr) -> bool {
+    match *addr {
+        Addr::V4(addr) => !is_martian_v4(addr),
+        Addr::V6(addr) => {
+            let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = addr;
+            let high = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
+            s0 != 0xff && (high != 0 || !is_martian_low_v6(&addr))
         }
     }
 }

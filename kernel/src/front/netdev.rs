@@ -37,6 +37,10 @@ pub trait Egress: 'static {
     /// What the module keeps in a namespace.
     type State: NetState;
 
+    /// Counts a packet that this handler has sent itself: it comes here again where it leaves, by this or another device, and
+    /// goes on. Nothing that is sent from here can come back to be sent again.
+    fn own(state: &Self::State);
+
     /// Handles a packet, whose data starts at the IP header. Bottom halves are off.
     fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
 }
@@ -216,6 +220,27 @@ unsafe extern "C" fn hook<I: Ingress>(
 }
 
 unsafe extern "C" fn egress_hook<E: Egress>(
+    own: *mut kernel::ffi::c_void,
+    raw: *mut bindings::sk_buff,
+    state: *const bindings::nf_hook_state,
+) -> kernel::ffi::c_uint {
+    // SAFETY: Bottom halves are off, so the processor stays the same up to `glb_egress_end`.
+    if !unsafe { bindings::glb_egress_begin() } {
+        // SAFETY: The pointer is the state of the namespace, which outlives the hook.
+        E::own(unsafe { &*own.cast::<E::State>() });
+        return bindings::NF_ACCEPT;
+    }
+    // SAFETY: What the kernel has passed.
+    let verdict = unsafe { leaves::<E>(own, raw, state) };
+    // SAFETY: As above; it was begun here.
+    unsafe { bindings::glb_egress_end() };
+    verdict
+}
+
+/// # Safety
+///
+/// The arguments are those of an egress hook.
+unsafe fn leaves<E: Egress>(
     own: *mut kernel::ffi::c_void,
     raw: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,

@@ -35,6 +35,10 @@ pub(in crate::front) struct Back;
 impl netdev::Egress for Back {
     type State = State;
 
+    fn own(state: &State) {
+        state.gateway_stats().left(Verdict::PassedGeneve);
+    }
+
     #[inline]
     fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
         let stats = state.gateway_stats();

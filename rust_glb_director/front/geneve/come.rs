@@ -16,6 +16,7 @@ use glb_core::geneve::{inspect, Envelope, Opened, Packet, Settings, Stop, Verdic
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::{Ends, Flow as Connection};
 use glb_core::packet::ip::{proto, Addrs};
+use glb_core::packet::valid::is_host;
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::netdev;
@@ -77,6 +78,10 @@ fn admit(
         return Err(Verdict::PassedNotGeneve);
     }
     let opened = open(hook, skb, &wanted.settings)?;
+    // What goes to another machine is not to be opened here; and the answer's source will be this address.
+    if !to_here(hook, skb) {
+        return Err(Verdict::PassedNotGeneve);
+    }
     if skb.is_udp_gso() {
         return Err(Verdict::DroppedAggregate);
     }
@@ -131,25 +136,40 @@ fn open(hook: &Hook<'_>, skb: &mut Skb<'_>, settings: &Settings) -> Result<Opene
     Err(Verdict::PassedNotGeneve)
 }
 
+/// Whether the outer packet ends here.
+#[inline]
+fn to_here(hook: &Hook<'_>, skb: &Skb<'_>) -> bool {
+    let to = match Addrs::read(View::new(skb.linear(), skb.len()), 0, hook.family) {
+        Ok(addrs) => destination(&addrs),
+        Err(_) => return false,
+    };
+    is_host(&to) && here::is_local(hook, skb, &to)
+}
+
+#[inline]
+fn destination(addrs: &Addrs) -> Addr {
+    match *addrs {
+        Addrs::V4 { dst, .. } => Addr::V4(dst),
+        Addrs::V6 { dst, .. } => Addr::V6(dst),
+    }
+}
+
 /// Whether this machine is the end of the flow: by a socket of TCP or UDP, by its address for anything else.
 #[inline]
 fn is_here(hook: &Hook<'_>, skb: &Skb<'_>, tuple: &Tuple) -> bool {
     let device = Domain::of(skb);
     let flow = connection(tuple);
+    // A socket that listens on all addresses listens on those of this machine.
+    let is_local = || here::is_local(hook, skb, &destination(&tuple.addrs));
     match tuple.proto {
         proto::TCP => {
             tcp::is_established(hook.net, &flow, device)
-                || tcp::listens(hook.net, &flow, device)
-                || tcp::has_listener(hook.net, &flow, device)
+                || is_local()
+                    && (tcp::listens(hook.net, &flow, device)
+                        || tcp::has_listener(hook.net, &flow, device))
         }
-        proto::UDP => udp::has_socket(hook.net, &flow, device),
-        _ => {
-            let to = match tuple.addrs {
-                Addrs::V4 { dst, .. } => Addr::V4(dst),
-                Addrs::V6 { dst, .. } => Addr::V6(dst),
-            };
-            here::is_local(hook, skb, &to)
-        }
+        proto::UDP => is_local() && udp::has_socket(hook.net, &flow, device),
+        _ => is_local(),
     }
 }
 

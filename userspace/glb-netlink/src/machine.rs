@@ -139,6 +139,27 @@ impl Machine {
             .map_err(|error| named(error, "the list of devices"))
     }
 
+    /// A device, by its number; nothing where there is none.
+    pub fn link(&mut self, index: u32) -> Result<Option<Link>, Error> {
+        const NO_DEVICE: i32 = 19;
+        let mut header = [0; LINK_HEADER];
+        header[4..8].copy_from_slice(&index.to_ne_bytes());
+        let request = Request::with_header(&header);
+        let mut found = None;
+        let asked = self
+            .socket
+            .typed(RTM_GETLINK, &request, false, |_, message| {
+                if message.kind == RTM_NEWLINK {
+                    found = link(message);
+                }
+            });
+        match asked {
+            Ok(()) => Ok(found),
+            Err(Error::Refused(refusal)) if refusal.errno == NO_DEVICE => Ok(None),
+            Err(error) => Err(named(error, "a device")),
+        }
+    }
+
     /// All addresses.
     pub fn addresses(&mut self) -> Result<Vec<Address>, Error> {
         let request = Request::with_header(&[0; ADDRESS_HEADER]);

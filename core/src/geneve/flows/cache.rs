@@ -10,8 +10,8 @@ use crate::geneve::envelope::Envelope;
 use crate::packet::ip::Addrs;
 use crate::siphash::SipKey;
 
-/// Most flows of a cache.
-pub const MAX_FLOWS: u32 = 16_000_000;
+/// Most flows of a cache: the kernel gives no more than 2 GiB at once.
+pub const MAX_FLOWS: u32 = 13_000_000;
 
 /// How large a cache is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Spec {
         // A fifth more entries than flows: then hardly any flow finds both of its buckets full.
         let entries = flows as u64 * 6 / 5;
         Ok(Self {
-            // At most 2,400,000.
+            // At most 1,950,000.
             buckets: entries.div_ceil(SLOTS as u64) as u32,
         })
     }

@@ -3,15 +3,19 @@
 //! Connections to a VIP that reach one backend, by the forward of its table: what a client's connection meets there is tested,
 //! the other end of the tunnel and the VIP included.
 //!
-//! The connection is the kernel's own, from this machine to the VIP, so that all checks can be made over it. Its packets have a
-//! TTL of 1: they go no further than the first router, or than the dummy device that the VIP is routed to. A packet socket sees
-//! them leave, and a raw socket sends each to the backend as a director would: with the TTL of other packets, its TCP checksum
-//! complete, and what the forward puts in front or changes. Answers come directly, as all packets from backends to clients do.
+//! The connection is the kernel's own, from this machine to the VIP, so that all checks can be made over it. Its packets end in the
+//! dummy device that the VIP is routed to: by another one, a router would end the connection, or a director would answer with a
+//! backend of its own. A packet socket on that device sees them, and a raw socket sends each to the backend as a director would:
+//! with the TTL of other packets, its TCP checksum complete, and what the forward puts in front or changes. Answers come
+//! directly, as all packets from backends to clients do.
 //!
 //! ```text
-//! connection ──TTL 1──> device ──> (ends)
+//! connection ──TTL 1──> dummy device ──> (ends)
 //!                          └─seen─> forward ──> backend ──VIP:port──> connection
 //! ```
+//!
+//! The packet socket is bound to the dummy device: the kernel copies each packet of a device for a socket that listens there, and
+//! no other packet of the machine may pay for that.
 
 use super::echo::source_to;
 use super::packet::{header_checksum, tcp_checksum};
@@ -23,10 +27,14 @@ use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::UdpChecksum;
 use glb_core::packet::ip::{self, Family};
 use glb_core::packet::view::View;
+use glb_netlink::machine::{Link, Machine};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::bind;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
@@ -66,8 +74,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug, Default)]
 pub(super) struct Through {
     routes: Routes,
-    /// What passes packets on.
-    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    /// What passes packets on, by the number of the dummy device.
+    tasks: Mutex<HashMap<u32, tokio::task::JoinHandle<()>>>,
 }
 
 /// A connection's packets are passed on as long as this exists, and a little longer.
@@ -92,7 +100,8 @@ impl Through {
         way: &Way,
         to: SocketAddr,
     ) -> Result<(TcpStream, Open), Failure> {
-        self.pass_on().map_err(|error| {
+        let device = device_to(to.ip()).map_err(Failure::Unable)?;
+        self.pass_on(&device).map_err(|error| {
             let reason = "no packet socket for checks through a forward (this takes CAP_NET_RAW)";
             Failure::Unable(format!("{reason}: {error}"))
         })?;
@@ -139,15 +148,22 @@ impl Through {
         }
     }
 
-    /// Passes packets on, unless that goes on already.
-    fn pass_on(&self) -> io::Result<()> {
-        let mut task = lock(&self.task);
-        if task.as_ref().is_some_and(|task| !task.is_finished()) {
+    /// Passes on what leaves by this device, unless that goes on already.
+    fn pass_on(&self, device: &Link) -> io::Result<()> {
+        let mut tasks = lock(&self.tasks);
+        // A device that is gone has ended its own.
+        tasks.retain(|_, task| !task.is_finished());
+        if tasks.contains_key(&device.index) {
             return Ok(());
         }
         let protocol = Protocol::from(i32::from(ALL_PROTOCOLS.to_be()));
         let seen = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol))?;
         seen.set_nonblocking(true)?;
+        let of_device = getifaddrs()?
+            .filter(|found| found.interface_name == device.name)
+            .find_map(|found| found.address?.as_link_addr().copied())
+            .ok_or_else(|| io::Error::other(format!("{} has no link address", device.name)))?;
+        bind(seen.as_raw_fd(), &of_device)?;
         seen.attach_filter(&only_own_segments())?;
         // To tokio, a socket that gives datagrams is one like another.
         let seen = UdpSocket::from_std(seen.into())?;
@@ -155,16 +171,44 @@ impl Through {
             v4: raw(Domain::IPV4)?,
             v6: raw(Domain::IPV6).ok(),
         };
-        *task = Some(tokio::spawn(pass_on(seen, out, self.routes.clone())));
+        tasks.insert(
+            device.index,
+            tokio::spawn(pass_on(seen, out, self.routes.clone())),
+        );
         Ok(())
     }
 }
 
 impl Drop for Through {
     fn drop(&mut self) {
-        if let Some(task) = &*lock(&self.task) {
+        for task in lock(&self.tasks).values() {
             task.abort();
         }
+    }
+}
+
+/// The device that packets to the VIP end in; or what to do.
+fn device_to(vip: IpAddr) -> Result<Link, String> {
+    let asked = || {
+        let mut machine = Machine::open()?;
+        match machine.route(addr(vip))? {
+            Some(route) => machine.link(route.link),
+            None => Ok(None),
+        }
+    };
+    match asked() {
+        Ok(Some(link)) if link.kind == "dummy" || link.name == "lo" => Ok(link),
+        Ok(found) => {
+            let by = found.map_or_else(
+                || "has no route".to_owned(),
+                |link| format!("is routed to {}", link.name),
+            );
+            Err(format!(
+                "{vip} {by}: a check through a forward needs a route to a dummy device: ip link add glb-vip type dummy; \
+                 ip link set glb-vip up; ip route add {vip} dev glb-vip"
+            ))
+        }
+        Err(error) => Err(format!("no route to {vip}: {error}")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 //! Checks through a forward, in a network namespace of the test's own. The backends live in this test: each takes packets out of
 //! its tunnel, as the kernel's device would, and its TCP answers from the VIP, without the tunnel. The daemon's connections are
-//! the kernel's. (tests/lab/tunnel.sh has the kernel's own tunnels.)
+//! the kernel's. (userspace/glb-healthcheck/tests/lab/tunnel.sh has the kernel's own tunnels.)
 
 use crate::backends::{Plain, Web};
 use crate::harness::{table, Place};
