@@ -211,7 +211,8 @@ impl Load {
         let mut num_services = 0u64;
         for (table, index) in self.tables.iter().zip(0u16..=u16::MAX) {
             if table.forward.translates() {
-                let of_table = (table.binds.len() as u64).saturating_mul(table.backends.len() as u64);
+                let of_table =
+                    (table.binds.len() as u64).saturating_mul(table.backends.len() as u64);
                 num_services = num_services.saturating_add(of_table);
             }
             if num_services > MAX_SERVICES as u64 {

@@ -167,8 +167,12 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
         }
         if let Some((bind, why)) = one_way(table) {
             let what = match why {
-                OneWay::Prefix => "several addresses, and an answer does not say which one was asked",
-                OneWay::Protocols => "all protocols, and an answer without ports is like any packet",
+                OneWay::Prefix => {
+                    "several addresses, and an answer does not say which one was asked"
+                }
+                OneWay::Protocols => {
+                    "all protocols, and an answer without ports is like any packet"
+                }
                 OneWay::Ports => "several ports, and an answer does not say which one was asked",
                 OneWay::OwnPorts => "ports up from 32768, which backends' own connections have",
                 OneWay::NoPort => "port 0, which an answer cannot be given back",
