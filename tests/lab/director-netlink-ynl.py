@@ -73,7 +73,7 @@ def test_commands():
     with check("a device is attached"):
         do("attach", ifname="lo")
     with check("and listed"):
-        same([{"ifindex": 1, "ifname": "lo"}], dump("device-get"))
+        same([{"ifindex": 1, "ifname": "lo", "role": "director"}], dump("device-get"))
     with check("a second time is refused, by name"):
         says("bad-attr", refused("attach", ifname="lo"))
     with check("a table by its name"):
@@ -290,6 +290,10 @@ def test_nat():
         ("two of one port", "table 1: bind 0 and bind 0 of table 0 send to one port", ((web, 8080), (other, 8080))),
         ("a prefix", "bind 0 has several addresses", ((("192.0.2.0", 24, 80, 80), 8080),)),
         ("several ports", "bind 0 has several ports", ((("192.0.2.1", 32, 80, 81), 8080),)),
+        ("ports of the backends' own", "bind 0 has ports up from 32768", ((("192.0.2.1", 32, 1000, 40000), 0),)),
+        ("port 0", "bind 0 has port 0", ((("192.0.2.1", 32, 0, 0), 8080),)),
+        ("a backend that is bound", "table 0: bind 0 sends to an address of bind 0 of table 1",
+         ((web, 8080), (("10.0.0.1", 32, 81, 81), 8081))),
     ):
         with check(name):
             says(words, nat(*tables))
