@@ -31,7 +31,6 @@ declare -A arrives=(
     [gre4]='ip protocol gre ip daddr 172.16.0.0/24' [gre6]='ip6 nexthdr gre ip6 daddr fd00::ac10:0/120'
     [ipip4]='ip protocol 4 ip daddr 172.16.0.0/24' [ipip6]='ip6 nexthdr 41 ip6 daddr fd00::ac10:0/120'
     [l3dsr4]='ip protocol tcp ip daddr 172.16.0.0/24 ip dscp 7' [l3dsr6]='ip6 nexthdr tcp ip6 daddr fd00::ac10:0/120 ip6 dscp 7'
-    [dr4]='ip daddr 10.0.0.0 tcp dport 443' [dr6]='ip6 daddr fd00::a00:0 tcp dport 443'
 )
 
 # --- set-ups: NAME_on ARGUMENT..., NAME_off -----------------------------------------------------------
@@ -115,7 +114,7 @@ for f in 4 6; do
     for age in new old; do
         row "ipvs-gre$f-$age" "tcp$f-$age" "gre$f" ipvs $f -i --tun-type gre
         row "ipvs-ipip$f-$age" "tcp$f-$age" "ipip$f" ipvs $f -i
-        row "ipvs-l3dsr$f-$age" "tcp$f-$age" "dr$f" ipvs $f -g
+        row "ipvs-l3dsr$f-$age" "tcp$f-$age" all ipvs $f -g
         for kind in gre ipip l3dsr; do
             forward="{\"kind\":\"$kind\"$([ $kind != l3dsr ] || echo ',"dscp":7')}"
             row "service-$kind$f-$age" "tcp$f-$age" "$kind$f" service $f "$forward" "$flows"
