@@ -73,7 +73,7 @@ def test_commands():
     with check("a device is attached"):
         do("attach", ifname="lo")
     with check("and listed"):
-        same([{"ifindex": 1, "ifname": "lo"}], dump("device-get"))
+        same([{"ifindex": 1, "ifname": "lo", "role": "director"}], dump("device-get"))
     with check("a second time is refused, by name"):
         says("bad-attr", refused("attach", ifname="lo"))
     with check("a table by its name"):
