@@ -20,6 +20,7 @@
 //! table      forwarding tables as files
 //! counter    verdicts that are counters
 //! limit      a rate limit
+//! numbered   enums whose variants have numbers and names
 //! siphash    the keyed hash of packets, rows and fragments
 //! sort       sorting without a path to a panic
 //! ```
@@ -38,6 +39,7 @@ pub mod director;
 pub mod geneve;
 pub mod limit;
 pub mod netlink;
+mod numbered;
 pub mod packet;
 pub mod redirect;
 pub mod settings;

@@ -40,7 +40,9 @@ impl World for Loaded<'_> {
         self.tables.classify_addr(dst)
     }
 
-    #[inline]
+    // Apart from the way of packets with ports, which keeps its registers so (docs/decisions/0008).
+    #[cold]
+    #[inline(never)]
     fn by_all(&self, dst: Addr) -> Option<&Table> {
         self.tables.classify_all(dst)
     }

@@ -18,13 +18,18 @@ settled
 # --- packets -----------------------------------------------------------------------------------------
 
 vip4=10.0.0.0 vip6=fd00::a00:0
-for f in 4 6; do
-    vip=vip$f
-    frames "tcp$f-ack" "dst=${!vip}" flags=ack "flows=$BENCH_FLOWS"
-    frames "tcp$f-syn" "dst=${!vip}" flags=syn "flows=$BENCH_FLOWS"
-    for ((number = 0; number <= BENCH_ROUNDS; number++)); do
-        frames "tcp$f-new$number" "dst=${!vip}" flags=syn "flows=$BENCH_FLOWS" "seed=$((100 + number))"
+# Each forward has flows of its own: IPVS keeps the connections of a service that is gone, and how they left.
+seed=1000
+for kind in gre ipip l3dsr; do
+    for f in 4 6; do
+        vip=vip$f set=tcp$f-$kind
+        frames "$set-ack" "dst=${!vip}" flags=ack "flows=$BENCH_FLOWS" "seed=$seed"
+        frames "$set-syn" "dst=${!vip}" flags=syn "flows=$BENCH_FLOWS" "seed=$seed"
+        for ((number = 0; number <= BENCH_ROUNDS; number++)); do
+            frames "$set-new$number" "dst=${!vip}" flags=syn "flows=$BENCH_FLOWS" "seed=$((seed + 1 + number))"
+        done
     done
+    seed=$((seed + 1000))
 done
 # What arrives at the sink, by the forward and the family.
 declare -A arrives=(
@@ -74,8 +79,7 @@ service_on() {
     jq -n --arg vip "$vip" --argjson forward "$2" --argjson flows "$3" --arg backends "$(backends "$1")" '{tables: [{
         name: "web", hash_key: "12345678901234561234567890123456", seed: "49a3d861d661ae5ab06ed9326871a2f5",
         select: {kind: "maglev"}, forward: $forward, binds: [{ip: $vip, proto: "tcp", port: 443}],
-        backends: [$backends | splits("\n") | {ip: ., state: "active"}]} + if $flows then {flows: $flows} else {} end]}' \
-        >/tmp/service.json
+        backends: [$backends | splits("\n") | {ip: ., state: "active", healthy: true}], flows: $flows}]}' >/tmp/service.json
     on dir glbctl table load /tmp/service.json >/dev/null
     on dir glbctl attach tap0 >/dev/null
 }
@@ -111,15 +115,15 @@ one_run() { # ROUND ROW...
 
 flows='{"buckets":16384}'
 for f in 4 6; do
-    row "services-fwd-tcp$f" "tcp$f-old" all fwd
+    row "services-fwd-tcp$f" "tcp$f-gre-old" all fwd
     for age in new old; do
-        row "ipvs-gre$f-$age" "tcp$f-$age" "gre$f" ipvs $f -i --tun-type gre
-        row "ipvs-ipip$f-$age" "tcp$f-$age" "ipip$f" ipvs $f -i
-        row "ipvs-l3dsr$f-$age" "tcp$f-$age" "dr$f" ipvs $f -g
+        row "ipvs-gre$f-$age" "tcp$f-gre-$age" "gre$f" ipvs $f -i --tun-type gre
+        row "ipvs-ipip$f-$age" "tcp$f-ipip-$age" "ipip$f" ipvs $f -i
+        row "ipvs-l3dsr$f-$age" "tcp$f-l3dsr-$age" "dr$f" ipvs $f -g
         for kind in gre ipip l3dsr; do
             forward="{\"kind\":\"$kind\"$([ $kind != l3dsr ] || echo ',"dscp":7')}"
-            row "service-$kind$f-$age" "tcp$f-$age" "$kind$f" service $f "$forward" "$flows"
-            row "service-$kind$f-$age-stateless" "tcp$f-$age" "$kind$f" service $f "$forward" false
+            row "service-$kind$f-$age" "tcp$f-$kind-$age" "$kind$f" service $f "$forward" "$flows"
+            row "service-$kind$f-$age-stateless" "tcp$f-$kind-$age" "$kind$f" service $f "$forward" false
         done
     done
 done

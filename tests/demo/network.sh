@@ -75,27 +75,37 @@ passed_on() {
 }
 broken_so_far() { cat "$lab_work"/*.events | grep -cv ^sample; }
 
-# broken_in: the table at the end, from the clients' own logs; the status says whether all events obeyed their rules.
+# broken_in: the table at the end, from the clients' own logs; the status says whether all events obeyed their rules. A service
+# without a list of hops has no second chance: until the checks mark a server down that ended, it refuses new connections.
 # shellcheck disable=SC2016 # For awk.
 broken_in() {
-    cat "$lab_work"/*.events | grep -v ^sample | sort -k 2n | sed 's/ /\t/g' >"$OUT/broken.tsv"
+    local name what
+    for name in "${!holders[@]}"; do
+        [[ " $SERVICES " == *" ${name%6} "* ]] && what=refused || what=unopened
+        grep -v ^sample "$lab_work/$name.events" | sed "s/^unopened/$what/"
+    done | sort -k 2n | sed 's/ /\t/g' >"$OUT/broken.tsv"
     awk -F'\t' '
         FNR == NR { start[++n] = $1; name[n] = $2; rule[n] = $3; gone[n] = $4; next }
         { at = 0; for (i = 1; i <= n; i++) if ($2 >= start[i]) at = i
           begun = $5; sub(/^begun=/, "", begun); held_then = 0
           # Clients may be slow to say so: the program may be that of an event before.
           for (i = 1; i <= at; i++) if (gone[i] != "" && begun + 0 < gone[i] && $2 >= start[i]) held_then = 1
-          if ($1 == "broken") broken[at]++; else if (held_then) held[at]++; else unopened[at]++ }
+          if ($1 == "broken") broken[at]++; else if (held_then) held[at]++
+          else if ($1 == "refused") refused[at]++; else unopened[at]++ }
         END {
-            printf "    %-34s %8s %10s %6s   %s\n", "event", "broken", "not opened", "held", "may break"
+            printf "    %-34s %8s %10s %8s %6s   %s\n", "event", "broken", "not opened", "refused", "held", "may break"
             says["none"] = "none"; says["its-own"] = "its own"; says["held"] = "its own, and what it held"
             for (i = 1; i <= n; i++) {
-                wrong = rule[i] == "none" && broken[i] + unopened[i] + held[i] > 0 || rule[i] == "held" && unopened[i] > 0
-                printf "    %-34s %8d %10d %6d   %s%s\n", name[i], broken[i], unopened[i], held[i], says[rule[i]], (wrong ? "   WRONG" : "")
+                wrong = rule[i] == "none" && broken[i] + unopened[i] + refused[i] + held[i] > 0 || rule[i] == "held" && unopened[i] > 0
+                printf "    %-34s %8d %10d %8d %6d   %s%s\n", name[i], broken[i], unopened[i], refused[i], held[i], says[rule[i]],
+                    (wrong ? "   WRONG" : "")
                 if (wrong) bad = 1
             }
             print "    (held: not opened either, but begun before the program ended: a handshake, or a place in its backlog)"
-            if (broken[0] + unopened[0] > 0) { print "    (before the first event: " broken[0] + unopened[0] ")"; bad = 1 }
+            print "    (refused: not opened, of the services, whose forwards have no second chance)"
+            if (broken[0] + unopened[0] + refused[0] > 0) {
+                print "    (before the first event: " broken[0] + unopened[0] + refused[0] ")"; bad = 1
+            }
             exit bad
         }' "$OUT/marks.tsv" "$OUT/broken.tsv"
 }

@@ -25,9 +25,9 @@ servers = Host("servers", "10.1.0.1", "fd01::1")
 # Table -> what makes it a service. The last one is as deployed directors have it.
 TABLES = {
     "web": {"select": {"kind": "maglev", "size": 1021}, "forward": {"kind": "ipip"}, "flows": {"timeout_s": 3600}},
-    "rows": {"version": 3, "hops": 2, "forward": {"kind": "gre"}},
+    "rows": {"version": 3, "hops": 2, "forward": {"kind": "gre"}, "flows": False},
     "maglev": {"select": {"kind": "maglev", "size": 1021}},
-    "edge": {"select": {"kind": "maglev", "size": 1021}, "forward": {"kind": "l3dsr", "dscp": 7}},
+    "edge": {"select": {"kind": "maglev", "size": 1021}, "forward": {"kind": "l3dsr", "dscp": 7}, "flows": False},
     "plain": {"version": 3, "hops": 2},
 }
 NAMES = list(TABLES)

@@ -18,33 +18,22 @@ import socket
 import struct
 
 from lab.captures import recv, watch
-from lab.hosts import Host, make
+from lab.geneve import appliance, gateway, geneve_device, route
+from lab.hosts import make
 from lab.packets import icmp, ip, tcp, udp
 from lab.run import main
 from lab.settings import work
 from lab.story import about, check, same, say
 
-gateway = Host("gateway", "10.1.1.10", "fd01::10")
-appliance = Host("appliance", "10.1.2.20", "fd01::20")
 numbers = itertools.count(1)
 
 THREE = ["0x0108:1:2b8ee1d4db0c51c4", "0x0108:2:0000000000000000", "0x0108:3:deadbeef"]
 ACCEPTED = "accepted_packets"
 
 
-def route(number, options, dst="dst 10.1.2.20", kind="ip"):
-    """The routes of IPv4 and IPv6 to servers with this number, by a header with these options."""
-    via = "encap %s id 0 %s geneve_opts %s dev gnv0" % (kind, dst, ",".join(options))
-    gateway.ip("route add 192.0.2.%d/32 %s\nroute add 2001:db8::%d/128 %s" % (number, via, number, via))
-
-
 def setup():
     make(gateway, appliance)
-    gateway.ip("""
-        link add gnv0 type geneve external innerprotoinherit
-        link set gnv0 up
-        address add 198.51.100.7/32 dev gnv0
-        address add 2001:db8:1::7/128 dev gnv0 nodad""")
+    geneve_device()
     route(1, THREE)
     route(2, THREE[::-1])
     route(3, THREE[:2] + ["0x0108:4:0badcafe", "0xffff:1:00112233"] + THREE[2:])

@@ -19,7 +19,8 @@ import socket
 import struct
 
 from lab.captures import frame_for, nothing, recv, send_frame, settle, watch
-from lab.hosts import Host, guest, make
+from lab.geneve import CLIENT4, CLIENT6, appliance, gateway, geneve_device, route
+from lab.hosts import guest, make
 from lab.packets import icmp, ip, tcp, udp
 from lab.run import main
 from lab.settings import work
@@ -28,29 +29,15 @@ from lab.story import about, check, context, holds, same, say
 from lab.transfers import listens
 from lab.waiting import eventually
 
-gateway = Host("gateway", "10.1.1.10", "fd01::10")
-appliance = Host("appliance", "10.1.2.20", "fd01::20")
-
-CLIENT4, CLIENT6 = "198.51.100.7", "2001:db8:1::7"
 FIRST, SECOND = 0x2B8EE1D4DB0C51C4, 0x0102030405060708
 THREE = ["0x0108:1:%016x" % FIRST, "0x0108:2:0000000000000000", "0x0108:3:deadbeef"]
 OTHER = ["0x0108:3:0badcafe", "0x0108:1:%016x" % SECOND, "0xffff:1:00112233", "0x0108:2:0000000000000000"]
 idents = itertools.count(1)
 
 
-def route(number, options, dst="dst 10.1.2.20", kind="ip"):
-    """The routes of IPv4 and IPv6 to servers with this number, by a header with these options."""
-    via = "encap %s id 0 %s geneve_opts %s dev gnv0" % (kind, dst, ",".join(options))
-    gateway.ip("route add 192.0.2.%d/32 %s\nroute add 2001:db8::%d/128 %s" % (number, via, number, via))
-
-
 def setup():
     make(gateway, appliance)
-    gateway.ip("""
-        link add gnv0 type geneve external innerprotoinherit
-        link set gnv0 up
-        address add %s/32 dev gnv0
-        address add %s/128 dev gnv0 nodad""" % (CLIENT4, CLIENT6))
+    geneve_device()
     for host, devices in ((gateway, "all gnv0 eth0"), (appliance, "all eth0")):
         host.quietly("sysctl -qw", *("net.ipv4.conf.%s.rp_filter=0" % device for device in devices.split()))
     route(1, THREE)

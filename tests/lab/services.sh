@@ -76,8 +76,3 @@ service_announcements() {
     local service
     for service in $SERVICES; do echo "${service}4=$service ${SERVICE_VIP6[$service]:+${service}6=$service}"; done
 }
-
-# flows_left DIRECTOR PROXY: how many flows it remembers with this backend, of all services.
-flows_left() {
-    quietly_on "$1" glbctl --json flows --backend "192.168.50.${NET_NUMBER[$2]}" | jq '[.[].flows[]?] | length'
-}

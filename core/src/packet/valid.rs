@@ -53,10 +53,7 @@ pub fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Invalid> {
             }
         }
         Addrs::V6 { src, .. } => {
-            let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = src;
-            // All others are left at their first byte or at their first 64 bits.
-            let high = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
-            if s0 == 0xff || (high == 0 && is_martian_low_v6(&src)) {
+            if is_martian_v6(&src) {
                 return Err(Invalid::Martian);
             }
             if ip.transport != IPV6_LEN {
@@ -72,12 +69,17 @@ pub fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Invalid> {
 pub fn is_host(addr: &Addr) -> bool {
     match *addr {
         Addr::V4(addr) => !is_martian_v4(addr),
-        Addr::V6(addr) => {
-            let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = addr;
-            let high = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
-            s0 != 0xff && (high != 0 || !is_martian_low_v6(&addr))
-        }
+        Addr::V6(addr) => !is_martian_v6(&addr),
     }
+}
+
+/// Multicast, or of those that [`is_martian_low_v6`] knows.
+#[inline(always)]
+fn is_martian_v6(addr: &[u8; 16]) -> bool {
+    let &[s0, s1, s2, s3, s4, s5, s6, s7, ..] = addr;
+    // All others are left at their first byte or at their first 64 bits.
+    let high = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
+    s0 == 0xff || (high == 0 && is_martian_low_v6(addr))
 }
 
 /// Of 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/4, or 255.255.255.255.

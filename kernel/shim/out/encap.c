@@ -112,6 +112,11 @@ void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6)
 {
 	const int len = skb->len - skb_transport_offset(skb);
 
+	/* What a device is to complete adds up to nothing that is known before, if it is a CRC: it is completed here. A failure, for
+	 * want of memory, leaves a sum that the receiver finds wrong.
+	 */
+	if (unlikely(skb_csum_is_sctp(skb)) && skb->ip_summed == CHECKSUM_PARTIAL && !skb_is_gso(skb))
+		skb_csum_hwoffload_help(skb, 0);
 	if (is_v6)
 		udp6_set_csum(false, skb, &ipv6_hdr(skb)->saddr, &ipv6_hdr(skb)->daddr, len);
 	else

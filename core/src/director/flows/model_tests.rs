@@ -391,25 +391,14 @@ fn a_million_flows_in_64_mb() {
     let buckets = 64_000_000 / size_of::<Bucket>();
     assert!(buckets <= Rules::MAX_BUCKETS as usize);
     let service = Service::new(buckets, BY_FLOW, &TWO);
-    let packet = |n: u32| {
-        let key = FlowKey {
-            addrs: Addrs::V4 {
-                src: (0x0a00_0000 + n / 50_000).to_be_bytes(),
-                dst: [1, 1, 1, 1],
-            },
-            src_port: (n % 50_000) as u16,
-            dst_port: 443,
-        };
-        candidate(Kind::Flow(Proto::Tcp), key, Turn::Amid)
-    };
     let mut untracked = 0;
     for n in 0..FLOWS {
-        let (_, event) = service.packet(&packet(n), Some(1));
+        let (_, event) = service.packet(&numbered(n), Some(1));
         untracked += u32::from(event != Some(Event::First));
     }
     // Of a Poisson distribution with mean 1, 0.44 % is above 4.
     assert!(untracked < 5_000, "{untracked}");
-    let known = (0..FLOWS).filter(|n| service.packet(&packet(*n), Some(2)).0 == Some(1));
+    let known = (0..FLOWS).filter(|n| service.packet(&numbered(*n), Some(2)).0 == Some(1));
     assert_eq!(known.count() as u32, FLOWS - untracked);
 }
 

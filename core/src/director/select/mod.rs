@@ -10,7 +10,7 @@
 //! maglev   backends -> rows of a Maglev table; hash -> row
 //! ```
 //!
-//! A select is a line in `selects!` below, its file beside this one, and an arm in [`Selector::row`]. Its number (netlink,
+//! A select is a line in `numbered!` below, its file beside this one, and an arm in [`Selector::row`]. Its number (netlink,
 //! binary tables) and its name (JSON, glbctl) follow from the line.
 
 pub mod hash;
@@ -20,65 +20,12 @@ pub mod maglev;
 pub mod rows;
 mod selector;
 
+use crate::numbered::numbered;
+
 pub use hops::Hops;
 pub use selector::{Selector, Unfit};
 
-/// Declares a closed enum, each variant with its number and its name. The first one is the default.
-macro_rules! selects {
-    ($(#[$doc:meta])* $kind:ident {
-        $(#[$first_doc:meta])* $first:ident = $first_number:literal, $first_word:literal;
-        $($(#[$own:meta])* $name:ident = $number:literal, $word:literal;)*
-    }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-        #[repr(u8)]
-        pub enum $kind {
-            $(#[$first_doc])*
-            #[default]
-            $first = $first_number,
-            $($(#[$own])* $name = $number,)*
-        }
-
-        impl $kind {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[Self::$first, $(Self::$name),*];
-
-            /// Its number: in the netlink family, and in binary tables.
-            #[inline]
-            #[must_use]
-            pub const fn number(self) -> u8 {
-                self as u8
-            }
-
-            /// The one of this number.
-            #[must_use]
-            pub const fn from_number(number: u8) -> Option<Self> {
-                match number {
-                    $first_number => Some(Self::$first),
-                    $($number => Some(Self::$name),)*
-                    _ => None,
-                }
-            }
-
-            /// Its name in the JSON files.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    Self::$first => $first_word,
-                    $(Self::$name => $word,)*
-                }
-            }
-
-            /// The one of this name.
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|one| one.name() == name)
-            }
-        }
-    };
-}
-
-selects! {
+numbered! {
     /// How packets find their rows in a table.
     Select {
         /// GLB's rows: 65,536 of them.
@@ -88,7 +35,7 @@ selects! {
     }
 }
 
-selects! {
+numbered! {
     /// What of a packet selects the row of a Maglev table. The names are those of `compat`.
     FlowHash {
         /// The packet hash, as for GLB's rows.
