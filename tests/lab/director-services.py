@@ -18,6 +18,7 @@
 | MagLev: servers with the same lines have the same table | test_same_table |
 """
 
+import json
 import os
 
 from lab.captures import capture_of, forget, send, settle, watch
@@ -198,20 +199,35 @@ def test_encap_l3dsr():
 
 
 def test_encap_nat():
-    about("encap nat4 and nat6, node ports and SNAT interfaces become tables of the forward nat, or are named one by one.")
-    text = ("lb vip 90.1.2.1/32 encap nat4 port 3306 target_port 3307 node_port 30964 new_len 1024\n"
-            "lb as 90.1.2.1/32 10.0.0.1\n"
-            "lb set interface nat4 in host-vpp1\n")
-    with open(work("nat.vpp"), "w") as file:
-        file.write(text)
-    _, said = guest.said("glbctl table import-vpp --dry-run", work("nat.vpp"))
-    forwards = director.json("glbctl --json status")["features"]["forwards"]
-    if "nat" in forwards:
-        with check("they are taken"):
-            holds("line 1: " not in said, said)
-    else:
-        with check("the line is named, and why"):
-            holds("line 1: tables have no forward nat yet" in said, said)
+    about("VPP's own test case by nat4: each flow's destination becomes VPP's server and a target port, the rest stays.")
+    path, said = imported("nat", LONG + "lb vip 90.0.0.0/8 protocol udp port 20000 encap nat4 type clusterip target_port 3307 "
+                          "new_len 1024\nlb as 90.0.0.0/8 %s\nlb set interface nat4 in eth1\n" % " ".join(SERVERS4))
+    with check("a VIP of several addresses, and the SNAT interface, are named one by one"):
+        holds("line 2: " in said and "line 4: " in said and "glbctl attach eth1 --role return" in said, said)
+    with open(path) as file:
+        tables = json.load(file)
+    # An answer does not say which address of a prefix was asked: each has a table, and a target port of its own.
+    whole, = tables["tables"]
+    bind, = whole["binds"]
+    tables["tables"] = [
+        dict(whole, name=vector[1], binds=[dict(bind, ip=vector[1])], forward={"kind": "nat", "target_port": 3307 + number},
+             flows={"buckets": 16})
+        for number, vector in enumerate(FLOWS)
+    ]
+    with open(path, "w") as file:
+        json.dump(tables, file)
+    load(director, path)
+    count = begin(director)
+    got = [packet for packet in go(*(flow(vector) for vector in FLOWS)) if packet[:1] == b"E" and packet[9] == 17]
+    with check("each goes to its server as it is, but for destination, port and TTL"):
+        wanted = [ip(source, server, udp(sport, 3307 + number, b"x" * 20), ttl=63)
+                  for number, (source, _, sport, _, _, server, _) in enumerate(FLOWS)]
+        same(wanted, got)
+    count.exactly(encapsulated_packets=100, encapsulated_bytes=sum(len(flow(vector)) for vector in FLOWS))
+    path, said = imported("port", "lb vip 90.1.2.1/32 encap nat4 port 3306 target_port 3307 node_port 30964 new_len 1024\n"
+                          "lb as 90.1.2.1/32 10.0.0.1\n")
+    with check("a node port without its type has no effect, as in VPP, which is said"):
+        holds("line 1: node_port 30964 is left out" in said, said)
 
 
 def test_conf():
