@@ -94,7 +94,7 @@ def setup():
     global transfers, tables
     load_testdev()
     make(client, director, proxy1, proxy2)
-    # Both devices are on one link: each answers for its own addresses alone, or packets to the VIP come in by the backends' device.
+    # Both devices are on one link: each answers for its own addresses alone, or packets to the VIP come in by the wrong one.
     director.run("sysctl -qw net.ipv4.conf.all.arp_ignore=1")
     guest.ip("link add name back mtu 9000 netns fabric type veth peer name back mtu 9000 address %s netns director" % BACK)
     fabric("link set back master fabric up")
