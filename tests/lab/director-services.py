@@ -4,18 +4,7 @@
 
     client ---> director ===GRE, L3DSR===> servers (one neighbour)      captured there
 
-| row of the list | test |
-|---|---|
-| VIPs are prefixes of all protocols, or one port of one protocol | test_vips |
-| encap gre4, encap gre6, any family of VIP inside | test_encap_gre |
-| encap l3dsr, dscp | test_encap_l3dsr |
-| encap nat4, encap nat6 (cluster IP, node port), SNAT interfaces | test_encap_nat |
-| lb conf: source addresses, buckets, timeout | test_conf |
-| lb vip ... new_len, del; lb as ..., weight, del | test_changes |
-| established flows keep their server; lb as ... del flush | test_established |
-| src_ip_sticky | test_sticky |
-| show lb, show lb vip verbose, show node counters | test_monitoring |
-| MagLev: servers with the same lines have the same table | test_same_table |
+docs/migration.md has the list, and the test of each row.
 """
 
 import json
@@ -37,6 +26,7 @@ proxy1 = Host("proxy1", "10.1.0.1", "fd01::1")
 SERVERS4 = ["10.0.0.%d" % number for number in range(5)]
 SERVERS6 = ["fd01::%d" % number for number in range(11, 16)]
 IPPROTO_GRE, IPPROTO_ESP, IPPROTO_SCTP = 47, 50, 132
+IPPROTO_AH, IPPROTO_OSPF, IPPROTO_PIM, IPPROTO_HIP = 51, 89, 103, 139
 GRE4, GRE6 = 20 + 4, 40 + 4
 # A slow guest takes longer than VPP's 40 seconds.
 LONG = "lb conf timeout 3600\n"
@@ -196,6 +186,16 @@ def test_encap_l3dsr():
                   for source, _, sport, dport, _, server, _ in FLOWS]
         same(wanted, got)
     count.exactly(encapsulated_packets=100, encapsulated_bytes=sum(len(flow(vector)) for vector in FLOWS))
+    lines("lb vip 90.0.0.0/8 encap l3dsr dscp 7", "lb as 90.0.0.0/8 10.0.0.1",
+          "lb vip 2003::/16 encap l3dsr dscp 7", "lb as 2003::/16 " + SERVERS6[0])
+    four = [ip("40.0.0.1", "90.1.2.3", raw(number, bytes(24))) for number in (IPPROTO_AH, IPPROTO_HIP)]
+    six = [ip("2001:db8::1", "2003::1", raw(number, bytes(24))) for number in (IPPROTO_OSPF, IPPROTO_PIM, IPPROTO_HIP)]
+    ospf = ip("40.0.0.1", "90.1.2.3", raw(IPPROTO_OSPF, bytes(24)))
+    count = begin(director)
+    with check("what covers its addresses, and is not updated, is left to the stack; OSPF of IPv4 does not"):
+        sent = ip("40.0.0.1", "10.0.0.1", raw(IPPROTO_OSPF, bytes(24)), tos=0x1C, ttl=63)
+        same([sent], [packet for packet in go(*four, *six, ospf) if packet[:1] == b"E" and packet[16:20] == packed("10.0.0.1")])
+    count.exactly(passed_covered_packets=5, encapsulated_packets=1, encapsulated_bytes=len(ospf))
 
 
 def test_encap_nat():

@@ -275,8 +275,9 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     let family = family.filter(|_| table.forward.kind().rewrites());
     for record in records::<BIND_LEN>(table.binds) {
         let bind = bind(record).map_err(|(field, value)| (field, Some(index), value))?;
-        // Deployed directors have no such binds.
-        if table.rule == 2 && bind.proto.is_none() {
+        // Deployed directors have no such binds, and some hashes cannot take what they bring.
+        let takes_all = table.rule != 2 && selector.flow_hash.takes_all_protocols();
+        if bind.proto.is_none() && !takes_all {
             return Err((
                 Field::BindProto,
                 Some(index),

@@ -37,8 +37,9 @@ struct Hashed {
 }
 
 pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
+    let proto = args.protocol().map_err(Failure::Message)?;
     let mut glb = director()?;
-    let ported = !args.proto.has_no_ports();
+    let ported = !proto.has_no_ports();
     if ported && args.service.port.is_none() {
         let message = "the service's port is missing: give ADDRESS:PORT";
         return Err(Failure::Message(message.to_owned()));
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         src_port: port(args.client.port),
         dst: core(args.service.addr),
         dst_port: port(args.service.port),
-        proto: args.proto.number(),
+        proto: proto.number(),
     })?;
     let table = glb.table(found.table)?;
     let answer = Answer {

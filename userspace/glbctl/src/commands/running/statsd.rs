@@ -114,6 +114,7 @@ fn result_of(verdict: Verdict) -> &'static str {
         | Verdict::EncapsulatedFragment
         | Verdict::PassedEcho
         | Verdict::PassedTtl
+        | Verdict::PassedCovered
         | Verdict::DroppedFragment
         | Verdict::DroppedNoHop
         | Verdict::DroppedNoRoute
