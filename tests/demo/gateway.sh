@@ -9,6 +9,7 @@
 #
 # The kernel's own geneve device, in external mode, plays the load balancer. What crosses the wire is in /out/gateway.pcap. The
 # status is 0 only if every line of the table is as expected.
+# shellcheck disable=SC2317 # Functions are called by name, through `quiet` and the trap.
 #
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/lib.sh"
@@ -46,7 +47,7 @@ link set c$1 up
 link set s$1 up
 rule add iif c$1 lookup 10$1
 rule add iif s$1 lookup 10$1
-route add default table 10$1 encap ip id 0 src $BALANCER dst $APPLIANCE geneve_opts $(sed 's/\(^\|,\)0108/\10x0108/g' <<<"$options") dev gnv0
+route add default table 10$1 encap ip id 0 src $BALANCER dst $APPLIANCE geneve_opts ${options//0108:/0x0108:} dev gnv0
 rule add iif gnv0 fwmark $1 lookup 20$1
 route add $CLIENT table 20$1 dev c$1
 route add $SERVER table 20$1 dev s$1
@@ -58,13 +59,15 @@ route add default via $BALANCER dev eth0 onlink src $CLIENT"
 route add default via $BALANCER dev eth0 onlink src $SERVER"
 }
 
-# shellcheck disable=SC2317 # Called by name, through `quiet`.
 network() {
     local name
     modprobe -a rust_glb_director geneve cls_flower act_skbedit sch_ingress
     for name in $HOSTS; do printf 'netns add %s\n' "$name"; done | ip_on root || return
     {
-        cable client1 c1 $MTU; cable server1 s1 $MTU; cable client2 c2 $MTU; cable server2 s2 $MTU
+        cable client1 c1 "$MTU"
+        cable server1 s1 "$MTU"
+        cable client2 c2 "$MTU"
+        cable server2 s2 "$MTU"
         cable appliance eth0 9001
     } | ip_on root || return
     for name in $HOSTS; do
@@ -106,7 +109,6 @@ web() {
 listens() { [ -n "$(quietly_on "$1" ss -Hltn "sport = 80")" ]; }
 
 # The namespaces go, and with them the director's state of the appliance.
-# shellcheck disable=SC2317 # Called by the trap.
 end() {
     local name
     # shellcheck disable=SC2046 # Numbers.
