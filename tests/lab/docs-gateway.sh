@@ -218,8 +218,14 @@ test_wrong_options() {
     check "a role as it should be" on appliance glbctl attach eth0 --role geneve --max-flows 1000
     check "the same once more, without --replace" fails attach_says eth0 --role geneve
     check "says why" grep -F 'the device is attached already' "$lab_work/said"
+    ip_on appliance <<<'link add dummy9 type dummy'
+    check "another device beside it" on appliance glbctl attach dummy9 --role geneve --max-flows 1000
+    check "another size of the cache that both share" fails attach_says eth0 --role geneve --replace --max-flows 2000
+    check "says why" grep -F 'devices with this role share one flow cache' "$lab_work/said"
+    check "the device is attached as before" is '["dummy9 1000","eth0 1000"]' \
+        "$(told | jq -c '[.[] | "\(.device) \(.max_flows)"] | sort')"
     check "with --replace, another role" on appliance glbctl attach eth0 --replace
-    check "the device has it" is '["director"]' "$(quietly_on appliance glbctl --json status | jq -c .roles)"
+    check "the device has it" is '["director","geneve"]' "$(quietly_on appliance glbctl --json status | jq -c '.roles | sort')"
 }
 
 lab_main "$@"
