@@ -9,13 +9,11 @@ gateway = Host("gateway", "10.1.1.10", "fd01::10")
 appliance = Host("appliance", "10.1.2.20", "fd01::20")
 
 
-def geneve_device():
-    """gnv0 of the gateway, which has the clients' addresses."""
-    gateway.ip("""
-        link add gnv0 type geneve external innerprotoinherit
-        link set gnv0 up
-        address add %s/32 dev gnv0
-        address add %s/128 dev gnv0 nodad""" % (CLIENT4, CLIENT6))
+def geneve_device(with_clients=True):
+    """gnv0 of the gateway, which has the clients' addresses unless they are hosts of their own."""
+    gateway.ip("link add gnv0 type geneve external innerprotoinherit\nlink set gnv0 up")
+    if with_clients:
+        gateway.ip("address add %s/32 dev gnv0\naddress add %s/128 dev gnv0 nodad" % (CLIENT4, CLIENT6))
 
 
 def route(number, options, dst="dst 10.1.2.20", kind="ip"):

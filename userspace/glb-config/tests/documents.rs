@@ -53,7 +53,10 @@ fn files_in_the_documents_are_good() {
         let text = value.to_string();
         let (kind, issues) = if value.get("tables").is_some() {
             (0, tables::read(&place, &text).issues)
-        } else if value.get("outbound_src_ip").is_some() {
+        } else if ["outbound_src_ip", "geneve"]
+            .iter()
+            .any(|name| value.get(name).is_some())
+        {
             (1, director::read(&place, &text).issues)
         } else {
             (2, healthcheck::read(&place, &text).issues)
