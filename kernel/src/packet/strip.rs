@@ -9,6 +9,7 @@
 
 use super::skb::Skb;
 use crate::bindings;
+use glb_core::geneve::Mark;
 use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
@@ -17,6 +18,8 @@ use kernel::prelude::*;
 pub enum Invalid {
     /// It is wrong.
     Checksum,
+    /// It is an aggregate that is longer than its datagram.
+    Length,
     /// There was no memory.
     NoMemory,
 }
@@ -27,13 +30,6 @@ impl Skb<'_> {
     pub fn is_tagged(&self) -> bool {
         // SAFETY: The buffer is valid.
         unsafe { bindings::glb_skb_is_tagged(self.as_ptr()) }
-    }
-
-    /// Index of the device at whose hook the packet is.
-    #[inline]
-    pub fn ifindex(&self) -> i32 {
-        // SAFETY: The buffer is valid and has a device at a device's hook.
-        unsafe { bindings::glb_skb_ifindex(self.as_ptr()) }
     }
 
     /// Whether the checksum of the UDP header at `udp` is right, or 0, of a datagram that ends at `end`; all behind it is cut off.
@@ -48,18 +44,21 @@ impl Skb<'_> {
         match unsafe { bindings::glb_udp_validate(self.as_ptr(), udp, end, family == Family::V6) } {
             0 => Ok(()),
             error if error == -(kernel::bindings::EBADMSG as i32) => Err(Invalid::Checksum),
+            error if error == -(kernel::bindings::EMSGSIZE as i32) => Err(Invalid::Length),
             _ => Err(Invalid::NoMemory),
         }
     }
 
-    /// Takes the first `len` bytes off. What is behind them is of this family. On failure it is given back, to be dropped.
+    /// Takes the first `len` bytes off. What is behind them is of this family, and gets the congestion mark, if there is one. On
+    /// failure it is given back, to be dropped.
     #[inline]
-    pub fn strip(self, len: usize, inner: Family) -> Result<Self, Self> {
+    pub fn strip(self, len: usize, inner: Family, mark: Option<Mark>) -> Result<Self, Self> {
         let Ok(len) = u32::try_from(len) else {
             return Err(self);
         };
+        let mark = mark.map_or(0, Mark::bits);
         // SAFETY: The buffer is valid, has a device, and nobody borrows its bytes; the function checks the length.
-        if unsafe { bindings::glb_strip(self.as_ptr(), len, inner == Family::V6) } == 0 {
+        if unsafe { bindings::glb_strip(self.as_ptr(), len, inner == Family::V6, mark) } == 0 {
             Ok(self)
         } else {
             Err(self)
