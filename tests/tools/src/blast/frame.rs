@@ -125,7 +125,9 @@ impl Spec {
                     packet = out;
                 }
                 if let Some((from, to)) = self.geneve {
-                    packet = self.geneve((from, to), rng.random(), &packet)?;
+                    // Not by chance: the clients are those of the set without a tunnel.
+                    let cookie = flow.wrapping_mul(0x9e37_79b1);
+                    packet = self.geneve((from, to), cookie, &packet)?;
                 }
                 frame(mac, client_mac, &packet)
             })
