@@ -14,7 +14,10 @@
 #include <net/ip6_checksum.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
+#include <net/route.h>
 
+#include "checks.h"
 #include "strip.h"
 
 bool glb_skb_is_tagged(const struct sk_buff *skb)
@@ -107,6 +110,32 @@ int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6, u8 ecn)
 	/* Which the scrubbing has forgotten, and which says the routing domain. */
 	skb->skb_iif = skb->dev->ifindex;
 	return 0;
+}
+
+bool glb_icmp_is_right(struct sk_buff *skb, unsigned int icmp, unsigned int end)
+{
+	bool right;
+
+	if (skb_is_gso(skb) || !pskb_may_pull(skb, icmp + sizeof(struct icmphdr)) ||
+	    (skb->len > end && pskb_trim_rcsum(skb, end)))
+		return false;
+	/* The kernel's check takes a packet from its ICMP header on. */
+	skb_pull_rcsum(skb, icmp);
+	right = !skb_checksum_simple_validate(skb);
+	skb_push_rcsum(skb, icmp);
+	skb->csum_valid = 0;
+	return right;
+}
+
+void glb_narrow_path(struct net *net, struct sk_buff *skb, unsigned int about, u32 mtu)
+{
+	GLB_CHECK_RCU();
+	if (!pskb_may_pull(skb, about + sizeof(struct iphdr)))
+		return;
+	/* The kernel reads the packet in question where the data starts. */
+	__skb_pull(skb, about);
+	ipv4_update_pmtu(skb, net, mtu, l3mdev_master_ifindex_rcu(skb->dev), IPPROTO_UDP);
+	__skb_push(skb, about);
 }
 
 /* --- out --------------------------------------------------------------------------------------------- */

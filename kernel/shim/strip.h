@@ -23,6 +23,11 @@ int glb_udp_validate(struct sk_buff *skb, unsigned int udp, unsigned int end, bo
  */
 int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6, u8 ecn);
 
+/* Of an ICMP error in IPv4, from its IP header on, which ends at `end`: whether its sum is right. Its header is linear. */
+bool glb_icmp_is_right(struct sk_buff *skb, unsigned int icmp, unsigned int end);
+/* Has the route of the UDP packet at `about`, in the routing domain of the device, let no more than `mtu` bytes through. */
+void glb_narrow_path(struct net *net, struct sk_buff *skb, unsigned int about, u32 mtu);
+
 /* At the egress hook: whether the handler is not at work on this processor yet, and is now. What it sends meanwhile is its own. */
 bool glb_egress_begin(void);
 void glb_egress_end(void);

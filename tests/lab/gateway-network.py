@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -SE
 # SPDX-License-Identifier: GPL-2.0
-"""The network around an appliance behind a gateway load balancer: a narrow way back, a routing domain, fragments, congestion marks,
-aggregates, a queue that is full.
+"""The network around an appliance behind a gateway load balancer: a narrow way back, a routing domain, fragments, congestion
+marks, aggregates, a queue that is full.
 
      gateway                 router                 appliance
     +--------------+        +------------+         +------------------------+
@@ -17,10 +17,10 @@ import os
 import socket
 import struct
 
-from lab.captures import frame_for, nothing, recv, send_frame, settle, watch
-from lab.geneve import CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route
+from lab.captures import frame_for, send_frame, watch
+from lab.geneve import CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, route
 from lab.hosts import Host, guest, make
-from lab.packets import icmp, ip, tcp, udp
+from lab.packets import ip, udp
 from lab.run import main
 from lab.settings import work
 from lab.sockets import accepted, connect, hears, listener, says, udp_socket
@@ -49,8 +49,8 @@ def setup():
 
 
 def servers(device):
-    lines = ["address add 192.0.2.%d/32 dev %s\naddress add 2001:db8::%d/128 dev %s nodad" % (n, device, n, device) for n in (1, 3)]
-    appliance.ip("\n".join(lines))
+    lines = "address add 192.0.2.%d/32 dev %s\naddress add 2001:db8::%d/128 dev %s nodad\n"
+    appliance.ip("".join(lines % (number, device, number, device) for number in (1, 3)))
 
 
 def clients(words=""):
@@ -130,7 +130,7 @@ def narrow(device=None, words="", domain=""):
 
 
 def test_a_narrow_way_back():
-    about("A router between appliance and load balancer says that a packet in its header is too big: the flow's MTU gets smaller.")
+    about("A router between appliance and load balancer says that a packet in its header is too big: the flow gets a smaller MTU.")
     thin()
     by_router()
     attach()
@@ -146,11 +146,14 @@ def test_congestion_marks():
         (0, 0, 0), (2, 0, 0), (1, 0, 0), (3, 0, None), (0, 2, 2), (2, 2, 2), (1, 2, 1), (3, 2, 3),
         (0, 1, 1), (2, 1, 1), (1, 1, 1), (3, 1, 3), (0, 3, 3), (2, 3, 3), (1, 3, 3), (3, 3, 3),
     )  # fmt: skip
-    for what, v6, outer_v6 in (("IPv4", False, False), ("IPv6 over IPv4", True, False), ("IPv4 over IPv6", False, True)):
-        server, client = ends(1, v6)
+    for what, number, v6 in WAYS:
+        outer_v6 = number == 3
+        server, client = ends(number, v6)
         taken = udp_socket(appliance, server, 5353)
         level, option, kind = (
-            (socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, socket.IPV6_TCLASS) if v6 else (socket.IPPROTO_IP, socket.IP_RECVTOS, socket.IP_TOS)
+            (socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, socket.IPV6_TCLASS)
+            if v6
+            else (socket.IPPROTO_IP, socket.IP_RECVTOS, socket.IP_TOS)
         )
         taken.setsockopt(level, option, 1)
         count, arrived = Count(), []
@@ -160,7 +163,7 @@ def test_congestion_marks():
             send_frame(gateway, frame_for(gateway, appliance, in_geneve(packet, tos=outer, outer_v6=outer_v6)))
             if becomes is not None:
                 _, told, _, _ = taken.recvmsg(100, 100)
-                arrived.append(next(data[0] for l, k, data in told if (l, k) == (level, kind)))
+                arrived.append(next(data[0] for *of, data in told if of == [level, kind]))
         with check("%s: what arrives is what RFC 6040 says, with its own DSCP" % what):
             same([0xB8 | becomes for _, _, becomes in marks if becomes is not None], arrived)
         with check("%s: the one that would mean nothing is lost" % what):
@@ -206,6 +209,12 @@ def test_fragments():
         same(0, count.grew("came", "accepted_packets"))
 
 
+def waits_to_merge(nanoseconds):
+    """How long GRO waits for the next packet: a processor of the lab handles one packet before it sends the next."""
+    line = "echo %d >/sys/class/net/eth0/gro_flush_timeout" % nanoseconds
+    guest.quietly("ip netns exec", appliance, "sh", "-c", line)
+
+
 def test_aggregates():
     about("What GRO has merged, header and all, is taken out as a whole, and what goes back is segmented behind its header.")
     attach()
@@ -215,6 +224,7 @@ def test_aggregates():
     # A device of its own makes GRO look into Geneve; the sender's segments come one by one.
     appliance.ip("link add gro0 type geneve external\nlink set gro0 up")
     appliance.quietly("ethtool -K eth0 gro on")
+    waits_to_merge(50000000)
     gateway.quietly("ethtool -K gnv0 tso off gso off")
     gateway.quietly("ethtool -K eth0 tso off gso off tx-udp_tnl-segmentation off")
     for number, server, client in ((1, "192.0.2.1", CLIENT4), (3, "[2001:db8::3]", CLIENT6)):
@@ -222,7 +232,8 @@ def test_aggregates():
         bind = "[%s]" % client if ":" in client else client
         with context("%s: " % kind):
             count, arrived = Count(), work("arrived")
-            program = appliance.spawn("socat", "-u", "%s-LISTEN:8080,reuseaddr,bind=%s" % (kind, server), "CREATE:" + arrived, told=False)
+            listens_at = "%s-LISTEN:8080,reuseaddr,bind=%s" % (kind, server)
+            program = appliance.spawn("socat", "-u", listens_at, "CREATE:" + arrived, told=False)
             eventually(listens, appliance, 8080)
             status = gateway.status("socat", "-u", "OPEN:" + data, "%s:%s:8080,bind=%s" % (kind, server, bind))
             with check("what arrived is what was sent"):
@@ -235,9 +246,10 @@ def test_aggregates():
             count.is_sum()
             os.remove(arrived)
     appliance.ip("link del gro0")
+    waits_to_merge(0)
     appliance.quietly("ethtool -K eth0 gro off")
     for device in ("gnv0", "eth0"):
-        gateway.quietly("ethtool -K", device, "tso on gso on")
+        gateway.quietly("ethtool -K %s tso on gso on" % device)
 
 
 def test_a_full_queue():
@@ -291,7 +303,8 @@ def test_routing_domain():
     appliance.ip("address replace fd01::20/128 dev eth0 nodad")
     servers("red")
     appliance.ip("address add 192.0.2.9/32 dev lo")
-    appliance.ip("route replace default dev eth0 src 10.1.2.20 table 10\nroute replace default dev eth0 src fd01::20 table 10")
+    for address in (appliance.ipv4, appliance.ipv6):
+        appliance.ip("route replace default dev eth0 src %s table 10" % address)
     clients("table 10")
     attach()
     for what, number, v6 in WAYS:

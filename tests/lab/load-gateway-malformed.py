@@ -38,16 +38,17 @@ def setup():
         route add 10.11.0.0/16 via 10.1.1.11 dev eth0 onlink
         route add 2001:db8::/32 via fd01::11 dev eth0 onlink
     """ % (VIP4, VIP6))
-    settings = ["net.ipv4.conf.%s.%s=0" % (device, name) for device in ("all", "eth0") for name in ("rp_filter", "send_redirects")]
-    appliance.quietly("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0", *settings)
+    for device in ("all", "eth0"):
+        appliance.quietly("sysctl -qw", *("net.ipv4.conf.%s.%s=0" % (device, name) for name in ("rp_filter", "send_redirects")))
+    appliance.quietly("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
 
 
 def storm(family, seed, number):
     """The packets, and what was counted."""
     ends = (gateway.ipv4, appliance.ipv4) if family == 4 else (gateway.ipv6, appliance.ipv6)
     capture = work("%d.pcap" % seed)
-    guest.quietly("glb-packets malform --inner --geneve --port 6081 --reachable 10.0.0.0/8 --director", ends[0], "--proxy", ends[1],
-                  "--dst-mac", appliance.mac, "--seed", seed, "--count", number, "--out", capture)
+    guest.quietly("glb-packets malform --inner --geneve --port 6081 --reachable 10.0.0.0/8 --director", ends[0], "--proxy",
+                  ends[1], "--dst-mac", appliance.mac, "--seed", seed, "--count", number, "--out", capture)
     said = guest.output("glbctl decap", capture, work("inner.pcap"))
     expected = {name: int(count) for count, name in (line.split() for line in said.splitlines())}
     counted = Count()

@@ -108,7 +108,9 @@ mod tests {
     fn only_the_mark_changes_and_the_checksum_is_right() {
         for tos in 0..=255u8 {
             for mark in [Mark::Ect1, Mark::Ce] {
-                let mut v4 = [69, tos, 0, 20, 0, 9, 64, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+                let mut v4 = [
+                    69, tos, 0, 20, 0, 9, 64, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+                ];
                 [v4[10], v4[11]] = of_header(&v4);
                 mark.write(&mut v4, Family::V4).unwrap();
                 assert_eq!(v4[1], tos & 0xfc | mark.bits());

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! inspect    outer IP -> UDP -> Geneve -> options -> inner IP    one verdict, or where everything is
+//! narrow     what a router says of a packet that was too big for it
 //! options    the options, and what they must be
 //! settings   class of the options, UDP port, allowed senders
 //! ecn        what a congestion mark of the outer header means for the inner packet
@@ -23,6 +24,7 @@ pub mod endpoints;
 mod envelope;
 pub mod flows;
 mod inspect;
+mod narrow;
 mod options;
 mod settings;
 mod verdict;
@@ -30,6 +32,7 @@ mod verdict;
 pub use ecn::{Lost, Mark};
 pub use envelope::{Envelope, Letter, MAX_ENVELOPE_LEN};
 pub use inspect::{inspect, is_checksum_right, Opened, Packet, Stop};
+pub use narrow::Narrow;
 pub use options::{Ids, MAX_OPTIONS_LEN};
 pub use settings::{Senders, Settings, Unfit, DEFAULT_CLASS, MAX_SENDERS, PORT};
 pub use verdict::Verdict;

@@ -85,10 +85,8 @@ impl<S: NetState, D: Send + Sync + 'static> Handler<S, D> {
     }
 
     /// Of packets that come in, and of those that leave.
-    pub const fn of_both<
-        I: Ingress<State = S, Device = D>,
-        E: Egress<State = S, Device = D>,
-    >() -> Self {
+    pub const fn of_both<I: Ingress<State = S, Device = D>, E: Egress<State = S, Device = D>>(
+    ) -> Self {
         Self {
             ingress: Some(hook::<I>),
             egress: Some(egress_hook::<E>),

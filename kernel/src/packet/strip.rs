@@ -9,7 +9,8 @@
 
 use super::skb::Skb;
 use crate::bindings;
-use glb_core::geneve::Mark;
+use crate::net::Net;
+use glb_core::geneve::{Mark, Narrow};
 use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
@@ -62,6 +63,30 @@ impl Skb<'_> {
             Ok(self)
         } else {
             Err(self)
+        }
+    }
+
+    /// Whether the checksum of the ICMP error is right.
+    #[cold]
+    pub fn is_right(&mut self, error: &Narrow) -> bool {
+        let (Ok(icmp), Ok(end)) = (u32::try_from(error.icmp), u32::try_from(error.end)) else {
+            return false;
+        };
+        // SAFETY: The buffer is valid and nobody borrows its bytes; the function checks the lengths.
+        unsafe { bindings::glb_icmp_is_right(self.as_ptr(), icmp, end) }
+    }
+
+    /// Believes the ICMP error: the route of the packet that it is about has a smaller MTU from now on, in the routing domain of the
+    /// device.
+    #[cold]
+    pub fn narrow_path(&mut self, net: &Net, error: &Narrow) {
+        let Ok(about) = u32::try_from(error.about_at) else {
+            return;
+        };
+        // SAFETY: The namespace is live and the buffer valid, at the hook of a device, under RCU; nobody borrows its bytes, and the
+        // function checks the length. The packet in question is whole as far as its header goes: the core has read it.
+        unsafe {
+            bindings::glb_narrow_path(net.as_ptr(), self.as_ptr(), about, error.mtu.into());
         }
     }
 

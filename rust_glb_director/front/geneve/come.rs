@@ -12,12 +12,12 @@ use crate::gateway::Device;
 use crate::state::State;
 use glb_core::counter::Fate;
 use glb_core::geneve::flows::Tuple;
-use glb_core::geneve::{inspect, Envelope, Mark, Opened, Packet, Settings, Stop, Verdict};
+use glb_core::geneve::{inspect, Envelope, Mark, Narrow, Opened, Packet, Settings, Stop, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::{Ends, Flow as Connection};
-use glb_core::packet::ip::{proto, Addrs};
+use glb_core::packet::ip::{proto, Addrs, Family};
 use glb_core::packet::valid::is_host;
-use glb_core::packet::view::View;
+use glb_core::packet::view::{Short, View};
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::netdev;
 use glb_kernel::packet::skb::Skb;
@@ -62,6 +62,9 @@ impl netdev::Ingress for Come {
             Err(verdict) => verdict,
         };
         stats.came(verdict);
+        if let (Verdict::PassedNotGeneve, Some(device)) = (verdict, device) {
+            believe(hook, device, &mut skb);
+        }
         match verdict.fate() {
             Fate::Pass => Outcome::Accept(skb),
             Fate::Send | Fate::Drop => Outcome::Drop(skb),
@@ -142,6 +145,41 @@ fn open(hook: &Hook<'_>, skb: &mut Skb<'_>, settings: &Settings) -> Result<Opene
         }
     }
     Err(Verdict::PassedNotGeneve)
+}
+
+/// Of a packet that is not Geneve: if a router tells here that a packet in its header was too big for it, the route to the load
+/// balancer has its MTU from now on. The kernel itself does this but for IPv4 in a routing domain, where it looks for the route
+/// outside the domain; and the packet goes on to it.
+#[inline]
+fn believe(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
+    let is_icmp = hook.family == Family::V4 && matches!(skb.linear().get(9), Some(&proto::ICMP));
+    if is_icmp && Domain::of(skb).is_slave() && !skb.is_tagged() {
+        narrow(hook, &device.wanted.settings, skb);
+    }
+}
+
+#[cold]
+fn narrow(hook: &Hook<'_>, settings: &Settings, skb: &mut Skb<'_>) {
+    for _ in 0..MAX_PULLS {
+        let view = View::new(skb.linear(), skb.len());
+        let error = match Narrow::read(view, settings.port) {
+            Ok(Some(error)) => error,
+            Ok(None) => return,
+            Err(Short::NeedLinear(len)) if skb.pull(len).is_ok() => continue,
+            Err(_) => return,
+        };
+        // It is about a packet from here to a load balancer.
+        let Addrs::V4 { src, .. } = error.about else {
+            return;
+        };
+        let is_ours = here::is_local(hook, skb, &Addr::V4(error.to))
+            && here::is_local(hook, skb, &Addr::V4(src))
+            && settings.senders.allows(&error.about.reversed());
+        if is_ours && skb.is_right(&error) {
+            skb.narrow_path(hook.net, &error);
+        }
+        return;
+    }
 }
 
 /// Whether the outer packet ends here.

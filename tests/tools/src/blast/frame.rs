@@ -136,7 +136,11 @@ impl Spec {
 
     /// The packet as a gateway load balancer sends it; the cookie is the flow's. There is no UDP checksum.
     fn geneve(&self, (from, to): (IpAddr, IpAddr), cookie: u32, inner: &[u8]) -> Result<Vec<u8>> {
-        let protocol: [u8; 2] = if self.dst.is_ipv4() { [8, 0] } else { [0x86, 0xdd] };
+        let protocol: [u8; 2] = if self.dst.is_ipv4() {
+            [8, 0]
+        } else {
+            [0x86, 0xdd]
+        };
         let mut geneve = vec![8, 0];
         geneve.extend(protocol);
         geneve.extend([0; 4]);

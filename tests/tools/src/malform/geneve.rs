@@ -35,7 +35,16 @@ pub(super) fn wrap(chance: &mut Chance, world: &World, mut inner: Vec<u8>) -> Ve
     let mut bytes = outer(chance, world);
     let udp = bytes.len();
     let [port_hi, port_lo] = world.port.to_be_bytes();
-    bytes.extend([0xc0 | chance.byte(), chance.byte(), port_hi, port_lo, 0, 0, 0, 0]);
+    bytes.extend([
+        0xc0 | chance.byte(),
+        chance.byte(),
+        port_hi,
+        port_lo,
+        0,
+        0,
+        0,
+        0,
+    ]);
     let protocol: [u8; 2] = if inner_v6 { [0x86, 0xdd] } else { [8, 0] };
     bytes.extend([(options.len() / 4) as u8, 0]);
     bytes.extend(protocol);
@@ -102,7 +111,11 @@ fn options(chance: &mut Chance) -> Vec<u8> {
     if chance.percent(20) {
         for _ in 0..chance.below(4) {
             let words = chance.below(6);
-            let other = (chance.one_of(&[CLASS, [0xff, 0xff], [0, 1]]), 4, chance.bytes(words * 4));
+            let other = (
+                chance.one_of(&[CLASS, [0xff, 0xff], [0, 1]]),
+                4,
+                chance.bytes(words * 4),
+            );
             options.insert(chance.below(options.len() + 1), other);
         }
     }
@@ -226,7 +239,11 @@ fn outer_field(chance: &mut Chance, bytes: &mut [u8]) {
     };
     let any = chance.byte();
     // The version stays: the frame says it too.
-    bytes[at] = if at == 0 { bytes[0] & 0xf0 | any & 0x0f } else { any };
+    bytes[at] = if at == 0 {
+        bytes[0] & 0xf0 | any & 0x0f
+    } else {
+        any
+    };
 }
 
 fn put(bytes: &mut [u8], at: usize, what: &[u8]) {
