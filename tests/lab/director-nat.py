@@ -12,15 +12,16 @@ Both services of a family have the same VIP: "web" gives packets another port, "
 """
 
 import os
+import socket
 
 from lab.captures import IPV4, IPV6, recv, send, send_frame, watch
 from lab.director import backend, begin, config, load, table, table_file
 from lab.dumps import Dump
 from lab.hosts import Host, fabric, guest, make
-from lab.packets import icmp, ip, tcp, udp
+from lab.packets import icmp, ip, sctp, tcp, udp
 from lab.run import main
 from lab.settings import VIP4, VIP6, work
-from lab.sockets import accepted, connect, listener, says, udp_socket
+from lab.sockets import accepted, connect, listener, poured, says, udp_socket
 from lab.story import about, check, context, holds, same, say
 from lab.testdev import inject, load_testdev
 from lab.transfers import LONGEST, Transfers, listens
@@ -333,16 +334,22 @@ def there(way):
         ("an error of a router that time ran out, with 8 bytes of the segment", way.expired, way.head + 8),
     ):
         goes(what, error(kind, way.vip, 80, cut), error(kind, way.to, TARGET, cut))
+    for what, kind in (("an error that an echo reply was too long", way.too_big), ("an error that it expired", way.expired)):
+        goes(what, *(icmp(*kind, payload=ip(source, way.client, reply(way), ttl=50)) for source in (way.vip, way.to)))
     whole, want = tcp(4000, 80, "A", payload=b"x" * 2000), tcp(4000, TARGET, "A", payload=b"x" * 2000)
     for what, part in (("the first fragment", (0, True, 0, 1000)), ("the last fragment", (1000, False, 1000, 2020))):
         goes(what, whole, want, fragment=part, ident=99, tos=2)
     count.exactly(
         encapsulated_packets=5,
-        encapsulated_icmp_error_packets=3,
+        encapsulated_icmp_error_packets=5,
         encapsulated_echo_packets=1,
         encapsulated_fragment_packets=1,
         encapsulated_bytes=total,
     )
+
+
+def reply(way):
+    return icmp(way.reply, 0, b"\0\1\0\2", b"data")
 
 
 def test_back():
@@ -368,8 +375,11 @@ def back(way):
     comes("UDP", udp(1500, 4000, b"hello"), udp(1500, 4000, b"hello"), tos=1)
     comes("UDP without a checksum", udp(1500, 4000, b"hell", False), udp(1500, 4000, b"hell", False))
     comes("an answer of a backend that drains", tcp(TARGET, 4001, "A"), tcp(80, 4001, "A"), sender=way.by, host=proxy2)
-    reply = icmp(way.reply, 0, b"\0\1\0\2", b"data")
-    comes("an echo reply", reply, reply)
+    comes("an echo reply", reply(way), reply(way))
+    request = icmp(way.echo, 0, b"\0\1\0\2", b"data")
+    for what, kind in (("an error that an echo request was too long", way.too_big), ("an error that it expired", way.expired)):
+        about_it = (icmp(*kind, payload=ip(way.client, to, request, ttl=50)) for to in (way.to, way.vip))
+        comes(what, *about_it, sender=way.by)
     for what, kind, cut, sender in (
         ("an error of the backend", way.no_port, None, way.to),
         ("an error of a router before it", way.too_big, None, way.by),
@@ -380,7 +390,7 @@ def back(way):
     for what, part in (("the first fragment", (0, True, 0, 1000)), ("the last fragment", (1000, False, 1000, 2020))):
         comes(what, whole, want, fragment=part, ident=99, tos=2)
     count.exactly(
-        returned_packets=5, returned_icmp_error_packets=3, returned_echo_packets=1, returned_fragment_packets=1,
+        returned_packets=5, returned_icmp_error_packets=5, returned_echo_packets=1, returned_fragment_packets=1,
         returned_bytes=total,
     )
 
@@ -454,6 +464,148 @@ def is_icmp(packet, kind):
     four = packet[0] >> 4 == 4
     at = 20 if four else 40
     return packet[9 if four else 6] == (1 if four else 58) and tuple(packet[at : at + 2]) == kind
+
+
+# --- SCTP ---------------------------------------------------------------------------------------------
+
+
+def of_sctp(way):
+    bind = {"ip": way.vip, "proto": "sctp", "port": 80}
+    return [
+        table(
+            backend(way.to),
+            backend(way.by, "draining"),
+            name="%s%d" % (name, way.family),
+            seed="%032x" % (way.family << 8 | len(name)),
+            version=3,
+            hops=2,
+            forward=forward,
+            binds=[dict(bind, port=port)],
+        )
+        for name, forward, port in (
+            ("assoc", {"kind": "nat", "target_port": TARGET}, 80),
+            ("same", {"kind": "nat"}, 3868),
+        )
+    ]
+
+
+def with_sctp(step):
+    load(director, table_file("sctp.json", *(one for way in WAYS for one in of_sctp(way))))
+    each(step)
+    load(director, tables)
+
+
+def test_sctp():
+    about("SCTP associations of the kernel's own sockets reach the server at its port; aggregates go whole.")
+    with_sctp(associations)
+
+
+def wrong_sums(host):
+    """SCTP packets that the host has found to have a wrong checksum."""
+    lines = host.output("cat /proc/net/sctp/snmp").splitlines()
+    return [int(line.split()[1]) for line in lines if line.startswith("SctpChecksumErrors")]
+
+
+def associations(way):
+    # Bound to one address, neither end tells the other one of further ones.
+    listening = listener(proxy1, way.to, TARGET, proto=socket.IPPROTO_SCTP)
+    data = os.urandom(400000)
+    before = [wrong_sums(host) for host in (client, proxy1)]
+    for who, words in (("their devices sum up", "on"), ("they sum up themselves", "off")):
+        for host in (client, proxy1):
+            host.run("ethtool -K eth0 tx-checksum-sctp", words)
+        count = begin(director)
+        here = connect(client, way.client, way.vip, 80, proto=socket.IPPROTO_SCTP)
+        there = accepted(listening)
+        with check("%s: the server sees the client, and the client the VIP" % who):
+            same((way.client, way.vip), (there.getpeername()[0], here.getpeername()[0]))
+        with check("%s: 400 kB to the server" % who):
+            poured(here, there, data)
+        packets, length = count.each("encapsulated_packets", "encapsulated_bytes")
+        with check("%s: 400 kB to the client" % who):
+            poured(there, here, data)
+        say("the director sent %d packets there, %d bytes" % (packets, length))
+        if words == "on":
+            with check("the director got aggregates, and sent them whole"):
+                holds(length // packets > LONGEST, "%d > %d" % (length // packets, LONGEST))
+        with check("%s: nothing was dropped" % who):
+            same([], [name for name in count.deltas() if name.startswith("dropped")])
+        here.close()
+        there.close()
+    with check("no checksum was wrong"):
+        same(before, [wrong_sums(host) for host in (client, proxy1)])
+    for host in (client, proxy1):
+        host.run("ethtool -K eth0 tx-checksum-sctp on")
+    listening.close()
+
+
+def test_sctp_packets():
+    about("SCTP packets, errors about them and their fragments leave as if they were made anew.")
+    with_sctp(sctp_packets)
+
+
+def sctp_packets(way):
+    count = begin(director)
+    lengths = {"encapsulated": 0, "returned": 0}
+
+    def goes(what, sent, want, **more):
+        packet, want = ip(way.client, way.vip, sent, **more), ip(way.client, way.to, want, **dict(more, ttl=63))
+        lengths["encapsulated"] += arrives(proxy1, what, want, lambda: send(client, director, packet))
+
+    def comes(what, sent, want, sender=way.to, **more):
+        packet, want = ip(sender, way.client, sent, **more), ip(way.vip, way.client, want, **dict(more, ttl=63))
+        lengths["returned"] += arrives(client, what, want, lambda: way.answer(proxy1, packet))
+
+    goes("there", sctp(4000, 80, b"chunks"), sctp(4000, TARGET, b"chunks"), tos=0xBA)
+    goes("there, without a checksum", sctp(4000, 80, b"chunk", check=False), sctp(4000, TARGET, b"chunk", check=False))
+    goes("there, the port stays", sctp(4000, 3868, b"chunks"), sctp(4000, 3868, b"chunks"))
+    comes("back", sctp(TARGET, 4000, b"chunks"), sctp(80, 4000, b"chunks"), tos=0xBA)
+    comes("back, the port stays", sctp(3868, 4000, b"chunks"), sctp(3868, 4000, b"chunks"))
+    for what, kind in (("too long", way.too_big), ("expired", way.expired)):
+        for cut in (way.head + 8, None):
+            error = lambda *ends: icmp(*kind, payload=ip(*ends, ttl=50)[:cut])
+            words = "an error of %s bytes that one %s" % (cut or "all", what)
+            vip, to = (error(end, way.client, sctp(port, 4000, b"it")) for end, port in ((way.vip, 80), (way.to, TARGET)))
+            goes("there, " + words, vip, to)
+            to, vip = (error(way.client, end, sctp(4000, port, b"it")) for end, port in ((way.to, TARGET), (way.vip, 80)))
+            comes("back, " + words, to, vip, sender=way.by)
+    # Where the port stays no fragment's checksum changes.
+    whole = sctp(4000, 3868, b"x" * 2000)
+    for what, part in (("the first fragment", (0, True, 0, 1000)), ("the last fragment", (1000, False, 1000, 2012))):
+        goes(what, whole, whole, fragment=part, ident=99)
+    # The checksum is of all fragments, whose length the first one does not say.
+    send(client, director, ip(way.client, way.vip, sctp(4000, 80, b"x" * 2000), fragment=(0, True, 0, 1000), ident=98))
+    # A port that no bind names: like any protocol of the address.
+    send(client, director, ip(way.client, way.vip, sctp(4000, 81, b"chunks")))
+    count.exactly(
+        encapsulated_packets=4,
+        encapsulated_icmp_error_packets=4,
+        encapsulated_fragment_packets=1,
+        encapsulated_bytes=lengths["encapsulated"],
+        returned_packets=2,
+        returned_icmp_error_packets=4,
+        returned_bytes=lengths["returned"],
+        dropped_fragment_packets=1,
+    )
+    if way.family == 4:
+        cut_here(way)
+
+
+def cut_here(way):
+    """What the director cuts itself has the checksum of the whole in its first fragment."""
+    way.ip("route add %s dev eth0 mtu 1300" % way.client)
+    count = begin(director)
+    sent, want = sctp(TARGET, 4000, b"m" * 1500), sctp(80, 4000, b"m" * 1500)
+    way.answer(proxy1, ip(way.to, way.client, sent, df=False, ident=7))
+    for part in ((0, True, 0, 1280), (1280, False, 1280, 1512)):
+        piece = ip(way.vip, way.client, want, df=False, ident=7, fragment=part, ttl=63)
+        with check("cut here: the fragment from byte %d" % part[0]):
+            same(piece, recv(client, lambda packet, piece=piece: len(packet) == len(piece) and packet[9] == 132))
+    count.exactly(returned_packets=1, returned_bytes=1512 + 2 * 20, fragments_sent=2)
+    way.ip("route del %s dev eth0 mtu 1300" % way.client)
+
+
+# --- what is refused ------------------------------------------------------------------------------------
 
 
 def test_refused():
@@ -611,4 +763,4 @@ def shapes(what, given, counter, *words, first=2000):
         holds(not [name for name in deltas if name.startswith("dropped")], str(deltas))
 
 
-main("rust_glb_director")
+main("rust_glb_director sctp")

@@ -13,7 +13,7 @@ use super::v3::{
 };
 use super::words::Words;
 use crate::backend::{Backend, State, MAX_BACKENDS};
-use crate::director::classify::bind::Bind;
+use crate::director::classify::bind::{Bind, Proto};
 use crate::director::reverse::services::{check_bind, OneWay};
 use crate::director::select::hash::ROWS;
 use crate::director::select::rows::v3::MAX_WEIGHT;
@@ -276,7 +276,7 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     for record in records::<BIND_LEN>(table.binds) {
         let bind = bind(record).map_err(|(field, value)| (field, Some(index), value))?;
         // Deployed directors have no such binds.
-        if table.rule == 2 && bind.proto.is_none() {
+        if table.rule == 2 && matches!(bind.proto, None | Some(Proto::Sctp)) {
             return Err((
                 Field::BindProto,
                 Some(index),

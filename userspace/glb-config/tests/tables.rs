@@ -99,8 +99,8 @@ fn each_fault_is_named_with_file_table_field_and_value() {
         ),
         (
             "\"tcp\"",
-            "\"sctp\"",
-            r#"binds[0].proto: "sctp": must be "tcp", "udp" or "any""#,
+            "\"dccp\"",
+            r#"binds[0].proto: "dccp": must be "tcp", "udp", "sctp" or "any""#,
         ),
         (
             "\"port\": 80",

@@ -135,8 +135,8 @@ fn protocol(kind: Kind, key: &FlowKey) -> u8 {
             _,
         ) => proto.number(),
         (Kind::Portless(number) | Kind::PortlessIcmpError(number), _) => number,
-        (Kind::Echo, Addrs::V4 { .. }) => proto::ICMP,
-        (Kind::Echo, Addrs::V6 { .. }) => proto::ICMPV6,
+        (Kind::Echo | Kind::EchoIcmpError, Addrs::V4 { .. }) => proto::ICMP,
+        (Kind::Echo | Kind::EchoIcmpError, Addrs::V6 { .. }) => proto::ICMPV6,
     }
 }
 
