@@ -11,6 +11,7 @@ Both services of a family have the same VIP: "web" gives packets another port, "
 `glbctl encap` says, and what packets made anew look like.
 """
 
+import contextlib
 import os
 import socket
 
@@ -21,7 +22,7 @@ from lab.hosts import Host, fabric, guest, make
 from lab.packets import icmp, ip, sctp, tcp, udp
 from lab.run import main
 from lab.settings import VIP4, VIP6, work
-from lab.sockets import accepted, connect, listener, poured, says, udp_socket
+from lab.sockets import accepted, connect, listener, poured, reset, says, udp_socket
 from lab.story import about, check, context, holds, same, say
 from lab.testdev import inject, load_testdev
 from lab.transfers import LONGEST, Transfers, listens
@@ -94,7 +95,7 @@ def setup():
     global transfers, tables
     load_testdev()
     make(client, director, proxy1, proxy2)
-    # Both devices are on one link: each answers for its own addresses alone, or packets to the VIP come in by the backends' device.
+    # Both devices are on one link: each answers for its own addresses alone, or packets to the VIP come in by the wrong one.
     director.run("sysctl -qw net.ipv4.conf.all.arp_ignore=1")
     guest.ip("link add name back mtu 9000 netns fabric type veth peer name back mtu 9000 address %s netns director" % BACK)
     fabric("link set back master fabric up")
@@ -124,6 +125,27 @@ def setup():
     director.run("glbctl attach eth0")
     director.run("glbctl attach back --role return")
     transfers = Transfers(client, director, proxy1, port=TARGET)
+
+
+DEAF = """
+    table netdev deaf {
+        chain dropped {
+            type filter hook ingress device eth0 priority 0
+            icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+            meta protocol { ip, ip6 } drop
+        }
+    }
+"""
+
+
+@contextlib.contextmanager
+def deaf():
+    """What comes to clients and backends is captured and dropped, so that they do not answer what no socket of theirs sent."""
+    for host in (client, proxy1, proxy2):
+        host.run("nft", DEAF)
+    yield
+    for host in (client, proxy1, proxy2):
+        host.run("nft delete table netdev deaf")
 
 
 def each(step):
@@ -270,7 +292,8 @@ def fragments(way):
 
 def test_errors_for_others():
     about("An ICMP error about a packet of one client passes if it is addressed to another one.")
-    each(errors_for_others)
+    with deaf():
+        each(errors_for_others)
 
 
 def errors_for_others(way):
@@ -305,7 +328,8 @@ def arrives(host, what, want, start):
 
 def test_there():
     about("Every kind of packet leaves as if it were made anew for the backend and its port; TOS and data stay.")
-    each(there)
+    with deaf():
+        each(there)
 
 
 def there(way):
@@ -354,7 +378,8 @@ def reply(way):
 
 def test_back():
     about("Every kind of answer leaves as if the VIP had made it; errors about packets to the backend come from the VIP.")
-    each(back)
+    with deaf():
+        each(back)
 
 
 def back(way):
@@ -426,7 +451,8 @@ def passes(way):
 
 def test_mtu():
     about("An answer that is too long for the way to the client is fragmented, or the backend is told what fits.")
-    each(mtu)
+    with deaf():
+        each(mtu)
 
 
 def mtu(way):
@@ -541,7 +567,8 @@ def associations(way):
 
 def test_sctp_packets():
     about("SCTP packets, errors about them and their fragments leave as if they were made anew.")
-    with_sctp(sctp_packets)
+    with deaf():
+        with_sctp(sctp_packets)
 
 
 def sctp_packets(way):
@@ -650,6 +677,7 @@ def drain(way):
     second = connect(client, way.client, way.vip, 80)
     with check("a new one has the other backend"):
         says(second, accepted(other), b"new")
+    reset(connection, there, second)
 
 
 def test_bytes():
@@ -665,9 +693,10 @@ def test_bytes():
     with check("encap sends all"):
         same(400, model["encapsulated_packets"])
     count = begin(director)
-    dump = Dump(proxy1, got, "tcp and ( dst host %s or dst host %s )" % (proxy1.ipv4, proxy1.ipv6))
-    client.run("tcpreplay -i eth0 --topspeed --preload-pcap", flows)
-    dump.end(400)
+    with deaf():
+        dump = Dump(proxy1, got, "tcp and ( dst host %s or dst host %s )" % (proxy1.ipv4, proxy1.ipv6))
+        client.run("tcpreplay -i eth0 --topspeed --preload-pcap", flows)
+        dump.end(400)
     with check("what was sent is the same, byte for byte"):
         guest.quietly("glb-packets diff --ignore-ethernet", want, got)
     count.exactly(encapsulated_packets=400, encapsulated_bytes=model["encapsulated_bytes"])

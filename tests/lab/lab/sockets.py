@@ -6,6 +6,7 @@
     connect(host, src, dst, port)         a TCP connection through the kernel of the host
     says(one, other, data)                what one end of a connection sends comes out at the other
     hears(connection, data)               this comes out next
+    reset(connection, ...)                they end at once, and none of them sends anything again
     eof(connection)                       whether the other end said its last
     poured(one, other, data)              the same for what takes many packets
     udp_socket(host, address, port, ...)  a UDP socket; `shared`: others may have the port too
@@ -16,6 +17,7 @@ They live until the test ends, or forget_sockets().
 import os
 import select
 import socket
+import struct
 
 from lab.story import Failed, holds, same, say
 from lab.traffic import PATIENCE, ROUND, keep, pump
@@ -76,6 +78,12 @@ def connect(host, src, dst, port, sport=0, proto=socket.IPPROTO_TCP):
     if error:
         raise Failed("no connection: " + os.strerror(error))
     return made
+
+
+def reset(*connections):
+    for each in connections:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        each.close()
 
 
 def says(sender, receiver, data=b"hello"):

@@ -198,12 +198,12 @@ pub(super) fn inner(
 }
 
 /// The packet of a frame without a tunnel, if it is one that is meant. `None`: it is another one.
-pub(super) fn plain<'f>(
-    frame: &'f [u8],
+pub(super) fn plain(
+    frame: &[u8],
     meant: impl Fn(&Ip<'_>) -> bool,
     mtu: usize,
     dscp: Option<u8>,
-) -> Result<Option<&'f [u8]>> {
+) -> Result<Option<&[u8]>> {
     let Some(packet) = frame.get(ETHERNET_LEN..) else {
         return Ok(None);
     };
