@@ -632,6 +632,70 @@ def cut_here(way):
     way.ip("route del %s dev eth0 mtu 1300" % way.client)
 
 
+# --- other addresses of the director, and other directors -------------------------------------------------
+
+NODE4, NODE6, NODE_PORT = "65.65.65.67", "fd65::67", 30964
+
+
+def test_node_port():
+    about("A service is asked by an address of the director too: a table of its own, with another port of the same backend.")
+    director.ip("addr add %s/32 dev eth0\naddr add %s/128 dev eth0 nodad" % (NODE4, NODE6))
+    each(node_port)
+    director.ip("addr del %s/32 dev eth0\naddr del %s/128 dev eth0" % (NODE4, NODE6))
+    load(director, tables)
+
+
+def node_port(way):
+    node = NODE4 if way.family == 4 else NODE6
+    web, rest = way.tables(backend(way.to))
+    bind = {"ip": node, "proto": "tcp", "port": NODE_PORT}
+    own = dict(web, name="node", seed="%032x" % 99, forward={"kind": "nat", "target_port": TARGET + 1}, binds=[bind])
+    load(director, table_file("node.json", web, rest, own))
+    by_vip, by_node = (listener(proxy1, way.to, port) for port in (TARGET, TARGET + 1))
+    # One port of the client's for both: at one port of the backend they would be one connection.
+    first = connect(client, way.client, way.vip, 80, sport=4444)
+    second = connect(client, way.client, node, NODE_PORT, sport=4444)
+    there, other = accepted(by_vip), accepted(by_node)
+    for what, one, end in (("by the VIP", first, there), ("by the director's own address", second, other)):
+        with check("asked " + what):
+            says(one, end, b"hello")
+            says(end, one, b"answer")
+    # Whatever else is said to this address is the director's.
+    own_listener = listener(director, node, 7000)
+    third = connect(client, way.client, node, 7000)
+    with check("another port of the address is the director's own"):
+        says(third, accepted(own_listener), b"hello")
+    reset(first, second, third, there, other)
+
+
+def test_return_except():
+    about("What a backend answers another director, which has asked its own address, passes untouched, and what it answers clients does not.")
+    director.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.send_redirects=0")
+    director.run("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.back.rp_filter=0")
+    with deaf():
+        each(return_except)
+    director.run("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
+
+
+def return_except(way):
+    answer = lambda to: ip(way.to, to, tcp(TARGET, 4000, "SA"))
+    from_vip = ip(way.vip, way.client, tcp(80, 4000, "SA"), ttl=63)
+    arrives(client, "to a client, from the VIP", from_vip, lambda: way.answer(proxy1, answer(way.client)))
+    director.run("glbctl config set --return-except 192.0.2.0/24,10.2.0.0/24,fd02::/64")
+    with check("the director says so"):
+        same(["192.0.2.0/24", "10.2.0.0/24", "fd02::/64"], director.json("glbctl --json config show")["return_except"])
+    count = begin(director)
+    untouched = ip(way.to, way.client, tcp(TARGET, 4000, "SA"), ttl=63)
+    arrives(client, "to one that is excepted, as it is", untouched, lambda: way.answer(proxy1, answer(way.client)))
+    passed, returned = count.each("passed_no_service_packets", "returned_packets")
+    with check("it is counted"):
+        same((1, 0), (passed, returned))
+    director.run("glbctl config set --return-except none")
+    with check("nothing is excepted"):
+        same(None, director.json("glbctl --json config show")["return_except"])
+    arrives(client, "to a client again", from_vip, lambda: way.answer(proxy1, answer(way.client)))
+
+
 # --- what is refused ------------------------------------------------------------------------------------
 
 

@@ -536,7 +536,8 @@ pub(crate) fn read_forward(
     if let Some(node) = fields.get("node_port") {
         reader.error(
             &node,
-            "cannot be: an answer does not say whether the VIP or the director was asked; bind the director's own address in a table with other backends or another target_port",
+            "cannot be: a client's connections to the VIP and to the director would be one at the backend, and its answer does not say which was asked; \
+             make a table of its own whose bind is the director's own address and this port, with another target_port at which the backends listen too",
         );
         return None;
     }

@@ -392,7 +392,7 @@ fn answers_have_one_source() {
         (
             "",
             r#"{"ip": "9.9.9.9", "proto": "any"}"#.to_owned(),
-            "proto: is any, and forward nat needs tcp or udp",
+            "proto: is any, and forward nat needs tcp, udp or sctp",
         ),
     ] {
         let said = translating(&[("a", more, &bind, "10.0.0.1")]);

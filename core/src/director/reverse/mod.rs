@@ -96,6 +96,14 @@ pub fn reverse<A: Answers>(
         Addrs::V4 { src, .. } => Addr::V4(src),
         Addrs::V6 { src, .. } => Addr::V6(src),
     };
+    let client = match packet.key.addrs {
+        Addrs::V4 { dst, .. } => Addr::V4(dst),
+        Addrs::V6 { dst, .. } => Addr::V6(dst),
+    };
+    // One of those who ask a backend by its own address; of an ICMP error the receiver is the same.
+    if settings.return_except.has(client) {
+        return Err(Verdict::PassedNoService);
+    }
     let by_port = |proto: Proto, key: &FlowKey| {
         let origin = answers.origin(backend, proto, key.src_port);
         // Of SCTP as of any protocol without ports, as long as no bind names it.

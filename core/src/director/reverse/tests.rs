@@ -346,6 +346,42 @@ fn an_echo_reply_is_an_answer_where_requests_are_sent_on() {
     assert_eq!(got, Some(Verdict::PassedUnknownFormat));
 }
 
+#[test]
+fn what_is_for_another_director_passes() {
+    let web = bind(v4(100), Proto::Tcp, (80, 80));
+    let tables = std::vec![(nat(8080), std::vec![web], std::vec![v4(1)])];
+    let mut world = World::new(tables).expect("each answer has one origin");
+    world.known = Some((8080, 4000));
+    let mut settings = Settings::DEFAULT;
+    let [a, b, c, d] = CLIENT;
+    for bits in [32, 24, 0] {
+        settings.return_except = crate::settings::Prefixes::NONE;
+        settings
+            .return_except
+            .add(Addr::V4([a, b, c, d ^ u8::from(bits < 32)]), bits)
+            .expect("it fits");
+        for (kind, offset) in [
+            (Kind::Flow(Proto::Tcp), None),
+            (Kind::Flow(Proto::Tcp), Some(0)),
+            (Kind::LaterFragment(Proto::Tcp), Some(5)),
+            (Kind::Echo, None),
+            (Kind::IcmpError(Proto::Tcp), None),
+        ] {
+            let packet = packet(kind, v4(1), 8080, offset);
+            let got = reverse(&world, &settings, packet).err();
+            assert_eq!(got, Some(Verdict::PassedNoService), "{kind:?}");
+        }
+    }
+    assert!(world.remembered.borrow().is_empty());
+    settings.return_except = crate::settings::Prefixes::NONE;
+    settings
+        .return_except
+        .add(Addr::V4([a, b, c, d ^ 1]), 32)
+        .expect("it fits");
+    let other = packet(Kind::Flow(Proto::Tcp), v4(1), 8080, None);
+    assert!(reverse(&world, &settings, other).is_ok());
+}
+
 /// That one of them has a target port, which is the bind's, makes no difference.
 #[test]
 fn one_origin_said_in_two_ways() {
