@@ -50,8 +50,14 @@ impl<const N: usize> Prefixes<N> {
     #[inline]
     #[must_use]
     pub fn has(&self, addr: Addr) -> bool {
-        let mut all = self.list.iter().flatten();
-        all.any(|(network, bits)| addr.masked(*bits) == *network)
+        let mut rest = self.list.as_slice();
+        while let [Some((network, bits)), behind @ ..] = rest {
+            if addr.masked(*bits) == *network {
+                return true;
+            }
+            rest = behind;
+        }
+        false
     }
 }
 

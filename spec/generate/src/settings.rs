@@ -69,7 +69,8 @@ pub(crate) fn schema_of_the_file(old: &str) -> Result<String> {
                 json!({"type": "integer", "minimum": least, "maximum": most})
             }
             Form::Prefixes => {
-                json!({"type": "array", "items": {"type": "string"}, "maxItems": MAX_PREFIXES})
+                let item = json!({"type": "string", "pattern": PREFIX});
+                json!({"type": "array", "items": item, "maxItems": MAX_PREFIXES})
             }
         };
         let default = file_json(Settings::DEFAULT.get(setting));
@@ -88,6 +89,9 @@ pub(crate) fn schema_of_the_file(old: &str) -> Result<String> {
     let begin = "      \"pattern\": \"^[0-9a-fA-F.:]+$\"\n    },\n";
     between(old, begin, "    \"statsd_port\": {\n", &properties)
 }
+
+/// An address or a prefix.
+const PREFIX: &str = "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$";
 
 /// A MAC address as the reader of `director.conf` takes it.
 const MAC: &str = "^([0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{1,2}(-[0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{1,4}([:.][0-9a-fA-F]{1,4}){2})$";
