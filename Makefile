@@ -90,6 +90,10 @@ demo: ## Boot the example network with CONNECTIONS=2000, drain, fill, fail; tabl
 demo-second-chance: ## Boot the lab and show a download that survives when its packets move to another proxy (1 minute)
 	@tests/vm/run --kernel $(KERNEL) -- /tests/demo/second-chance.sh
 
+.PHONY: demo-gateway
+demo-gateway: ## Boot the lab and show an appliance behind a gateway load balancer, both modes; figure in out/ (1 minute)
+	@tests/demo/run-gateway --kernel $(KERNEL)
+
 .PHONY: bench
 bench: ## Measure in the lab and natively, and write docs/benchmarks.md with its data and plots
 	@tests/bench/run

@@ -27,9 +27,7 @@ impl NetState for State {
             return;
         }
         let ifindex = news.device.ifindex();
-        if let Some((device, _retired)) =
-            devices::detach(news.net, news.registered, news.rtnl, ifindex)
-        {
+        if let Some(device) = devices::detach(news.net, news.registered, news.rtnl, ifindex) {
             notify_detached(news.net, device);
         }
     }

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Config;
-use crate::gateway::{self, Gateway};
+use crate::gateway;
 use crate::stats::Stats;
 use crate::tables::flows::now;
 use crate::tables::follow::{self, NoMemory};
@@ -26,7 +26,6 @@ pub(crate) struct State {
     /// Serialises changes; holds the generation of the last load.
     changes: Mutex<u32>,
     stats: Stats,
-    gateway: gateway::Published,
     gateway_stats: gateway::stats::Stats,
 }
 
@@ -49,7 +48,6 @@ impl State {
             staging: Mutex::new(Staging::new())?,
             changes: Mutex::new(0)?,
             stats: Stats::new()?,
-            gateway: gateway::Published::none(),
             gateway_stats: gateway::stats::Stats::new()?,
         })
     }
@@ -72,18 +70,7 @@ impl State {
         &self.stats
     }
 
-    /// What devices with the role geneve have, if there are any.
-    #[inline]
-    pub(crate) fn gateway<'a>(&'a self, rcu: impl Into<Reader<'a>>) -> Option<&'a Gateway> {
-        self.gateway.get(rcu)
-    }
-
-    /// The same, for who changes it.
-    pub(crate) fn gateways(&self) -> &gateway::Published {
-        &self.gateway
-    }
-
-    /// The counters of these devices.
+    /// The counters of devices with the role geneve.
     #[inline]
     pub(crate) fn gateway_stats(&self) -> &gateway::stats::Stats {
         &self.gateway_stats

@@ -56,6 +56,26 @@ fn model_addr(entries: &[Entry], dst: Addr) -> Option<BindId> {
         .map(|e| e.id)
 }
 
+/// Where the port of a packet is not known: the longest prefix that takes its protocol, if any does.
+fn model_proto(entries: &[Entry], dst: Addr, proto: Proto) -> Option<BindId> {
+    let takes = |e: &&Entry| e.bind.proto.is_none_or(|one| one == proto);
+    let longest = entries
+        .iter()
+        .filter(|e| covers(&e.bind, dst))
+        .filter(takes)
+        .map(|e| e.bind.prefix_len)
+        .max();
+    let Some(longest) = longest else {
+        return model_addr(entries, dst);
+    };
+    let of_prefix: Vec<Entry> = entries
+        .iter()
+        .filter(|e| e.bind.prefix_len == longest)
+        .copied()
+        .collect();
+    model_addr(&of_prefix, dst)
+}
+
 fn model_all(entries: &[Entry], dst: Addr) -> Option<BindId> {
     entries
         .iter()
@@ -168,6 +188,10 @@ proptest! {
             );
             prop_assert_eq!(classifier.lookup_addr(dst), model_addr(&entries, dst));
             prop_assert_eq!(classifier.lookup_all(dst), model_all(&entries, dst));
+            prop_assert_eq!(
+                classifier.lookup_proto(dst, proto),
+                model_proto(&entries, dst, proto)
+            );
         }
     }
 
@@ -205,6 +229,7 @@ proptest! {
         let _ = classifier.lookup(dst, Proto::Tcp, 80);
         let _ = classifier.lookup_addr(dst);
         let _ = classifier.lookup_all(dst);
+        let _ = classifier.lookup_proto(dst, Proto::Udp);
     }
 }
 
@@ -227,6 +252,40 @@ fn all_prefix_lengths_nested() {
         let found = Classifier::new(&words).lookup(dst, Proto::Tcp, 80);
         assert_eq!(found, Some(entries[127 - bit as usize].id), "bit {bit}");
     }
+}
+
+/// A later fragment whose ports are not known goes where its first one does, if only one table takes its protocol.
+#[test]
+fn a_narrower_bind_of_another_protocol_takes_no_fragment() {
+    let all = Bind {
+        addr: Addr::V4([90, 0, 0, 0]),
+        prefix_len: 8,
+        proto: None,
+        port_start: 0,
+        port_end: u16::MAX,
+    };
+    let tcp = Bind {
+        addr: Addr::V4([90, 1, 2, 1]),
+        prefix_len: 32,
+        proto: Some(Proto::Tcp),
+        port_start: 443,
+        port_end: 443,
+    };
+    let entries = named(vec![all, tcp]);
+    let words = built(&entries);
+    let classifier = Classifier::new(&words);
+    let dst = Addr::V4([90, 1, 2, 1]);
+    let first = classifier.lookup(dst, Proto::Udp, 53);
+    assert_eq!(first, Some(entries[0].id));
+    assert_eq!(classifier.lookup_proto(dst, Proto::Udp), first);
+    assert_eq!(
+        classifier.lookup_proto(dst, Proto::Tcp),
+        Some(entries[1].id)
+    );
+    // What no bind takes is where it always was.
+    let words = built(&entries[1..]);
+    let found = Classifier::new(&words).lookup_proto(dst, Proto::Udp);
+    assert_eq!(found, Some(entries[1].id));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 
 #include "base.h"
@@ -66,6 +67,12 @@ u64 glb_memory_available(void)
 	long pages = si_mem_available();
 
 	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
+}
+
+void glb_free_later(void *memory)
+{
+	/* No code of a module runs for it, so none has to be waited for when a module goes. */
+	kvfree_rcu_mightsleep(memory);
 }
 
 void glb_pause(void)

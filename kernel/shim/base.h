@@ -16,6 +16,9 @@ u64 glb_counters_sum(u64 __percpu *counters, size_t index);
 /* Bytes that could be had without swapping. */
 u64 glb_memory_available(void);
 
+/* Frees memory of kvmalloc in a worker of the kernel; may sleep. */
+void glb_free_later(void *memory);
+
 /* Lets other tasks run; process context. */
 void glb_pause(void);
 

@@ -9,21 +9,20 @@
 #include <linux/udp.h>
 #include <net/dst.h>
 #include <net/icmp.h>
+#include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
+#include <net/route.h>
 
+#include "checks.h"
 #include "strip.h"
 
 bool glb_skb_is_tagged(const struct sk_buff *skb)
 {
 	return skb_vlan_tag_present(skb);
-}
-
-int glb_skb_ifindex(const struct sk_buff *skb)
-{
-	return skb->dev->ifindex;
 }
 
 /* --- in ---------------------------------------------------------------------------------------------- */
@@ -33,7 +32,9 @@ int glb_udp_validate(struct sk_buff *skb, unsigned int udp, unsigned int end, bo
 	int wrong;
 
 	/* An aggregate is as long as its packets are. */
-	if (skb->len > end && (skb_is_gso(skb) || pskb_trim_rcsum(skb, end)))
+	if (skb->len > end && skb_is_gso(skb))
+		return -EMSGSIZE;
+	if (skb->len > end && pskb_trim_rcsum(skb, end))
 		return -ENOMEM;
 	if (!pskb_may_pull(skb, udp + sizeof(struct udphdr)))
 		return -ENOMEM;
@@ -68,7 +69,20 @@ static int glb_keep_link(struct sk_buff *skb, unsigned int len)
 	return ETH_HLEN;
 }
 
-int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6)
+/* A congestion mark of the outer header, in the packet whose network header is set. All packets of an aggregate have the same. */
+static int glb_mark(struct sk_buff *skb, bool is_v6, u8 ecn)
+{
+	/* Captures have the same bytes. */
+	if (skb_ensure_writable(skb, is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)))
+		return -ENOMEM;
+	if (ecn == INET_ECN_CE)
+		INET_ECN_set_ce(skb);
+	else
+		INET_ECN_set_ect1(skb);
+	return 0;
+}
+
+int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6, u8 ecn)
 {
 	const __be16 proto = inner_is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP);
 	int link_len;
@@ -91,9 +105,37 @@ int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6)
 		eth_hdr(skb)->h_proto = proto;
 	skb_reset_mac_len(skb);
 	skb_metadata_clear(skb);
+	if (unlikely(ecn) && glb_mark(skb, inner_is_v6, ecn))
+		return -ENOMEM;
 	/* Which the scrubbing has forgotten, and which says the routing domain. */
 	skb->skb_iif = skb->dev->ifindex;
 	return 0;
+}
+
+bool glb_icmp_is_right(struct sk_buff *skb, unsigned int icmp, unsigned int end)
+{
+	bool right;
+
+	if (skb_is_gso(skb) || !pskb_may_pull(skb, icmp + sizeof(struct icmphdr)) ||
+	    (skb->len > end && pskb_trim_rcsum(skb, end)))
+		return false;
+	/* The kernel's check takes a packet from its ICMP header on. */
+	skb_pull_rcsum(skb, icmp);
+	right = !skb_checksum_simple_validate(skb);
+	skb_push_rcsum(skb, icmp);
+	skb->csum_valid = 0;
+	return right;
+}
+
+void glb_narrow_path(struct net *net, struct sk_buff *skb, unsigned int about, u32 mtu)
+{
+	GLB_CHECK_RCU();
+	if (!pskb_may_pull(skb, about + sizeof(struct iphdr)))
+		return;
+	/* The kernel reads the packet in question where the data starts. */
+	__skb_pull(skb, about);
+	ipv4_update_pmtu(skb, net, mtu, l3mdev_master_ifindex_rcu(skb->dev), IPPROTO_UDP);
+	__skb_push(skb, about);
 }
 
 /* --- out --------------------------------------------------------------------------------------------- */

@@ -11,17 +11,22 @@ struct sk_buff;
 
 /* Whether the frame had a VLAN tag, which the kernel has yet to follow. */
 bool glb_skb_is_tagged(const struct sk_buff *skb);
-/* Index of the device that the packet comes in by, or leaves by. */
-int glb_skb_ifindex(const struct sk_buff *skb);
 
 /* Whether the sum of the UDP header at `udp` is right, of a datagram that ends at `end`; there is none where it is 0. What is
  * behind `end` is cut off. The packet's data starts at its IP header, and its first `udp` and 8 bytes are linear. 0,
- * -EBADMSG where it is wrong, or -ENOMEM.
+ * -EBADMSG where it is wrong, -EMSGSIZE where an aggregate is longer, or -ENOMEM.
  */
 int glb_udp_validate(struct sk_buff *skb, unsigned int udp, unsigned int end, bool is_v6);
 
-/* Takes the first `len` bytes off, which are linear: what is behind them is then as if it had come so. 0 or -ENOMEM. */
-int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6);
+/* Takes the first `len` bytes off, which are linear: what is behind them is then as if it had come so, with the ECN codepoint `ecn`
+ * (INET_ECN_ECT_1 or INET_ECN_CE; 0 leaves its own). 0 or -ENOMEM.
+ */
+int glb_strip(struct sk_buff *skb, unsigned int len, bool inner_is_v6, u8 ecn);
+
+/* Of an ICMP error in IPv4, from its IP header on, which ends at `end`: whether its sum is right. Its header is linear. */
+bool glb_icmp_is_right(struct sk_buff *skb, unsigned int icmp, unsigned int end);
+/* Has the route of the UDP packet at `about`, in the routing domain of the device, let no more than `mtu` bytes through. */
+void glb_narrow_path(struct net *net, struct sk_buff *skb, unsigned int about, u32 mtu);
 
 /* At the egress hook: whether the handler is not at work on this processor yet, and is now. What it sends meanwhile is its own. */
 bool glb_egress_begin(void);

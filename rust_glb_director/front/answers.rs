@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::headers::understand;
+use crate::gateway::Device;
 use crate::send::back;
 use crate::send::refuse::refuse;
 use crate::state::State;
@@ -20,12 +21,18 @@ pub(crate) struct Answers;
 
 impl netdev::Ingress for Answers {
     type State = State;
+    type Device = Option<Device>;
 
     fn other_host(state: &State) {
         state.stats().count(Verdict::PassedOtherHost);
     }
 
-    fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+    fn handle<'a>(
+        state: &State,
+        _: &Option<Device>,
+        hook: &Hook<'_>,
+        mut skb: Skb<'a>,
+    ) -> Outcome<'a> {
         let stats = state.stats();
         let tables = state.tables(hook.rcu);
         // Without a table that translates nothing is an answer, whatever it is.

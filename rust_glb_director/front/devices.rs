@@ -8,9 +8,8 @@
 
 use super::role::Able;
 use crate::gateway::memory::Memory;
-use crate::gateway::{Gateway, Wanted};
+use crate::gateway::{Device, Wanted};
 use crate::state::State;
-use glb_kernel::base::rcu::Retired;
 use glb_kernel::front::netdev;
 use glb_kernel::net::{Net, Registered, Rtnl};
 use kernel::prelude::*;
@@ -37,13 +36,13 @@ impl Attached {
     }
 }
 
-/// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached, in whatever role;
-/// `EBUSY` if other devices share another flow cache than is wanted of this one.
+/// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached, in whatever role. In the role geneve, `EBUSY` if
+/// other devices share another flow cache than is wanted of this one, and `EAGAIN` if there is none to share and none was made.
 pub(crate) fn attach(
     net: &Net,
     registered: Registered<State>,
     rtnl: &Rtnl,
-    (device, gateway): (Attached, (Wanted, Option<Arc<Memory>>)),
+    (device, (wanted, spare)): (Attached, (Wanted, Option<Arc<Memory>>)),
 ) -> Result {
     let mut devices = net.doors(registered).lock();
     if devices
@@ -53,20 +52,21 @@ pub(crate) fn attach(
         return Err(EEXIST);
     }
     let Attached { ifindex, role } = device;
-    let gateways = net.state(registered).gateways();
-    if role == Able::Geneve {
-        gateways.add(rtnl, ifindex, gateway)?;
-    }
-    devices
-        .open(net, registered, (rtnl, ifindex, role))
-        .inspect_err(|_| {
-            if role == Able::Geneve {
-                drop(gateways.remove(rtnl, ifindex));
-            }
-        })
+    let kept = match role {
+        Able::Geneve => {
+            let memory = match shared(&devices) {
+                Some(memory) if memory.cache == wanted.cache => memory,
+                Some(_) => return Err(EBUSY),
+                None => spare.ok_or(EAGAIN)?,
+            };
+            Some(Device { wanted, memory })
+        }
+        Able::Director | Able::Return => None,
+    };
+    devices.open(net, registered, (rtnl, ifindex, role, kept))
 }
 
-/// What a device of this role needs that takes long to make: it is made without the RTNL lock.
+/// What a device of this role needs that takes long to make: it is made without the RTNL lock. None if there is one already.
 pub(crate) fn spare(
     net: &Net,
     registered: Registered<State>,
@@ -74,28 +74,40 @@ pub(crate) fn spare(
     wanted: Wanted,
 ) -> Result<Option<Arc<Memory>>> {
     match role {
-        Able::Geneve => net.state(registered).gateways().spare(wanted),
-        Able::Director | Able::Return => Ok(None),
+        Able::Geneve if memory(net, registered).is_none() => Memory::new(wanted.cache).map(Some),
+        Able::Geneve | Able::Director | Able::Return => Ok(None),
     }
 }
 
-/// Detaches a device; says what it was, if it was attached, and gives what to drop without the RTNL lock.
+/// The flow cache, if a device has the role geneve.
+pub(crate) fn memory(net: &Net, registered: Registered<State>) -> Option<Arc<Memory>> {
+    shared(&net.doors(registered).lock())
+}
+
+fn shared(devices: &[Attachment]) -> Option<Arc<Memory>> {
+    let mut of_geneve = devices.iter().filter_map(|door| door.device().as_ref());
+    Some(of_geneve.next()?.memory.clone())
+}
+
+/// What the device with this index was told, if it has the role geneve.
+pub(crate) fn wanted(net: &Net, registered: Registered<State>, ifindex: i32) -> Option<Wanted> {
+    let devices = net.doors(registered).lock();
+    let door = devices.iter().find(|door| door.ifindex() == ifindex)?;
+    Some(door.device().as_ref()?.wanted)
+}
+
+/// Detaches a device; says what it was, if it was attached.
 pub(crate) fn detach(
     net: &Net,
     registered: Registered<State>,
-    rtnl: &Rtnl,
+    _rtnl: &Rtnl,
     ifindex: i32,
-) -> Option<(Attached, Option<Retired<Gateway>>)> {
+) -> Option<Attached> {
     let mut devices = net.doors(registered).lock();
     let of_index = |door: &Attachment| door.ifindex() == ifindex;
     let attached = devices.iter().find(|door| of_index(door)).map(Attached::of);
     devices.close(of_index);
-    let device = attached?;
-    let retired = match device.role {
-        Able::Geneve => net.state(registered).gateways().remove(rtnl, ifindex),
-        Able::Director | Able::Return => None,
-    };
-    Some((device, retired))
+    attached
 }
 
 /// The attached device with the lowest index above this one.

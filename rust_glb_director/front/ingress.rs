@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::headers::understand;
+use crate::gateway::Device;
 use crate::send::refuse::refuse;
 use crate::send::send;
 use crate::state::State;
@@ -19,13 +20,19 @@ pub(crate) struct Ingress;
 
 impl netdev::Ingress for Ingress {
     type State = State;
+    type Device = Option<Device>;
 
     fn other_host(state: &State) {
         state.stats().count(Verdict::PassedOtherHost);
     }
 
     #[inline]
-    fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+    fn handle<'a>(
+        state: &State,
+        _: &Option<Device>,
+        hook: &Hook<'_>,
+        mut skb: Skb<'a>,
+    ) -> Outcome<'a> {
         let config = state.config(hook.rcu);
         let stats = state.stats();
         let learns = true;

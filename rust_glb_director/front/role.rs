@@ -11,6 +11,7 @@ use super::answers::Answers;
 use super::geneve::back::Back;
 use super::geneve::come::Come;
 use super::ingress::Ingress;
+use crate::gateway::Device;
 use crate::state::State;
 use glb_core::director::Role;
 use glb_kernel::front::netdev::{self, Handler};
@@ -41,8 +42,10 @@ macro_rules! handlers {
 
         impl netdev::Role for Able {
             type State = State;
+            /// None but in the role geneve.
+            type Device = Option<Device>;
 
-            fn handler(self) -> Handler<State> {
+            fn handler(self) -> Handler<State, Option<Device>> {
                 match self {
                     $(Self::$name => handlers!(@ $ingress $(, $egress)?),)*
                 }

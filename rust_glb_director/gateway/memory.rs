@@ -11,6 +11,7 @@ use glb_core::geneve::flows::{self, Bucket, Event, Found, Tuple, Turn};
 use glb_core::geneve::Envelope;
 use glb_core::siphash::SipKey;
 use glb_kernel::base::counters::Counters;
+use glb_kernel::base::memory::free_later;
 use glb_kernel::base::vec::Append;
 use glb_kernel::base::{random, time};
 use kernel::alloc::flags::__GFP_NOWARN;
@@ -130,6 +131,13 @@ impl Memory {
         Event::ALL
             .iter()
             .map(|event| (event.counter(), self.events.sum(event.index())))
+    }
+}
+
+impl Drop for Memory {
+    /// The last device may go while its RTNL lock is held, which all of the machine waits for, and the buckets are many.
+    fn drop(&mut self) {
+        free_later(core::mem::take(&mut self.buckets));
     }
 }
 

@@ -13,7 +13,6 @@ use glb_core::director::Role;
 use glb_core::geneve::flows::{Limits, Unfit as UnfitLimits, MAX_FLOWS};
 use glb_core::geneve::{Senders, Unfit, MAX_SENDERS};
 use glb_core::netlink::glb::{command, device as attr, operation, prefix};
-use glb_kernel::base::rcu;
 use glb_kernel::genl::{
     self, nest, nest_room, not_supported, Attr, Command, Cursor, Dump, Message, Rule, Spec,
 };
@@ -255,7 +254,7 @@ impl Command for Detach {
     fn run(_: &State, request: &Request<'_>) -> Result {
         let ifindex = named(request)?;
         let detached = devices::detach(request.net(), request.registered(), &Rtnl::lock(), ifindex);
-        let Some((device, retired)) = detached else {
+        let Some(device) = detached else {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
             return Err(refuse!(
                 request,
@@ -265,8 +264,6 @@ impl Command for Detach {
             ));
         };
         notify_detached(request.net(), device);
-        // A flow cache is large, and takes a grace period.
-        drop(retired);
         Ok(())
     }
 }
@@ -290,7 +287,7 @@ impl Dump for DeviceGet {
     }
 
     fn next(
-        state: &State,
+        _: &State,
         request: &Request<'_>,
         [last, _]: &mut Cursor,
         message: &mut Message<'_>,
@@ -303,12 +300,9 @@ impl Dump for DeviceGet {
         };
         *last = device.ifindex as usize;
         put(message, request.net(), device)?;
-        let rcu = rcu::Guard::new();
-        let of_geneve = state
-            .gateway(&rcu)
-            .and_then(|gateway| gateway.device(device.ifindex));
-        if let Some(of_geneve) = of_geneve {
-            put_gateway(message, &of_geneve.wanted)?;
+        let wanted = devices::wanted(request.net(), request.registered(), device.ifindex);
+        if let Some(wanted) = wanted {
+            put_gateway(message, &wanted)?;
         }
         Ok(true)
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Family, Request};
+use crate::front::devices;
 use crate::state::State;
 use glb_core::geneve::endpoints::{OTHERS, PLACES};
 use glb_core::geneve::flows::Listed;
@@ -14,7 +15,6 @@ use glb_core::netlink::glb::{
 };
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::Addrs;
-use glb_kernel::base::rcu;
 use glb_kernel::genl::{Command, Cursor, Dump, Message, Spec};
 use kernel::prelude::*;
 
@@ -41,9 +41,8 @@ impl Command for StatsGet {
             for (name, value) in stats.of_leaving() {
                 message.counter(geneve_stats::LEFT, OF, name, value)?;
             }
-            let rcu = rcu::Guard::new();
-            if let Some(gateway) = state.gateway(&rcu) {
-                for (name, value) in gateway.memory.events() {
+            if let Some(memory) = devices::memory(request.net(), request.registered()) {
+                for (name, value) in memory.events() {
                     message.counter(geneve_stats::FLOW, OF, name, value)?;
                 }
             }
@@ -64,16 +63,14 @@ impl Dump for FlowGet {
     }
 
     fn next(
-        state: &State,
-        _: &Request<'_>,
+        _: &State,
+        request: &Request<'_>,
         [first, _]: &mut Cursor,
         message: &mut Message<'_>,
     ) -> Result<bool> {
-        let rcu = rcu::Guard::new();
-        let Some(gateway) = state.gateway(&rcu) else {
+        let Some(memory) = devices::memory(request.net(), request.registered()) else {
             return Ok(false);
         };
-        let memory = &gateway.memory;
         if *first >= memory.len() {
             return Ok(false);
         }
@@ -135,19 +132,18 @@ impl Dump for EndpointGet {
     }
 
     fn next(
-        state: &State,
-        _: &Request<'_>,
+        _: &State,
+        request: &Request<'_>,
         [place, _]: &mut Cursor,
         message: &mut Message<'_>,
     ) -> Result<bool> {
-        let rcu = rcu::Guard::new();
-        let Some(gateway) = state.gateway(&rcu) else {
+        let Some(memory) = devices::memory(request.net(), request.registered()) else {
             return Ok(false);
         };
         while *place < PLACES {
             let at = *place;
             *place = place.wrapping_add(1);
-            let (id, counts) = gateway.memory.endpoint(at);
+            let (id, counts) = memory.endpoint(at);
             let [came, came_bytes, left, left_bytes] = counts;
             match id {
                 Some(id) => message.uint(geneve_endpoint::ID, id)?,

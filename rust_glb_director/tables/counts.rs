@@ -7,17 +7,22 @@
 //!
 //! A backend's counters belong to its id (`core/src/director/ids.rs`): a load takes them over as long as the address stays in
 //! tables of this name, and they end with the last tables that have it. A backend takes one cache line on each CPU, which no
-//! other CPU writes. All memory is there before the tables are published.
+//! other CPU writes. All memory is there before the tables are published. It is made and freed in process context, which pauses
+//! in between: the allocator of per-CPU memory has one lock for the whole machine.
 
 #![forbid(unsafe_code)]
 
 use super::memory::gfp;
 use glb_core::director::{counts, Verdict};
 use glb_kernel::base::counters::Counters;
+use glb_kernel::base::time;
 use glb_kernel::base::vec::Append;
 use kernel::alloc::AllocError;
 use kernel::prelude::*;
 use kernel::sync::Arc;
+
+/// Backends between two pauses of process context.
+const PIECE: usize = 64;
 
 /// What went to a backend, and what did not.
 pub(crate) struct Meter {
@@ -111,10 +116,11 @@ impl Counts {
             let no_hop = Counters::new()?;
             self.service = Some(Arc::new(OfService { no_hop }, gfp())?);
         }
-        for place in self.backends.iter_mut() {
-            if place.is_none() {
+        for piece in self.backends.chunks_mut(PIECE) {
+            for place in piece.iter_mut().filter(|place| place.is_none()) {
                 *place = Some(Meter::new()?);
             }
+            time::pause();
         }
         Ok(())
     }
@@ -151,5 +157,15 @@ impl Counts {
         let service = self.service.as_ref();
         let value = service.map_or(0, |service| service.no_hop.sum(0));
         (Verdict::DroppedNoHop.counter(), value)
+    }
+}
+
+impl Drop for Counts {
+    /// Of tables that no packet looks at: in process context, as all that frees per-CPU memory.
+    fn drop(&mut self) {
+        for piece in self.backends.chunks_mut(PIECE) {
+            piece.iter_mut().for_each(|place| *place = None);
+            time::pause();
+        }
     }
 }

@@ -20,9 +20,6 @@ use kernel::sync::Arc;
 /// Buckets between two pauses of process context.
 pub(crate) const PIECE: usize = 4096;
 
-/// Bytes of the flow tables of one load, at most.
-pub(crate) const MAX_BYTES: u64 = 1 << 30;
-
 /// Flows of a service, and how its packets were counted.
 pub(crate) struct Flows {
     buckets: KVVec<Bucket>,

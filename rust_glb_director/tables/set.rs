@@ -66,6 +66,11 @@ impl TableSet {
         self.table_of(Classifier::new(&self.classifier).lookup(dst, proto, port)?)
     }
 
+    /// The table that fragments belong to of which no ports are known.
+    pub(crate) fn classify_proto(&self, dst: Addr, proto: Proto) -> Option<&Table> {
+        self.table_of(Classifier::new(&self.classifier).lookup_proto(dst, proto)?)
+    }
+
     /// The table that echo requests to this address belong to.
     #[inline]
     pub(crate) fn classify_addr(&self, dst: Addr) -> Option<&Table> {

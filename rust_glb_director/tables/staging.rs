@@ -136,6 +136,8 @@ pub(crate) struct Load {
     pub(crate) row_bytes: u64,
     /// Bytes of their flow tables.
     pub(crate) flow_bytes: u64,
+    /// Backends of those that are services, each of which has counters.
+    pub(crate) num_counted: usize,
 }
 
 impl Load {
@@ -151,6 +153,7 @@ impl Load {
                 num_binds: 0,
                 row_bytes: 0,
                 flow_bytes: 0,
+                num_counted: 0,
             },
             GFP_KERNEL_ACCOUNT,
         )?)
@@ -362,7 +365,7 @@ impl Form {
     }
 
     /// Whether it is one of GLB's own, as deployed directors have them.
-    fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         let Self {
             forward,
             selector,

@@ -15,8 +15,9 @@ use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::{Addrs, Fragment};
 use glb_core::siphash::SipKey;
 
-/// The loaded tables, and what is remembered, as long as RCU holds them.
-pub(crate) struct Loaded<'s> {
+/// The loaded tables, and what is remembered, as long as RCU holds them. Without `FLOWS` nothing is known of flows: so it is
+/// for a question of somebody who may not list them.
+pub(crate) struct Loaded<'s, const FLOWS: bool = true> {
     pub(crate) tables: &'s TableSet,
     pub(crate) stats: &'s Stats,
     /// Whether flows are remembered: packets are, and questions are not.
@@ -26,7 +27,7 @@ pub(crate) struct Loaded<'s> {
 /// Where a packet goes.
 pub(crate) type Plan<'w, 's> = director::Plan<'w, Loaded<'s>>;
 
-impl World for Loaded<'_> {
+impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
     type Table = Table;
     type Hop = NextHop;
 
@@ -38,6 +39,12 @@ impl World for Loaded<'_> {
     #[inline]
     fn by_addr(&self, dst: Addr) -> Option<&Table> {
         self.tables.classify_addr(dst)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn by_proto(&self, dst: Addr, proto: Proto) -> Option<&Table> {
+        self.tables.classify_proto(dst, proto)
     }
 
     // Apart from the way of packets with ports, which keeps its registers so (docs/decisions/0008).
@@ -81,6 +88,9 @@ impl World for Loaded<'_> {
     }
 
     fn flow(&self, table: &Table, packet: Candidate, first: Option<u8>) -> Option<u8> {
+        if !FLOWS {
+            return None;
+        }
         let flows = table.flows.as_ref();
         let found = flows.and_then(|flows| remembered((table, flows), self.learns, packet, first));
         if let (None, None, true, Some(counts)) = (first, found, self.learns, &table.counts) {

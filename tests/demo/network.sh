@@ -13,7 +13,7 @@
 # shellcheck source=tests/lab/lib.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/lib.sh"
 # Beside GLB's table, a service of each forward.
-SERVICES="gre ipip l3dsr"
+SERVICES="gre ipip l3dsr nat"
 # shellcheck source=tests/lab/network.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/../lab/network.sh"
 
@@ -182,10 +182,10 @@ for file in by2 predicted; do
 done
 
 title "2. $CONNECTIONS long connections: slow downloads, and keep-alive connections with a request from time to time"
-tell "82 % by GUE with GLB's rows; the others to services with Maglev rows and a flow table, by: $SERVICES." ""
+tell "78 % by GUE with GLB's rows; the others to services with Maglev rows and a flow table, by: $SERVICES." ""
 readonly PAGES=(--path /page --body "$lab_work/www/page" --pause 15000 --responses 4)
 share() { echo $((CONNECTIONS * $1 / 100)); }
-quiet hold_long pages4 "$NET_VIP4" "${PATIENCE[@]}" --connections "$(share 40)" "${PAGES[@]}"
+quiet hold_long pages4 "$NET_VIP4" "${PATIENCE[@]}" --connections "$(share 36)" "${PAGES[@]}"
 quiet hold_long pages6 "$NET_VIP6" "${PATIENCE[@]}" --connections "$(share 17)" "${PAGES[@]}"
 quiet hold_long files4 "$NET_VIP4" "${PATIENCE[@]}" --connections "$(share 15)" --path /download --body "$lab_work/www/download" --responses 2
 quiet hold_long files6 "$NET_VIP6" "${PATIENCE[@]}" --connections "$(share 10)" --path /download --body "$lab_work/www/download" --responses 2

@@ -16,27 +16,12 @@ if ! command -v glb-packets >/dev/null; then
     . "$(dirname "$(readlink -f "$0")")/module-director.sh"
 fi
 
+# shellcheck source=tests/demo/tell.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/tell.sh"
+
 readonly SIZE=6000000
 # The network is not slowed down: the client's reading sets the pace.
 export WEB_RATE=0
-
-bold='' green='' red='' dim='' plain=''
-if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'; fi
-
-# The output of the scenarios' functions; it is shown only after a failure.
-readonly story=$lab_work/story
-quiet() { "$@" >>"$story" 2>&1; }
-
-title() { printf '\n%s%s%s\n\n' "$bold" "$*" "$plain"; }
-tell() { printf '%s\n' "$@"; }
-done_with() {
-    printf '\n%s%s%s\n' "$1" "$2" "$plain"
-    exit "$3"
-}
-give_up() {
-    tail -n 20 "$story"
-    done_with "$red" "FAILED: $*" 1
-}
 
 # both: the counters of both proxies that show where packets went.
 both() {

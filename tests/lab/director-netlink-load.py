@@ -142,6 +142,9 @@ def test_invalid():
         refuses("4097 tables: at most 4096", "glb-packets fill --tables 4097 --binds 0")
     with check("too many binds are refused"):
         refuses("at most 65536", "glb-packets fill --tables 2 --binds 40000")
+    with check("more backends with counters than there may be are refused, before there are any"):
+        refuses("131328 backends of services in all tables, which have counters: at most 131072",
+                "glb-packets fill --services --hops 1 --binds 0 --tables 513 --backends 256")
     with check("one hop is refused, by name"):
         refuses("hops", "glb-packets fill --hops 1")
     with check("the old tables are there"):

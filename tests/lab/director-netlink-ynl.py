@@ -84,6 +84,10 @@ def test_commands():
     with check("where a packet would go"):
         answer = do("lookup", dst="1.1.1.1", src="10.11.12.13", proto="tcp", dst_port=80, src_port=9)
         same(hops("--running", "10.11.12.13:9"), [hop["address"] for hop in answer["hop"]])
+    with check("of a protocol that no packet is of it is refused, and said why"):
+        for number in (0, 43, 44, 51, 60):
+            says("protocol %d: an extension header of IPv6" % number, refused("lookup", dst="fd00::1", src="fd00::2", proto=number))
+        says("no table has a bind", refused("lookup", dst="1.1.1.1", src="10.11.12.13", proto=51))
     with check("counters"):
         same("total_packets", do("stats-get")["counter"][0]["name"])
     with check("what the module can"):
@@ -210,6 +214,12 @@ def test_maglev():
         says("6 rows came, of 7", refused("table-commit", transaction=load))
     with check("refused: row 7: the table has 7"):
         says("row 7: the table has 7", refused("row-get", table=0, row_number=7))
+    for number, name in ((3, "nfqlb"), (4, "nfqlb-sctp-ports")):
+        load, refusal = maglev(flow_hash=name, bind=[{"address": "192.0.2.0", "prefix-len": 24, "proto": "any"}])
+        with check("refused: a bind for all protocols with the hash of %s" % name):
+            same(None, refusal)
+            do("row-set", transaction=load, table=0, first_row=0, rows=PAPERS_ROWS)
+            says("bind 0 is for all protocols, of which %s hashes ports" % name, refused("table-commit", transaction=load))
     with check("the fifth row is the third backend's"):
         same("10.0.0.3", do("row-get", table=0, row_number=4)["hop"][0]["address"])
     with check("nothing of them is left"):

@@ -16,16 +16,6 @@
 # shellcheck source=tests/lab/nginx.sh source-path=SCRIPTDIR/../..
 . "$(dirname "$(readlink -f "$0")")/nginx.sh"
 
-# follows HOST FILE HEADING PATTERN: the host does what is written there, of commands that match PATTERN.
-follows() {
-    local host=$1 file=$2 heading=$3 command commands=0
-    while IFS= read -r command; do
-        commands=$((commands + 1))
-        check "$file: $host: $command" on "$host" bash -ec "$command" </dev/null
-    done < <(documented "$file" "$heading" | grep -E "$4")
-    check "$file has such commands below '$heading': $4" test "$commands" -gt 0
-}
-
 test_readme() {
     about "The README's director."
     host director 192.168.50.6 fd00:50::6

@@ -21,3 +21,13 @@ block() {
         }
         fenced { all = all $0 "\n" }' "/docs/$1"
 }
+
+# follows HOST FILE HEADING PATTERN: the host does what is written there, of commands that match PATTERN.
+follows() {
+    local host=$1 file=$2 heading=$3 command commands=0
+    while IFS= read -r command; do
+        commands=$((commands + 1))
+        check "$file: $host: $command" on "$host" bash -ec "$command" </dev/null
+    done < <(documented "$file" "$heading" | grep -E "$4")
+    check "$file has such commands below '$heading': $4" test "$commands" -gt 0
+}

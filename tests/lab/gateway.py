@@ -19,7 +19,7 @@ import socket
 import struct
 
 from lab.captures import frame_for, nothing, recv, send_frame, settle, watch
-from lab.geneve import CLIENT4, CLIENT6, appliance, gateway, geneve_device, route
+from lab.geneve import CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route
 from lab.hosts import guest, make
 from lab.packets import icmp, ip, tcp, udp
 from lab.run import main
@@ -29,8 +29,7 @@ from lab.story import about, check, context, holds, same, say
 from lab.transfers import listens
 from lab.waiting import eventually
 
-FIRST, SECOND = 0x2B8EE1D4DB0C51C4, 0x0102030405060708
-THREE = ["0x0108:1:%016x" % FIRST, "0x0108:2:0000000000000000", "0x0108:3:deadbeef"]
+SECOND = 0x0102030405060708
 OTHER = ["0x0108:3:0badcafe", "0x0108:1:%016x" % SECOND, "0xffff:1:00112233", "0x0108:2:0000000000000000"]
 idents = itertools.count(1)
 
@@ -48,52 +47,6 @@ def setup():
     # Neighbour discovery answers for the addresses of a device only.
     lines += ["route add %s via %s dev eth0 onlink" % way for way in ((CLIENT4, gateway.ipv4), (CLIENT6, gateway.ipv6))]
     appliance.ip("\n".join(lines))
-
-
-def attach(words=""):
-    """The role, from its start: what was remembered is not any more."""
-    if "eth0" in appliance.json("glbctl --json status")["devices"]:
-        appliance.run("glbctl detach eth0")
-    appliance.run("glbctl attach eth0 --role geneve " + words)
-
-
-def stats():
-    return appliance.json("glbctl --json geneve stats")
-
-
-class Count:
-    """What the appliance counted since this was made."""
-
-    def __init__(self):
-        self.before = stats()
-
-    def grew(self, kind, name):
-        return stats()[kind][name] - self.before[kind].get(name, 0)
-
-    def is_sum(self):
-        """Packets are the sum of their verdicts."""
-        now = stats()
-        with check("the totals are the sums of the verdicts"):
-            for kind in ("came", "left"):
-                values = dict(now[kind])
-                total = values.pop("total_packets")
-                same(total, sum(values.values()))
-
-
-def is_geneve(packet):
-    """Whether it is UDP to the port of Geneve, over either IP."""
-    header = 20 if packet[0] >> 4 == 4 else 40
-    return packet[9 if header == 20 else 6] == 17 and packet[header + 2 : header + 4] == b"\x17\xc1"
-
-
-def parts(packet):
-    """Outer addresses, UDP ports, Geneve header with its options, inner packet."""
-    four = packet[0] >> 4 == 4
-    at = 20 if four else 40
-    addresses = packet[12:20] if four else packet[8:40]
-    half = len(addresses) // 2
-    end = at + 16 + ((packet[at + 8] & 0x3F) << 2)
-    return (addresses[:half], addresses[half:]), packet[at : at + 4], packet[at + 8 : end], packet[end:]
 
 
 def sends(number, transport, v6=False):

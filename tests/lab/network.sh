@@ -130,6 +130,7 @@ END
     [ -e "$lab_work/www/page" ] || seq 1 100 >"$lab_work/www/page"
     nginx_conf "$name" "$dir/nginx" >"$dir/nginx.conf" <<END
         listen [::]:80 ipv6only=on backlog=4096;
+        listen $NAT_PORT backlog=4096;
         root $lab_work/www;
         location = / { return 200 "$name\n"; }
         location = /download { limit_rate $DOWNLOAD_RATE; }
@@ -195,6 +196,7 @@ net_director() {
  "reload_interval_ms": $RELOAD_INTERVAL_MS}
 END
     on "$name" glbctl attach eth0
+    services_back_at "$name"
     say "$name: glb-healthcheck"
     setsid ip netns exec "$name" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >"$dir/healthcheck.log" 2>&1 &
     echo $! >"$dir/healthcheck.pid"
@@ -317,6 +319,7 @@ stop_director() {
     # What is under way still gets through.
     eventually stands_still "$1" || return
     on "$1" glbctl detach eth0
+    services_leave "$1"
     kill -TERM "$(cat "$(net_dir "$1")/healthcheck.pid")"
 }
 # stands_still DIRECTOR: it forwarded nothing for a second.
@@ -331,6 +334,7 @@ start_director_again() {
     local dir
     dir=$(net_dir "$1")
     on "$1" glbctl attach eth0
+    services_return "$1"
     setsid ip netns exec "$1" glb-healthcheck --config "$dir/healthcheck.conf" </dev/null >>"$dir/healthcheck.log" 2>&1 &
     echo $! >"$dir/healthcheck.pid"
     announces "$1"
@@ -427,6 +431,9 @@ connections_of() {
         [[ $vip != *:* ]] || vip=[$vip]
         of+="${of:+ or }src $vip"
     done
-    quietly_on "$1" ss -Htn state established "( $of ) and sport = 80" | wc -l
+    of="( ( $of ) and sport = 80 )"
+    # What is translated has another address there. Health checks come from elsewhere.
+    ! has_service nat || of+=" or ( src 192.168.50.${NET_NUMBER[$1]} and sport = $NAT_PORT and dst 192.168.41.0/24 )"
+    quietly_on "$1" ss -Htn state established "$of" | wc -l
 }
 has_no_connection() { [ "$(connections_of "$1")" = 0 ]; }

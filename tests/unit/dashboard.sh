@@ -130,6 +130,15 @@ counters_are_known() {
     [ -n "$found" ]
 }
 
+# metrics_are_documented EXPRESSION: those of the role geneve, whose counters are labels.
+metrics_are_documented() {
+    local metric
+    # shellcheck disable=SC2013 # A word is a name.
+    for metric in $(grep -oE 'glb_geneve_[a-z_]+' <<<"$1" | sort -u); do
+        grep -qE "^\| ([^|]*, )?\`$metric\`" docs/healthcheck.md || { echo "docs/healthcheck.md does not have $metric"; return 1; }
+    done
+}
+
 expressions >"$work/expressions" || echo "not ok - the dashboard is read"
 check "the dashboard has panels" test "$(grep -c ^query "$work/expressions")" -gt 40
 while IFS=$'\t' read -r kind title expression; do
@@ -137,6 +146,10 @@ while IFS=$'\t' read -r kind title expression; do
         *glb_redirect_* | *glb_director_*)
             check "$title: understood, and its counters are documented: $expression" answered "$expression"
             check "$title: known counters" counters_are_known "$expression"
+            ;;
+        *glb_geneve_*)
+            check "$title: understood: $expression" answered "$expression"
+            check "$title: its metrics are documented" metrics_are_documented "$expression"
             ;;
         query:*) check "$title: has data: $expression" answered "$expression" some ;;
         *) check "$title: understood: $expression" answered "$expression" ;;

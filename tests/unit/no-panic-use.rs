@@ -225,6 +225,10 @@ impl<'a> World for Tables<'a> {
         self.classifier.lookup_addr(dst)?;
         self.tables.last()
     }
+    fn by_proto(&self, dst: Addr, proto: Proto) -> Option<&Table<'a>> {
+        self.classifier.lookup_proto(dst, proto)?;
+        self.tables.last()
+    }
     fn by_all(&self, dst: Addr) -> Option<&Table<'a>> {
         self.classifier.lookup_all(dst)?;
         self.tables.first()

@@ -3,8 +3,10 @@
 //! What is counted of a backend: what went there, and what did not, by cause.
 //!
 //! The causes are the verdicts that end a packet whose backend is known, so a new verdict is a counter here, too. They are those
-//! of [`Verdict`] and have their names: what all backends of all services have together is what the director counts of the
-//! packets of services.
+//! of [`Verdict`] and have their names. What all backends of all services have together is what the director counts of the
+//! packets of services whose backend was known; a packet that ends before (a later fragment of which nobody knows the ports, a
+//! table without a usable row) is no backend's. It holds from load to load as long as no backend leaves: its counters leave
+//! with it.
 
 use super::flows::Event;
 use super::Verdict;
@@ -18,6 +20,9 @@ pub const BYTES: usize = 1;
 pub const FLOWS: usize = 2;
 /// Position of the counter of the first cause.
 const CAUSES: usize = 3;
+
+/// Backends that may have counters in one load: 8 MiB for each CPU.
+pub const MAX_BACKENDS: usize = 131_072;
 
 /// Counters of a backend.
 pub const COUNT: usize = {

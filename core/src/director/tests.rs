@@ -6,6 +6,7 @@ use super::*;
 use crate::director::classify::bind::Proto;
 use crate::director::select::hash::{packet_hash, HashFields, PacketHash};
 use crate::packet::addr::Addr;
+use crate::packet::checksum::Sum;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{Addrs, Family};
 use crate::packet::view::View;
@@ -446,4 +447,36 @@ fn a_forward_has_a_number_and_a_name() {
     assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
     assert_eq!(ForwardKind::from_number(255), None);
     assert_eq!(ForwardKind::from_name(""), None);
+}
+
+/// What a number is, is what [`inspect`] makes of a packet with it.
+#[test]
+fn a_protocol_is_what_its_packets_are() {
+    for family in [Family::V4, Family::V6] {
+        for number in 0..=u8::MAX {
+            let mut packet = match family {
+                Family::V4 => vec![0x45, 0, 0, 60, 0, 0, 0, 0, 64, number, 0, 0],
+                Family::V6 => vec![0x60, 0, 0, 0, 0, 20, number, 64],
+            };
+            let addr = match family {
+                Family::V4 => vec![10, 0, 0, 1],
+                Family::V6 => vec![0xfd; 16],
+            };
+            packet.extend([&addr[..], &addr].concat());
+            // An echo request, whose type is a port of other protocols; no extension header ends behind it.
+            let echo = if family == Family::V4 { 8 } else { 128 };
+            packet.extend([echo, 0]);
+            packet.resize(60, 0);
+            if family == Family::V4 {
+                let check = Sum::default().with(&packet[..20]).checksum();
+                packet[10..12].copy_from_slice(&check.to_be_bytes());
+            }
+            let found = inspect(View::whole(&packet), family).ok();
+            let found = found.map(|one| one.kind);
+            match Kind::of_protocol(number, family) {
+                None => assert_ne!(found, Some(Kind::Portless(number)), "{number} {family:?}"),
+                kind => assert_eq!(found, kind, "{number} {family:?}"),
+            }
+        }
+    }
 }

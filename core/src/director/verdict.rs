@@ -28,6 +28,9 @@ verdicts! {
     /// A packet that a forward without a tunnel would send on, and whose TTL or hop limit ends here: left to the rest of the
     /// stack, which answers it as a router does.
     PassedTtl: Pass = "passed_ttl_packets",
+    /// A packet that a forward without a tunnel would send on, of a protocol whose checksum or signature covers the addresses and
+    /// is not updated (AH, HIP; over IPv6 OSPF, PIM, VRRP, Mobility): left to the rest of the stack.
+    PassedCovered: Pass = "passed_covered_packets",
     /// A later fragment whose first fragment was not seen, with a hash that needs ports; or, for a forward without a tunnel, a
     /// first fragment that is too short for its own checksum.
     DroppedFragment: Drop = "dropped_fragment_packets",

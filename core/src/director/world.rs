@@ -20,8 +20,13 @@ pub trait World {
 
     /// The table that packets to this address and port belong to.
     fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Self::Table>;
-    /// The table that echo requests to this address belong to, and fragments of which no ports are known.
+    /// The table that echo requests to this address belong to.
     fn by_addr(&self, dst: Addr) -> Option<&Self::Table>;
+    /// The table that fragments belong to of which the protocol is known, and no ports. A world whose binds do not nest need
+    /// not tell protocols apart.
+    fn by_proto(&self, dst: Addr, _proto: Proto) -> Option<&Self::Table> {
+        self.by_addr(dst)
+    }
     /// The table that takes all protocols of this address. A world without such tables need not say so.
     fn by_all(&self, _dst: Addr) -> Option<&Self::Table> {
         None

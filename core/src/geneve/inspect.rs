@@ -12,6 +12,7 @@
 //! Reserved bits and the VNI are not looked at, as RFC 8926 asks of a receiver. Neither is the C bit, which says that some option
 //! is critical: all options are read here, and each says for itself whether it is.
 
+use super::ecn::{Lost, Mark};
 use super::options::{self, Ids, OptionsError};
 use super::settings::Settings;
 use super::verdict::Verdict;
@@ -63,6 +64,23 @@ pub enum Stop {
     NeedLinear(usize),
     /// This becomes of the packet.
     Decided(Verdict),
+}
+
+impl Opened {
+    /// What becomes of the inner packet's congestion mark; the verdict if the packet has to be lost.
+    #[inline]
+    pub fn mark(&self, packet: &Packet<'_>) -> Result<Option<Mark>, Verdict> {
+        // Both headers have been read, so they are there.
+        let tos_at = |at, family| {
+            let &[first, second] = packet.view.array(at).unwrap_or(&[0; 2]);
+            match family {
+                Family::V4 => second,
+                Family::V6 => first << 4 | second >> 4,
+            }
+        };
+        let (outer, inner) = (tos_at(0, packet.outer), tos_at(self.inner_at, self.inner));
+        Mark::of(outer, inner).map_err(|Lost| Verdict::DroppedEcn)
+    }
 }
 
 impl Stop {

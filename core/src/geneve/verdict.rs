@@ -29,11 +29,14 @@ verdicts! {
     DroppedMissingOption: Drop = "dropped_missing_option_packets",
     /// The inner packet is not of the family that the header names, or its IP header contradicts itself or the packet's length.
     DroppedInner: Drop = "dropped_inner_packets",
+    /// A router has marked the outer header for congestion, and the ends of the inner connection do not understand the mark.
+    DroppedEcn: Drop = "dropped_ecn_packets",
     /// Of the module alone, as all that follow: a frame that is not for this machine.
     PassedOtherHost: Pass = "passed_other_host_packets",
     /// Nothing on this machine wants the inner packet, and it is not to be passed on.
     DroppedNoSocket: Drop = "dropped_no_socket_packets",
-    /// Several packets, each in a header of its own, that a device has merged into one (rx-udp-gro-forwarding).
+    /// Several packets, each in a header of its own, that a device has merged into one (rx-udp-gro-forwarding); or an aggregate
+    /// that is longer than its UDP header says.
     DroppedAggregate: Drop = "dropped_aggregate_packets",
     /// No memory for a private copy of the headers.
     DroppedNoMemory: Drop = "dropped_no_memory_packets",

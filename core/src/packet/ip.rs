@@ -38,8 +38,18 @@ pub mod proto {
     pub const ICMPV6: u8 = 58;
     /// IPv6 Destination Options.
     pub const DSTOPTS: u8 = 60;
+    /// Open Shortest Path First.
+    pub const OSPF: u8 = 89;
+    /// Protocol Independent Multicast.
+    pub const PIM: u8 = 103;
+    /// Virtual Router Redundancy Protocol.
+    pub const VRRP: u8 = 112;
     /// Stream Control Transmission Protocol.
     pub const SCTP: u8 = 132;
+    /// Mobility header of IPv6.
+    pub const MOBILITY: u8 = 135;
+    /// Host Identity Protocol.
+    pub const HIP: u8 = 139;
     /// Lightweight User Datagram Protocol.
     pub const UDPLITE: u8 = 136;
 }
@@ -130,6 +140,16 @@ impl Addrs {
                 dst: *view.array(at.wrapping_add(24))?,
             },
         })
+    }
+
+    /// The family of both.
+    #[inline]
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::V4 { .. } => Family::V4,
+            Self::V6 { .. } => Family::V6,
+        }
     }
 
     /// The same pair seen from the other end.
@@ -295,6 +315,31 @@ pub(crate) fn is_extension(protocol: u8) -> bool {
         protocol,
         proto::HOPOPTS | proto::ROUTING | proto::FRAGMENT | proto::AH | proto::DSTOPTS
     )
+}
+
+/// Whether an authentication header stands among the extension headers of the IPv6 packet at the view's start. Behind the
+/// header of a later fragment stands none.
+#[cold]
+pub(crate) fn is_authenticated(view: View<'_>) -> bool {
+    let Ok(mut kind) = view.byte(6) else {
+        return false;
+    };
+    let mut at = IPV6_LEN;
+    for _ in 0..MAX_EXTENSION_HEADERS {
+        let (true, Ok(&[next, len])) = (is_extension(kind), view.array(at)) else {
+            return false;
+        };
+        let header_len = match kind {
+            proto::AH => return true,
+            proto::FRAGMENT if view.be16(at.wrapping_add(2)).map_or(0, |at| at >> 3) != 0 => {
+                return false
+            }
+            proto::FRAGMENT => 8,
+            _ => usize::from(len).wrapping_add(1) << 3,
+        };
+        (kind, at) = (next, at.wrapping_add(header_len));
+    }
+    false
 }
 
 /// Steps over extension headers to the transport header or, in a later fragment, to the payload.

@@ -43,5 +43,6 @@ bool glb_is_here_v4(struct net *net, const struct sk_buff *skb, __be32 addr, boo
 
 bool glb_is_here_v6(struct net *net, const struct sk_buff *skb, const struct in6_addr *addr, bool own)
 {
-	return ipv6_chk_addr(net, addr, own ? skb->dev : NULL, own);
+	/* The device says the routing domain, whose devices are all asked. */
+	return ipv6_chk_addr_and_flags(net, addr, skb->dev, !own, true, IFA_F_TENTATIVE);
 }

@@ -25,4 +25,6 @@ pub enum Outcome<'a> {
     Drop(Skb<'a>),
     /// The packet was sent on.
     Stolen,
+    /// The packet was to be sent on, and was lost on its way: it is gone, and its sender hears of it where the hook can say so.
+    Lost,
 }

@@ -114,6 +114,6 @@ unsafe extern "C" fn hook<H: LocalIn>(
     match H::handle(own, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => bindings::NF_ACCEPT,
         Outcome::Drop(_) => bindings::NF_DROP,
-        Outcome::Stolen => bindings::NF_STOLEN,
+        Outcome::Stolen | Outcome::Lost => bindings::NF_STOLEN,
     }
 }

@@ -20,54 +20,77 @@ use kernel::prelude::*;
 /// `pkt_type` of a frame for this machine (`include/uapi/linux/if_packet.h`).
 const PACKET_HOST: u32 = 0;
 
+/// That a packet is gone, and was not sent: its sender's `dev_queue_xmit` answers `NET_XMIT_DROP`, as it does where a device's
+/// queue is full. The error number behind the verdict says so (`NF_DROP_GETERR`).
+const LOST: u32 = bindings::NF_STOLEN | bindings::ENOBUFS << bindings::NF_VERDICT_QBITS;
+
 /// A handler of the IP packets that come in from a device. Others go on untouched.
 pub trait Ingress: 'static {
     /// What the module keeps in a namespace.
     type State: NetState;
+    /// What it keeps of an attached device.
+    type Device: Send + Sync + 'static;
 
     /// Counts an IP packet in a frame that is not for this machine alone; it goes on untouched.
     fn other_host(state: &Self::State);
 
     /// Handles a packet, whose data starts at the IP header.
-    fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
+    fn handle<'a>(
+        state: &Self::State,
+        device: &Self::Device,
+        hook: &Hook<'_>,
+        skb: Skb<'a>,
+    ) -> Outcome<'a>;
 }
 
 /// A handler of the IP packets that leave by a device, with whatever link header. Others go on untouched.
 pub trait Egress: 'static {
     /// What the module keeps in a namespace.
     type State: NetState;
+    /// What it keeps of an attached device.
+    type Device: Send + Sync + 'static;
 
     /// Counts a packet that this handler has sent itself: it comes here again where it leaves, by this or another device, and
     /// goes on. Nothing that is sent from here can come back to be sent again.
     fn own(state: &Self::State);
 
+    /// Counts what goes on without being looked at: what is not IP, what belongs to a VLAN device, and frames whose IP header
+    /// nobody has found.
+    fn other(state: &Self::State);
+
     /// Handles a packet, whose data starts at the IP header. Bottom halves are off.
-    fn handle<'a>(state: &Self::State, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a>;
+    fn handle<'a>(
+        state: &Self::State,
+        device: &Self::Device,
+        hook: &Hook<'_>,
+        skb: Skb<'a>,
+    ) -> Outcome<'a>;
 }
 
-/// The handlers of a role, for modules whose state is `S`.
-pub struct Handler<S> {
+/// The handlers of a role, for modules that keep `S` of a namespace and `D` of a device.
+pub struct Handler<S, D> {
     ingress: bindings::nf_hookfn,
     egress: bindings::nf_hookfn,
-    _state: PhantomData<S>,
+    _kept: PhantomData<(S, D)>,
 }
 
-impl<S: NetState> Handler<S> {
+impl<S: NetState, D: Send + Sync + 'static> Handler<S, D> {
     /// Of packets that come in.
-    pub const fn of<I: Ingress<State = S>>() -> Self {
+    pub const fn of<I: Ingress<State = S, Device = D>>() -> Self {
         Self {
             ingress: Some(hook::<I>),
             egress: None,
-            _state: PhantomData,
+            _kept: PhantomData,
         }
     }
 
     /// Of packets that come in, and of those that leave.
-    pub const fn of_both<I: Ingress<State = S>, E: Egress<State = S>>() -> Self {
+    pub const fn of_both<I: Ingress<State = S, Device = D>, E: Egress<State = S, Device = D>>(
+    ) -> Self {
         Self {
             ingress: Some(hook::<I>),
             egress: Some(egress_hook::<E>),
-            _state: PhantomData,
+            _kept: PhantomData,
         }
     }
 }
@@ -76,15 +99,45 @@ impl<S: NetState> Handler<S> {
 pub trait Role: Copy + Send + Sync + 'static {
     /// What the module keeps in a namespace.
     type State: NetState;
+    /// What it keeps of an attached device, in whatever role.
+    type Device: Send + Sync + 'static;
 
     /// What handles the packets of such a device.
-    fn handler(self) -> Handler<Self::State>;
+    fn handler(self) -> Handler<Self::State, Self::Device>;
+}
+
+/// What the hooks of a device are given: it saves each packet the way from the namespace to its state, and the search for its
+/// device.
+struct Kept<S, D> {
+    /// INVARIANT: the state of the namespace that the device is attached in, which outlives the attachment.
+    state: *const S,
+    device: D,
+}
+
+impl<S, D> Kept<S, D> {
+    /// What a hook was given.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be what `open` gave to the hooks of a device whose handlers have these types, and the packet that the hook
+    /// has must keep it: an attachment's end waits for all packets.
+    #[inline]
+    unsafe fn of<'h>(raw: *mut kernel::ffi::c_void) -> (&'h S, &'h D) {
+        // SAFETY: By the requirements. The state does not move, and the attachment is among the namespace's doors, which are shut
+        // before the state goes.
+        unsafe {
+            let kept = &*raw.cast::<Self>();
+            (&*kept.state, &kept.device)
+        }
+    }
 }
 
 /// A handler attached to a device. Dropping it detaches, which happens with the RTNL lock held: [`Door`]s of devices are
 /// changed under it.
 pub struct Attachment<R: Role> {
     ops: Pin<KBox<Ops>>,
+    /// The hooks have a pointer to it.
+    kept: KBox<Kept<R::State, R::Device>>,
     /// How many of the operations are registered: the first ones.
     registered: u32,
     /// INVARIANT: the namespace of the device, among whose doors this object is, so it outlives the object.
@@ -98,7 +151,8 @@ const HOOKS: usize = 2;
 
 struct Ops(UnsafeCell<[bindings::nf_hook_ops; HOOKS]>);
 
-// SAFETY: The pointers are only used under the RTNL lock.
+// SAFETY: The pointers are only used under the RTNL lock, but for that to the state, which any thread may use; what is kept of the
+// device may go to any thread too.
 unsafe impl<R: Role> Send for Attachment<R> {}
 // SAFETY: As above.
 unsafe impl<R: Role> Sync for Attachment<R> {}
@@ -107,13 +161,13 @@ impl<R: Role> Door for Attachment<R> {}
 
 impl<R: Role> sealed::Open for Attachment<R> {
     type State = R::State;
-    type Site<'s> = (&'s Rtnl, i32, R);
+    type Site<'s> = (&'s Rtnl, i32, R, R::Device);
 
     /// Attaches to the device with this index. `ENODEV` if there is none.
     fn open(
         net: &Net,
         registered: Registered<R::State>,
-        (_rtnl, ifindex, role): Self::Site<'_>,
+        (_rtnl, ifindex, role, device): Self::Site<'_>,
     ) -> Result<Self> {
         // SAFETY: The RTNL lock is held, so the device stays while this function runs.
         let dev = unsafe { bindings::__dev_get_by_index(net.as_ptr(), ifindex) };
@@ -123,11 +177,17 @@ impl<R: Role> sealed::Open for Attachment<R> {
         // What a device merged for this machine alone (LRO) cannot be cut again for others.
         // SAFETY: The RTNL lock is held, and the device is there.
         unsafe { bindings::dev_disable_lro(dev) };
-        let own = core::ptr::from_ref(net.state(registered)).cast_mut();
+        let kept = KBox::new(
+            Kept {
+                state: core::ptr::from_ref(net.state(registered)),
+                device,
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        let own = core::ptr::from_ref(&*kept).cast_mut();
         let ops = |hook, hooknum| bindings::nf_hook_ops {
             hook,
             dev,
-            // Saves each packet the way from the namespace to its state.
             priv_: own.cast(),
             pf: bindings::NFPROTO_NETDEV as u8,
             hooknum,
@@ -144,15 +204,17 @@ impl<R: Role> sealed::Open for Attachment<R> {
                 ops(ingress, bindings::nf_dev_hooks_NF_NETDEV_INGRESS),
                 ops(egress, bindings::nf_dev_hooks_NF_NETDEV_EGRESS),
             ])),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
-        // SAFETY: The operations are pinned and live until `drop` has removed them and waited. The first `count` of them have a
+        // SAFETY: The operations are pinned, what they point to is in a box, and both live until `drop` has removed them and
+        // waited. The first `count` of them have a
         // function, and where one cannot be registered, none is.
         kernel::error::to_result(unsafe {
             bindings::nf_register_net_hooks(net.as_ptr(), ops.0.get().cast(), count)
         })?;
         Ok(Self {
             ops,
+            kept,
             registered: count,
             net: net.as_ptr(),
             ifindex,
@@ -170,6 +232,11 @@ impl<R: Role> Attachment<R> {
     /// What the device is for.
     pub fn role(&self) -> R {
         self.role
+    }
+
+    /// What is kept of the device.
+    pub fn device(&self) -> &R::Device {
+        &self.kept.device
     }
 }
 
@@ -204,18 +271,18 @@ unsafe extern "C" fn hook<I: Ingress>(
         0x86dd => Family::V6,
         _ => return bindings::NF_ACCEPT,
     };
-    // SAFETY: `open` put the namespace's state there, which does not move. The attachment is among the namespace's doors,
-    // which are shut before the state goes, and its end waits for all packets.
-    let own = unsafe { &*own.cast::<I::State>() };
+    // SAFETY: `open` gave it to this hook.
+    let (state, device) = unsafe { Kept::<I::State, I::Device>::of(own) };
     // Of the frames that a promiscuous device takes in, only those for this machine are a director's.
     if link >> 16 != PACKET_HOST {
-        I::other_host(own);
+        I::other_host(state);
         return bindings::NF_ACCEPT;
     }
-    match I::handle(own, &Hook { net, family, rcu }, skb) {
+    match I::handle(state, device, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => bindings::NF_ACCEPT,
         Outcome::Drop(_) => bindings::NF_DROP,
-        Outcome::Stolen => bindings::NF_STOLEN,
+        // Nobody asks what became of a packet that came in.
+        Outcome::Stolen | Outcome::Lost => bindings::NF_STOLEN,
     }
 }
 
@@ -226,8 +293,9 @@ unsafe extern "C" fn egress_hook<E: Egress>(
 ) -> kernel::ffi::c_uint {
     // SAFETY: Bottom halves are off, so the processor stays the same up to `glb_egress_end`.
     if !unsafe { bindings::glb_egress_begin() } {
-        // SAFETY: The pointer is the state of the namespace, which outlives the hook.
-        E::own(unsafe { &*own.cast::<E::State>() });
+        // SAFETY: `open` gave it to this hook.
+        let (state, _) = unsafe { Kept::<E::State, E::Device>::of(own) };
+        E::own(state);
         return bindings::NF_ACCEPT;
     }
     // SAFETY: What the kernel has passed.
@@ -246,33 +314,32 @@ unsafe fn leaves<E: Egress>(
     state: *const bindings::nf_hook_state,
 ) -> kernel::ffi::c_uint {
     // SAFETY: The kernel passes a valid buffer and state, with RCU held and bottom halves off; the buffer is ours until we
-    // return. Its link header, if there is one to be stepped over, is put in front again below.
-    let (net, link, link_len, rcu) = unsafe {
+    // return. `open` gave `own` to this hook.
+    let (net, link, rcu, (state, device)) = unsafe {
         (
             Net::from_ptr((*state).net),
             bindings::glb_skb_link(raw),
-            bindings::glb_egress_enter(raw),
             Reader::held(),
+            Kept::<E::State, E::Device>::of(own),
         )
     };
+    let family = match link & 0xffff {
+        0x0800 => Family::V4,
+        0x86dd => Family::V6,
+        _ => {
+            E::other(state);
+            return bindings::NF_ACCEPT;
+        }
+    };
+    // SAFETY: As above. The link header, if there is one to be stepped over, is put in front again below.
+    let link_len = unsafe { bindings::glb_egress_enter(raw) };
     if link_len < 0 {
+        E::other(state);
         return bindings::NF_ACCEPT;
     }
-    let family = match link & 0xffff {
-        0x0800 => Some(Family::V4),
-        0x86dd => Some(Family::V6),
-        _ => None,
-    };
-    let outcome = match family {
-        Some(family) => {
-            // SAFETY: As in `hook`.
-            let (own, skb) = unsafe { (&*own.cast::<E::State>(), Skb::from_ptr(raw)) };
-            E::handle(own, &Hook { net, family, rcu }, skb)
-        }
-        // SAFETY: As above; nobody has looked at it.
-        None => Outcome::Accept(unsafe { Skb::from_ptr(raw) }),
-    };
-    match outcome {
+    // SAFETY: As in `hook`.
+    let skb = unsafe { Skb::from_ptr(raw) };
+    match E::handle(state, device, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => {
             // SAFETY: The buffer is still ours, and the bytes in front of the IP header are those that were stepped over: a pull
             // may have moved them, together with all that is in front.
@@ -281,5 +348,6 @@ unsafe fn leaves<E: Egress>(
         }
         Outcome::Drop(_) => bindings::NF_DROP,
         Outcome::Stolen => bindings::NF_STOLEN,
+        Outcome::Lost => LOST,
     }
 }

@@ -266,6 +266,6 @@ unsafe extern "C" fn handle<T: Target, const REVISION: u8>(
     match T::handle(net.state_in_hook(registered, rcu), &hook, skb, rule) {
         Outcome::Accept(_) => bindings::XT_CONTINUE,
         Outcome::Drop(_) => bindings::NF_DROP,
-        Outcome::Stolen => bindings::NF_STOLEN,
+        Outcome::Stolen | Outcome::Lost => bindings::NF_STOLEN,
     }
 }

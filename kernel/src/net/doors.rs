@@ -26,7 +26,7 @@ pub(crate) mod sealed {
         /// What the module keeps in a namespace.
         type State: NetState;
         /// Where the door is.
-        type Site<'s>: Copy;
+        type Site<'s>;
 
         /// Opens it. Packets may come before this returns.
         fn open(

@@ -9,6 +9,8 @@
 
 use super::skb::Skb;
 use crate::bindings;
+use crate::net::Net;
+use glb_core::geneve::{Mark, Narrow};
 use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
@@ -17,6 +19,8 @@ use kernel::prelude::*;
 pub enum Invalid {
     /// It is wrong.
     Checksum,
+    /// It is an aggregate that is longer than its datagram.
+    Length,
     /// There was no memory.
     NoMemory,
 }
@@ -27,13 +31,6 @@ impl Skb<'_> {
     pub fn is_tagged(&self) -> bool {
         // SAFETY: The buffer is valid.
         unsafe { bindings::glb_skb_is_tagged(self.as_ptr()) }
-    }
-
-    /// Index of the device at whose hook the packet is.
-    #[inline]
-    pub fn ifindex(&self) -> i32 {
-        // SAFETY: The buffer is valid and has a device at a device's hook.
-        unsafe { bindings::glb_skb_ifindex(self.as_ptr()) }
     }
 
     /// Whether the checksum of the UDP header at `udp` is right, or 0, of a datagram that ends at `end`; all behind it is cut off.
@@ -48,21 +45,48 @@ impl Skb<'_> {
         match unsafe { bindings::glb_udp_validate(self.as_ptr(), udp, end, family == Family::V6) } {
             0 => Ok(()),
             error if error == -(kernel::bindings::EBADMSG as i32) => Err(Invalid::Checksum),
+            error if error == -(kernel::bindings::EMSGSIZE as i32) => Err(Invalid::Length),
             _ => Err(Invalid::NoMemory),
         }
     }
 
-    /// Takes the first `len` bytes off. What is behind them is of this family. On failure it is given back, to be dropped.
+    /// Takes the first `len` bytes off. What is behind them is of this family, and gets the congestion mark, if there is one. On
+    /// failure it is given back, to be dropped.
     #[inline]
-    pub fn strip(self, len: usize, inner: Family) -> Result<Self, Self> {
+    pub fn strip(self, len: usize, inner: Family, mark: Option<Mark>) -> Result<Self, Self> {
         let Ok(len) = u32::try_from(len) else {
             return Err(self);
         };
+        let mark = mark.map_or(0, Mark::bits);
         // SAFETY: The buffer is valid, has a device, and nobody borrows its bytes; the function checks the length.
-        if unsafe { bindings::glb_strip(self.as_ptr(), len, inner == Family::V6) } == 0 {
+        if unsafe { bindings::glb_strip(self.as_ptr(), len, inner == Family::V6, mark) } == 0 {
             Ok(self)
         } else {
             Err(self)
+        }
+    }
+
+    /// Whether the checksum of the ICMP error is right.
+    #[cold]
+    pub fn is_right(&mut self, error: &Narrow) -> bool {
+        let (Ok(icmp), Ok(end)) = (u32::try_from(error.icmp), u32::try_from(error.end)) else {
+            return false;
+        };
+        // SAFETY: The buffer is valid and nobody borrows its bytes; the function checks the lengths.
+        unsafe { bindings::glb_icmp_is_right(self.as_ptr(), icmp, end) }
+    }
+
+    /// Believes the ICMP error: the route of the packet that it is about has a smaller MTU from now on, in the routing domain of the
+    /// device.
+    #[cold]
+    pub fn narrow_path(&mut self, net: &Net, error: &Narrow) {
+        let Ok(about) = u32::try_from(error.about_at) else {
+            return;
+        };
+        // SAFETY: The namespace is live and the buffer valid, at the hook of a device, under RCU; nobody borrows its bytes, and the
+        // function checks the length. The packet in question is whole as far as its header goes: the core has read it.
+        unsafe {
+            bindings::glb_narrow_path(net.as_ptr(), self.as_ptr(), about, error.mtu.into());
         }
     }
 

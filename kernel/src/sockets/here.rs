@@ -21,6 +21,12 @@ impl Device {
         unsafe { bindings::glb_skb_domain(skb.as_ptr(), &mut dif, &mut sdif) };
         Self { dif, sdif }
     }
+
+    /// Whether it is in a routing domain.
+    #[inline]
+    pub fn is_slave(self) -> bool {
+        self.sdif != 0
+    }
 }
 
 /// Whether a packet to this address ends here, if it comes in by the device of `skb`.

@@ -10,7 +10,7 @@
 
 use super::flow::{find, Flow as Found, NoMemory, MAX_PULLS};
 use crate::gateway::memory::{Direction, Memory};
-use crate::gateway::{Device, Gateway};
+use crate::gateway::Device;
 use crate::state::State;
 use glb_core::counter::Fate;
 use glb_core::director::{Cut, Gso, Layout};
@@ -34,25 +34,31 @@ pub(in crate::front) struct Back;
 
 impl netdev::Egress for Back {
     type State = State;
+    type Device = Option<Device>;
 
     fn own(state: &State) {
         state.gateway_stats().left(Verdict::PassedGeneve);
     }
 
+    fn other(state: &State) {
+        state.gateway_stats().left(Verdict::PassedOther);
+    }
+
     #[inline]
-    fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
-        let stats = state.gateway_stats();
-        let gateway = state.gateway(hook.rcu);
-        let at = gateway.and_then(|gateway| Some((gateway, gateway.device(skb.ifindex())?)));
-        let sought = at
-            .ok_or(Verdict::PassedNoFlow)
-            .and_then(|(gateway, device)| seek(state, hook, (gateway, device), &mut skb));
-        let (outcome, verdict) = match (sought, gateway) {
-            (Ok(held), Some(gateway)) => send(hook, skb, &held, &gateway.memory),
-            (Err(verdict), _) => end(skb, verdict),
-            (Ok(_), None) => end(skb, Verdict::PassedNoFlow),
+    fn handle<'a>(
+        state: &State,
+        device: &Option<Device>,
+        hook: &Hook<'_>,
+        mut skb: Skb<'a>,
+    ) -> Outcome<'a> {
+        let (outcome, verdict) = match device {
+            Some(device) => match seek(state, hook, device, &mut skb) {
+                Ok(held) => send(hook, skb, &held, &device.memory),
+                Err(verdict) => end(skb, verdict),
+            },
+            None => end(skb, Verdict::PassedNoFlow),
         };
-        stats.left(verdict);
+        state.gateway_stats().left(verdict);
         outcome
     }
 }
@@ -70,7 +76,7 @@ fn end(skb: Skb<'_>, verdict: Verdict) -> (Outcome<'_>, Verdict) {
 fn seek(
     state: &State,
     hook: &Hook<'_>,
-    (gateway, device): (&Gateway, &Device),
+    device: &Device,
     skb: &mut Skb<'_>,
 ) -> Result<Held, Verdict> {
     let len = skb.len();
@@ -82,10 +88,11 @@ fn seek(
     if is_geneve(hook, device, skb, &flow)? {
         return Err(Verdict::PassedGeneve);
     }
-    match gateway.memory.find(&flow.tuple, flow.turn) {
+    match device.memory.find(&flow.tuple, flow.turn) {
         flows::Found::Header(held) => Ok(held),
         flows::Found::Nothing => Err(without(hook, device, skb)),
-        flows::Found::Several | flows::Found::Busy => Err(Verdict::DroppedSeveral),
+        flows::Found::Several => Err(Verdict::DroppedSeveral),
+        flows::Found::Busy => Err(Verdict::DroppedBusy),
     }
 }
 
@@ -152,6 +159,14 @@ fn without(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>) -> Verdict {
     }
 }
 
+/// What the hook answers of a packet that is gone: its sender hears of it if it was lost.
+fn gone<'a>(verdict: Verdict) -> (Outcome<'a>, Verdict) {
+    match verdict.fate() {
+        Fate::Send | Fate::Pass => (Outcome::Stolen, verdict),
+        Fate::Drop => (Outcome::Lost, verdict),
+    }
+}
+
 /// Sends the packet in this header.
 #[inline]
 fn send<'a>(hook: &Hook<'_>, skb: Skb<'a>, held: &Held, memory: &Memory) -> (Outcome<'a>, Verdict) {
@@ -211,7 +226,7 @@ struct Way<'w, 'h> {
 impl Way<'_, '_> {
     fn whole<'a>(&self, skb: Skb<'a>) -> (Outcome<'a>, Verdict) {
         match self.transmit(skb) {
-            Ok(verdict) => (Outcome::Stolen, verdict),
+            Ok(verdict) => gone(verdict),
             Err((skb, verdict)) => end(skb, verdict),
         }
     }
@@ -256,7 +271,7 @@ impl Way<'_, '_> {
         match self.pieces(&skb) {
             Ok(()) => {
                 skb.consume();
-                (Outcome::Stolen, Verdict::Returned)
+                gone(Verdict::Returned)
             }
             Err(verdict) => end(skb, verdict),
         }
@@ -305,14 +320,14 @@ impl Way<'_, '_> {
         let packets = match Segments::of(skb) {
             Ok(packets) => packets,
             Err((skb, Whole::NoMemory)) => return end(skb, Verdict::DroppedNoMemory),
-            Err((skb, Whole::Wrong)) => return end(skb, Verdict::DroppedTooBig),
+            Err((skb, Whole::Wrong)) => return end(skb, Verdict::DroppedMalformed),
         };
         for packet in packets {
             if let Err(verdict) = self.one(packet) {
-                return (Outcome::Stolen, verdict);
+                return gone(verdict);
             }
         }
-        (Outcome::Stolen, Verdict::Returned)
+        gone(Verdict::Returned)
     }
 
     /// Sends one packet of an aggregate.

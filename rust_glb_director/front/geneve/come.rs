@@ -8,16 +8,16 @@
 
 use super::flow::{find, Flow, NoMemory, MAX_PULLS};
 use crate::gateway::memory::Direction;
-use crate::gateway::{Device, Gateway};
+use crate::gateway::Device;
 use crate::state::State;
 use glb_core::counter::Fate;
 use glb_core::geneve::flows::Tuple;
-use glb_core::geneve::{inspect, Envelope, Opened, Packet, Settings, Stop, Verdict};
+use glb_core::geneve::{inspect, Envelope, Mark, Narrow, Opened, Packet, Settings, Stop, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::{Ends, Flow as Connection};
-use glb_core::packet::ip::{proto, Addrs};
+use glb_core::packet::ip::{proto, Addrs, Family};
 use glb_core::packet::valid::is_host;
-use glb_core::packet::view::View;
+use glb_core::packet::view::{Short, View};
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::netdev;
 use glb_kernel::packet::skb::Skb;
@@ -30,21 +30,26 @@ pub(in crate::front) struct Come;
 
 impl netdev::Ingress for Come {
     type State = State;
+    type Device = Option<Device>;
 
     fn other_host(state: &State) {
         state.gateway_stats().came(Verdict::PassedOtherHost);
     }
 
     #[inline]
-    fn handle<'a>(state: &State, hook: &Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+    fn handle<'a>(
+        state: &State,
+        device: &Option<Device>,
+        hook: &Hook<'_>,
+        mut skb: Skb<'a>,
+    ) -> Outcome<'a> {
         let stats = state.gateway_stats();
-        let gateway = state.gateway(hook.rcu);
-        let at = gateway.and_then(|gateway| Some((gateway, gateway.device(skb.ifindex())?)));
-        let opened = at
+        let admitted = device
+            .as_ref()
             .ok_or(Verdict::PassedNotGeneve)
-            .and_then(|(gateway, device)| admit(state, hook, (gateway, device), &mut skb));
-        let verdict = match opened {
-            Ok(opened) => match skb.strip(opened.inner_at, opened.inner) {
+            .and_then(|device| admit(state, hook, device, &mut skb));
+        let verdict = match admitted {
+            Ok((opened, mark)) => match skb.strip(opened.inner_at, opened.inner, mark) {
                 Ok(inner) => {
                     stats.came(Verdict::Accepted);
                     return Outcome::Accept(inner);
@@ -57,6 +62,9 @@ impl netdev::Ingress for Come {
             Err(verdict) => verdict,
         };
         stats.came(verdict);
+        if let (Verdict::PassedNotGeneve, Some(device)) = (verdict, device) {
+            believe(hook, device, &mut skb);
+        }
         match verdict.fate() {
             Fate::Pass => Outcome::Accept(skb),
             Fate::Send | Fate::Drop => Outcome::Drop(skb),
@@ -64,14 +72,14 @@ impl netdev::Ingress for Come {
     }
 }
 
-/// Whether the packet inside is to go up: checks all of it, and remembers its header.
+/// Whether the packet inside is to go up, and with which congestion mark: checks all of it, and remembers its header.
 #[inline]
 fn admit(
     state: &State,
     hook: &Hook<'_>,
-    (gateway, device): (&Gateway, &Device),
+    device: &Device,
     skb: &mut Skb<'_>,
-) -> Result<Opened, Verdict> {
+) -> Result<(Opened, Option<Mark>), Verdict> {
     let wanted = &device.wanted;
     // A tag leads to a device of its own.
     if skb.is_tagged() {
@@ -88,8 +96,10 @@ fn admit(
     skb.validate_udp(opened.udp, opened.end, hook.family)
         .map_err(|invalid| match invalid {
             Invalid::Checksum => Verdict::DroppedChecksum,
+            Invalid::Length => Verdict::DroppedAggregate,
             Invalid::NoMemory => Verdict::DroppedNoMemory,
         })?;
+    let mark = opened.mark(&packet(hook, skb))?;
     let spot = (opened.inner_at, opened.end);
     let flow = find(skb, spot, opened.inner, state.stats())
         .map_err(|NoMemory| Verdict::DroppedNoMemory)?;
@@ -97,7 +107,7 @@ fn admit(
     if !wanted.pass && !is_wanted() {
         return Err(Verdict::DroppedNoSocket);
     }
-    let memory = &gateway.memory;
+    let memory = &device.memory;
     memory.count(opened.ids.endpoint, Direction::Came, opened.inner_len);
     // An error comes in a header of its own, which is not that of the flow that it is about.
     if let Some(Flow {
@@ -106,26 +116,27 @@ fn admit(
         is_error: false,
     }) = flow
     {
-        let packet = Packet {
-            view: View::new(skb.linear(), skb.len()),
-            outer: hook.family,
-        };
-        if let Some(envelope) = Envelope::of(&packet, &opened) {
+        if let Some(envelope) = Envelope::of(&packet(hook, skb), &opened) {
             memory.record(opened.ids.endpoint, (&tuple, turn), &envelope);
         }
     }
-    Ok(opened)
+    Ok((opened, mark))
+}
+
+/// The packet as the core sees it.
+#[inline]
+fn packet<'s>(hook: &Hook<'_>, skb: &'s Skb<'_>) -> Packet<'s> {
+    Packet {
+        view: View::new(skb.linear(), skb.len()),
+        outer: hook.family,
+    }
 }
 
 /// Reads the headers, making them linear where the core asks for it.
 #[inline]
 fn open(hook: &Hook<'_>, skb: &mut Skb<'_>, settings: &Settings) -> Result<Opened, Verdict> {
     for _ in 0..MAX_PULLS {
-        let packet = Packet {
-            view: View::new(skb.linear(), skb.len()),
-            outer: hook.family,
-        };
-        match inspect(&packet, settings) {
+        match inspect(&packet(hook, skb), settings) {
             Ok(opened) => return Ok(opened),
             Err(Stop::Decided(verdict)) => return Err(verdict),
             Err(Stop::NeedLinear(len)) => {
@@ -134,6 +145,41 @@ fn open(hook: &Hook<'_>, skb: &mut Skb<'_>, settings: &Settings) -> Result<Opene
         }
     }
     Err(Verdict::PassedNotGeneve)
+}
+
+/// Of a packet that is not Geneve: if a router tells here that a packet in its header was too big for it, the route to the load
+/// balancer has its MTU from now on. The kernel itself does this but for IPv4 in a routing domain, where it looks for the route
+/// outside the domain; and the packet goes on to it.
+#[inline]
+fn believe(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
+    let is_icmp = hook.family == Family::V4 && matches!(skb.linear().get(9), Some(&proto::ICMP));
+    if is_icmp && Domain::of(skb).is_slave() && !skb.is_tagged() {
+        narrow(hook, &device.wanted.settings, skb);
+    }
+}
+
+#[cold]
+fn narrow(hook: &Hook<'_>, settings: &Settings, skb: &mut Skb<'_>) {
+    for _ in 0..MAX_PULLS {
+        let view = View::new(skb.linear(), skb.len());
+        let error = match Narrow::read(view, settings.port) {
+            Ok(Some(error)) => error,
+            Ok(None) => return,
+            Err(Short::NeedLinear(len)) if skb.pull(len).is_ok() => continue,
+            Err(_) => return,
+        };
+        // It is about a packet from here to a load balancer.
+        let Addrs::V4 { src, .. } = error.about else {
+            return;
+        };
+        let is_ours = here::is_local(hook, skb, &Addr::V4(error.to))
+            && here::is_local(hook, skb, &Addr::V4(src))
+            && settings.senders.allows(&error.about.reversed());
+        if is_ours && skb.is_right(&error) {
+            skb.narrow_path(hook.net, &error);
+        }
+        return;
+    }
 }
 
 /// Whether the outer packet ends here.

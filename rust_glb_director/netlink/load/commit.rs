@@ -124,6 +124,17 @@ fn one_way(table: &Table) -> Option<(u16, OneWay)> {
     binds.find_map(|(index, bind)| Some((index, check_bind(table.forward, bind).err()?)))
 }
 
+/// The first bind for all protocols of a table whose flow hash reads ports that are not known of all.
+fn all_protocols(table: &Table) -> Option<u16> {
+    if table.selector.flow_hash.takes_all_protocols() {
+        return None;
+    }
+    let mut binds = (0..=u16::MAX).zip(table.binds.iter());
+    binds
+        .find(|(_, bind)| bind.proto.is_none())
+        .map(|(index, _)| index)
+}
+
 /// Whether all that was promised has come.
 fn check(load: &Load, request: &Request<'_>) -> Result {
     let (tables, binds) = (load.tables.len(), load.num_binds);
@@ -154,6 +165,15 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
                 EINVAL,
                 None,
                 "table {index}: {rows} rows came, of {wanted}"
+            ));
+        }
+        if let Some(bind) = all_protocols(table) {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                None,
+                "table {index}: bind {bind} is for all protocols, of which {} hashes ports that are not read: bind TCP and UDP",
+                table.selector.flow_hash.name()
             ));
         }
         if let Some(bind) = other_family(table) {

@@ -7,12 +7,12 @@
 use super::{attr, bind, change};
 use crate::netlink::{Family, Request};
 use crate::state::State;
-use crate::tables::flows::MAX_BYTES;
 use crate::tables::memory::gfp;
 use crate::tables::set::{AddressList, Backend};
 use crate::tables::staging::{self, Form, Load, Refusal};
 use core::num::NonZeroU16;
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
+use glb_core::director::counts::MAX_BACKENDS as MAX_COUNTED;
 use glb_core::director::flows::{By, Rules, Spec as FlowSpec, Unfit as UnfitFlows};
 use glb_core::director::{FlowHash, Forward, ForwardKind, Given, Misfit, Select, Selector, Unfit};
 use glb_core::netlink::glb::{backend, flows, operation};
@@ -81,6 +81,9 @@ impl Command for TableAdd {
             };
             check(request, &hops, &form)?;
             let (backends, addresses) = backends(load, request, form.forward)?;
+            if !form.is_plain() {
+                count(load, request, &backends)?;
+            }
             let underlay = addresses.family();
             let most = max_hops(underlay, two_rows);
             if num_hops > most {
@@ -293,17 +296,32 @@ fn flow_spec(load: &mut Load, request: &Request<'_>) -> Result<Option<FlowSpec>>
         ),
     })?;
     load.flow_bytes = load.flow_bytes.saturating_add(spec.bytes());
-    if load.flow_bytes > MAX_BYTES {
+    if load.flow_bytes > FlowSpec::MAX_BYTES {
         return Err(refuse!(
             request,
             E2BIG,
             Some(&nest),
-            "flows of all tables need {} MiB: at most {}",
-            load.flow_bytes >> 20,
-            MAX_BYTES >> 20
+            "flows of all tables need {} MiB: at most {}; fewer buckets, or none",
+            load.flow_bytes.div_ceil(1 << 20),
+            FlowSpec::MAX_BYTES >> 20
         ));
     }
     Ok(Some(spec))
+}
+
+/// Counts the backends of a service, as each has counters of its own.
+fn count(load: &mut Load, request: &Request<'_>, backends: &[Backend]) -> Result {
+    load.num_counted = load.num_counted.saturating_add(backends.len());
+    if load.num_counted > MAX_COUNTED {
+        return Err(refuse!(
+            request,
+            E2BIG,
+            request.get(attr::BACKEND).as_ref(),
+            "{} backends of services in all tables, which have counters: at most {MAX_COUNTED}",
+            load.num_counted
+        ));
+    }
+    Ok(())
 }
 
 /// The backends of a new table, and their addresses.

@@ -10,7 +10,7 @@ use anyhow::{bail, Context, Result};
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::select::hash::ROWS;
-use glb_core::director::Forward;
+use glb_core::director::{FlowHash, Forward, Select, Selector};
 use glb_core::netlink::glb::{backend, bind, command, load, FAMILY, VERSION};
 use glb_core::netlink::glb_redirect as door;
 use glb_core::packet::addr::Addr;
@@ -394,6 +394,9 @@ pub(crate) struct Fill {
     /// Binds of UDP in place of TCP
     #[arg(long)]
     udp: bool,
+    /// Services: Maglev tables of one row, whose packets leave by GRE, with --hops 1
+    #[arg(long)]
+    services: bool,
     /// Stop after so many tables, say "stopped", wait for the end of standard input, and leave without
     /// committing
     #[arg(long)]
@@ -448,7 +451,18 @@ pub(crate) fn fill(arguments: &Fill) -> Result<()> {
         .map(|table| format!("t{table}"))
         .collect();
     let hops = usize::from(arguments.hops);
-    let rows: Vec<u8> = (0..ROWS)
+    let (forward, words, num_rows) = match arguments.services {
+        false => (Forward::default(), Words::DEFAULT, ROWS),
+        true => {
+            let selector = Selector {
+                select: Select::Maglev,
+                rows: 1,
+                flow_hash: FlowHash::Own,
+            };
+            (Forward::Gre, Words::DEFAULT.with_selector(selector), 1)
+        }
+    };
+    let rows: Vec<u8> = (0..num_rows)
         .flat_map(|row| (row..row + hops).map(|hop| (hop % backends.len().max(1)) as u8))
         .collect();
     let specs: Vec<TableSpec<'_>> = names
@@ -458,8 +472,8 @@ pub(crate) fn fill(arguments: &Fill) -> Result<()> {
             name,
             hash_key: [7; 16],
             hops: arguments.hops,
-            forward: Forward::default(),
-            words: Words::DEFAULT,
+            forward,
+            words,
             backends: &backends,
             binds,
             rows: &rows,

@@ -2,6 +2,7 @@
 
 //! `director.conf`: the settings of `core/src/settings.rs`, and the fields that other programs read.
 
+use crate::gateway::{self, Gateway};
 use crate::issue::Checked;
 use crate::read::{Node, Object, Reader};
 use crate::settings;
@@ -16,6 +17,8 @@ pub struct Director {
     pub settings: Settings,
     /// Where on this machine statistics are sent, if they are.
     pub statsd_port: Option<u16>,
+    /// What devices with the role geneve are told, if the file is about them.
+    pub gateways: Option<Vec<Gateway>>,
     /// The file as it was read.
     pub tree: Json,
 }
@@ -23,6 +26,8 @@ pub struct Director {
 /// The name of deployed directors for the source of the one family that they tunnel over.
 const SOURCE: &str = "outbound_src_ip";
 const STATSD_PORT: &str = "statsd_port";
+/// The devices with the role geneve.
+const GENEVE: &str = "geneve";
 
 /// Settings of the DPDK director that mean nothing here.
 const DPDK_ONLY: [&str; 5] = [
@@ -38,13 +43,14 @@ const DPDK_ONLY: [&str; 5] = [
 pub fn read(file: &str, text: &str) -> Checked<Director> {
     let mut names = known();
     names.extend(settings::FIELDS.map(|(_, name)| name));
+    names.extend(gateway::FIELDS);
     Reader::whole(file, text, &names, read_root)
 }
 
 fn known() -> Vec<&'static str> {
     let mut known = vec![SOURCE];
     known.extend(Setting::ALL.iter().map(|setting| setting.file));
-    known.push(STATSD_PORT);
+    known.extend([STATSD_PORT, GENEVE]);
     known.extend(DPDK_ONLY);
     known
 }
@@ -81,6 +87,8 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
             good = false;
         }
     }
+    let gateways = root.get(GENEVE).map(|node| gateway::read(reader, &node));
+    good &= !matches!(gateways, Some(None));
     let statsd_port = match root.get(STATSD_PORT) {
         Some(node) => read_port(reader, &node).map(|port| Some(port).filter(|port| *port != 0)),
         None => Some(None),
@@ -89,6 +97,7 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
     good.then(|| Director {
         settings,
         statsd_port,
+        gateways: gateways.flatten(),
         tree: tree.value.clone(),
     })
 }
@@ -120,6 +129,8 @@ fn read_source(
     let node = match root.get(SOURCE) {
         Some(node) => node,
         None if Setting::ALL.iter().any(named) => return Some(None),
+        // An appliance behind a gateway load balancer tunnels nothing on its own.
+        None if root.get(GENEVE).is_some() => return Some(None),
         // Whoever wants the routes' own says so: a file that lost its source is no such file.
         None => {
             let reason = "is missing; for the route's own source: \"source_v4\": null";

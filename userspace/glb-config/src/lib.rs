@@ -29,6 +29,7 @@ pub mod director;
 pub mod edit;
 pub mod file;
 pub mod flows;
+pub mod gateway;
 pub mod healthcheck;
 mod issue;
 pub mod opened;

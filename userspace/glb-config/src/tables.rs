@@ -12,9 +12,10 @@ use crate::read::{Node, Object, Reader};
 use flows::{read_flows, FLOWS_FIELDS};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::counts::MAX_BACKENDS as MAX_COUNTED;
 use glb_core::director::reverse::services::{check_bind, OneWay};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
-use glb_core::director::{Forward, ForwardKind, Given, Misfit, Selector};
+use glb_core::director::{Forward, ForwardKind, Given, Misfit, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
@@ -62,6 +63,13 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether it is a service, which has counters of its own: it has something that deployed directors do not have.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        let words = &self.words;
+        words.select != Select::Rows || self.forward != Forward::default() || words.flows.is_some()
+    }
+
     /// The backends as the row rules see them.
     #[must_use]
     pub fn core_backends(&self) -> Vec<Backend> {
@@ -193,8 +201,11 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         })
         .collect();
     check_all_answers(reader, &tables);
+    let mut tables = tables.into_iter().collect::<Option<Vec<_>>>()?;
+    flows::share(reader, &nodes, &mut tables);
+    check_counters(reader, &tables);
     Some(Config {
-        tables: tables.into_iter().collect::<Option<_>>()?,
+        tables,
         healthchecks: timing?,
         tree: tree.value.clone(),
     })
@@ -221,6 +232,19 @@ fn check_all_answers(reader: &mut Reader, tables: &[Option<Table>]) {
     reader.in_table(of_table.map(|part| part.label.clone()));
     reader.error_at(&format!("binds[{}]", wrong.bind), wrong.reason);
     reader.in_table(None);
+}
+
+/// Errors where more backends would have counters than a module makes.
+fn check_counters(reader: &mut Reader, tables: &[Table]) {
+    let counted = tables.iter().filter(|table| table.is_service());
+    let backends: usize = counted.map(|table| table.backends.len()).sum();
+    if backends > MAX_COUNTED {
+        let reason = format!(
+            "{backends} backends of services in all tables, which have counters: at most {MAX_COUNTED}; tables of gue without \
+             flows and without another select have none"
+        );
+        reader.error_at("tables", reason);
+    }
 }
 
 /// The table's name. The deployed checker writes an empty one for a table that has none.
@@ -378,6 +402,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         (None, _) => select.as_ref().map(|_| Selector::GLB),
         (Some(said), Some(backends)) => {
             said.check_backends(reader, backends);
+            said.check_binds(reader, binds.as_deref().unwrap_or_default());
             rule.and_then(|rule| said.selector(reader, rule.hops(), backends))
         }
         (Some(_), None) => None,

@@ -113,6 +113,11 @@ impl<'a> World for Tables<'a> {
         self.tables.get(usize::from(bind.table))?.as_ref()
     }
 
+    fn by_proto(&self, dst: Addr, proto: Proto) -> Option<&Table<'a>> {
+        let bind = Classifier::new(&self.words).lookup_proto(dst, proto)?;
+        self.tables.get(usize::from(bind.table))?.as_ref()
+    }
+
     fn by_all(&self, dst: Addr) -> Option<&Table<'a>> {
         let bind = Classifier::new(&self.words).lookup_all(dst)?;
         self.tables.get(usize::from(bind.table))?.as_ref()

@@ -2,9 +2,11 @@
 
 //! `director.conf` and `healthcheck.conf`.
 
+use glb_config::gateway::Gateway;
 use glb_config::healthcheck::Publish;
 use glb_config::{director, healthcheck};
 use glb_core::director::select::hash::HashFields;
+use glb_core::packet::addr::Addr;
 use glb_core::settings::Settings;
 
 #[test]
@@ -80,6 +82,87 @@ fn null_is_a_default_and_no_statistics_go_to_port_0() {
         (director.settings, director.statsd_port),
         (Settings::DEFAULT, None)
     );
+}
+
+/// An appliance behind a gateway load balancer.
+#[test]
+fn what_devices_with_the_role_geneve_are_told() {
+    let text = r#"{"geneve": [{"device": "eth0"},
+        {"device": "eth1", "port": 6082, "class": "0x0167", "allow_from": ["192.168.40.0/24", "fd00:40::1"],
+         "pass": true, "strict": true, "max_flows": 131072, "idle": 350, "tcp_idle": null}]}"#;
+    let (director, issues) = director::read("d", text).into_result().unwrap();
+    assert_eq!(issues, []);
+    assert_eq!(director.settings, Settings::DEFAULT);
+    let mut second = Gateway::new("eth1");
+    (second.port, second.class) = (6082, 0x0167);
+    (second.pass, second.strict) = (true, true);
+    let six = [0xfd, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    second.allow_from = vec![(Addr::V4([192, 168, 40, 0]), 24), (Addr::V6(six), 128)];
+    assert_eq!(director.gateways, Some(vec![Gateway::new("eth0"), second]));
+    // A class may be a number; a director beside it keeps its own fields.
+    let text = r#"{"outbound_src_ip": "10.0.0.1", "geneve": [{"device": "e", "class": 359}]}"#;
+    let (director, _) = director::read("d", text).into_result().unwrap();
+    assert_eq!(director.gateways.unwrap()[0].class, 0x0167);
+    let text = r#"{"source_v4": null, "geneve": null}"#;
+    let (director, _) = director::read("d", text).into_result().unwrap();
+    assert_eq!(director.gateways, None);
+}
+
+#[test]
+fn faults_of_the_role_geneve() {
+    let many: Vec<String> = (0..17)
+        .map(|number| format!("\"10.{number}.0.0/16\""))
+        .collect();
+    let many = format!(r#"[{{"device": "e", "allow_from": [{}]}}]"#, many.join(","));
+    for (devices, fault) in [
+        (r#"{"device": "e"}"#, "geneve: {\"device\":\"e\"}: must be an array"),
+        (r#"[{"port": 6081}]"#, "geneve[0].device: is missing"),
+        (r#"[{"device": ""}]"#, "geneve[0].device: \"\": must be the name of a device, 1 to 15 bytes"),
+        (r#"[{"device": "a/b"}]"#, "geneve[0].device: \"a/b\": must be the name of a device, 1 to 15 bytes"),
+        (r#"[{"device": "e", "port": 0}]"#, "geneve[0].port: 0: must be a whole number from 1 to 65535"),
+        (
+            r#"[{"device": "e", "class": "0x10000"}]"#,
+            "geneve[0].class: \"0x10000\": must be a class of options, from \"0x0000\" to \"0xffff\" or from 0 to 65535",
+        ),
+        (
+            r#"[{"device": "e", "class": "aws"}]"#,
+            "geneve[0].class: \"aws\": must be a class of options, from \"0x0000\" to \"0xffff\" or from 0 to 65535",
+        ),
+        (
+            r#"[{"device": "e", "allow_from": ["10.0.0.0/33"]}]"#,
+            "geneve[0].allow_from[0]: \"10.0.0.0/33\": prefix length must be from 0 to 32",
+        ),
+        (
+            r#"[{"device": "e", "allow_from": ["subnet"]}]"#,
+            "geneve[0].allow_from[0]: \"subnet\": must be an IPv4 or IPv6 address, or a prefix of one",
+        ),
+        (
+            r#"[{"device": "e", "allow_from": []}]"#,
+            "geneve[0].allow_from: []: must name at least one prefix; leave it out to allow every sender",
+        ),
+        (r#"[{"device": "e", "pass": "yes"}]"#, "geneve[0].pass: \"yes\": must be true or false"),
+        (
+            r#"[{"device": "e", "max_flows": 13000001}]"#,
+            "geneve[0].max_flows: 13000001: must be a whole number from 1 to 13000000",
+        ),
+        (
+            r#"[{"device": "e", "tcp_idle": 6001}]"#,
+            "geneve[0].tcp_idle: 6001: must be a whole number from 1 to 6000",
+        ),
+        (r#"[{"device": "e"}, {"device": "e"}]"#, "geneve[1].device: \"e\" is there twice"),
+        (
+            r#"[{"device": "e", "max_flows": 9}, {"device": "f", "max_flows": 8}]"#,
+            "geneve[1].max_flows: is 8, and 9 of e: devices with this role share one flow cache, so give all of them the same",
+        ),
+        (&*many, "must have at most 16 prefixes"),
+    ] {
+        let checked = director::read("d", &format!(r#"{{"geneve": {devices}}}"#));
+        assert!(checked.value.is_none(), "{devices}");
+        let errors: Vec<String> = checked.errors().map(ToString::to_string).collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        let said = errors[0].strip_prefix("d: ").unwrap_or(&errors[0]);
+        assert!(said == fault || (devices == many && said.ends_with(fault)), "{said}\n{fault}");
+    }
 }
 
 #[test]

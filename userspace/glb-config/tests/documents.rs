@@ -53,7 +53,10 @@ fn files_in_the_documents_are_good() {
         let text = value.to_string();
         let (kind, issues) = if value.get("tables").is_some() {
             (0, tables::read(&place, &text).issues)
-        } else if value.get("outbound_src_ip").is_some() {
+        } else if ["outbound_src_ip", "geneve"]
+            .iter()
+            .any(|name| value.get(name).is_some())
+        {
             (1, director::read(&place, &text).issues)
         } else {
             (2, healthcheck::read(&place, &text).issues)
@@ -93,5 +96,47 @@ fn every_verdict_is_told_to_operators() {
     for verdict in geneve::Verdict::ALL {
         let row = format!("| `{}` |", verdict.counter());
         assert!(gateway.contains(&row), "docs/gateway.md has no row {row}");
+    }
+}
+
+/// Each row of VPP's list of features names a scenario that is there, and no scenario of such a row is left out.
+#[test]
+fn every_feature_of_vpp_has_its_scenario() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let text = read("docs/migration.md");
+    let (_, section) = text.split_once("## From VPP's load balancer\n").unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let mut named = Vec::new();
+    for row in rows.filter(|row| !row.starts_with("| VPP |")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, _, scenario] = cells[..] else {
+            panic!("not three cells: {row}");
+        };
+        let scenario = scenario.trim_matches('`');
+        let Some((file, test)) = scenario
+            .strip_prefix("lab/")
+            .and_then(|name| name.split_once('/'))
+        else {
+            panic!("no scenario: {row}");
+        };
+        let tests = read(&format!("tests/lab/{file}.py"));
+        assert!(
+            tests.contains(&format!("\ndef test_{test}():")),
+            "there is no {scenario}"
+        );
+        named.push(scenario.to_owned());
+    }
+    assert!(named.len() >= 15, "{named:?}");
+    let services = read("tests/lab/director-services.py");
+    let tests = services
+        .lines()
+        .filter_map(|line| line.strip_prefix("def test_")?.strip_suffix("():"));
+    for test in tests {
+        let scenario = format!("lab/director-services/{test}");
+        assert!(
+            named.contains(&scenario),
+            "docs/migration.md has no row of {scenario}"
+        );
     }
 }

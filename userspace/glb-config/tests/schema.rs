@@ -50,6 +50,7 @@ fn example(root: &Value, part: &Value, name: &str) -> Value {
             "http_uri" | "https_uri" => json!("/x"),
             "http_host" | "https_host" => json!("www.example.net"),
             "listen" => json!("127.0.0.1:1"),
+            "allow_from" => json!("10.0.0.0/8"),
             other => json!(other),
         },
         // A setting that is accepted and ignored.
@@ -186,6 +187,22 @@ fn the_readers_of_settings_know_what_the_schemas_know() {
     assert!(said(&checked.issues)
         .iter()
         .all(|said| said.contains("DPDK")));
+    let gateway = &schema_of_director["$defs"]["geneve"]["properties"];
+    let mut refused = 0;
+    for (name, part) in gateway.as_object().unwrap() {
+        let forms = part["oneOf"].as_array().into_iter().flatten();
+        for limits in forms.filter(|form| form["type"] == "integer") {
+            let (low, high) = (&limits["minimum"], &limits["maximum"]);
+            for beyond in [low.as_i64().unwrap() - 1, high.as_i64().unwrap() + 1] {
+                let mut bad = file.clone();
+                bad["geneve"][0][name] = json!(beyond);
+                let checked = director::read("f", &bad.to_string());
+                assert_eq!(checked.errors().count(), 1, "{name} {beyond}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 10);
     let schema = schema("healthcheck");
     let file = example(&schema, &schema, "");
     let checked = healthcheck::read("f", &file.to_string());

@@ -131,6 +131,15 @@ impl Glb {
         self.socket.ask(request, |_| {})
     }
 
+    /// The devices with the role geneve by their names, and what they were told: everything is there.
+    pub fn gateways(&mut self) -> Result<Vec<(String, Gateway)>, Error> {
+        let devices = self.all(&request(command::DEVICE_GET), |attrs| {
+            let is_gateway = attrs.u8(device::ROLE) == Role::Geneve.number();
+            is_gateway.then(|| (attrs.text(device::IFNAME), told(attrs)))
+        })?;
+        Ok(devices.into_iter().flatten().collect())
+    }
+
     /// The counters of the role geneve.
     pub fn gateway_stats(&mut self) -> Result<GatewayStats, Error> {
         self.one(request(command::GENEVE_STATS_GET), |attrs| GatewayStats {
@@ -149,6 +158,19 @@ impl Glb {
         Ok(parts.into_iter().flatten().collect())
     }
 
+    /// How many flows are remembered. From `enough` on it is an estimate, by the share of the cache that they were found in.
+    pub fn count_gateway_flows(self, enough: u64) -> Result<u64, Error> {
+        let (mut count, mut done, mut buckets) = (0u64, 0, 0);
+        self.socket
+            .beginning(request(command::GENEVE_FLOW_GET), |attrs| {
+                count += attrs.all(geneve_list::FLOW).count() as u64;
+                done = u64::from(attrs.u32(geneve_list::DONE));
+                buckets = u64::from(attrs.u32(geneve_list::BUCKETS));
+                count < enough
+            })?;
+        Ok((count * buckets).checked_div(done).unwrap_or(count))
+    }
+
     /// The endpoints that packets came from.
     pub fn gateway_endpoints(&mut self) -> Result<Vec<Endpoint>, Error> {
         self.all(&request(command::GENEVE_ENDPOINT_GET), |attrs| Endpoint {
@@ -158,6 +180,25 @@ impl Glb {
             left_packets: attrs.uint(geneve_endpoint::LEFT_PACKETS),
             left_bytes: attrs.uint(geneve_endpoint::LEFT_BYTES),
         })
+    }
+}
+
+fn told(attrs: Attrs<'_>) -> Gateway {
+    let prefixes = attrs.all(device::ALLOW_FROM).map(|nest| nest.nested());
+    Gateway {
+        port: Some(attrs.u16(device::PORT)),
+        class: Some(attrs.u16(device::CLASS)),
+        allow_from: prefixes
+            .map(|nest| Prefix {
+                addr: addr(nest.get(prefix::ADDRESS)),
+                len: nest.u8(prefix::PREFIX_LEN),
+            })
+            .collect(),
+        pass: attrs.u8(device::PASS) != 0,
+        strict: attrs.u8(device::STRICT) != 0,
+        max_flows: Some(attrs.u32(device::MAX_FLOWS)),
+        idle: Some(attrs.u16(device::IDLE)),
+        tcp_idle: Some(attrs.u16(device::TCP_IDLE)),
     }
 }
 

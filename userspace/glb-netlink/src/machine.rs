@@ -65,6 +65,8 @@ const ETHTOOL_A_BITSET_BITS: u16 = 3;
 const ETHTOOL_A_BITSET_BITS_BIT: u16 = 1;
 const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
 
+const ARPHRD_ETHER: u16 = 1;
+
 /// A device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -86,6 +88,8 @@ pub struct Link {
     pub proto: u8,
     /// An XDP program sees its packets first.
     pub xdp: bool,
+    /// Whether its packets have headers of Ethernet.
+    pub ethernet: bool,
 }
 
 /// An address of the machine.
@@ -289,6 +293,7 @@ fn link(message: &Message<'_>) -> Option<Link> {
         any_remote: remote.is_none_or(|remote| remote.iter().all(|byte| *byte == 0)),
         proto: data.u8(IFLA_IPTUN_PROTO),
         xdp: xdp.u8(IFLA_XDP_ATTACHED) != 0,
+        ethernet: message.payload.get(2..4) == Some(&ARPHRD_ETHER.to_ne_bytes()),
     })
 }
 

@@ -377,4 +377,111 @@ fn a_configuration_is_judged_without_a_director() {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(code(&glbctl(&[&"config", &"check", &"/nowhere.conf"])), 1);
+    let gateway = dir.file(
+        "gateway.conf",
+        r#"{"geneve": [{"device": "eth0", "allow_from": ["192.168.40.0/24"], "strict": true}]}"#,
+    );
+    let said = out(&glbctl(&[&"config", &"check", &gateway]));
+    let line = "role geneve: eth0  UDP port 6081, class 0x0108, senders in 192.168.40.0/24; \
+                packets without a socket here are dropped; strict; 131072 flows, idle 350 s, TCP 350 s\n";
+    assert!(said.contains(line), "{said}");
+}
+
+/// What the command and the file refuse before anything is attached, or even a module is asked.
+#[test]
+fn a_gateway_that_is_badly_told_is_attached_nowhere() {
+    let dir = Dir::new("gateway");
+    let other = dir.file("other.conf", r#"{"geneve": [{"device": "eth1"}]}"#);
+    let bad = dir.file(
+        "bad.conf",
+        r#"{"geneve": [{"device": "nowhere", "port": 0}]}"#,
+    );
+    let (other, bad) = (other.display().to_string(), bad.display().to_string());
+    let lines: [(&[&str], i32, &str); 15] = [
+        (
+            &["eth0", "--strict"],
+            1,
+            "--strict: only with --role geneve: add that, or leave --strict out",
+        ),
+        (
+            &["eth0", "--role", "director", "--port", "6081"],
+            1,
+            "--port: only with --role geneve",
+        ),
+        (
+            &["eth0", "--role", "return", "--pass"],
+            1,
+            "--pass: only with --role geneve",
+        ),
+        (
+            &["eth0", "--config", &other],
+            1,
+            "--config: only with --role geneve",
+        ),
+        (
+            &["eth0", "--role", "geneve", "--pass", "--local-only"],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["eth0", "--role", "geneve", "--config", &other, "--strict"],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["eth0", "--role", "geneve", "--class", "0x10000"],
+            2,
+            "expected a class of options, 0 to 65535 or 0x0000 to 0xffff",
+        ),
+        (
+            &["eth0", "--role", "geneve", "--port", "0"],
+            2,
+            "0 is not in 1..=65535",
+        ),
+        (
+            &["eth0", "--role", "geneve", "--max-flows", "0"],
+            2,
+            "0 is not in 1..=13000000",
+        ),
+        (
+            &["eth0", "--role", "geneve", "--tcp-idle", "6001"],
+            2,
+            "6001 is not in 1..=6000",
+        ),
+        (
+            &["eth0", "--role", "geneve", "--allow-from", "subnet"],
+            2,
+            "expected ADDRESS or ADDRESS/BITS",
+        ),
+        (
+            &["eth0", "--role", "geneve", "--config", &other],
+            1,
+            "geneve: has eth1, and not eth0: add it",
+        ),
+        (
+            &["nowhere", "--role", "geneve", "--config", &bad],
+            1,
+            "geneve[0].port: 0: must be a whole number from 1 to 65535",
+        ),
+        (
+            &["nowhere", "--role", "geneve"],
+            1,
+            "nowhere: no such device: `ip link` lists those that are there",
+        ),
+        (
+            &["lo", "--role", "geneve"],
+            1,
+            "lo: is no Ethernet device: attach the one that the packets in Geneve come in by",
+        ),
+    ];
+    for (words, status, said) in lines {
+        let mut line: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"attach"];
+        line.extend(words.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>));
+        let output = glbctl(&line);
+        assert_eq!(code(&output), status, "{words:?}: {}", err(&output));
+        let text = err(&output);
+        assert!(text.contains(said), "{words:?}: {text}");
+        let is_error = |line: &&str| line.starts_with("error") || line.starts_with("glbctl: ");
+        assert!(text.lines().filter(is_error).count() <= 1, "{text}");
+    }
 }

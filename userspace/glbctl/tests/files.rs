@@ -4,7 +4,8 @@
 
 mod common;
 
-use common::{can, command, director_cli, glbctl, glbctl_fed, table, Dir, Run};
+use common::can::can;
+use common::{command, director_cli, glbctl, glbctl_fed, table, Dir, Run};
 use std::fs;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 

@@ -94,7 +94,8 @@ pub(super) fn classify<'w, W: World>(
             if proto == Proto::Sctp {
                 return other(packet);
             }
-            let table = by_addr()?;
+            let table = world.by_proto(bound, proto);
+            let table = table.ok_or(Verdict::PassedNoMatchingBind)?;
             let selector = world.selector(table);
             if settings.hash_fields.needs_ports() || selector.is_some_and(Selector::needs_ports) {
                 Err(Verdict::DroppedFragment)

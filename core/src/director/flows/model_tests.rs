@@ -687,3 +687,25 @@ fn protocols_without_ports_are_flows_by_their_addresses() {
         Some(Event::Known)
     );
 }
+
+#[test]
+fn tables_that_do_not_say_how_many_buckets_share_what_there_is() {
+    let mib = 1 << 20;
+    for (tables, others, buckets) in [
+        (0, 0, Some(16_384)),
+        (1_024, 0, Some(16_384)),
+        (1_025, 0, Some(8_192)),
+        (2_048, 0, Some(8_192)),
+        (2_049, 0, Some(4_096)),
+        (4_096, 0, Some(4_096)),
+        (1, 1_023 * mib, Some(16_384)),
+        (1, 1_024 * mib - 64, Some(1)),
+        (1, 1_024 * mib, None),
+        (0, 1_024 * mib, Some(16_384)),
+        (0, 1_024 * mib + 64, None),
+        (usize::MAX, 0, None),
+    ] {
+        let found = Spec::share(tables, others);
+        assert_eq!(found, buckets, "{tables} {others}");
+    }
+}

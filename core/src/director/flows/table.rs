@@ -152,6 +152,29 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Bytes of the flow tables of one load together, at most.
+    pub const MAX_BYTES: u64 = 1 << 30;
+
+    /// Buckets of each of `tables` tables that do not say how many they want, where those of the others take `others` bytes:
+    /// the default, or, if these are more than [`Self::MAX_BYTES`], the largest power of two that fits. So the number changes
+    /// seldom when tables come: a table that gets another one forgets its flows. `None` if nothing fits.
+    #[must_use]
+    pub fn share(tables: usize, others: u64) -> Option<u32> {
+        let free = Self::MAX_BYTES.checked_sub(others)?;
+        let mut buckets = Rules::DEFAULT_BUCKETS;
+        while buckets > 0 {
+            let each = u64::from(buckets).wrapping_mul(size_of::<Bucket>() as u64);
+            if each
+                .checked_mul(tables as u64)
+                .is_some_and(|all| all <= free)
+            {
+                return Some(buckets);
+            }
+            buckets >>= 1;
+        }
+        None
+    }
+
     /// The spec of these numbers, or which of them is wrong.
     pub const fn new(buckets: u32, timeout: u16, by: By) -> Result<Self, Unfit> {
         if buckets == 0 || buckets > Rules::MAX_BUCKETS {

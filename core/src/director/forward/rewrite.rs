@@ -5,7 +5,8 @@
 //! One address becomes another, and TTL or hop limit goes down by one (docs/decisions/0015). What else changes is an [`Edit`]:
 //! the DSCP, or the port at that address. All checksums that cover any of it are updated by the difference (RFC 1624), so that a
 //! wrong one stays wrong: the IPv4 header's, those of TCP, UDP, UDP-Lite, DCCP and ICMPv6, whose pseudo header has the addresses,
-//! and the CRC32c of SCTP, which has no pseudo header. A later fragment has an IP header only.
+//! and the CRC32c of SCTP, which has no pseudo header. A later fragment has an IP header only. A packet of a protocol whose
+//! checksum or signature covers the addresses and is not updated here is left to the stack: no receiver would take it.
 //!
 //! The packet inside an ICMP error was sent the other way. Where addresses are translated it is, too: at its other end, with
 //! its own checksums and that of the ICMP message (RFC 5508). Where a DSCP says what the packet is about it is not touched: it
@@ -198,6 +199,9 @@ impl Spot {
         if family == Family::V6 && view.byte(8)? == 0xfe && view.byte(9)? & 0xc0 == 0x80 {
             return Err(Unchanged::Ends(Verdict::PassedMartian));
         }
+        if is_covered(view, &ip, family) {
+            return Err(Unchanged::Ends(Verdict::PassedCovered));
+        }
         let mut spot = Self {
             transport: ip.transport,
             ports: false,
@@ -366,6 +370,18 @@ fn pseudo_check(ip: &Ip, family: Family) -> Option<Check> {
         at: ip.transport.wrapping_add(offset),
         covers,
     })
+}
+
+/// Whether a checksum or signature that is not updated covers the addresses of a packet: of a whole one, and of each fragment.
+#[inline]
+fn is_covered(view: View<'_>, ip: &Ip, family: Family) -> bool {
+    match (family, ip.protocol) {
+        (_, proto::AH | proto::HIP) => true,
+        (Family::V4, _) => false,
+        // Their pseudo header is that of ICMPv6 (RFC 5340, RFC 7761, RFC 5798, RFC 6275).
+        (Family::V6, proto::OSPF | proto::PIM | proto::VRRP | proto::MOBILITY) => true,
+        (Family::V6, _) => ip.transport != IPV6_LEN && ip::is_authenticated(view),
+    }
 }
 
 impl Check {

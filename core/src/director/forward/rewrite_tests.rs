@@ -403,3 +403,60 @@ fn what_is_not_changed() {
     assert_eq!(at_end(head), "Ends(PassedUnknownFormat)");
     assert_eq!(at_end(fragment), "Ends(DroppedFragment)");
 }
+
+/// A checksum or signature over the addresses that nobody updates: left as it is, in fragments, too.
+#[test]
+fn what_covers_the_addresses_is_left_alone() {
+    let v6 = |number| Model {
+        src: [2; 16].to_vec(),
+        dst: [3; 16].to_vec(),
+        ..small(number)
+    };
+    let of = |model: &Model, edit| {
+        let bytes = model.bytes(false);
+        let family = if model.is_v6() {
+            Family::V6
+        } else {
+            Family::V4
+        };
+        Spot::find(View::whole(&bytes), family, edit).err()
+    };
+    let covered = Some(Unchanged::Ends(Verdict::PassedCovered));
+    let (ah, hip, ospf, pim, vrrp, mobility) = (51, 139, 89, 103, 112, 135);
+    for edit in [mark(2), Edit::Translate(None)] {
+        for number in [ah, hip] {
+            assert_eq!(of(&small(number), edit), covered, "{number}");
+        }
+        for number in [ospf, pim, vrrp, mobility, hip] {
+            assert_eq!(of(&v6(number), edit), covered, "{number}");
+            for fragment in [(0, true), (5, false)] {
+                let part = Model {
+                    fragment: Some(fragment),
+                    ..v6(number)
+                };
+                assert_eq!(of(&part, edit), covered, "{number} {fragment:?}");
+            }
+        }
+        // Over IPv4 these have no pseudo header; GRE, ESP and L2TP have none at all.
+        for number in [ospf, pim, vrrp, 47, 50, 115] {
+            assert_eq!(of(&small(number), edit), None, "{number}");
+        }
+        for number in [47, 50, 115] {
+            assert_eq!(of(&v6(number), edit), None, "{number}");
+        }
+        // UDP behind an authentication header of 24 bytes, alone and behind destination options.
+        let mut bytes = v6(proto::UDP).bytes(false);
+        bytes.splice(40..40, [&[proto::UDP, 4][..], &[0; 22]].concat());
+        (bytes[5], bytes[6]) = (bytes[5] + 24, ah);
+        assert_eq!(
+            Spot::find(View::whole(&bytes), Family::V6, edit).err(),
+            covered
+        );
+        bytes.splice(40..40, [ah, 0, 1, 4, 0, 0, 0, 0]);
+        (bytes[5], bytes[6]) = (bytes[5] + 8, proto::DSTOPTS);
+        assert_eq!(
+            Spot::find(View::whole(&bytes), Family::V6, edit).err(),
+            covered
+        );
+    }
+}

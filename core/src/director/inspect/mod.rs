@@ -56,6 +56,19 @@ pub enum Kind {
     PortlessIcmpError(u8),
 }
 
+impl Kind {
+    /// What a packet with this protocol number is, of those that [`inspect`] knows: a whole one, and of ICMP an echo request.
+    /// `None` if no packet of the family ends with that number: ICMP of the other family, and extension headers of IPv6.
+    #[must_use]
+    pub fn of_protocol(number: u8, family: Family) -> Option<Self> {
+        match (Proto::from_number(number), number, family) {
+            (Some(proto), _, _) => Some(Self::Flow(proto)),
+            (None, proto::ICMP, Family::V4) | (None, proto::ICMPV6, Family::V6) => Some(Self::Echo),
+            (None, _, _) => has_no_ports(number, family).then_some(Self::Portless(number)),
+        }
+    }
+}
+
 /// What a packet says about the life of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Turn {

@@ -124,6 +124,19 @@ impl Selector {
     }
 }
 
+impl FlowHash {
+    /// Whether a bind for all protocols may lead to a table with this hash. nfqlb hashes the ports of protocols of which no
+    /// ports are read here (SCTP): such packets would go elsewhere than there, and by [`FlowHash::NfqlbSctpPorts`] all to one
+    /// backend.
+    #[must_use]
+    pub const fn takes_all_protocols(self) -> bool {
+        match self {
+            Self::Own | Self::Vpp | Self::VppSticky => true,
+            Self::Nfqlb | Self::NfqlbSctpPorts => false,
+        }
+    }
+}
+
 /// The number of the protocol whose flow the packet belongs to.
 fn protocol(kind: Kind, key: &FlowKey) -> u8 {
     match (kind, key.addrs) {
@@ -188,6 +201,27 @@ mod tests {
         assert_eq!(Selector::GLB.alt_row(HASH), Some(0x1234));
         assert_eq!(maglev(1_021, FlowHash::Own).alt_row(HASH), Some(510));
         assert_eq!(maglev(1_024, FlowHash::Vpp).alt_row(HASH), None);
+    }
+
+    /// Without ports all SCTP packets would be of one row.
+    #[test]
+    fn a_hash_of_ports_takes_no_bind_for_all_protocols() {
+        let all = FlowHash::ALL.iter();
+        let takes: std::vec::Vec<_> = all.filter(|hash| hash.takes_all_protocols()).collect();
+        assert_eq!(
+            takes,
+            [&FlowHash::Own, &FlowHash::Vpp, &FlowHash::VppSticky]
+        );
+        let sctp = |src| {
+            let addrs = Addrs::V4 { src, dst: [9; 4] };
+            let key = FlowKey {
+                addrs,
+                src_port: 0,
+                dst_port: 0,
+            };
+            maglev(997, FlowHash::NfqlbSctpPorts).row(HASH, Kind::Portless(proto::SCTP), &key)
+        };
+        assert_eq!(sctp([1; 4]), sctp([2; 4]));
     }
 
     #[test]

@@ -24,6 +24,7 @@ const CLIENT_MAC: &str = "02:00:00:00:00:c1";
 /// payload=N            bytes behind it (0)      src=ADDRESS       client (random for each flow)
 /// sport=N              its port (random)          seed=N            other random clients (1)
 /// outer=SRC,DST,HOP... inside GUE, with these hops behind the first (no tunnel)
+/// geneve=SRC,DST       inside Geneve with the three options of a gateway load balancer (no tunnel)
 /// ```
 pub(super) struct Spec {
     udp: bool,
@@ -37,6 +38,7 @@ pub(super) struct Spec {
     sport: Option<u16>,
     seed: u64,
     outer: Option<(Source, Hops)>,
+    geneve: Option<(IpAddr, IpAddr)>,
 }
 
 impl Spec {
@@ -53,6 +55,7 @@ impl Spec {
             sport: None,
             seed: 1,
             outer: None,
+            geneve: None,
         };
         for word in words {
             let (key, value) = word
@@ -82,6 +85,10 @@ impl Spec {
                         IpAddr::V6(source) => Source::V6(source.octets()),
                     };
                     spec.outer = Some((source, Hops::new(&hops)?));
+                }
+                ("geneve", _) => {
+                    let ends = value.split_once(',').context("geneve= wants two ends")?;
+                    spec.geneve = Some((ends.0.parse()?, ends.1.parse()?));
                 }
                 _ => bail!("what is '{word}'?"),
             }
@@ -117,9 +124,46 @@ impl Spec {
                         .context("outer= has two families")?;
                     packet = out;
                 }
+                if let Some((from, to)) = self.geneve {
+                    // Not by chance: the clients are those of the set without a tunnel.
+                    let cookie = flow.wrapping_mul(0x9e37_79b1);
+                    packet = self.geneve((from, to), cookie, &packet)?;
+                }
                 frame(mac, client_mac, &packet)
             })
             .collect()
+    }
+
+    /// The packet as a gateway load balancer sends it; the cookie is the flow's. There is no UDP checksum.
+    fn geneve(&self, (from, to): (IpAddr, IpAddr), cookie: u32, inner: &[u8]) -> Result<Vec<u8>> {
+        let protocol: [u8; 2] = if self.dst.is_ipv4() {
+            [8, 0]
+        } else {
+            [0x86, 0xdd]
+        };
+        let mut geneve = vec![8, 0];
+        geneve.extend(protocol);
+        geneve.extend([0; 4]);
+        geneve.extend([1, 8, 1, 2, 0x2b, 0x8e, 0xe1, 0xd4, 0xdb, 0x0c, 0x51, 0xc4]);
+        geneve.extend([1, 8, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
+        geneve.extend([1, 8, 3, 1]);
+        geneve.extend(cookie.to_be_bytes());
+        geneve.extend(inner);
+        let [port_hi, port_lo] = (0xc000 | cookie as u16 >> 2).to_be_bytes();
+        let len = (8 + geneve.len() as u16).to_be_bytes();
+        let mut udp = vec![port_hi, port_lo, 0x17, 0xc1, len[0], len[1], 0, 0];
+        udp.extend(geneve);
+        let outer = Self {
+            udp: true,
+            dsts: 1,
+            outer: None,
+            ..*self
+        };
+        match (from, to) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => Ok(outer.ipv4(from, to, &udp)),
+            (IpAddr::V6(from), IpAddr::V6(to)) => Ok(outer.ipv6(from, to, &udp)),
+            _ => bail!("geneve= has two families"),
+        }
     }
 
     fn packet(&self, rng: &mut ChaCha8Rng, flow: u32) -> Result<Vec<u8>> {
@@ -188,7 +232,8 @@ impl Spec {
         bytes
     }
 
-    fn v4(&self, src: Ipv4Addr, dst: Ipv4Addr, transport: &[u8]) -> Vec<u8> {
+    /// With this transport header as it is.
+    fn ipv4(&self, src: Ipv4Addr, dst: Ipv4Addr, transport: &[u8]) -> Vec<u8> {
         let mut packet = vec![0x45, 0];
         packet.extend(((20 + transport.len()) as u16).to_be_bytes());
         packet.extend([0, 1, 0x40, 0, 64, self.number(), 0, 0]);
@@ -199,30 +244,41 @@ impl Spec {
             .try_into()
             .expect("20 bytes were put there");
         packet[10..12].copy_from_slice(&of_header(&header));
+        packet.extend(transport);
+        packet
+    }
+
+    fn v4(&self, src: Ipv4Addr, dst: Ipv4Addr, transport: &[u8]) -> Vec<u8> {
         let pseudo = [
-            &header[12..20],
+            &src.octets()[..],
+            &dst.octets(),
             &[0, self.number()],
             &(transport.len() as u16).to_be_bytes(),
         ]
         .concat();
-        packet.extend(self.summed(&pseudo, transport));
-        packet
+        self.ipv4(src, dst, &self.summed(&pseudo, transport))
     }
 
-    fn v6(&self, src: Ipv6Addr, dst: Ipv6Addr, transport: &[u8]) -> Vec<u8> {
+    /// With this transport header as it is.
+    fn ipv6(&self, src: Ipv6Addr, dst: Ipv6Addr, transport: &[u8]) -> Vec<u8> {
         let mut packet = vec![0x60, 0, 0, 0];
         packet.extend((transport.len() as u16).to_be_bytes());
         packet.extend([self.number(), 64]);
         packet.extend(src.octets());
         packet.extend(dst.octets());
+        packet.extend(transport);
+        packet
+    }
+
+    fn v6(&self, src: Ipv6Addr, dst: Ipv6Addr, transport: &[u8]) -> Vec<u8> {
         let pseudo = [
-            &packet[8..40],
+            &src.octets()[..],
+            &dst.octets(),
             &(transport.len() as u32).to_be_bytes(),
             &[0, 0, 0, self.number()],
         ]
         .concat();
-        packet.extend(self.summed(&pseudo, transport));
-        packet
+        self.ipv6(src, dst, &self.summed(&pseudo, transport))
     }
 
     fn number(&self) -> u8 {

@@ -8,6 +8,7 @@
 
 mod build;
 mod chance;
+mod geneve;
 mod model;
 mod mutate;
 mod world;
@@ -52,6 +53,9 @@ pub(crate) struct Arguments {
     /// With --inner: of ten frames two have a VLAN tag, and one has two.
     #[arg(long, requires = "inner")]
     vlan: bool,
+    /// With --inner: as a gateway load balancer (--director) sends them to its appliance (--proxy), in Geneve.
+    #[arg(long, requires = "inner", conflicts_with = "vlan")]
+    geneve: bool,
     #[command(flatten)]
     world: World,
 }
@@ -117,7 +121,13 @@ fn clients(arguments: &Arguments, mut capture: pcap::Writer<impl Write>) -> Resu
         if inner.len() >= 20 && packets.chance.percent(90) {
             build::fill_checksum(&mut inner);
         }
-        let mut frame = ethernet::frame_as(arguments.dst_mac, arguments.src_mac, v6, &inner);
+        let (packet, v6) = if arguments.geneve {
+            let packet = geneve::wrap(&mut packets.chance, &arguments.world, inner);
+            (packet, arguments.world.proxy.is_ipv6())
+        } else {
+            (inner, v6)
+        };
+        let mut frame = ethernet::frame_as(arguments.dst_mac, arguments.src_mac, v6, &packet);
         if arguments.vlan {
             for _ in 0..packets.chance.one_of(&[0, 0, 0, 0, 0, 0, 0, 1, 1, 2]) {
                 ethernet::tag(&mut frame, 5);

@@ -166,24 +166,18 @@ fn attribute(file: &File, name: &CString) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
+#[path = "../../../glbctl/tests/common/can.rs"]
+mod can;
+
+#[cfg(test)]
 mod tests {
     use super::super::tests::scratch;
     use super::super::{write, write_made};
+    use super::can::can;
     use super::*;
     use rustix::thread::{capabilities, set_capabilities, CapabilitySet};
     use std::fs;
-    use std::io::Write;
     use std::path::{Path, PathBuf};
-
-    /// Says which part of a test cannot be made here. In the lab all can.
-    fn can(what: &str, can: bool) -> bool {
-        if !can {
-            assert!(std::env::var_os("GLB_NO_SKIP").is_none(), "cannot {what}");
-            // Not captured, as what the macros write is.
-            let _ = writeln!(io::stderr(), "SKIPPED: cannot {what}");
-        }
-        can
-    }
 
     fn open(path: &Path) -> File {
         File::open(path).unwrap()

@@ -6,6 +6,7 @@ use super::{must_be, TableBackend};
 use crate::issue::quoted;
 use crate::read::{Node, Object, Reader};
 use glb_core::backend::State;
+use glb_core::director::classify::bind::Bind;
 use glb_core::director::select::maglev::size::{self, SizeError, MAX_SIZE};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Member, MAX_WORK};
 use glb_core::director::{FlowHash, Forward, Select, Selector};
@@ -191,6 +192,21 @@ impl Said<'_> {
                 }
             })
             .ok()
+    }
+
+    /// What a bind of another system's table cannot take.
+    pub(crate) fn check_binds(&self, reader: &mut Reader, binds: &[Bind]) {
+        if self.flow_hash.takes_all_protocols() {
+            return;
+        }
+        for (index, _) in (0..).zip(binds).filter(|(_, bind)| bind.proto.is_none()) {
+            let reason = format!(
+                "\"any\" does not go with compat {}, which hashes ports of SCTP that are not read here: give one bind for \
+                 \"tcp\" and one for \"udp\"",
+                self.flow_hash.name()
+            );
+            reader.error_at(&format!("binds[{index}].proto"), reason);
+        }
     }
 
     /// What a backend of another system's table cannot have.

@@ -75,6 +75,9 @@ impl Facts<'_> {
                 .sample(&[], value as f64);
         }
         director.services.write(text);
+        if let Some(gateway) = director.gateway {
+            gateway.write(text);
+        }
     }
 
     fn daemon(&self, text: &mut Text) {

@@ -3,6 +3,7 @@
 //! The status pages of the daemon, for people, scripts and Prometheus.
 
 pub(crate) mod flows;
+mod gateway;
 mod health;
 mod kernel;
 mod metrics;

@@ -3,7 +3,8 @@
 //! Files that are missing, half written or wrong.
 
 use crate::backends::Web;
-use crate::harness::{can, fast, names, run, table, Daemon, Place};
+use crate::can::can;
+use crate::harness::{fast, names, run, table, Daemon, Place};
 use crate::wait::wait;
 use serde_json::json;
 use std::fs::{self, Permissions};

@@ -281,16 +281,6 @@ pub(crate) fn get(from: SocketAddr, path: &str) -> std::io::Result<(u16, String)
     Ok((status.expect("a status"), body.to_owned()))
 }
 
-/// Says which part of a test cannot be made here. In the lab all can.
-pub(crate) fn can(what: &str, can: bool) -> bool {
-    if !can {
-        assert!(std::env::var_os("GLB_NO_SKIP").is_none(), "cannot {what}");
-        // Not captured, as what the macros write is.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: cannot {what}");
-    }
-    can
-}
-
 /// Runs to the end: status, standard output, standard error.
 pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.output().unwrap();

@@ -6,6 +6,8 @@
 //! so that tests can run side by side.
 
 mod backends;
+#[path = "../../../glbctl/tests/common/can.rs"]
+mod can;
 mod connections;
 mod cost;
 mod files;

@@ -9,6 +9,7 @@ use clap_complete::engine::ArgValueCompleter;
 use glb_core::director::Role;
 use glb_core::geneve::flows::{Limits, MAX_FLOWS};
 use glb_netlink::Prefix;
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct Attach {
@@ -19,6 +20,10 @@ pub(crate) struct Attach {
     /// gateway load balancer (geneve)
     #[arg(long, value_name = "ROLE", default_value = "director", value_parser = role())]
     pub(crate) role: Role,
+    /// A device that is attached in another role, or with other options, is detached first; one that is attached in this way
+    /// stays as it is
+    #[arg(long)]
+    pub(crate) replace: bool,
     #[command(flatten)]
     pub(crate) gateway: Gateway,
 }
@@ -54,6 +59,10 @@ pub(crate) struct Gateway {
     /// The same of TCP connections [default: 350]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=i64::from(Limits::MAX_IDLE)))]
     pub(crate) tcp_idle: Option<u16>,
+    /// Take the options of this device from "geneve" of this director.conf instead
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["port", "class", "allow_from", "local_only", "pass", "strict",
+        "max_flows", "idle", "tcp_idle"])]
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Gateway {
@@ -83,6 +92,7 @@ impl Gateway {
             ("--max-flows", self.max_flows.is_some()),
             ("--idle", self.idle.is_some()),
             ("--tcp-idle", self.tcp_idle.is_some()),
+            ("--config", self.config.is_some()),
         ]
         .into_iter()
         .find_map(|(name, is_given)| is_given.then_some(name))

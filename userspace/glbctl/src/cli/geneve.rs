@@ -8,6 +8,8 @@ use clap::Subcommand;
 pub(crate) enum GeneveCommand {
     /// Print the counters of packets that came from the load balancer and of those that went back
     Stats,
+    /// Show the devices with the role, and what each was told when it was attached
+    Devices,
     /// Show the flows whose headers are remembered
     Flows,
     /// Show the endpoints that packets came from, with their counters

@@ -78,7 +78,8 @@ The verdicts are explained in docs/gateway.md.")]
     #[command(after_help = "Examples:
   glbctl attach eth0
   glbctl attach eth1 --role geneve --allow-from 10.0.1.0/24
-  glbctl attach eth1 --role geneve --pass --tcp-idle 6000")]
+  glbctl attach eth1 --role geneve --pass --tcp-idle 6000
+  glbctl attach eth1 --role geneve --replace --config /etc/glb/director.conf")]
     Attach(Attach),
     /// Stop processing the packets of a device
     Detach {

@@ -5,8 +5,9 @@
 use super::values::{class, prefix};
 use clap::{Args, ValueHint};
 use glb_core::director::classify::bind::Proto;
+use glb_core::director::Kind;
 use glb_core::geneve;
-use glb_core::packet::ip::proto;
+use glb_core::packet::ip::{proto, Family};
 use glb_netlink::Prefix;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -41,6 +42,29 @@ pub(crate) struct Lookup {
     /// tcp, udp, icmp (an echo request), gre, esp, ah, sctp, or the number of a protocol
     #[arg(long, default_value = "tcp", value_parser = protocol)]
     pub(crate) proto: Protocol,
+}
+
+impl Lookup {
+    /// The protocol that is asked about. What a number means depends on the family.
+    pub(crate) fn protocol(&self) -> Result<Protocol, String> {
+        let Protocol::Other(number) = self.proto else {
+            return Ok(self.proto);
+        };
+        let (family, name) = match self.service.addr {
+            IpAddr::V4(_) => (Family::V4, "IPv4"),
+            IpAddr::V6(_) => (Family::V6, "IPv6"),
+        };
+        match (Kind::of_protocol(number, family), number) {
+            (Some(Kind::Echo), _) => Ok(Protocol::Echo),
+            (Some(_), _) => Ok(self.proto),
+            (None, proto::ICMP | proto::ICMPV6) => Err(format!(
+                "--proto {number}: not the ICMP of {name}, so no packet has it; say icmp"
+            )),
+            (None, _) => Err(format!(
+                "--proto {number}: an extension header of IPv6, so no packet is of it; name the protocol behind it"
+            )),
+        }
+    }
 }
 
 /// Reads ingress frames and writes the frames that a director would send, in order. Packets that it would not
@@ -117,7 +141,7 @@ fn protocol(text: &str) -> Result<Protocol, String> {
     let number = match text {
         "tcp" => proto::TCP,
         "udp" => proto::UDP,
-        "icmp" => proto::ICMP,
+        "icmp" => return Ok(Protocol::Echo),
         "gre" => proto::GRE,
         "esp" => proto::ESP,
         "ah" => proto::AH,
@@ -132,10 +156,9 @@ fn protocol(text: &str) -> Result<Protocol, String> {
             )
         }
     };
-    Ok(match (Proto::from_number(number), number) {
-        (Some(proto), _) => Protocol::Ported(proto),
-        (None, proto::ICMP | proto::ICMPV6) => Protocol::Echo,
-        (None, number) => Protocol::Other(number),
+    Ok(match Proto::from_number(number) {
+        Some(proto) => Protocol::Ported(proto),
+        None => Protocol::Other(number),
     })
 }
 
@@ -169,7 +192,7 @@ mod tests {
             ("tcp", Protocol::Ported(Proto::Tcp)),
             ("17", Protocol::Ported(Proto::Udp)),
             ("icmp", Protocol::Echo),
-            ("58", Protocol::Echo),
+            ("58", Protocol::Other(58)),
             ("esp", Protocol::Other(50)),
             ("255", Protocol::Other(255)),
         ] {
@@ -177,6 +200,41 @@ mod tests {
         }
         for bad in ["", "any", "256", "-1", "0x11"] {
             assert!(protocol(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_number_means_depends_on_the_family() {
+        let asked = |number, addr: &str| {
+            let to = endpoint(addr).unwrap();
+            let lookup = Lookup {
+                client: to,
+                service: to,
+                table: None,
+                running: true,
+                config: None,
+                proto: Protocol::Other(number),
+            };
+            lookup.protocol()
+        };
+        let (v4, v6) = ("10.0.0.1", "fd00::1");
+        for (number, addr) in [(1, v4), (58, v6)] {
+            assert_eq!(asked(number, addr), Ok(Protocol::Echo));
+        }
+        for (number, addr) in [(50, v4), (50, v6), (51, v4), (0, v4), (44, v4)] {
+            assert_eq!(asked(number, addr), Ok(Protocol::Other(number)));
+        }
+        for (number, addr, why) in [
+            (58, v4, "not the ICMP of IPv4"),
+            (1, v6, "not the ICMP of IPv6"),
+            (0, v6, "extension header"),
+            (43, v6, "extension header"),
+            (44, v6, "extension header"),
+            (51, v6, "extension header"),
+            (60, v6, "extension header"),
+        ] {
+            let error = asked(number, addr).unwrap_err();
+            assert!(error.contains(why), "{error}");
         }
     }
 

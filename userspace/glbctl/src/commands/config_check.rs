@@ -2,6 +2,7 @@
 
 //! `glbctl config check`: all that is wrong with a `director.conf`, and what it stands for.
 
+use super::gateway::GatewayView;
 use super::settings::ConfigView;
 use crate::load;
 use crate::output::{print, Failure};
@@ -18,6 +19,8 @@ struct Report {
     settings: Option<ConfigView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     statsd_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    geneve: Option<Vec<GatewayView>>,
 }
 
 pub(crate) fn run(file: &Path, json: bool) -> Result<(), Failure> {
@@ -27,6 +30,10 @@ pub(crate) fn run(file: &Path, json: bool) -> Result<(), Failure> {
     let report = Report {
         ok: checked.value.is_some(),
         statsd_port: checked.value.as_ref().and_then(|read| read.statsd_port),
+        geneve: checked.value.as_ref().and_then(|read| {
+            let gateways = read.gateways.as_ref()?;
+            Some(gateways.iter().map(GatewayView::from).collect())
+        }),
         settings: checked.value.map(|read| ConfigView(read.settings)),
         issues: checked.issues,
         file: name,
@@ -39,6 +46,10 @@ pub(crate) fn run(file: &Path, json: bool) -> Result<(), Failure> {
             Some(settings) => {
                 writeln!(out, "{}: ok", report.file)?;
                 settings.write(out)?;
+                for device in report.geneve.iter().flatten() {
+                    write!(out, "role geneve: ")?;
+                    device.write(out)?;
+                }
                 match report.statsd_port {
                     Some(port) => writeln!(out, "statistics go to 127.0.0.1:{port}"),
                     None => writeln!(out, "statistics go nowhere: no statsd_port"),

@@ -13,6 +13,7 @@ use glb_core::geneve::{
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// What became of a packet.
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &Decap, json: bool) -> Result<(), Failure> {
         let verdict = match (packet, opened) {
             (Some((header, _, _)), Ok((inner, family))) => {
                 let header = delivered(link, header, family);
-                writer.frame(frame, &[&header, inner])?;
+                writer.frame(frame, &[&header, &inner])?;
                 Verdict::Accepted
             }
             (_, Err(verdict)) => verdict,
@@ -75,12 +76,12 @@ fn senders(args: &Decap) -> Result<Senders, Failure> {
     Ok(senders)
 }
 
-/// The packet inside, and its family.
+/// The packet inside, with the congestion mark that it then has, and its family.
 fn open<'p>(
     bytes: &'p [u8],
     outer: Family,
     settings: &Settings,
-) -> Result<(&'p [u8], Family), Verdict> {
+) -> Result<(Cow<'p, [u8]>, Family), Verdict> {
     let packet = Packet {
         view: View::whole(bytes),
         outer,
@@ -95,9 +96,12 @@ fn open<'p>(
     }
     let inner = bytes.get(opened.inner_at..);
     let inner = inner.and_then(|inner| inner.get(..opened.inner_len));
-    inner
-        .map(|inner| (inner, opened.inner))
-        .ok_or(Verdict::DroppedTruncated)
+    let mut inner = Cow::Borrowed(inner.ok_or(Verdict::DroppedTruncated)?);
+    if let Some(mark) = opened.mark(&packet)? {
+        mark.write(inner.to_mut(), opened.inner)
+            .ok_or(Verdict::DroppedInner)?;
+    }
+    Ok((inner, opened.inner))
 }
 
 /// The link header of a packet that was taken out: that of its frame, with its own ethertype.

@@ -57,19 +57,20 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         Some(path) => load::director(path, json)?.settings,
         None => Settings::DEFAULT,
     };
-    let packet = packet(args)?;
+    let proto = args.protocol().map_err(Failure::Message)?;
+    let packet = packet(args, proto)?;
     for fields in [Some(settings.hash_fields), settings.alt_hash_fields]
         .into_iter()
         .flatten()
     {
-        let needed = fields.contains(HashFields::SRC_PORT) && args.proto.needs_ports();
+        let needed = fields.contains(HashFields::SRC_PORT) && proto.needs_ports();
         if needed && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
         }
     }
     let words = classifier(tables.binds())?;
-    let (id, table) = find(&tables, &words, args, file)?;
+    let (id, table) = find(&tables, &words, (args, proto), file)?;
     if let Some(dead) = DeadRows::of(&table) {
         let label = table.label(id.table.into());
         warn(&[dead.issue(&file.display().to_string(), &label)], json);
@@ -156,7 +157,7 @@ pub(crate) fn write_select(out: &mut dyn Write, select: Option<&SelectView>) -> 
 }
 
 /// A packet as it is asked for.
-fn packet(args: &Lookup) -> Result<Candidate, Failure> {
+fn packet(args: &Lookup, proto: Protocol) -> Result<Candidate, Failure> {
     let addrs = match (args.client.addr, args.service.addr) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => Addrs::V4 {
             src: src.octets(),
@@ -171,7 +172,7 @@ fn packet(args: &Lookup) -> Result<Candidate, Failure> {
             return Err(Failure::Message(message.to_owned()));
         }
     };
-    let (kind, src_port, dst_port) = match args.proto {
+    let (kind, src_port, dst_port) = match proto {
         Protocol::Ported(proto) => {
             let port = service_port(args)?;
             (Kind::Flow(proto), args.client.port.unwrap_or(0), port)
@@ -213,10 +214,10 @@ pub(crate) fn classifier<'b>(
 fn find<'t>(
     tables: &'t Opened,
     words: &[u32],
-    args: &Lookup,
+    asked: (&Lookup, Protocol),
     file: &Path,
 ) -> Result<(BindId, Cow<'t, Compiled>), Failure> {
-    let id = classify(words, args, file)?;
+    let id = classify(words, asked, file)?;
     let table = tables.table(id.table.into()).map_err(|reason| {
         let file = file.display();
         Failure::Message(format!("{file}: {reason}"))
@@ -225,14 +226,18 @@ fn find<'t>(
     Ok((id, table.ok_or_else(missing)?))
 }
 
-fn classify(words: &[u32], args: &Lookup, file: &Path) -> Result<BindId, Failure> {
+fn classify(
+    words: &[u32],
+    (args, proto): (&Lookup, Protocol),
+    file: &Path,
+) -> Result<BindId, Failure> {
     let addr = args.service.addr;
     let dst = match addr {
         IpAddr::V4(addr) => Addr::V4(addr.octets()),
         IpAddr::V6(addr) => Addr::V6(addr.octets()),
     };
     let classifier = Classifier::new(words);
-    let (found, what) = match args.proto {
+    let (found, what) = match proto {
         Protocol::Ported(proto) => {
             let port = service_port(args)?;
             let name = text::proto(Some(proto));
@@ -288,7 +293,7 @@ mod tests {
             panic!("another command");
         };
         let words = classifier(opened.binds()).unwrap();
-        let (id, table) = find(&opened, &words, &args, Path::new("t")).unwrap();
+        let (id, table) = find(&opened, &words, (&args, args.proto), Path::new("t")).unwrap();
         assert_eq!(id.table, 37);
         assert_eq!(table.name.as_deref(), Some("t37"));
         assert_eq!(opened.built(), 1);

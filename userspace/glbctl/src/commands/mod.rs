@@ -10,6 +10,7 @@ mod decap;
 mod doctor;
 mod encap;
 mod flows;
+mod gateway;
 mod generate;
 mod key;
 mod layout;

@@ -4,6 +4,7 @@
 // Each test is a program of its own and uses its part.
 #![allow(dead_code)]
 
+pub(crate) mod can;
 pub(crate) mod netns;
 pub(crate) mod raw;
 pub(crate) mod schema;
@@ -50,16 +51,6 @@ impl Drop for Dir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// Says which part of a test cannot be made here. In the lab all can.
-pub(crate) fn can(what: &str, can: bool) -> bool {
-    if !can {
-        assert!(std::env::var_os("GLB_NO_SKIP").is_none(), "cannot {what}");
-        // Not captured, as what the macros write is.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: cannot {what}");
-    }
-    can
 }
 
 /// What a run of the tool came to.

@@ -4,6 +4,7 @@
 // Each test is a program of its own and uses its part.
 #![allow(dead_code)]
 
+use super::can::can;
 use glb_netlink::wire::{messages, Request, NLMSG_ERROR};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -25,10 +26,11 @@ const NODAD: u8 = 2;
 /// What takes so long hangs.
 const HANGS: Duration = Duration::from_secs(120);
 
-/// Moves this thread, and the programs that it starts from now on, into a new namespace, whose loopback device is on; false
-/// where that is not allowed.
+/// Moves this thread, and the programs that it starts from now on, into a new namespace, whose loopback device is on; false,
+/// and said so, where that is not allowed.
 pub(crate) fn enter() -> bool {
-    if unshare(CloneFlags::CLONE_NEWNET).is_err() {
+    let there = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+    if !can("make a network namespace", there) {
         return false;
     }
     // Family, padding, type; device; flags, and which of them are meant: IFF_UP.

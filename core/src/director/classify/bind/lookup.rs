@@ -103,6 +103,32 @@ impl<'a> Classifier<'a> {
         }
     }
 
+    /// The bind that a packet of this protocol belongs to whose port is not known: that of the longest prefix which takes the
+    /// protocol at all. Where none does it is what [`Self::lookup_addr`] says.
+    #[must_use]
+    pub fn lookup_proto(self, dst: Addr, proto: Proto) -> Option<BindId> {
+        let longest = self.longest_prefix(dst)?.node;
+        let mut at = longest;
+        loop {
+            let &[parent, first, _, tcp, _, udp, all, sctp]: &[u32; NODE] = self.array(at)?;
+            let count = match proto {
+                Proto::Tcp => tcp,
+                Proto::Udp => udp,
+                // Where its ports stand, which are not counted in the node.
+                Proto::Sctp => sctp,
+            };
+            if count != 0 || all != NONE {
+                return Some(BindId::from_word(first));
+            }
+            if parent == 0 || parent >= at {
+                break;
+            }
+            at = parent;
+        }
+        let &[_, first]: &[u32; 2] = self.array(longest)?;
+        Some(BindId::from_word(first))
+    }
+
     /// The bind of the longest prefix that has this address, whatever its protocol and port: the one for all protocols, or the
     /// first. It answers echo requests.
     #[inline]

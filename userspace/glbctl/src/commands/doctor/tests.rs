@@ -28,6 +28,7 @@ fn link(index: u32, name: &str, kind: &str, mtu: u32) -> Link {
         any_remote: true,
         proto: 0,
         xdp: false,
+        ethernet: true,
     }
 }
 

@@ -5,6 +5,7 @@
 use super::director;
 use super::flows::end;
 use crate::cli::geneve::GeneveCommand;
+use crate::commands::gateway::{complete, GatewayView};
 use crate::output::{print, Failure};
 use glb_netlink::{Endpoint, GatewayFlow};
 use serde::Serialize;
@@ -14,6 +15,7 @@ use std::fmt::Write as _;
 pub(crate) fn run(command: &GeneveCommand, json: bool) -> Result<(), Failure> {
     match command {
         GeneveCommand::Stats => stats(json),
+        GeneveCommand::Devices => devices(json),
         GeneveCommand::Flows => flows(json),
         GeneveCommand::Endpoints => endpoints(json),
     }
@@ -48,6 +50,18 @@ fn stats(json: bool) -> Result<(), Failure> {
             for (name, value) in counters {
                 writeln!(out, "{what:<5}  {name:<36}  {value:>12}")?;
             }
+        }
+        Ok(())
+    })
+}
+
+fn devices(json: bool) -> Result<(), Failure> {
+    let gateways = director()?.gateways()?;
+    let told = gateways.iter().map(|(name, sent)| complete(name, sent));
+    let devices: Vec<GatewayView> = told.map(|told| GatewayView::from(&told)).collect();
+    print(json, &devices, |out| {
+        for device in &devices {
+            device.write(out)?;
         }
         Ok(())
     })

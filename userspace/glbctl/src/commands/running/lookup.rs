@@ -37,9 +37,10 @@ struct Hashed {
 }
 
 pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
+    let proto = args.protocol().map_err(Failure::Message)?;
     let mut glb = director()?;
-    let ported = !args.proto.has_no_ports();
-    if args.proto.needs_ports() && args.service.port.is_none() {
+    let ported = !proto.has_no_ports();
+    if proto.needs_ports() && args.service.port.is_none() {
         let message = "the service's port is missing: give ADDRESS:PORT";
         return Err(Failure::Message(message.to_owned()));
     }
@@ -49,7 +50,8 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         .into_iter()
         .flatten()
     {
-        if args.proto.needs_ports() && fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
+        let needed = fields.contains(HashFields::SRC_PORT) && proto.needs_ports();
+        if needed && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
         }
@@ -59,7 +61,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         src_port: port(args.client.port),
         dst: core(args.service.addr),
         dst_port: port(args.service.port),
-        proto: args.proto.number(),
+        proto: proto.number(),
     })?;
     let table = glb.table(found.table)?;
     let answer = Answer {

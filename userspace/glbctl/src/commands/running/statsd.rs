@@ -9,6 +9,7 @@ use crate::cli::statsd::Statsd;
 use crate::load;
 use crate::output::Failure;
 use glb_core::director::Verdict;
+use glb_netlink::{GatewayStats, Glb};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &Statsd) -> Result<(), Failure> {
     let interval = Duration::from_secs_f64(args.interval);
     let mut log = Log::default();
     let mut port = None;
-    let mut before = None;
+    let mut before: Option<(Counters, Counters)> = None;
     let mut next = Instant::now();
     loop {
         match load::director(&args.config, true) {
@@ -45,12 +46,14 @@ pub(crate) fn run(args: &Statsd) -> Result<(), Failure> {
                 ),
             ),
         }
-        match director().and_then(|mut glb| Ok(glb.stats()?)) {
-            Ok(now) => {
+        match director().and_then(|mut glb| Ok((glb.stats()?, gateway(&mut glb)))) {
+            Ok((now, gateway)) => {
                 log.settled("director");
-                let now: Counters = now.into_iter().collect();
+                let now: (Counters, _) = (now.into_iter().collect(), gateway);
                 if let (Some(port), Some(before)) = (port, &before) {
-                    match send(port, &report(before, &now, &args.engine)) {
+                    let mut lines = report(&before.0, &now.0, &args.engine);
+                    lines.extend(gateway_report(&before.1, &now.1, &args.engine));
+                    match send(port, &lines) {
                         Ok(()) => log.settled("statsd"),
                         Err(error) => log.say("statsd", &format!("127.0.0.1:{port}: {error}")),
                     }
@@ -114,6 +117,7 @@ fn result_of(verdict: Verdict) -> &'static str {
         | Verdict::EncapsulatedFragment
         | Verdict::PassedEcho
         | Verdict::PassedTtl
+        | Verdict::PassedCovered
         | Verdict::DroppedFragment
         | Verdict::DroppedNoHop
         | Verdict::DroppedNoRoute
@@ -178,6 +182,66 @@ fn report(before: &Counters, now: &Counters, engine: &str) -> Vec<String> {
         errors.map(|(tag, value)| line("internal_errors", value, &format!(",error:{tag}"))),
     );
     lines
+}
+
+/// The counters of the role geneve by the rest of their lines: metric, and tags behind the engine's.
+fn gateway(glb: &mut Glb) -> Counters {
+    // A module that does not know the role counts nothing of it.
+    let Ok(stats) = glb.gateway_stats() else {
+        return Counters::new();
+    };
+    let mut counters = of_gateway(&stats);
+    for one in glb.gateway_endpoints().unwrap_or_default() {
+        let id = one
+            .id
+            .map_or_else(|| "others".to_owned(), |id| format!("0x{id:016x}"));
+        for (name, direction, value) in [
+            ("packets", "came", one.came_packets),
+            ("bytes", "came", one.came_bytes),
+            ("packets", "left", one.left_packets),
+            ("bytes", "left", one.left_bytes),
+        ] {
+            let line = format!("endpoint.{name} endpoint:{id},direction:{direction}");
+            counters.insert(line, value);
+        }
+    }
+    counters
+}
+
+fn of_gateway(stats: &GatewayStats) -> Counters {
+    let mut counters = Counters::new();
+    for (direction, all) in [("came", &stats.came), ("left", &stats.left)] {
+        for (name, value) in all.iter().filter(|(name, _)| name != "total_packets") {
+            let verdict = name.strip_suffix("_packets").unwrap_or(name);
+            counters.insert(
+                format!("packets direction:{direction},verdict:{verdict}"),
+                *value,
+            );
+        }
+    }
+    for (name, value) in &stats.flows {
+        let outcome = name.strip_suffix("_flow_packets").unwrap_or(name);
+        counters.insert(format!("flows outcome:{outcome}"), *value);
+    }
+    counters
+}
+
+/// What the role counted since: no deployed director has it.
+fn gateway_report(before: &Counters, now: &Counters, engine: &str) -> Vec<String> {
+    let line = |(key, now): (&String, &u64)| {
+        let (name, tags) = key.split_once(' ')?;
+        let before = before.get(key).copied().unwrap_or(0);
+        // Those of a module that was loaded anew begin at 0.
+        let more = now.checked_sub(before).unwrap_or(*now);
+        Some(format!(
+            "glb.geneve.{name}:{more}|c|#glb_engine:{engine},{tags}"
+        ))
+    };
+    // Without a device that has the role there are no flows, and nothing is to be told.
+    if !now.keys().any(|key| key.starts_with("flows ")) {
+        return Vec::new();
+    }
+    now.iter().filter_map(line).collect()
 }
 
 fn send(port: u16, lines: &[String]) -> io::Result<()> {
@@ -283,6 +347,38 @@ mod tests {
         let mut wanted = [&deployed[..], &own].concat();
         wanted.sort_unstable();
         assert_eq!(sent, wanted);
+    }
+
+    #[test]
+    fn a_gateway_is_told_by_verdict() {
+        let stats = |accepted| GatewayStats {
+            came: vec![
+                ("total_packets".to_owned(), accepted),
+                ("accepted_packets".to_owned(), accepted),
+            ],
+            left: vec![("returned_packets".to_owned(), 1)],
+            flows: vec![("known_flow_packets".to_owned(), accepted)],
+        };
+        let lines = gateway_report(&of_gateway(&stats(2)), &of_gateway(&stats(9)), "kernel");
+        assert_eq!(
+            lines,
+            [
+                "glb.geneve.flows:7|c|#glb_engine:kernel,outcome:known",
+                "glb.geneve.packets:7|c|#glb_engine:kernel,direction:came,verdict:accepted",
+                "glb.geneve.packets:0|c|#glb_engine:kernel,direction:left,verdict:returned",
+            ]
+        );
+        let anew = gateway_report(&of_gateway(&stats(9)), &of_gateway(&stats(2)), "kernel");
+        assert!(anew[0].starts_with("glb.geneve.flows:2|"), "{anew:?}");
+        let none = GatewayStats {
+            flows: Vec::new(),
+            ..stats(5)
+        };
+        let none = of_gateway(&none);
+        assert!(gateway_report(&of_gateway(&stats(2)), &none, "kernel").is_empty());
+        // Of what was counted before a device got the role again nothing is told twice.
+        let again = gateway_report(&none, &of_gateway(&stats(6)), "kernel");
+        assert!(again[1].starts_with("glb.geneve.packets:1|"), "{again:?}");
     }
 
     #[test]
