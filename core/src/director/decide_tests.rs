@@ -231,13 +231,7 @@ fn sctp_by_its_bind() {
             Ok((about_portless, 0, EncapsulatedIcmpError)),
         ),
         (error, BOUND, PORT, None, Err(PassedUnknownFormat)),
-        (
-            later,
-            ALL,
-            0,
-            here,
-            Ok((later, PORT, EncapsulatedFragment)),
-        ),
+        (later, ALL, 0, here, Ok((later, PORT, EncapsulatedFragment))),
         (
             later,
             ALL,

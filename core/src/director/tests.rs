@@ -358,7 +358,8 @@ fn icmp_errors_about_echoes() {
     sent[12..16].copy_from_slice(&[1, 1, 1, 1]);
     sent[16..20].copy_from_slice(&[10, 11, 12, 13]);
     let unknown = Err(Stop::Pass(Verdict::PassedUnknownFormat));
-    for (icmp_type, of_client, of_backend) in [(0, true, false), (8, false, true), (13, false, false)]
+    for (icmp_type, of_client, of_backend) in
+        [(0, true, false), (8, false, true), (13, false, false)]
     {
         sent[20..24].copy_from_slice(&[icmp_type, 0, 0, 0]);
         for (kind, code) in [(3, 4), (3, 3), (11, 0)] {

@@ -321,7 +321,8 @@ pub(crate) fn prefix(text: &str) -> Result<(Addr, u8), String> {
         None => (text, None),
     };
     let addr = addr.parse().map(core_addr);
-    let addr = addr.map_err(|_| "must be an IPv4 or IPv6 address, or a prefix of one".to_owned())?;
+    let addr =
+        addr.map_err(|_| "must be an IPv4 or IPv6 address, or a prefix of one".to_owned())?;
     let bits = addr.bits();
     let Some(len) = len else {
         return Ok((addr, bits));

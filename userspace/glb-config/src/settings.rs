@@ -53,7 +53,9 @@ pub fn expected(form: Form) -> String {
         Form::Flag => "true or false".to_owned(),
         Form::Number(least, most) => format!("a whole number from {least} to {most}"),
         Form::Prefixes => {
-            format!("at most {MAX_PREFIXES} comma-separated addresses or prefixes, as in 10.0.0.0/8")
+            format!(
+                "at most {MAX_PREFIXES} comma-separated addresses or prefixes, as in 10.0.0.0/8"
+            )
         }
     };
     match may_be_none(form) {

@@ -128,4 +128,3 @@ fn by_all<'w, W: World>(
     let table = world.by_all(bound).ok_or(Verdict::PassedUnknownFormat)?;
     Ok((table, verdict, packet))
 }
-

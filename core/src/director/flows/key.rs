@@ -105,7 +105,9 @@ impl Key {
                 let kind = match proto {
                     Proto::Tcp => Kind::V4Tcp,
                     Proto::Udp => Kind::V4Udp,
-                    Proto::Sctp => return Self::of_other(secret, (*src, *dst), ports(flow), proto.number()),
+                    Proto::Sctp => {
+                        return Self::of_other(secret, (*src, *dst), ports(flow), proto.number())
+                    }
                 };
                 let addrs =
                     u64::from(u32::from_be_bytes(*src)) << 32 | u64::from(u32::from_be_bytes(*dst));

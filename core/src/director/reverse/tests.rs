@@ -291,7 +291,12 @@ fn each_kind_by_its_service() {
         ),
         (Kind::IcmpFailure(Proto::Udp), 1, 53, none),
         (Kind::Echo, 1, 0, Ok((v4(100), 0, ReturnedEcho))),
-        (Kind::EchoIcmpError, 1, 0, Ok((v4(100), 0, ReturnedIcmpError))),
+        (
+            Kind::EchoIcmpError,
+            1,
+            0,
+            Ok((v4(100), 0, ReturnedIcmpError)),
+        ),
         // It has two VIPs.
         (Kind::Echo, 2, 0, none),
         (Kind::EchoIcmpError, 2, 0, Err(PassedUnknownFormat)),

@@ -25,7 +25,9 @@ pub fn words_needed(entries: &[Entry]) -> usize {
     HEADER
         .saturating_add(v4.words(SLOT_V4))
         .saturating_add(v6.words(SLOT_V6))
-        .saturating_add(n.saturating_mul(NODE.wrapping_add(PORTS).wrapping_add(ports::WORDS_PER_BIND)))
+        .saturating_add(
+            n.saturating_mul(NODE.wrapping_add(PORTS).wrapping_add(ports::WORDS_PER_BIND)),
+        )
         .saturating_add(Scratch::words(n))
 }
 

@@ -118,9 +118,12 @@ impl FlowView {
                 proto,
                 client,
                 bound,
-            } => {
-                (Some(proto.name()), Some(end(client)), Some(end(bound)), None)
-            }
+            } => (
+                Some(proto.name()),
+                Some(end(client)),
+                Some(end(bound)),
+                None,
+            ),
             Who::Client(client) => (None, Some(addr(client)), None, None),
             Who::Fingerprint(high, low) => {
                 (None, None, None, Some(format!("{high:016x}{low:08x}")))

@@ -204,7 +204,9 @@ fn of_nat(vip: &Vip) -> impl Iterator<Item = String> {
     });
     let port = vip.node_port.filter(|_| nat);
     let port = port.map(|port| {
-        format!("node_port {port} is left out: VPP itself asks and answers with the port of the VIP")
+        format!(
+            "node_port {port} is left out: VPP itself asks and answers with the port of the VIP"
+        )
     });
     node.into_iter().chain(prefix).chain(port)
 }
