@@ -44,7 +44,12 @@ pub(crate) fn send<'a>(
         return refuse(own.stats, skb, Verdict::PassedAnswerHere);
     }
     let change = answer.origin.change();
-    let spot = match find(&mut skb, hook.family, answer.packet.len, (change.edit, None)) {
+    let spot = match find(
+        &mut skb,
+        hook.family,
+        answer.packet.len,
+        (change.edit, None),
+    ) {
         Ok(spot) => spot,
         Err(verdict) => return refuse(own.stats, skb, verdict),
     };

@@ -197,7 +197,7 @@ mod tests {
             ("any:10.0.0.1:80", "leave the port out"),
             ("any:fd00::/64", "needs brackets"),
             ("any", "expected PROTOCOL"),
-            ("gre:10.0.0.1", "must be tcp, udp or any"),
+            ("gre:10.0.0.1", "must be tcp, udp, sctp or any"),
             ("tcp:10.0.0.1", "expected"),
         ] {
             let error = read(text).expect_err(text);

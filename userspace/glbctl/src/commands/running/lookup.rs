@@ -50,10 +50,8 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         .into_iter()
         .flatten()
     {
-        if args.proto.needs_ports()
-            && fields.contains(HashFields::SRC_PORT)
-            && args.client.port.is_none()
-        {
+        let needed = fields.contains(HashFields::SRC_PORT) && proto.needs_ports();
+        if needed && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
         }
