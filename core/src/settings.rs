@@ -225,7 +225,7 @@ settings! {
     9 SEGMENT_TCP segment_tcp: bool as Form::Flag, false,
         "Whether a TCP packet that does not fit the path is segmented; otherwise its sender gets an ICMP error.";
     10 RETURN_EXCEPT return_except: Prefixes as Form::Prefixes, Prefixes::NONE,
-        "Prefixes of other directors and monitors, which ask backends by their own addresses; what backends answer them passes devices with the role return as it is.";
+        "Prefixes of other directors and monitors; what backends send there passes devices with the role return as it is.";
 }
 
 /// A value of another setting's type.

@@ -590,11 +590,11 @@ def sctp_packets(way):
     comes("back, the port stays", sctp(3868, 4000, b"chunks"), sctp(3868, 4000, b"chunks"))
     for what, kind in (("too long", way.too_big), ("expired", way.expired)):
         for cut in (way.head + 8, None):
-            error = lambda *ends: icmp(*kind, payload=ip(*ends, ttl=50)[:cut])
             words = "an error of %s bytes that one %s" % (cut or "all", what)
-            vip, to = (error(end, way.client, sctp(port, 4000, b"it")) for end, port in ((way.vip, 80), (way.to, TARGET)))
+            ends = ((way.vip, 80), (way.to, TARGET))
+            vip, to = (about_sctp(kind, cut, end, way.client, sctp(port, 4000, b"it")) for end, port in ends)
             goes("there, " + words, vip, to)
-            to, vip = (error(way.client, end, sctp(4000, port, b"it")) for end, port in ((way.to, TARGET), (way.vip, 80)))
+            vip, to = (about_sctp(kind, cut, way.client, end, sctp(4000, port, b"it")) for end, port in ends)
             comes("back, " + words, to, vip, sender=way.by)
     # Where the port stays no fragment's checksum changes.
     whole = sctp(4000, 3868, b"x" * 2000)
@@ -616,6 +616,10 @@ def sctp_packets(way):
     )
     if way.family == 4:
         cut_here(way)
+
+
+def about_sctp(kind, cut, *packet):
+    return icmp(*kind, payload=ip(*packet, ttl=50)[:cut])
 
 
 def cut_here(way):
@@ -669,7 +673,7 @@ def node_port(way):
 
 
 def test_return_except():
-    about("What a backend answers another director, which has asked its own address, passes untouched, and what it answers clients does not.")
+    about("What a backend answers another director, which has asked its own address, passes untouched; other answers do not.")
     director.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.send_redirects=0")
     director.run("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.back.rp_filter=0")
     with deaf():
@@ -678,22 +682,22 @@ def test_return_except():
 
 
 def return_except(way):
-    answer = lambda to: ip(way.to, to, tcp(TARGET, 4000, "SA"))
+    answer = ip(way.to, way.client, tcp(TARGET, 4000, "SA"))
     from_vip = ip(way.vip, way.client, tcp(80, 4000, "SA"), ttl=63)
-    arrives(client, "to a client, from the VIP", from_vip, lambda: way.answer(proxy1, answer(way.client)))
+    arrives(client, "to a client, from the VIP", from_vip, lambda: way.answer(proxy1, answer))
     director.run("glbctl config set --return-except 192.0.2.0/24,10.2.0.0/24,fd02::/64")
     with check("the director says so"):
         same(["192.0.2.0/24", "10.2.0.0/24", "fd02::/64"], director.json("glbctl --json config show")["return_except"])
     count = begin(director)
     untouched = ip(way.to, way.client, tcp(TARGET, 4000, "SA"), ttl=63)
-    arrives(client, "to one that is excepted, as it is", untouched, lambda: way.answer(proxy1, answer(way.client)))
+    arrives(client, "to one that is excepted, as it is", untouched, lambda: way.answer(proxy1, answer))
     passed, returned = count.each("passed_no_service_packets", "returned_packets")
     with check("it is counted"):
         same((1, 0), (passed, returned))
     director.run("glbctl config set --return-except none")
     with check("nothing is excepted"):
         same(None, director.json("glbctl --json config show")["return_except"])
-    arrives(client, "to a client again", from_vip, lambda: way.answer(proxy1, answer(way.client)))
+    arrives(client, "to a client again", from_vip, lambda: way.answer(proxy1, answer))
 
 
 # --- what is refused ------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ fn attribute(setting: &Setting) -> String {
         Form::V4 | Form::V6 | Form::Mac => " All zeros or absent means none.",
         Form::OptionalFields => " 0 is none.",
         Form::Prefixes => {
-            " One behind the other, each family (4 or 6), bits, and an address of 16 bytes; of IPv4 zeros stand behind it."
+            " One behind the other, each family (4 or 6), bits, 16 bytes of address; zeros behind one of IPv4."
         }
         Form::Fields | Form::Flag | Form::Number(..) => "",
     };
@@ -54,7 +54,12 @@ fn attribute(setting: &Setting) -> String {
         }
     };
     let (name, doc) = (setting.option, setting.doc);
-    format!("      -\n        name: {name}\n        type: {form}\n        doc: {doc}{none}\n")
+    let doc = match setting.form {
+        // Too much for a line.
+        Form::Prefixes => format!(">-\n          {doc}\n         {none}"),
+        _ => format!("{doc}{none}"),
+    };
+    format!("      -\n        name: {name}\n        type: {form}\n        doc: {doc}\n")
 }
 
 pub(crate) fn schema_of_the_file(old: &str) -> Result<String> {
