@@ -148,7 +148,8 @@ mod tests {
         for len in 0..packet.len() {
             assert_eq!(Narrow::read(View::whole(&packet[..len]), 6081), Ok(None));
             let read = Narrow::read(View::new(&packet[..len], packet.len()), 6081);
-            assert!(matches!(read, Err(Short::NeedLinear(_))), "{len}");
+            // Behind the ports of what it is about, nothing is read.
+            assert_eq!(matches!(read, Err(Short::NeedLinear(_))), len < 52, "{len}");
         }
         // Protocol, kind, code, family of what it is about, its protocol, its place in a datagram, its port.
         for (at, value) in [
