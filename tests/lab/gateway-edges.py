@@ -16,7 +16,7 @@ import os
 import socket
 import struct
 
-from lab.captures import frame_for, recv, send_frame, settle, watch
+from lab.captures import frame_for, frames, plain_capture, recv, send_frame, settle, watch
 from lab.geneve import (
     CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route, stats,
 )  # fmt: skip
@@ -99,6 +99,30 @@ def test_what_is_counted():
             holds(grew >= 12)
             same(grew, now[kind] - ours[kind])
     appliance.run("nft delete table netdev judge")
+
+
+def test_frames_that_leave_as_they_are():
+    about("Frames with a VLAN tag and frames that are not IP leave as they are, with --strict too, and are counted.")
+    attach("--strict")
+    appliance.ip("link add link eth0 name eth0.5 type vlan id 5\nlink set eth0.5 up\naddress add 10.5.0.1/24 dev eth0.5\n"
+                 "neigh add 10.5.0.2 lladdr %s dev eth0.5" % gateway.mac)
+    tagged = udp_socket(appliance, "10.5.0.1", 7000)
+    watch()
+    capture, count = plain_capture(gateway), Count()
+    plain = [gateway.hardware + appliance.hardware + b"\x88\xb6not IP %02d" % number + bytes(50) for number in range(10)]
+    for number, frame in enumerate(plain):
+        send_frame(appliance, frame)
+        tagged.sendto(b"tagged %02d" % number, ("10.5.0.2", 7000))
+    settle(gateway)
+    arrived = frames(capture)
+    with check("those that are not IP arrive"):
+        same(10, len([frame for frame in plain if frame in arrived]))
+    with check("those with a tag arrive"):
+        same(10, len([number for number in range(10) if any(b"tagged %02d" % number in frame for frame in arrived)]))
+    with check("they are counted"):
+        holds(count.grew("left", "passed_other_packets") >= 20)
+        same(0, count.grew("left", "dropped_no_flow_packets"))
+    appliance.ip("link del eth0.5")
 
 
 def test_a_hook_that_cannot_be_registered():

@@ -121,7 +121,7 @@ impl Prepared<'_> {
 
     /// As [`Self::send`], at an egress hook: where the packet comes to such a hook again, it is known as one that was sent so
     /// ([`crate::front::netdev::Egress::own`]). With `cuts`, one that is too long for its path leaves in fragments.
-    #[cold]
+    #[inline]
     pub fn send_known(
         self,
         net: &Net,
