@@ -228,6 +228,8 @@ impl Command for Attach {
                 "devices with this role share one flow cache, which differs: max-flows, idle"
             } else if error == EAGAIN {
                 "the other devices with this role were detached meanwhile: try again"
+            } else if error == E2BIG {
+                "the device has as many hooks as the kernel allows (1024), of nftables for example"
             } else if error == ENOMEM {
                 "no memory"
             } else if error == not_supported() {
