@@ -14,7 +14,7 @@ import itertools
 import os
 
 from lab.geneve import CLIENT4, CLIENT6, appliance, gateway, geneve_device
-from lab.hosts import Host, make
+from lab.hosts import Host, make, unhurried
 from lab.run import main
 from lab.settings import work
 from lab.sockets import udp_socket
@@ -90,6 +90,8 @@ def setup():
     lines += ["route add %s via 10.1.1.10 dev eth0 onlink" % address for address in (CLIENT4, SERVER4)]
     lines += ["route add %s via fd01::10 dev eth0 onlink" % address for address in (CLIENT6, SERVER6)]
     appliance.ip("\n".join(lines))
+    # What is sent again would come when its socket is gone, and be counted.
+    unhurried(appliance, *clients.values(), *servers.values())
     for number in VPCS:
         web(servers[number], "vpc%d" % number)
 

@@ -2,7 +2,7 @@
 """nginx on a host, and many connections to it.
 
     web(appliance, "server.example")             it listens on port 80 of all addresses, and names itself in each answer
-    held = Connections(client1, "192.0.2.1", 500)    so many connections, all open at the same time, each with an answer
+    held = Connections(client1, "192.0.2.1", 500)    so many connections, 50 at a time, each with an answer
     held.all_from("server.example")                  none broke, and all answers are from this server
 """
 
