@@ -238,15 +238,18 @@ impl Way<'_, '_> {
             len: skb.len(),
             tos: self.tos,
         };
-        let prepared = prepare(skb, self.path, letter.len, self.header)
+        let mut prepared = prepare(skb, self.path, letter.len, self.header)
             .map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
-        let sent = prepared.send(self.hook.net, self.path, None, |out| {
-            self.envelope.write_back(&letter, out)
-        });
-        Ok(match sent {
-            Some(true) => Verdict::Returned,
-            Some(false) | None => Verdict::DroppedNoRoute,
-        })
+        let is_written = self
+            .envelope
+            .write_back(&letter, prepared.header())
+            .is_some();
+        Ok(
+            match prepared.send(self.hook.net, self.path, None, is_written) {
+                true => Verdict::Returned,
+                false => Verdict::DroppedNoRoute,
+            },
+        )
     }
 
     /// Bytes that are left for the packet.
