@@ -51,7 +51,7 @@ impl<'a> Classifier<'a> {
             return self.lookup_sctp(at, port);
         }
         loop {
-            let &[parent, _, tcp_at, tcp_count, udp_at, udp_count, all, _]: &[u32; NODE] =
+            let &[parent, all, tcp_at, tcp_count, udp_at, udp_count, ..]: &[u32; NODE] =
                 self.array(at)?;
             let found = match proto {
                 Proto::Tcp => self.port(tcp_at, tcp_count, port),
@@ -76,7 +76,7 @@ impl<'a> Classifier<'a> {
     #[inline(never)]
     fn lookup_sctp(self, mut at: u32, port: u16) -> Option<BindId> {
         loop {
-            let &[parent, _, _, _, _, _, all, ports]: &[u32; NODE] = self.array(at)?;
+            let &[parent, all, _, _, _, _, ports, ..]: &[u32; NODE] = self.array(at)?;
             if ports != 0 {
                 let &[first, count]: &[u32; PORTS] = self.array(ports)?;
                 let found = self.port(first, count, port);
@@ -98,7 +98,7 @@ impl<'a> Classifier<'a> {
     pub fn lookup_all(self, dst: Addr) -> Option<BindId> {
         let mut at = self.longest_prefix(dst)?.node;
         loop {
-            let &[parent, _, _, _, _, _, all, _]: &[u32; NODE] = self.array(at)?;
+            let &[parent, all]: &[u32; 2] = self.array(at)?;
             if all != NONE {
                 return Some(BindId::from_word(all));
             }
@@ -109,30 +109,27 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// The bind that a packet of this protocol belongs to whose port is not known: that of the longest prefix which takes the
-    /// protocol at all. Where none does it is what [`Self::lookup_addr`] says.
+    /// The bind that a packet of this protocol belongs to whose port is not known: of the longest prefix which takes the protocol
+    /// at all the one for all protocols, or the first of this one. Where none does it is what [`Self::lookup_addr`] says.
     #[must_use]
     pub fn lookup_proto(self, dst: Addr, proto: Proto) -> Option<BindId> {
         let longest = self.longest_prefix(dst)?.node;
         let mut at = longest;
         loop {
-            let &[parent, first, _, tcp, _, udp, all, sctp]: &[u32; NODE] = self.array(at)?;
-            let count = match proto {
+            let &[parent, all, .., tcp, udp, sctp]: &[u32; NODE] = self.array(at)?;
+            let first = match proto {
                 Proto::Tcp => tcp,
                 Proto::Udp => udp,
-                // Where its ports stand, which are not counted in the node.
                 Proto::Sctp => sctp,
             };
-            if count != 0 || all != NONE {
-                return Some(BindId::from_word(first));
+            if let Some(id) = one_of(all, first) {
+                return Some(id);
             }
             if parent == 0 || parent >= at {
-                break;
+                return self.of_addr(longest);
             }
             at = parent;
         }
-        let &[_, first]: &[u32; 2] = self.array(longest)?;
-        Some(BindId::from_word(first))
     }
 
     /// The bind of the longest prefix that has this address, whatever its protocol and port: the one for all protocols, or the
@@ -140,8 +137,13 @@ impl<'a> Classifier<'a> {
     #[inline]
     #[must_use]
     pub fn lookup_addr(self, dst: Addr) -> Option<BindId> {
-        let &[_, first]: &[u32; 2] = self.array(self.longest_prefix(dst)?.node)?;
-        Some(BindId::from_word(first))
+        self.of_addr(self.longest_prefix(dst)?.node)
+    }
+
+    #[inline]
+    fn of_addr(self, node: u32) -> Option<BindId> {
+        let &[_, all, .., tcp, udp, sctp]: &[u32; NODE] = self.array(node)?;
+        one_of(all, tcp.min(udp).min(sctp))
     }
 
     #[inline(always)]
@@ -311,6 +313,13 @@ impl Probe<SLOT_V6> for u128 {
     ) -> Option<&'a [u32; SLOT_V6]> {
         classifier.probe_v6(slots, mask, self & mask_128(len), len)
     }
+}
+
+/// The bind for all protocols, or the first one, if either is there.
+#[inline]
+fn one_of(all: u32, first: u32) -> Option<BindId> {
+    let id = if all == NONE { first } else { all };
+    (id != NONE).then(|| BindId::from_word(id))
 }
 
 /// Whether an interval, given by its ends, has the port.
