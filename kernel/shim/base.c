@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
+#include <linux/llist.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/workqueue.h>
 
 #include "base.h"
 #include "checks.h"
@@ -69,10 +71,33 @@ u64 glb_memory_available(void)
 	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
 }
 
+/* Memory that is to be freed; its own first bytes are the link. */
+static LLIST_HEAD(glb_dead);
+
+static void glb_free_dead(struct work_struct *work)
+{
+	struct llist_node *dead = llist_del_all(&glb_dead);
+
+	while (dead) {
+		struct llist_node *next = dead->next;
+
+		kvfree(dead);
+		dead = next;
+		cond_resched();
+	}
+}
+
+static DECLARE_WORK(glb_free_work, glb_free_dead);
+
 void glb_free_later(void *memory)
 {
-	/* No code of a module runs for it, so none has to be waited for when a module goes. */
-	kvfree_rcu_mightsleep(memory);
+	llist_add(memory, &glb_dead);
+	queue_work(system_dfl_wq, &glb_free_work);
+}
+
+void glb_free_wait(void)
+{
+	flush_work(&glb_free_work);
 }
 
 void glb_pause(void)

@@ -16,8 +16,10 @@ u64 glb_counters_sum(u64 __percpu *counters, size_t index);
 /* Bytes that could be had without swapping. */
 u64 glb_memory_available(void);
 
-/* Frees memory of kvmalloc in a worker of the kernel; may sleep. */
+/* Frees memory of kvmalloc, of a pointer's size at least, in a worker; any context. */
 void glb_free_later(void *memory);
+/* Returns when all of it is free; may sleep. To be called before the module goes. */
+void glb_free_wait(void);
 
 /* Lets other tasks run; process context. */
 void glb_pause(void);

@@ -190,6 +190,17 @@ bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst
 	return glb_neigh_xmit(skb, dst, is_v6);
 }
 
+/* The IP layer cuts it on its way out. */
+bool glb_tunnel_xmit_cut(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6)
+{
+	if (!is_v6) {
+		ip_hdr(skb)->frag_off = 0;
+		__ip_select_ident(net, ip_hdr(skb), 1);
+	}
+	skb->ignore_df = 1;
+	return glb_local_out(net, skb, dst, is_v6);
+}
+
 /* --- packets of our own ------------------------------------------------------------------------------ */
 
 struct sk_buff *glb_packet_alloc(const struct net *net, const struct sk_buff *about,

@@ -16,6 +16,8 @@ void *glb_tunnel_push(struct sk_buff *skb, unsigned int header_len, unsigned int
 void glb_tunnel_checksum(struct sk_buff *skb, bool is_v6);
 bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
 		     const u8 *gateway_mac);
+/* The same of a packet that may be longer than the route's MTU, and is no aggregate: it leaves in fragments. */
+bool glb_tunnel_xmit_cut(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6);
 
 /* A packet of our own, an answer about the packet `about`; takes nothing, keeps the route with the caller. */
 struct sk_buff *glb_packet_alloc(const struct net *net, const struct sk_buff *about,

@@ -211,15 +211,20 @@ static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
 	return skb_gso_validate_network_len(skb, room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
 }
 
+enum glb_fit glb_skb_fits(const struct sk_buff *skb, unsigned int room)
+{
+	if (skb_is_gso(skb))
+		return glb_gso_fits(skb, room);
+	return skb->len <= room ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+}
+
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added)
 {
 	unsigned int mtu = dst_mtu(dst);
 
 	if (mtu <= added)
 		return GLB_FIT_NOT;
-	if (skb_is_gso(skb))
-		return glb_gso_fits(skb, mtu - added);
-	return skb->len <= mtu - added ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+	return glb_skb_fits(skb, mtu - added);
 }
 
 bool glb_dst_is_here(const struct dst_entry *dst, bool is_v6)

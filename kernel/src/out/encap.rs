@@ -92,6 +92,48 @@ pub fn prepare<'a>(
 }
 
 impl Prepared<'_> {
+    /// Pushes the header, and lets `write` fill it. `None` if that failed: the packet is gone then.
+    #[inline(always)]
+    fn finish(
+        self,
+        write: impl FnOnce(&mut [u8]) -> Option<()>,
+    ) -> Option<(*mut bindings::sk_buff, bool)> {
+        let (skb, header) = (self.skb.as_ptr(), self.header);
+        let is_v6 = header.outer == Family::V6;
+        let ip_len = if is_v6 { IPV6_LEN } else { IPV4_LEN };
+        let len = header.layout.len;
+        // SAFETY: `prepare` made `len` bytes of private headroom, which the push turns into data.
+        let bytes = unsafe {
+            let start = bindings::glb_tunnel_push(skb, len as u32, ip_len as u32, is_v6);
+            core::slice::from_raw_parts_mut(start.cast::<u8>(), len)
+        };
+        if write(bytes).is_none() {
+            // SAFETY: The buffer is ours and is not used afterwards.
+            unsafe { bindings::glb_skb_free(skb) };
+            return None;
+        }
+        if header.layout.gso == (Gso::Udp { checksum: true }) {
+            // SAFETY: The header is written, its addresses among it.
+            unsafe { bindings::glb_tunnel_checksum(skb, is_v6) };
+        }
+        Some((skb, is_v6))
+    }
+
+    /// As [`Self::send`], at an egress hook: where the packet comes to such a hook again, it is known as one that was sent so
+    /// ([`crate::front::netdev::Egress::own`]). With `cuts`, one that is too long for its path leaves in fragments.
+    #[inline]
+    pub fn send_known(
+        self,
+        net: &Net,
+        path: &Path,
+        cuts: bool,
+        write: impl FnOnce(&mut [u8]) -> Option<()>,
+    ) -> Option<bool> {
+        let (skb, is_v6) = self.finish(write)?;
+        // SAFETY: The buffer is handed over, and is no aggregate where it may be cut; the route is valid and stays so during the call.
+        Some(unsafe { bindings::glb_egress_xmit(net.as_ptr(), skb, path.dst(), is_v6, cuts) })
+    }
+
     /// Pushes the header, lets `write` fill it, and sends the packet. The packet is gone afterwards, sent
     /// or not; the hook must answer "stolen". Answers whether it was sent: `None` if `write` failed.
     ///
@@ -104,25 +146,7 @@ impl Prepared<'_> {
         gateway_mac: Option<&[u8; 6]>,
         write: impl FnOnce(&mut [u8]) -> Option<()>,
     ) -> Option<bool> {
-        let (skb, header) = (self.skb.as_ptr(), self.header);
-        let is_v6 = header.outer == Family::V6;
-        let ip_len = if is_v6 { IPV6_LEN } else { IPV4_LEN };
-        let len = header.layout.len;
-        // SAFETY: `prepare` made `len` bytes of private headroom, which the push turns into data.
-        let bytes = unsafe {
-            let start = bindings::glb_tunnel_push(skb, len as u32, ip_len as u32, is_v6);
-            core::slice::from_raw_parts_mut(start.cast::<u8>(), len)
-        };
-        let written = write(bytes);
-        if written.is_none() {
-            // SAFETY: The buffer is ours and is not used afterwards.
-            unsafe { bindings::glb_skb_free(skb) };
-            return None;
-        }
-        if header.layout.gso == (Gso::Udp { checksum: true }) {
-            // SAFETY: The header is written, its addresses among it.
-            unsafe { bindings::glb_tunnel_checksum(skb, is_v6) };
-        }
+        let (skb, is_v6) = self.finish(write)?;
         let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
         // SAFETY: The buffer is handed over; the route is valid and stays so during the call.
         Some(unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst(), is_v6, mac) })

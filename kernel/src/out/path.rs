@@ -152,6 +152,24 @@ pub enum Fit {
     Never,
 }
 
+impl Fit {
+    /// Whether the packet, or each packet of an aggregate, has `room` bytes at most.
+    pub fn of(skb: &Skb<'_>, room: u32) -> Self {
+        // SAFETY: The buffer is valid.
+        Self::from_raw(unsafe { bindings::glb_skb_fits(skb.as_ptr(), room) })
+    }
+
+    #[inline]
+    fn from_raw(raw: bindings::glb_fit) -> Self {
+        match raw {
+            bindings::glb_fit_GLB_FIT_WHOLE => Self::Whole,
+            bindings::glb_fit_GLB_FIT_APART => Self::Apart,
+            bindings::glb_fit_GLB_FIT_NEVER => Self::Never,
+            _ => Self::TooLong,
+        }
+    }
+}
+
 impl Path {
     /// The route to `to`, which `cache` is for, if it is remembered and may be taken by the client's packet `skb`. If another
     /// source is wanted than before, the cache must have been reset.
@@ -274,12 +292,9 @@ impl Path {
     #[inline]
     pub fn fits(&self, skb: &Skb<'_>, added: usize) -> Fit {
         // SAFETY: Both are valid. More than 32 bits do not occur.
-        match unsafe { bindings::glb_dst_fits(skb.as_ptr(), self.dst.as_ptr(), added as u32) } {
-            bindings::glb_fit_GLB_FIT_WHOLE => Fit::Whole,
-            bindings::glb_fit_GLB_FIT_APART => Fit::Apart,
-            bindings::glb_fit_GLB_FIT_NEVER => Fit::Never,
-            _ => Fit::TooLong,
-        }
+        Fit::from_raw(unsafe {
+            bindings::glb_dst_fits(skb.as_ptr(), self.dst.as_ptr(), added as u32)
+        })
     }
 
     /// Bytes of an IP packet that fit the path.

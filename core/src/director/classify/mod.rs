@@ -111,11 +111,11 @@ pub(super) fn classify<'w, W: World>(
 /// those: the packet as it is seen then comes with it.
 #[cold]
 #[inline(never)]
-fn by_all<'w, W: World>(
-    world: &'w W,
+fn by_all<W: World>(
+    world: &W,
     bound: Addr,
     packet: Candidate,
-) -> Result<(&'w W::Table, Verdict, Candidate), Verdict> {
+) -> Result<(&W::Table, Verdict, Candidate), Verdict> {
     let packet = packet.without_ports();
     let verdict = match (packet.kind, packet.fragment) {
         // Without ports all fragments are alike: each goes by its addresses, and nothing is remembered.
