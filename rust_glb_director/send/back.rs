@@ -44,7 +44,12 @@ pub(crate) fn send<'a>(
         return refuse(own.stats, skb, Verdict::PassedAnswerHere);
     }
     let change = answer.origin.change();
-    let spot = match find(&mut skb, hook.family, answer.packet.len, change.edit) {
+    let spot = match find(
+        &mut skb,
+        hook.family,
+        answer.packet.len,
+        (change.edit, None),
+    ) {
         Ok(spot) => spot,
         Err(verdict) => return refuse(own.stats, skb, verdict),
     };
@@ -58,6 +63,7 @@ pub(crate) fn send<'a>(
             verdict: answer.verdict,
             change,
             spot: Some(spot),
+            whole: None,
         },
     };
     dispatch(way, skb)

@@ -26,6 +26,8 @@ pub(super) struct InPlace<'p> {
     pub(super) change: Change,
     /// Where it stands; `None` for a part of a packet, in which it has not been looked for.
     pub(super) spot: Option<Spot>,
+    /// Of a piece of a packet that was cut here, the bytes that the packet had behind its IP header.
+    pub(super) whole: Option<usize>,
 }
 
 /// Where in a packet of `len` bytes that stands which changes. Headers are made linear as the core asks for them.
@@ -34,10 +36,11 @@ pub(super) fn find(
     skb: &mut Skb<'_>,
     family: Family,
     len: usize,
-    edit: Edit,
+    (edit, whole): (Edit, Option<usize>),
 ) -> Result<Spot, Verdict> {
     for _ in 0..MAX_PULLS {
-        match Spot::find(View::new(skb.linear(), skb.len()).limit(len), family, edit) {
+        let view = View::new(skb.linear(), skb.len()).limit(len);
+        match Spot::find_in(view, family, edit, whole) {
             Ok(spot) => return Ok(spot),
             Err(Unchanged::Ends(verdict)) => return Err(verdict),
             Err(Unchanged::NeedLinear(len)) => {
@@ -63,7 +66,7 @@ pub(super) fn flow(packet: &Candidate, tos: u8, kept_tos: u8) -> Flow {
         // "Fragmentation needed" and "packet too big".
         Kind::IcmpError(_) | Kind::PortlessIcmpError(_) => icmp([3, 4], [2, 0]),
         // For all of them, which no rule tells apart in practice: "destination unreachable".
-        Kind::IcmpFailure(_) => icmp([3, 0], [1, 0]),
+        Kind::IcmpFailure(_) | Kind::EchoIcmpError => icmp([3, 0], [1, 0]),
         Kind::Echo => icmp([8, 0], [128, 0]),
     };
     Flow::passed_on(proto, ports, tos, kept_tos)
@@ -87,7 +90,19 @@ impl Manner for InPlace<'_> {
 
     #[inline(always)]
     fn of_part(self) -> Self {
-        Self { spot: None, ..self }
+        Self {
+            spot: None,
+            whole: None,
+            ..self
+        }
+    }
+
+    fn of_piece(self, whole: usize) -> Self {
+        Self {
+            spot: None,
+            whole: Some(whole),
+            ..self
+        }
     }
 
     #[inline(always)]
@@ -100,7 +115,7 @@ impl Manner for InPlace<'_> {
         let change = &way.manner.change;
         let found = match way.manner.spot {
             Some(spot) => Ok(spot),
-            None => find(&mut skb, family, len, change.edit),
+            None => find(&mut skb, family, len, (change.edit, way.manner.whole)),
         };
         let spot = match found {
             Ok(spot) => spot,

@@ -28,7 +28,7 @@ pub(super) fn send<'a>(
     mut skb: Skb<'a>,
     plan: &Plan<'_, '_>,
 ) -> Outcome<'a> {
-    let spot = match find(&mut skb, hook.family, plan.packet.len, edit) {
+    let spot = match find(&mut skb, hook.family, plan.packet.len, (edit, None)) {
         Ok(spot) => spot,
         Err(verdict) => return refuse(own.stats, skb, verdict),
     };
@@ -47,6 +47,7 @@ pub(super) fn send<'a>(
             verdict: plan.verdict,
             change: Change::toward(plan.hops.first().addr, edit),
             spot: Some(spot),
+            whole: None,
         },
     };
     dispatch(way, skb)

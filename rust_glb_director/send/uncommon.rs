@@ -83,7 +83,7 @@ fn too_long<'a, M: Manner>(way: Way<'_, M>, mut skb: Skb<'a>) -> Outcome<'a> {
         return apart(way, skb);
     }
     let sent = match skb.finish_checksum() {
-        Ok(()) => way.of_part().pieces(&skb, len),
+        Ok(()) => way.pieces(&skb, len),
         Err(_) => Err(Verdict::DroppedNoMemory),
     };
     match sent {
@@ -167,6 +167,10 @@ impl<M: Manner> Way<'_, M> {
     fn pieces(self, packet: &Skb<'_>, len: usize) -> Result<(), Verdict> {
         let cut = self.cut(packet, len).ok_or(Verdict::DroppedTooBig)?;
         let head = cut.header_len();
+        let way = Self {
+            manner: self.manner.of_piece(len.wrapping_sub(head)),
+            ..self
+        };
         let mut start = 0;
         while let Some(part) = cut.piece(start) {
             let room = self.manner.added();
@@ -176,7 +180,7 @@ impl<M: Manner> Way<'_, M> {
                 .and_then(|header| cut.write(header, &part))
                 .ok_or(Verdict::DroppedTooBig)?;
             let len = head.wrapping_add(part.len);
-            transmit_own(self, own, len)?;
+            transmit_own(way, own, len)?;
             self.stats.count_fragment();
             start = start.wrapping_add(part.len);
         }

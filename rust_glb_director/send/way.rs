@@ -35,6 +35,11 @@ pub(super) trait Manner: Copy {
     /// The same for a part of the packet, which is cut or taken out of it.
     fn of_part(self) -> Self;
 
+    /// The same for a piece of a packet that had so many bytes behind its IP header.
+    fn of_piece(self, _whole: usize) -> Self {
+        self.of_part()
+    }
+
     /// Makes a packet of `len` bytes ready and sends it. It is gone then, and the answer says whether it went; or it is given
     /// back with a verdict.
     fn send<'a>(way: Way<'_, Self>, skb: Skb<'a>, len: usize) -> Result<bool, (Skb<'a>, Verdict)>;

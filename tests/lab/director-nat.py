@@ -13,15 +13,16 @@ Both services of a family have the same VIP: "web" gives packets another port, "
 
 import contextlib
 import os
+import socket
 
 from lab.captures import IPV4, IPV6, recv, send, send_frame, watch
 from lab.director import backend, begin, config, load, table, table_file
 from lab.dumps import Dump
 from lab.hosts import Host, fabric, guest, make
-from lab.packets import icmp, ip, tcp, udp
+from lab.packets import icmp, ip, sctp, tcp, udp
 from lab.run import main
 from lab.settings import VIP4, VIP6, work
-from lab.sockets import accepted, connect, listener, reset, says, udp_socket
+from lab.sockets import accepted, connect, listener, poured, reset, says, udp_socket
 from lab.story import about, check, context, holds, same, say
 from lab.testdev import inject, load_testdev
 from lab.transfers import LONGEST, Transfers, listens
@@ -357,16 +358,22 @@ def there(way):
         ("an error of a router that time ran out, with 8 bytes of the segment", way.expired, way.head + 8),
     ):
         goes(what, error(kind, way.vip, 80, cut), error(kind, way.to, TARGET, cut))
+    for what, kind in (("an error that an echo reply was too long", way.too_big), ("an error that it expired", way.expired)):
+        goes(what, *(icmp(*kind, payload=ip(source, way.client, reply(way), ttl=50)) for source in (way.vip, way.to)))
     whole, want = tcp(4000, 80, "A", payload=b"x" * 2000), tcp(4000, TARGET, "A", payload=b"x" * 2000)
     for what, part in (("the first fragment", (0, True, 0, 1000)), ("the last fragment", (1000, False, 1000, 2020))):
         goes(what, whole, want, fragment=part, ident=99, tos=2)
     count.exactly(
         encapsulated_packets=5,
-        encapsulated_icmp_error_packets=3,
+        encapsulated_icmp_error_packets=5,
         encapsulated_echo_packets=1,
         encapsulated_fragment_packets=1,
         encapsulated_bytes=total,
     )
+
+
+def reply(way):
+    return icmp(way.reply, 0, b"\0\1\0\2", b"data")
 
 
 def test_back():
@@ -393,8 +400,11 @@ def back(way):
     comes("UDP", udp(1500, 4000, b"hello"), udp(1500, 4000, b"hello"), tos=1)
     comes("UDP without a checksum", udp(1500, 4000, b"hell", False), udp(1500, 4000, b"hell", False))
     comes("an answer of a backend that drains", tcp(TARGET, 4001, "A"), tcp(80, 4001, "A"), sender=way.by, host=proxy2)
-    reply = icmp(way.reply, 0, b"\0\1\0\2", b"data")
-    comes("an echo reply", reply, reply)
+    comes("an echo reply", reply(way), reply(way))
+    request = icmp(way.echo, 0, b"\0\1\0\2", b"data")
+    for what, kind in (("an error that an echo request was too long", way.too_big), ("an error that it expired", way.expired)):
+        about_it = (icmp(*kind, payload=ip(way.client, to, request, ttl=50)) for to in (way.to, way.vip))
+        comes(what, *about_it, sender=way.by)
     for what, kind, cut, sender in (
         ("an error of the backend", way.no_port, None, way.to),
         ("an error of a router before it", way.too_big, None, way.by),
@@ -405,7 +415,7 @@ def back(way):
     for what, part in (("the first fragment", (0, True, 0, 1000)), ("the last fragment", (1000, False, 1000, 2020))):
         comes(what, whole, want, fragment=part, ident=99, tos=2)
     count.exactly(
-        returned_packets=5, returned_icmp_error_packets=3, returned_echo_packets=1, returned_fragment_packets=1,
+        returned_packets=5, returned_icmp_error_packets=5, returned_echo_packets=1, returned_fragment_packets=1,
         returned_bytes=total,
     )
 
@@ -480,6 +490,217 @@ def is_icmp(packet, kind):
     four = packet[0] >> 4 == 4
     at = 20 if four else 40
     return packet[9 if four else 6] == (1 if four else 58) and tuple(packet[at : at + 2]) == kind
+
+
+# --- SCTP ---------------------------------------------------------------------------------------------
+
+
+def of_sctp(way):
+    bind = {"ip": way.vip, "proto": "sctp", "port": 80}
+    return [
+        table(
+            backend(way.to),
+            backend(way.by, "draining"),
+            name="%s%d" % (name, way.family),
+            seed="%032x" % (way.family << 8 | len(name)),
+            version=3,
+            hops=2,
+            forward=forward,
+            binds=[dict(bind, port=port)],
+        )
+        for name, forward, port in (
+            ("assoc", {"kind": "nat", "target_port": TARGET}, 80),
+            ("same", {"kind": "nat"}, 3868),
+        )
+    ]
+
+
+def with_sctp(step):
+    load(director, table_file("sctp.json", *(one for way in WAYS for one in of_sctp(way))))
+    each(step)
+    load(director, tables)
+
+
+def test_sctp():
+    about("SCTP associations of the kernel's own sockets reach the server at its port; aggregates go whole.")
+    with_sctp(associations)
+
+
+def wrong_sums(host):
+    """SCTP packets that the host has found to have a wrong checksum."""
+    lines = host.output("cat /proc/net/sctp/snmp").splitlines()
+    return [int(line.split()[1]) for line in lines if line.startswith("SctpChecksumErrors")]
+
+
+def associations(way):
+    # Bound to one address, neither end tells the other one of further ones.
+    listening = listener(proxy1, way.to, TARGET, proto=socket.IPPROTO_SCTP)
+    data = os.urandom(400000)
+    before = [wrong_sums(host) for host in (client, proxy1)]
+    for who, words in (("their devices sum up", "on"), ("they sum up themselves", "off")):
+        for host in (client, proxy1):
+            host.run("ethtool -K eth0 tx-checksum-sctp", words)
+        count = begin(director)
+        here = connect(client, way.client, way.vip, 80, proto=socket.IPPROTO_SCTP)
+        there = accepted(listening)
+        with check("%s: the server sees the client, and the client the VIP" % who):
+            same((way.client, way.vip), (there.getpeername()[0], here.getpeername()[0]))
+        with check("%s: 400 kB to the server" % who):
+            poured(here, there, data)
+        packets, length = count.each("encapsulated_packets", "encapsulated_bytes")
+        with check("%s: 400 kB to the client" % who):
+            poured(there, here, data)
+        say("the director sent %d packets there, %d bytes" % (packets, length))
+        if words == "on":
+            with check("the director got aggregates, and sent them whole"):
+                holds(length // packets > LONGEST, "%d > %d" % (length // packets, LONGEST))
+        with check("%s: nothing was dropped" % who):
+            same([], [name for name in count.deltas() if name.startswith("dropped")])
+        here.close()
+        there.close()
+    with check("no checksum was wrong"):
+        same(before, [wrong_sums(host) for host in (client, proxy1)])
+    for host in (client, proxy1):
+        host.run("ethtool -K eth0 tx-checksum-sctp on")
+    listening.close()
+
+
+def test_sctp_packets():
+    about("SCTP packets, errors about them and their fragments leave as if they were made anew.")
+    with deaf():
+        with_sctp(sctp_packets)
+
+
+def sctp_packets(way):
+    count = begin(director)
+    lengths = {"encapsulated": 0, "returned": 0}
+
+    def goes(what, sent, want, **more):
+        packet, want = ip(way.client, way.vip, sent, **more), ip(way.client, way.to, want, **dict(more, ttl=63))
+        lengths["encapsulated"] += arrives(proxy1, what, want, lambda: send(client, director, packet))
+
+    def comes(what, sent, want, sender=way.to, **more):
+        packet, want = ip(sender, way.client, sent, **more), ip(way.vip, way.client, want, **dict(more, ttl=63))
+        lengths["returned"] += arrives(client, what, want, lambda: way.answer(proxy1, packet))
+
+    goes("there", sctp(4000, 80, b"chunks"), sctp(4000, TARGET, b"chunks"), tos=0xBA)
+    goes("there, without a checksum", sctp(4000, 80, b"chunk", check=False), sctp(4000, TARGET, b"chunk", check=False))
+    goes("there, the port stays", sctp(4000, 3868, b"chunks"), sctp(4000, 3868, b"chunks"))
+    comes("back", sctp(TARGET, 4000, b"chunks"), sctp(80, 4000, b"chunks"), tos=0xBA)
+    comes("back, the port stays", sctp(3868, 4000, b"chunks"), sctp(3868, 4000, b"chunks"))
+    for what, kind in (("too long", way.too_big), ("expired", way.expired)):
+        for cut in (way.head + 8, None):
+            words = "an error of %s bytes that one %s" % (cut or "all", what)
+            ends = ((way.vip, 80), (way.to, TARGET))
+            vip, to = (about_sctp(kind, cut, end, way.client, sctp(port, 4000, b"it")) for end, port in ends)
+            goes("there, " + words, vip, to)
+            vip, to = (about_sctp(kind, cut, way.client, end, sctp(4000, port, b"it")) for end, port in ends)
+            comes("back, " + words, to, vip, sender=way.by)
+    # Where the port stays no fragment's checksum changes.
+    whole = sctp(4000, 3868, b"x" * 2000)
+    for what, part in (("the first fragment", (0, True, 0, 1000)), ("the last fragment", (1000, False, 1000, 2012))):
+        goes(what, whole, whole, fragment=part, ident=99)
+    # The checksum is of all fragments, whose length the first one does not say.
+    send(client, director, ip(way.client, way.vip, sctp(4000, 80, b"x" * 2000), fragment=(0, True, 0, 1000), ident=98))
+    # A port that no bind names: like any protocol of the address.
+    send(client, director, ip(way.client, way.vip, sctp(4000, 81, b"chunks")))
+    count.exactly(
+        encapsulated_packets=4,
+        encapsulated_icmp_error_packets=4,
+        encapsulated_fragment_packets=1,
+        encapsulated_bytes=lengths["encapsulated"],
+        returned_packets=2,
+        returned_icmp_error_packets=4,
+        returned_bytes=lengths["returned"],
+        dropped_fragment_packets=1,
+    )
+    if way.family == 4:
+        cut_here(way)
+
+
+def about_sctp(kind, cut, *packet):
+    return icmp(*kind, payload=ip(*packet, ttl=50)[:cut])
+
+
+def cut_here(way):
+    """What the director cuts itself has the checksum of the whole in its first fragment."""
+    way.ip("route add %s dev eth0 mtu 1300" % way.client)
+    count = begin(director)
+    sent, want = sctp(TARGET, 4000, b"m" * 1500), sctp(80, 4000, b"m" * 1500)
+    way.answer(proxy1, ip(way.to, way.client, sent, df=False, ident=7))
+    for part in ((0, True, 0, 1280), (1280, False, 1280, 1512)):
+        piece = ip(way.vip, way.client, want, df=False, ident=7, fragment=part, ttl=63)
+        with check("cut here: the fragment from byte %d" % part[0]):
+            same(piece, recv(client, lambda packet, piece=piece: len(packet) == len(piece) and packet[9] == 132))
+    count.exactly(returned_packets=1, returned_bytes=1512 + 2 * 20, fragments_sent=2)
+    way.ip("route del %s dev eth0 mtu 1300" % way.client)
+
+
+# --- other addresses of the director, and other directors -------------------------------------------------
+
+NODE4, NODE6, NODE_PORT = "65.65.65.67", "fd65::67", 30964
+
+
+def test_node_port():
+    about("A service is asked by an address of the director too: a table of its own, with another port of the same backend.")
+    director.ip("addr add %s/32 dev eth0\naddr add %s/128 dev eth0 nodad" % (NODE4, NODE6))
+    each(node_port)
+    director.ip("addr del %s/32 dev eth0\naddr del %s/128 dev eth0" % (NODE4, NODE6))
+    load(director, tables)
+
+
+def node_port(way):
+    node = NODE4 if way.family == 4 else NODE6
+    web, rest = way.tables(backend(way.to))
+    bind = {"ip": node, "proto": "tcp", "port": NODE_PORT}
+    own = dict(web, name="node", seed="%032x" % 99, forward={"kind": "nat", "target_port": TARGET + 1}, binds=[bind])
+    load(director, table_file("node.json", web, rest, own))
+    by_vip, by_node = (listener(proxy1, way.to, port) for port in (TARGET, TARGET + 1))
+    # One port of the client's for both: at one port of the backend they would be one connection.
+    first = connect(client, way.client, way.vip, 80, sport=4444)
+    second = connect(client, way.client, node, NODE_PORT, sport=4444)
+    there, other = accepted(by_vip), accepted(by_node)
+    for what, one, end in (("by the VIP", first, there), ("by the director's own address", second, other)):
+        with check("asked " + what):
+            says(one, end, b"hello")
+            says(end, one, b"answer")
+    # Whatever else is said to this address is the director's.
+    own_listener = listener(director, node, 7000)
+    third = connect(client, way.client, node, 7000)
+    with check("another port of the address is the director's own"):
+        says(third, accepted(own_listener), b"hello")
+    reset(first, second, third, there, other)
+
+
+def test_return_except():
+    about("What a backend answers another director, which has asked its own address, passes untouched; other answers do not.")
+    director.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.send_redirects=0")
+    director.run("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.back.rp_filter=0")
+    with deaf():
+        each(return_except)
+    director.run("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
+
+
+def return_except(way):
+    answer = ip(way.to, way.client, tcp(TARGET, 4000, "SA"))
+    from_vip = ip(way.vip, way.client, tcp(80, 4000, "SA"), ttl=63)
+    arrives(client, "to a client, from the VIP", from_vip, lambda: way.answer(proxy1, answer))
+    director.run("glbctl config set --return-except 192.0.2.0/24,10.2.0.0/24,fd02::/64")
+    with check("the director says so"):
+        same(["192.0.2.0/24", "10.2.0.0/24", "fd02::/64"], director.json("glbctl --json config show")["return_except"])
+    count = begin(director)
+    untouched = ip(way.to, way.client, tcp(TARGET, 4000, "SA"), ttl=63)
+    arrives(client, "to one that is excepted, as it is", untouched, lambda: way.answer(proxy1, answer))
+    passed, returned = count.each("passed_no_service_packets", "returned_packets")
+    with check("it is counted"):
+        same((1, 0), (passed, returned))
+    director.run("glbctl config set --return-except none")
+    with check("nothing is excepted"):
+        same(None, director.json("glbctl --json config show")["return_except"])
+    arrives(client, "to a client again", from_vip, lambda: way.answer(proxy1, answer))
+
+
+# --- what is refused ------------------------------------------------------------------------------------
 
 
 def test_refused():
@@ -639,4 +860,4 @@ def shapes(what, given, counter, *words, first=2000):
         holds(not [name for name in deltas if name.startswith("dropped")], str(deltas))
 
 
-main("rust_glb_director")
+main("rust_glb_director sctp")

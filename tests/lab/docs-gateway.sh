@@ -149,6 +149,7 @@ test_modes() {
     check "a client is answered by nginx, through Geneve" is ok "$(asks)"
     check "packets were accepted" test "$(accepted)" -ge 4
     check "and went back" test "$(quietly_on appliance glbctl --json geneve stats | jq .left.returned_packets)" -ge 4
+    check "the request is captured" eventually grep -aq 'GET /health' "$lab_work/in.pcap"
     kill -INT $capture
     wait $capture
     check "$guide: $decap" sh -ec "cd '$lab_work' && $decap >decapped"

@@ -302,6 +302,100 @@ fn icmp_errors_about_protocols_without_ports_follow_them() {
 }
 
 #[test]
+fn sctp_has_ports_that_a_bind_may_name() {
+    let with = |fragment: [u8; 2], len: usize| {
+        let mut p = hex(SYN)[..len].to_vec();
+        (p[3], p[9]) = (len as u8, 132);
+        p[6..8].copy_from_slice(&fragment);
+        look(&summed(p), Family::V4).unwrap()
+    };
+    let whole = with([0, 0], 40);
+    assert_eq!(whole.kind, Kind::Flow(Proto::Sctp));
+    assert_eq!((whole.key.src_port, whole.key.dst_port), (45678, 80));
+    assert_eq!(whole.hint, 45678);
+    assert_eq!(with([0, 5], 40).kind, Kind::LaterFragment(Proto::Sctp));
+    // One that ends before them, and all of it where no bind does, are as of any protocol.
+    let short = with([0, 0], 23);
+    assert_eq!(short.kind, Kind::Portless(132));
+    for one in [whole, with([0, 5], 40), short] {
+        let other = one.without_ports();
+        assert_eq!((other.kind, other.hint), (Kind::Portless(132), 0));
+        assert_eq!((other.key, other.len), (short.key, one.len));
+        assert_eq!(other.fragment, one.fragment);
+        assert_eq!(one.unmatched(), Verdict::PassedUnknownFormat);
+    }
+    let tcp = look(&hex(SYN), Family::V4).unwrap();
+    assert_eq!(tcp.without_ports(), tcp);
+
+    // An error has ports and verification tag, or less.
+    let mut sent = hex(SYN);
+    sent[9] = 132;
+    sent[12..16].copy_from_slice(&[1, 1, 1, 1]);
+    sent[16..20].copy_from_slice(&[10, 11, 12, 13]);
+    sent[20..24].copy_from_slice(&[0, 80, 0xb2, 0x6e]);
+    let error = |kind, code, len| look(&icmp4(kind, code, &sent[..len]), Family::V4);
+    let seen = error(3, 4, 28).unwrap();
+    assert_eq!(
+        (seen.kind, seen.key),
+        (Kind::IcmpError(Proto::Sctp), whole.key)
+    );
+    assert_eq!(seen.without_ports().kind, Kind::PortlessIcmpError(132));
+    assert_eq!(error(3, 4, 23).unwrap(), {
+        let seen = error(3, 4, 28).unwrap().without_ports();
+        Candidate { len: 51, ..seen }
+    });
+    let seen = error(3, 3, 28).unwrap();
+    assert_eq!(seen.kind, Kind::IcmpFailure(Proto::Sctp));
+    let unknown = Err(Stop::Pass(Verdict::PassedUnknownFormat));
+    assert_eq!(error(3, 3, 23), unknown);
+}
+
+/// From a client's side about a reply of the VIP, from a backend's about a request to it; never the other way round.
+#[test]
+fn icmp_errors_about_echoes() {
+    let mut sent = hex(SYN)[..28].to_vec();
+    sent[9] = 1;
+    sent[12..16].copy_from_slice(&[1, 1, 1, 1]);
+    sent[16..20].copy_from_slice(&[10, 11, 12, 13]);
+    let unknown = Err(Stop::Pass(Verdict::PassedUnknownFormat));
+    for (icmp_type, of_client, of_backend) in
+        [(0, true, false), (8, false, true), (13, false, false)]
+    {
+        sent[20..24].copy_from_slice(&[icmp_type, 0, 0, 0]);
+        for (kind, code) in [(3, 4), (3, 3), (11, 0)] {
+            let packet = icmp4(kind, code, &sent);
+            for (got, is_known) in [
+                (look(&packet, Family::V4), of_client),
+                (inspect_answer(View::whole(&packet), Family::V4), of_backend),
+            ] {
+                if !is_known {
+                    assert_eq!(got, unknown);
+                    continue;
+                }
+                let got = got.unwrap();
+                assert_eq!(got.kind, Kind::EchoIcmpError);
+                let echo = look(&icmp4(8, 0, &[]), Family::V4).unwrap();
+                let Addrs::V4 { dst, .. } = echo.key.addrs else {
+                    unreachable!("of IPv4")
+                };
+                let client = [10, 11, 12, 13];
+                assert_eq!(got.key.addrs, Addrs::V4 { src: client, dst });
+                assert_eq!((got.key.src_port, got.key.dst_port), (0, 0));
+                assert_eq!(got.unmatched(), Verdict::PassedUnknownFormat);
+            }
+            // Too little of it, a later fragment of it, and one that is not told its sender.
+            assert_eq!(look(&icmp4(kind, code, &sent[..23]), Family::V4), unknown);
+            let mut other = sent.clone();
+            other[7] = 5;
+            assert_eq!(look(&icmp4(kind, code, &other), Family::V4), unknown);
+            let mut other = sent.clone();
+            other[15] = 9;
+            assert_eq!(look(&icmp4(kind, code, &other), Family::V4), unknown);
+        }
+    }
+}
+
+#[test]
 fn later_fragments_have_no_ports() {
     let mut p = hex(SYN);
     p[6..8].copy_from_slice(&[0, 5]);

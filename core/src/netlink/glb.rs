@@ -76,6 +76,7 @@ pub mod protocol {
     pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;
     pub const ICMPV6: u8 = 58;
+    pub const SCTP: u8 = 132;
 }
 
 /// The numbers of `hash-fields`.
@@ -286,6 +287,7 @@ pub mod operation {
             super::config::UDP_PORT,
             super::config::UDP_CHECKSUM,
             super::config::SEGMENT_TCP,
+            super::config::RETURN_EXCEPT,
         ],
         takes_for_list: &[],
     };
@@ -703,6 +705,7 @@ pub mod config {
     pub const UDP_PORT: u16 = 7;
     pub const UDP_CHECKSUM: u16 = 8;
     pub const SEGMENT_TCP: u16 = 9;
+    pub const RETURN_EXCEPT: u16 = 10;
 
     pub const SET: super::Set = super::Set {
         name: "config",
@@ -720,6 +723,7 @@ pub mod config {
             super::Attribute::new(UDP_PORT, "udp-port", super::Form::U16(1, u16::MAX)),
             super::Attribute::new(UDP_CHECKSUM, "udp-checksum", super::Form::U8(0, 1)),
             super::Attribute::new(SEGMENT_TCP, "segment-tcp", super::Form::U8(0, 1)),
+            super::Attribute::new(RETURN_EXCEPT, "return-except", super::Form::Bytes(0, 144)),
         ],
     };
 }

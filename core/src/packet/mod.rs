@@ -13,6 +13,7 @@
 //! crc32c     the checksum of SCTP
 //! dscp       the DSCP of a packet
 //! addr       an address, and the prefixes made from it
+//! prefixes   a short list of prefixes
 //! ```
 
 pub mod addr;
@@ -23,5 +24,6 @@ pub mod flow;
 pub mod fragments;
 pub mod gue;
 pub mod ip;
+pub mod prefixes;
 pub mod valid;
 pub mod view;

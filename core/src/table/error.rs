@@ -117,7 +117,7 @@ impl Field {
             Self::BackendHealth => "0 or 1",
             Self::BindPrefix => "at most 32 (IPv4) or 128 (IPv6), and no less with forward 4 (nat)",
             Self::BindPorts => "a first port that is not above the last; 0 to 65535 with protocol 0; with forward 4 (nat), one port other than 0 if there is a target port, and several ones below 32768 if there is none",
-            Self::BindProto => "6 (TCP), 17 (UDP) or, in version 3 with rule 3, without forward 4 (nat) and without a hash of nfqlb, 0 (all protocols)",
+            Self::BindProto => "6 (TCP), 17 (UDP) or, in version 3 with rule 3, 132 (SCTP) and, without forward 4 (nat) and without a hash of nfqlb, 0 (all protocols)",
             Self::BindReserved | Self::Reserved => "0",
             Self::RowPrimary | Self::RowSecondary | Self::RowHop => "an index below num_backends",
             Self::Checksum => "the checksum of the bytes before it: the file was damaged",

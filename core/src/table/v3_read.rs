@@ -13,7 +13,7 @@ use super::v3::{
 };
 use super::words::Words;
 use crate::backend::{Backend, State, MAX_BACKENDS};
-use crate::director::classify::bind::Bind;
+use crate::director::classify::bind::{Bind, Proto};
 use crate::director::reverse::services::{check_bind, OneWay};
 use crate::director::select::hash::ROWS;
 use crate::director::select::rows::v3::MAX_WEIGHT;
@@ -275,9 +275,13 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     let family = family.filter(|_| table.forward.kind().rewrites());
     for record in records::<BIND_LEN>(table.binds) {
         let bind = bind(record).map_err(|(field, value)| (field, Some(index), value))?;
-        // Deployed directors have no such binds, and some hashes cannot take what they bring.
-        let takes_all = table.rule != 2 && selector.flow_hash.takes_all_protocols();
-        if bind.proto.is_none() && !takes_all {
+        // Deployed directors have no such binds, and some hashes cannot take what one for all protocols brings.
+        let is_taken = match bind.proto {
+            None => table.rule != 2 && selector.flow_hash.takes_all_protocols(),
+            Some(Proto::Sctp) => table.rule != 2,
+            Some(Proto::Tcp | Proto::Udp) => true,
+        };
+        if !is_taken {
             return Err((
                 Field::BindProto,
                 Some(index),

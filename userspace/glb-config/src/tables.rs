@@ -561,7 +561,8 @@ pub(crate) fn read_forward(
     if let Some(node) = fields.get("node_port") {
         reader.error(
             &node,
-            "cannot be: an answer does not say whether the VIP or the director was asked; bind the director's own address in a table with other backends or another target_port",
+            "cannot be: a client's connections to the VIP and to the director would be one at the backend, and its answer does not say which was asked; \
+             make a table of its own whose bind is the director's own address and this port, with another target_port at which the backends listen too",
         );
         return None;
     }
@@ -604,7 +605,7 @@ fn check_answers(
             ),
             Err(OneWay::Protocols) => (
                 "proto",
-                "is any, and forward nat needs tcp or udp: of other protocols an answer is like any packet of the backend's",
+                "is any, and forward nat needs tcp, udp or sctp: of other protocols an answer is like any packet of the backend's",
             ),
             Err(OneWay::Ports) => (
                 "port",
@@ -679,8 +680,11 @@ fn read_bind(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Option
         .and_then(|node| reader.prefix(&node));
     let proto = reader.required(&object, "proto").and_then(|node| {
         let proto = match reader.string(&node)? {
-            "tcp" => Some(Some(Proto::Tcp)),
-            "udp" => Some(Some(Proto::Udp)),
+            "sctp" if rule == Some(Rule::V2) => {
+                let reason = "needs \"version\": 3; a table of version 2 has binds of tcp and udp";
+                reader.error(&node, reason);
+                return None;
+            }
             "any" if rule == Some(Rule::V2) => {
                 let reason = "needs \"version\": 3; in a table of version 2 give one bind for \"tcp\" and one for \"udp\", \
                               each with port_start 0 and port_end 65535";
@@ -688,10 +692,10 @@ fn read_bind(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Option
                 return None;
             }
             "any" => Some(None),
-            _ => None,
+            name => Proto::from_name(name).map(Some),
         };
         if proto.is_none() {
-            reader.error(&node, "must be \"tcp\", \"udp\" or \"any\"");
+            reader.error(&node, "must be \"tcp\", \"udp\", \"sctp\" or \"any\"");
         }
         proto
     });

@@ -43,7 +43,9 @@ fn example(root: &Value, part: &Value, name: &str) -> Value {
         Some("integer") => part["maximum"].clone(),
         Some("boolean") => json!(true),
         Some("string") => match name {
-            "ip" | "backend" | "outbound_src_ip" | "source_v4" => json!("10.0.0.1"),
+            "ip" | "backend" | "outbound_src_ip" | "source_v4" | "return_except" => {
+                json!("10.0.0.1")
+            }
             "source_v6" => json!("fd00::1"),
             "outbound_gateway_mac" => json!("00:11:22:33:44:55"),
             "hash_key" | "seed" => json!("00112233445566778899aabbccddeeff"),

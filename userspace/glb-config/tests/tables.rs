@@ -99,8 +99,8 @@ fn each_fault_is_named_with_file_table_field_and_value() {
         ),
         (
             "\"tcp\"",
-            "\"sctp\"",
-            r#"binds[0].proto: "sctp": must be "tcp", "udp" or "any""#,
+            "\"dccp\"",
+            r#"binds[0].proto: "dccp": must be "tcp", "udp", "sctp" or "any""#,
         ),
         (
             "\"port\": 80",
@@ -392,7 +392,7 @@ fn answers_have_one_source() {
         (
             "",
             r#"{"ip": "9.9.9.9", "proto": "any"}"#.to_owned(),
-            "proto: is any, and forward nat needs tcp or udp",
+            "proto: is any, and forward nat needs tcp, udp or sctp",
         ),
     ] {
         let said = translating(&[("a", more, &bind, "10.0.0.1")]);

@@ -1012,10 +1012,14 @@ mod tests {
     use super::*;
     use crate::wire::messages;
     use glb_core::director::select::hash::HashFields;
+    use glb_core::settings::Prefixes;
 
     /// What the module is sent it takes by the same table, so the answer to `config-get` has the same form.
     #[test]
     fn every_setting_goes_over_netlink_and_back() {
+        let mut prefixes = Prefixes::NONE;
+        prefixes.add(Addr::V4([10, 0, 0, 0]), 8).unwrap();
+        prefixes.add(Addr::V6([0xfd; 16]), 128).unwrap();
         for setting in Setting::ALL {
             let values = [
                 Settings::DEFAULT.get(setting),
@@ -1026,6 +1030,7 @@ mod tests {
                 Value::Flag(true),
                 Value::Flag(false),
                 Value::Number(7),
+                Value::Prefixes(prefixes),
             ];
             let mut tried = 0;
             for value in values {

@@ -276,16 +276,27 @@ lb as 2004::/16 2001::2
     assert_eq!(glbctl("table build", &[&to, &bin]).code, 0);
     let shown = glbctl("table show", &[&bin]);
     assert!(shown.out.contains("nat to port 6307"), "{shown:?}");
-    // What is asked by the director's own address is another thing.
+    // What is asked by the director's own address is a table of it.
     let text = text.replace("nat4 port", "nat4 type nodeport port");
     let from = dir.file("nodeport.vpp", &text);
     let run = glbctl("table import-vpp -o", &[&to, &from]);
     assert_eq!(run.code, 1, "{run:?}");
     assert!(
         run.err
-            .contains("line 1: type nodeport: tables have no node ports yet"),
+            .contains("line 1: type nodeport: needs a line \"lb conf ip4-src-address"),
         "{run:?}"
     );
+    let text = text + "lb conf ip4-src-address 65.65.65.65 ip6-src-address fd65::65\n";
+    let from = dir.file("nodeport.vpp", &text);
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!((run.code, &*run.err), (0, ""), "{run:?}");
+    let note = "line 1: VPP answers from its source address, whatever address was asked";
+    assert!(run.out.contains(note), "{run:?}");
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(&to).unwrap()).unwrap();
+    let [v4, v6] = [&file["tables"][0], &file["tables"][1]];
+    assert_eq!(v4["binds"], both("65.65.65.65", 3306));
+    assert_eq!(v6["binds"], both("2004::", 6306));
+    assert_eq!(glbctl("table check", &[&to]).code, 0);
 }
 
 #[test]

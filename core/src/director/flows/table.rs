@@ -310,7 +310,7 @@ pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> O
         inspect::Kind::Portless(number) => (Err(number), true),
         inspect::Kind::PortlessIcmpError(number) => (Err(number), false),
         // An echo request has no flow, but a client.
-        inspect::Kind::Echo => match by {
+        inspect::Kind::Echo | inspect::Kind::EchoIcmpError => match by {
             By::Flow => return None,
             By::Source => (Ok(Proto::Tcp), false),
         },

@@ -115,6 +115,8 @@ pub struct Spot {
 struct Inside {
     ip: usize,
     transport: usize,
+    /// Whether it begins with ports: an echo does not.
+    ports: bool,
     /// If the error has that much of the packet.
     check: Option<Check>,
 }
@@ -172,6 +174,17 @@ impl Spot {
     /// Finds what changes by `edit` in the packet of `view`, from its IP header on.
     #[inline]
     pub fn find(view: View<'_>, family: Family, edit: Edit) -> Result<Self, Unchanged> {
+        Self::find_in(view, family, edit, None)
+    }
+
+    /// The same; of a fragment that was cut here, `whole` is how many bytes its packet had behind the IP header.
+    #[inline]
+    pub fn find_in(
+        view: View<'_>,
+        family: Family,
+        edit: Edit,
+        whole: Option<usize>,
+    ) -> Result<Self, Unchanged> {
         let ip = ip::parse(view, 0, family)?;
         let view = view.limit(ip.end);
         let ttl = match family {
@@ -200,12 +213,15 @@ impl Spot {
             return Ok(spot);
         }
         if let Edit::Translate(port) = edit {
-            let behind = spot.find_translated(view, &ip, family)?;
-            // Its CRC covers the other fragments, too, whose length nobody knows yet.
+            spot = spot.find_translated(view, &ip, family)?;
+            // Its CRC covers the other fragments, too, whose length nobody knows yet if it was cut elsewhere.
             if ip.protocol == proto::SCTP && ip.fragment.is_some() && port.is_some() {
-                return Err(Unchanged::Ends(Verdict::DroppedFragment));
+                let whole = whole.ok_or(Unchanged::Ends(Verdict::DroppedFragment))?;
+                spot.check = spot.check.map(|check| Check {
+                    covers: Covers::Crc(whole),
+                    ..check
+                });
             }
-            spot = behind;
         }
         if let Some(check) = spot.check.or_else(|| pseudo_check(&ip, family)) {
             match check.look(view) {
@@ -403,7 +419,7 @@ impl Inside {
     /// Finds it at `at` of the packet.
     fn find(view: View<'_>, at: usize, family: Family) -> Result<Self, Unchanged> {
         let ip = ip::parse(view, at, family)?;
-        // Nobody asks about one without ports: the flow would not have been found.
+        // Ports, or the first half of an echo's header. Nobody asks about anything else: no flow would have been found.
         view.array::<4>(ip.transport)?;
         let mut check = pseudo_check(&ip, family);
         let len = ip.end.wrapping_sub(ip.transport);
@@ -425,6 +441,7 @@ impl Inside {
         Ok(Self {
             ip: at,
             transport: ip.transport,
+            ports: !matches!(ip.protocol, proto::ICMP | proto::ICMPV6),
             check,
         })
     }
@@ -463,7 +480,10 @@ impl Inside {
                 Delta::NONE.replaced(&old, &new)
             }
         };
-        let ports = write_port(head, self.transport, end, change.edit)?;
+        let ports = match self.ports {
+            true => write_port(head, self.transport, end, change.edit)?,
+            false => ([0; 4], [0; 4]),
+        };
         delta = delta.replaced(&ports.0, &ports.1);
         let Some(check) = self.check else {
             return Some(delta);

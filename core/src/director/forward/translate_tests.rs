@@ -385,6 +385,32 @@ fn what_is_not_translated() {
         Err(Unchanged::Ends(Verdict::DroppedFragment))
     );
     assert_eq!(packet, model.bytes(false));
+    // Unless it was cut here.
+    let whole = 12 + 48;
+    let data = std::vec![1; 48];
+    let to = change(End::Destination, &backend);
+    let unbroken = Model {
+        fragment: None,
+        data,
+        ..model.clone()
+    };
+    let cut = |model: &Model| {
+        let transport = model.transport(false);
+        let head = Model {
+            fragment: Some((0, true)),
+            ..model.clone()
+        };
+        ip(&head, proto::SCTP, &transport[..28])
+    };
+    let mut first = cut(&unbroken);
+    let spot = Spot::find_in(View::whole(&first), Family::V4, to.edit, Some(whole));
+    let spot = spot.expect("its length is known");
+    spot.write(&mut first, &to, COMPLETE).expect("it fits");
+    let there = Model {
+        to: backend.clone(),
+        ..unbroken.passed()
+    };
+    assert_eq!(first, cut(&there));
     // Where the port stays, nothing that it covers changes.
     let to = Change::toward(addr(&backend.addr), Edit::Translate(None));
     apply(&mut packet, to, COMPLETE).expect("changed");

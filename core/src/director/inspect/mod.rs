@@ -38,7 +38,7 @@ pub(super) const fn is_icmp_error(family: Family, icmp_type: u8) -> bool {
 /// What kind of packet it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP.
     Flow(Proto),
     /// An ICMP error about a packet of this protocol: that it was too long, which every forward passes on.
     IcmpError(Proto),
@@ -46,6 +46,8 @@ pub enum Kind {
     IcmpFailure(Proto),
     /// An echo request; of a backend, an echo reply.
     Echo,
+    /// An ICMP error about an echo reply; of what is before a backend, about an echo request.
+    EchoIcmpError,
     /// A fragment without ports, of a datagram of this protocol; the ports in the key are 0.
     LaterFragment(Proto),
     /// Of the protocol with this number, of which no ports are known: the ports in the key are 0, in all fragments alike.
@@ -105,9 +107,28 @@ impl Candidate {
     #[inline]
     #[must_use]
     pub fn unmatched(self) -> Verdict {
-        match self.kind {
-            Kind::Portless(_) | Kind::PortlessIcmpError(_) => Verdict::PassedUnknownFormat,
+        match self.without_ports().kind {
+            Kind::Portless(_) | Kind::PortlessIcmpError(_) | Kind::EchoIcmpError => {
+                Verdict::PassedUnknownFormat
+            }
             _ => Verdict::PassedNoMatchingBind,
+        }
+    }
+
+    /// A packet of SCTP that no bind names, as if nothing were known of its ports; any other one as it is.
+    #[must_use]
+    pub fn without_ports(self) -> Self {
+        let number = Proto::Sctp.number();
+        let kind = match self.kind {
+            Kind::Flow(Proto::Sctp) | Kind::LaterFragment(Proto::Sctp) => Kind::Portless(number),
+            Kind::IcmpError(Proto::Sctp) => Kind::PortlessIcmpError(number),
+            _ => return self,
+        };
+        Self {
+            kind,
+            key: key(self.key.addrs, 0, 0),
+            hint: 0,
+            ..self
         }
     }
 
@@ -203,6 +224,7 @@ fn inspect_from(view: View<'_>, family: Family, from: Sender) -> Result<Candidat
     let (kind, key, hint) = match (ip.protocol, family) {
         (proto::TCP, _) => flow(view, &ip, Proto::Tcp)?,
         (proto::UDP, _) => flow(view, &ip, Proto::Udp)?,
+        (proto::SCTP, _) => sctp(view, &ip)?,
         (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => icmp(view, &ip, family, from)?,
         (number, _) if has_no_ports(number, family) => {
             (Kind::Portless(number), key(ip.addrs, 0, 0), 0)
@@ -235,6 +257,15 @@ fn flow(view: View<'_>, ip: &Ip, proto: Proto) -> Result<(Kind, FlowKey, u16), S
         key(ip.addrs, src_port, dst_port),
         src_port,
     ))
+}
+
+/// SCTP has its ports where TCP and UDP have them. A packet that ends before has none, like those of other protocols.
+#[cold]
+fn sctp(view: View<'_>, ip: &Ip) -> Result<(Kind, FlowKey, u16), Stop> {
+    match flow(view, ip, Proto::Sctp) {
+        Err(UNKNOWN) => Ok((Kind::Portless(proto::SCTP), key(ip.addrs, 0, 0), 0)),
+        flow => flow,
+    }
 }
 
 /// Whether a protocol is one of which no ports are known. ICMP is not, as its messages speak of other packets or are this
@@ -280,42 +311,84 @@ fn icmp(
     if !too_long && !is_icmp_error(family, icmp_type) {
         return Err(UNKNOWN);
     }
-    let (proto, key) = embedded(view, ip.transport.wrapping_add(ICMP_LEN), family)?;
+    let inside = ip.transport.wrapping_add(ICMP_LEN);
+    let (about, key) = embedded(view, inside, family, from)?;
     // Whoever has sent the packet inside is told about it, and nobody else (RFC 5508, section 4.2): otherwise a translation
     // would make it speak for the VIP to anybody. What other forwards pass on is what it always was.
-    if (from == Sender::Backend || !too_long) && !ip.addrs.have_one_receiver(key.addrs) {
+    let passed_on = from == Sender::Client && too_long && !matches!(about, About::Echo);
+    if !passed_on && !ip.addrs.have_one_receiver(key.addrs) {
         return Err(UNKNOWN);
     }
-    let kind = match (proto, too_long) {
-        (Ok(proto), true) => Kind::IcmpError(proto),
-        (Ok(proto), false) => Kind::IcmpFailure(proto),
-        (Err(number), true) => Kind::PortlessIcmpError(number),
+    let kind = match (about, too_long) {
+        (About::Flow(proto), true) => Kind::IcmpError(proto),
+        (About::Flow(proto), false) => Kind::IcmpFailure(proto),
+        (About::Echo, _) => Kind::EchoIcmpError,
+        (About::Portless(number), true) => Kind::PortlessIcmpError(number),
         // Nothing that translates has such a flow.
-        (Err(_), false) => return Err(UNKNOWN),
+        (About::Portless(_), false) => return Err(UNKNOWN),
     };
     Ok((kind, key, key.src_port))
 }
 
-/// The flow of the packet inside an ICMP error: it was sent the other way. Its protocol, or the number of one without ports.
+/// What an ICMP error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Flow(Proto),
+    Echo,
+    /// A packet of the protocol with this number, of which no ports are known.
+    Portless(u8),
+}
+
+/// The flow of the packet inside an ICMP error: it was sent the other way.
 fn embedded(
     view: View<'_>,
     at: usize,
     family: Family,
-) -> Result<(Result<Proto, u8>, FlowKey), Stop> {
+    from: Sender,
+) -> Result<(About, FlowKey), Stop> {
     let ip = ip::parse(view, at, family)?;
+    let portless = Ok((About::Portless(ip.protocol), key(ip.addrs.reversed(), 0, 0)));
+    let is_later = matches!(ip.fragment, Some(Fragment { offset: 1.., .. }));
     let Some(proto) = Proto::from_number(ip.protocol) else {
-        return match has_no_ports(ip.protocol, family) {
-            true => Ok((Err(ip.protocol), key(ip.addrs.reversed(), 0, 0))),
-            false => Err(UNKNOWN),
+        return match (ip.protocol, family) {
+            (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) if !is_later => {
+                is_echo(view, ip.transport, family, from)?;
+                Ok((About::Echo, key(ip.addrs.reversed(), 0, 0)))
+            }
+            (number, _) if has_no_ports(number, family) => portless,
+            _ => Err(UNKNOWN),
         };
     };
-    if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
-        return Err(UNKNOWN);
+    let ports = match is_later {
+        true => Err(UNKNOWN),
+        false => view.array(ip.transport).map_err(Stop::from),
+    };
+    match ports {
+        Ok(&[s0, s1, d0, d1]) => {
+            let sender = u16::from_be_bytes([d0, d1]);
+            let receiver = u16::from_be_bytes([s0, s1]);
+            let key = key(ip.addrs.reversed(), sender, receiver);
+            Ok((About::Flow(proto), key))
+        }
+        Err(UNKNOWN) if proto == Proto::Sctp => portless,
+        Err(stop) => Err(stop),
     }
-    let &[s0, s1, d0, d1] = view.array(ip.transport)?;
-    let sender = u16::from_be_bytes([d0, d1]);
-    let receiver = u16::from_be_bytes([s0, s1]);
-    Ok((Ok(proto), key(ip.addrs.reversed(), sender, receiver)))
+}
+
+/// Whether the ICMP message inside an error is an echo that the error can be about: a reply of the VIP, or a request to a backend.
+fn is_echo(view: View<'_>, at: usize, family: Family, from: Sender) -> Result<(), Stop> {
+    let want = match (family, from) {
+        (Family::V4, Sender::Client) => ICMP_ECHO_REPLY,
+        (Family::V4, Sender::Backend) => ICMP_ECHO,
+        (Family::V6, Sender::Client) => ICMPV6_ECHO_REPLY,
+        (Family::V6, Sender::Backend) => ICMPV6_ECHO_REQUEST,
+    };
+    // With its checksum, which may change.
+    let &[icmp_type, _, _, _] = view.array(at)?;
+    match icmp_type == want {
+        true => Ok(()),
+        false => Err(UNKNOWN),
+    }
 }
 
 #[inline]

@@ -96,9 +96,22 @@ pub fn reverse<A: Answers>(
         Addrs::V4 { src, .. } => Addr::V4(src),
         Addrs::V6 { src, .. } => Addr::V6(src),
     };
+    let client = match packet.key.addrs {
+        Addrs::V4 { dst, .. } => Addr::V4(dst),
+        Addrs::V6 { dst, .. } => Addr::V6(dst),
+    };
+    // One of those who ask a backend by its own address; of an ICMP error the receiver is the same.
+    if settings.return_except.has(client) {
+        return Err(Verdict::PassedNoService);
+    }
     let by_port = |proto: Proto, key: &FlowKey| {
         let origin = answers.origin(backend, proto, key.src_port);
-        origin.ok_or(Verdict::PassedNoService)
+        // Of SCTP as of any protocol without ports, as long as no bind names it.
+        let none = match proto {
+            Proto::Sctp => Verdict::PassedUnknownFormat,
+            _ => Verdict::PassedNoService,
+        };
+        origin.ok_or(none)
     };
     let (origin, verdict) = match packet.kind {
         Kind::Flow(proto) => {
@@ -113,21 +126,27 @@ pub fn reverse<A: Answers>(
             (by_port(proto, &packet.key)?, Verdict::ReturnedIcmpError)
         }
         // Without it no client's request has come to a backend, and what it answers is somebody's who asked it itself.
-        Kind::Echo if !settings.forward_icmp_ping_responses => {
-            return Err(Verdict::PassedNoService);
-        }
-        Kind::Echo => {
-            let vip = answers.only_vip(backend).ok_or(Verdict::PassedNoService)?;
-            (Origin { vip, port: None }, Verdict::ReturnedEcho)
+        Kind::Echo | Kind::EchoIcmpError => {
+            let (verdict, none) = match packet.kind {
+                Kind::Echo => (Verdict::ReturnedEcho, Verdict::PassedNoService),
+                _ => (Verdict::ReturnedIcmpError, Verdict::PassedUnknownFormat),
+            };
+            let vip = match settings.forward_icmp_ping_responses {
+                true => answers.only_vip(backend),
+                false => None,
+            };
+            let vip = vip.ok_or(none)?;
+            (Origin { vip, port: None }, verdict)
         }
         Kind::LaterFragment(proto) => {
             let ports = packet
                 .fragment
                 .and_then(|fragment| answers.remembered(&packet.key.addrs, fragment));
             let Some((src_port, dst_port)) = ports else {
-                return Err(match answers.has_backend(backend) {
-                    true => Verdict::DroppedFragment,
-                    false => Verdict::PassedNoService,
+                return Err(match (answers.has_backend(backend), proto) {
+                    (true, _) => Verdict::DroppedFragment,
+                    (false, Proto::Sctp) => Verdict::PassedUnknownFormat,
+                    (false, _) => Verdict::PassedNoService,
                 });
             };
             (packet.key.src_port, packet.key.dst_port) = (src_port, dst_port);

@@ -125,7 +125,7 @@ fn origins(tables: &[Table], backend: Addr, proto: Proto, port: u16) -> Vec<Orig
 }
 
 fn tables() -> impl Strategy<Value = Vec<Table>> {
-    let proto = || prop_oneof![Just(Proto::Tcp), Just(Proto::Udp)];
+    let proto = || prop_oneof![Just(Proto::Tcp), Just(Proto::Udp), Just(Proto::Sctp)];
     // Few of each, so that they meet.
     let with_port = || {
         let bind = (1_u8..4, proto(), 1_u16..12)
@@ -150,7 +150,7 @@ proptest! {
     #[test]
     fn as_a_search_through_all(tables in tables()) {
         let mut most = 0;
-        for proto in [Proto::Tcp, Proto::Udp] {
+        for proto in Proto::ALL {
             for port in 0..20 {
                 for backend in 1..4 {
                     most = most.max(origins(&tables, v4(backend), proto, port).len());
@@ -167,7 +167,7 @@ proptest! {
             }
         };
         prop_assert!(most <= 1);
-        for proto in [Proto::Tcp, Proto::Udp] {
+        for proto in Proto::ALL {
             for port in 0..20 {
                 for backend in 1..4 {
                     let want = origins(&tables, v4(backend), proto, port).first().copied();
@@ -291,8 +291,23 @@ fn each_kind_by_its_service() {
         ),
         (Kind::IcmpFailure(Proto::Udp), 1, 53, none),
         (Kind::Echo, 1, 0, Ok((v4(100), 0, ReturnedEcho))),
+        (
+            Kind::EchoIcmpError,
+            1,
+            0,
+            Ok((v4(100), 0, ReturnedIcmpError)),
+        ),
         // It has two VIPs.
         (Kind::Echo, 2, 0, none),
+        (Kind::EchoIcmpError, 2, 0, Err(PassedUnknownFormat)),
+        // What no bind names is of any protocol.
+        (Kind::Flow(Proto::Sctp), 1, 8080, Err(PassedUnknownFormat)),
+        (
+            Kind::LaterFragment(Proto::Sctp),
+            9,
+            0,
+            Err(PassedUnknownFormat),
+        ),
         (Kind::Echo, 9, 0, none),
         // Of an unknown datagram of a backend, and of somebody else's.
         (Kind::LaterFragment(Proto::Tcp), 1, 0, Err(DroppedFragment)),
@@ -331,6 +346,45 @@ fn an_echo_reply_is_an_answer_where_requests_are_sent_on() {
     settings.forward_icmp_ping_responses = false;
     let got = reverse(&world, &settings, reply).err();
     assert_eq!(got, Some(Verdict::PassedNoService));
+    let error = packet(Kind::EchoIcmpError, v4(1), 0, None);
+    let got = reverse(&world, &settings, error).err();
+    assert_eq!(got, Some(Verdict::PassedUnknownFormat));
+}
+
+#[test]
+fn what_is_for_another_director_passes() {
+    let web = bind(v4(100), Proto::Tcp, (80, 80));
+    let tables = std::vec![(nat(8080), std::vec![web], std::vec![v4(1)])];
+    let mut world = World::new(tables).expect("each answer has one origin");
+    world.known = Some((8080, 4000));
+    let mut settings = Settings::DEFAULT;
+    let [a, b, c, d] = CLIENT;
+    for bits in [32, 24, 0] {
+        settings.return_except = crate::settings::Prefixes::NONE;
+        settings
+            .return_except
+            .add(Addr::V4([a, b, c, d ^ u8::from(bits < 32)]), bits)
+            .expect("it fits");
+        for (kind, offset) in [
+            (Kind::Flow(Proto::Tcp), None),
+            (Kind::Flow(Proto::Tcp), Some(0)),
+            (Kind::LaterFragment(Proto::Tcp), Some(5)),
+            (Kind::Echo, None),
+            (Kind::IcmpError(Proto::Tcp), None),
+        ] {
+            let packet = packet(kind, v4(1), 8080, offset);
+            let got = reverse(&world, &settings, packet).err();
+            assert_eq!(got, Some(Verdict::PassedNoService), "{kind:?}");
+        }
+    }
+    assert!(world.remembered.borrow().is_empty());
+    settings.return_except = crate::settings::Prefixes::NONE;
+    settings
+        .return_except
+        .add(Addr::V4([a, b, c, d ^ 1]), 32)
+        .expect("it fits");
+    let other = packet(Kind::Flow(Proto::Tcp), v4(1), 8080, None);
+    assert!(reverse(&world, &settings, other).is_ok());
 }
 
 /// That one of them has a target port, which is the bind's, makes no difference.

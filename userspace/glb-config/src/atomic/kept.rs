@@ -177,7 +177,6 @@ mod tests {
     use super::*;
     use rustix::thread::{capabilities, set_capabilities, CapabilitySet};
     use std::fs;
-    use std::io::Write;
     use std::path::{Path, PathBuf};
 
     fn open(path: &Path) -> File {

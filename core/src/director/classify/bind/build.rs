@@ -10,7 +10,7 @@
 use super::arena::{Arena, BuildError, Entry};
 use super::layout::{
     first_slot_v4, first_slot_v6, words_of, Found, ALL_PORTS, FAMILY_HEADER, HEADER, MANY, NODE,
-    NONE, SLOT_V4, SLOT_V6,
+    NONE, PORTS, SLOT_V4, SLOT_V6,
 };
 use super::ports::{self, Scratch};
 use super::Proto;
@@ -25,7 +25,9 @@ pub fn words_needed(entries: &[Entry]) -> usize {
     HEADER
         .saturating_add(v4.words(SLOT_V4))
         .saturating_add(v6.words(SLOT_V6))
-        .saturating_add(n.saturating_mul(NODE.wrapping_add(ports::WORDS_PER_BIND)))
+        .saturating_add(
+            n.saturating_mul(NODE.wrapping_add(PORTS).wrapping_add(ports::WORDS_PER_BIND)),
+        )
         .saturating_add(Scratch::words(n))
 }
 
@@ -182,23 +184,35 @@ fn add_prefix(
     let slots = Slots::of(arena, addr)?;
     let own = slots.index_of(arena, first.bind.prefix_len)?;
     let parent = slots.cover(arena, addr, own)?;
-    let first_id = group.iter().map(|entry| entry.id.to_word()).min();
     let node = arena.take(NODE)?;
     let split = run_length(group, |entry| entry.bind.proto.is_none());
     let (all, ported) = group.split_at_checked(split).ok_or(BuildError::Space)?;
     let all = all.first().map_or(NONE, |entry| entry.id.to_word());
-    let portless = match all {
-        NONE => first_id.unwrap_or(0),
-        all => all,
-    };
     let split = run_length(ported, |entry| entry.bind.proto == Some(Proto::Tcp));
-    let (tcp, udp) = ported.split_at_checked(split).ok_or(BuildError::Space)?;
+    let (tcp, others) = ported.split_at_checked(split).ok_or(BuildError::Space)?;
+    let split = run_length(others, |entry| entry.bind.proto == Some(Proto::Udp));
+    let (udp, sctp) = others.split_at_checked(split).ok_or(BuildError::Space)?;
     let (tcp_at, tcp_count) = ports::add(arena, scratch, tcp)?;
     let (udp_at, udp_count) = ports::add(arena, scratch, udp)?;
+    let mut sctp_ports = 0;
+    if !sctp.is_empty() {
+        sctp_ports = arena.take(PORTS)?;
+        let (at, count) = ports::add(arena, scratch, sctp)?;
+        arena.set(sctp_ports, [at, count])?;
+    }
     arena.set(
         node,
         [
-            parent, portless, tcp_at, tcp_count, udp_at, udp_count, all, 0,
+            parent,
+            all,
+            tcp_at,
+            tcp_count,
+            udp_at,
+            udp_count,
+            sctp_ports,
+            first_of(tcp),
+            first_of(udp),
+            first_of(sctp),
         ],
     )?;
     // The slot itself answers for the first interval of ports; for all of TCP where nothing narrower is there.
@@ -237,6 +251,12 @@ fn add_prefix(
         }
     }
     Err(BuildError::Space)
+}
+
+/// The bind of these that stands first in the tables.
+fn first_of(binds: &[Entry]) -> u32 {
+    let words = binds.iter().map(|entry| entry.id.to_word());
+    words.min().unwrap_or(NONE)
 }
 
 /// The hash table of one family while it is filled.

@@ -9,7 +9,7 @@
 
 use super::layout::{
     first_slot_v4, first_slot_v6, words_of, Found, FAMILY_HEADER, INTERVAL, MANY, MAP, NODE, NONE,
-    PAGE, SLOT_V4, SLOT_V6, TOP,
+    PAGE, PORTS, SLOT_V4, SLOT_V6, TOP,
 };
 use super::{BindId, Proto};
 use crate::packet::addr::{mask_128, mask_32, Addr};
@@ -30,21 +30,26 @@ impl<'a> Classifier<'a> {
         Self { words }
     }
 
-    /// The bind that a packet to this address and port belongs to.
+    /// The bind that a packet to this address and port belongs to. Of SCTP only binds that name it are asked: what those for all
+    /// protocols take has no ports ([`Self::lookup_all`]).
     #[inline]
     #[must_use]
     pub fn lookup(self, dst: Addr, proto: Proto, port: u16) -> Option<BindId> {
         let found = self.longest_prefix(dst)?;
-        if found.udp == (proto == Proto::Udp) && within(found.ends, port) {
+        // An interval in a slot is one of TCP or UDP, so SCTP equals neither.
+        if u8::from(found.udp) == proto as u8 && within(found.ends, port) {
             return Some(BindId::from_word(found.bind));
         }
         let mut at = found.node;
+        if proto == Proto::Sctp {
+            return self.lookup_sctp(at, port);
+        }
         loop {
-            let &[parent, _, tcp_at, tcp_count, udp_at, udp_count, all, _]: &[u32; NODE] =
+            let &[parent, all, tcp_at, tcp_count, udp_at, udp_count, ..]: &[u32; NODE] =
                 self.array(at)?;
             let found = match proto {
                 Proto::Tcp => self.port(tcp_at, tcp_count, port),
-                Proto::Udp => self.port(udp_at, udp_count, port),
+                Proto::Udp | Proto::Sctp => self.port(udp_at, udp_count, port),
             };
             if found.is_some() {
                 return found;
@@ -60,6 +65,26 @@ impl<'a> Classifier<'a> {
         }
     }
 
+    /// The bind of SCTP of this port, from the node `at` on. One for all protocols of a longer prefix comes first.
+    #[cold]
+    #[inline(never)]
+    fn lookup_sctp(self, mut at: u32, port: u16) -> Option<BindId> {
+        loop {
+            let &[parent, all, _, _, _, _, ports, ..]: &[u32; NODE] = self.array(at)?;
+            if ports != 0 {
+                let &[first, count]: &[u32; PORTS] = self.array(ports)?;
+                let found = self.port(first, count, port);
+                if found.is_some() {
+                    return found;
+                }
+            }
+            if all != NONE || parent == 0 || parent >= at {
+                return None;
+            }
+            at = parent;
+        }
+    }
+
     /// The bind that a packet of a protocol without ports belongs to: the one for all protocols of the longest prefix that has
     /// one.
     #[inline]
@@ -67,7 +92,7 @@ impl<'a> Classifier<'a> {
     pub fn lookup_all(self, dst: Addr) -> Option<BindId> {
         let mut at = self.longest_prefix(dst)?.node;
         loop {
-            let &[parent, _, _, _, _, _, all, _]: &[u32; NODE] = self.array(at)?;
+            let &[parent, all]: &[u32; 2] = self.array(at)?;
             if all != NONE {
                 return Some(BindId::from_word(all));
             }
@@ -78,28 +103,27 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// The bind that a packet of this protocol belongs to whose port is not known: that of the longest prefix which takes the
-    /// protocol at all. Where none does it is what [`Self::lookup_addr`] says.
+    /// The bind that a packet of this protocol belongs to whose port is not known: of the longest prefix which takes the protocol
+    /// at all the one for all protocols, or the first of this one. Where none does it is what [`Self::lookup_addr`] says.
     #[must_use]
     pub fn lookup_proto(self, dst: Addr, proto: Proto) -> Option<BindId> {
         let longest = self.longest_prefix(dst)?.node;
         let mut at = longest;
         loop {
-            let &[parent, first, _, tcp, _, udp, all, _]: &[u32; NODE] = self.array(at)?;
-            let count = match proto {
+            let &[parent, all, .., tcp, udp, sctp]: &[u32; NODE] = self.array(at)?;
+            let first = match proto {
                 Proto::Tcp => tcp,
                 Proto::Udp => udp,
+                Proto::Sctp => sctp,
             };
-            if count != 0 || all != NONE {
-                return Some(BindId::from_word(first));
+            if let Some(id) = one_of(all, first) {
+                return Some(id);
             }
             if parent == 0 || parent >= at {
-                break;
+                return self.of_addr(longest);
             }
             at = parent;
         }
-        let &[_, first]: &[u32; 2] = self.array(longest)?;
-        Some(BindId::from_word(first))
     }
 
     /// The bind of the longest prefix that has this address, whatever its protocol and port: the one for all protocols, or the
@@ -107,8 +131,13 @@ impl<'a> Classifier<'a> {
     #[inline]
     #[must_use]
     pub fn lookup_addr(self, dst: Addr) -> Option<BindId> {
-        let &[_, first]: &[u32; 2] = self.array(self.longest_prefix(dst)?.node)?;
-        Some(BindId::from_word(first))
+        self.of_addr(self.longest_prefix(dst)?.node)
+    }
+
+    #[inline]
+    fn of_addr(self, node: u32) -> Option<BindId> {
+        let &[_, all, .., tcp, udp, sctp]: &[u32; NODE] = self.array(node)?;
+        one_of(all, tcp.min(udp).min(sctp))
     }
 
     #[inline(always)]
@@ -246,6 +275,13 @@ impl<'a> Classifier<'a> {
         let &[bind]: &[u32; 1] = self.array(binds.wrapping_add(change))?;
         (bind != NONE).then(|| BindId::from_word(bind))
     }
+}
+
+/// The bind for all protocols, or the first one, if either is there.
+#[inline]
+fn one_of(all: u32, first: u32) -> Option<BindId> {
+    let id = if all == NONE { first } else { all };
+    (id != NONE).then(|| BindId::from_word(id))
 }
 
 /// Whether an interval, given by its ends, has the port.

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
     let proto = args.protocol().map_err(Failure::Message)?;
     let mut glb = director()?;
     let ported = !proto.has_no_ports();
-    if ported && args.service.port.is_none() {
+    if proto.needs_ports() && args.service.port.is_none() {
         let message = "the service's port is missing: give ADDRESS:PORT";
         return Err(Failure::Message(message.to_owned()));
     }
@@ -50,7 +50,8 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         .into_iter()
         .flatten()
     {
-        if ported && fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
+        let needed = fields.contains(HashFields::SRC_PORT) && proto.needs_ports();
+        if needed && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
         }
