@@ -251,13 +251,11 @@ void glb_egress_too_big(struct sk_buff *skb, unsigned int mtu, bool is_v6)
 	if (!skb_dst(skb))
 		return;
 	memset(skb->cb, 0, sizeof(skb->cb));
-	/* The error is a packet of its own: it leaves in the header of the flow that it is about. No error follows an error, so this
-	 * is nested once.
+	/* The error is a packet like any other: where it comes to an egress hook, it leaves in the header of the flow that it is about. No
+	 * error follows an error, so this is nested once.
 	 */
-	glb_egress_end();
 	if (is_v6)
 		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
 	else
 		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
-	glb_egress_begin();
 }
