@@ -153,7 +153,7 @@ def test_a_hook_that_cannot_be_registered():
 
 
 def test_half_of_an_aggregate():
-    about("A queue takes the first packets of an aggregate and no more: its sender hears of no loss, and does not send all again.")
+    about("A queue takes the first packets of an aggregate and no more: its sender is told of no loss, and sends nothing again.")
     attach()
     echo = udp_socket(appliance, "192.0.2.1", 5353)
     asker = udp_socket(gateway, CLIENT4, 40000)
