@@ -209,7 +209,8 @@ bool glb_egress_is_own(const struct sk_buff *skb)
 	return unlikely(own->is_cut) && glb_is_own_fragment(own, skb);
 }
 
-bool glb_egress_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6, bool cuts)
+bool glb_egress_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
+		     bool cuts)
 {
 	struct glb_own *own = this_cpu_ptr(&glb_own);
 	bool sent;
