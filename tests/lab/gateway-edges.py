@@ -86,7 +86,7 @@ def test_what_is_counted():
 
     kernel, ours = both()
     watch()
-    for number in range(5):
+    for _ in range(5):
         sends(ip(CLIENT4, "192.0.2.1", icmp(8, 0, b"\0\1\0\1")), ip(CLIENT4, "192.0.2.8", udp(40000, 5354, b"nobody")))
     gateway.status("ping -q -c 5 -i 0.2 -W 20 -I", CLIENT4, "192.0.2.1")
     gateway.status("ping -q -c 2 -i 0.2 -W 20", appliance.ipv6)
@@ -208,7 +208,7 @@ def test_its_own_icmp_errors():
             with check("the sender hears what fits"):
                 same(kind, tuple(inner[at : at + 2]))
                 same(1400 - 68, struct.unpack_from("!I", inner, at + 4)[0])
-                same(packet[24:40] if at == 40 else packet[12:16], inner[at - 16 : at] if at == 40 else inner[16:20])
+                same(*((packet[8:24], inner[24:40]) if at == 40 else (packet[12:16], inner[16:20])))
             with check("in the header of the flow"):
                 same(came[0][::-1], back[0])
                 same(came[1].hex(), back[1].hex())
