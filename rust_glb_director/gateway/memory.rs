@@ -7,7 +7,7 @@
 
 use super::{spec, Cache};
 use glb_core::geneve::endpoints::{Endpoints, PLACES};
-use glb_core::geneve::flows::{self, Bucket, Event, Found, Tuple, Turn};
+use glb_core::geneve::flows::{self, Bucket, Event, Found, Tuple, Turn, SLOTS};
 use glb_core::geneve::Envelope;
 use glb_core::siphash::SipKey;
 use glb_kernel::base::counters::Counters;
@@ -125,6 +125,16 @@ impl Memory {
     /// How many buckets there are.
     pub(crate) fn len(&self) -> usize {
         self.buckets.len()
+    }
+
+    /// How many flows there are, or about so many.
+    pub(crate) fn in_use(&self) -> usize {
+        self.flows().in_use(time::pause)
+    }
+
+    /// How many there can be: the entries of all buckets.
+    pub(crate) fn room(&self) -> usize {
+        self.buckets.len().wrapping_mul(SLOTS)
     }
 
     /// What became of the flows of packets, each with its name.

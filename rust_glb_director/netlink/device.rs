@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Family, Request};
-use crate::front::devices::{self, Attached};
+use crate::front::devices::{self, Attached, Site};
 use crate::front::role::Able;
 use crate::gateway::{spec, Wanted};
 use crate::state::State;
@@ -213,10 +213,18 @@ impl Command for Attach {
         let device = Attached { ifindex, role };
         let net = request.net();
         let registered = request.registered();
-        let spare = devices::spare(net, registered, role, gateway);
+        let replace = match request.get(attr::REPLACE) {
+            Some(sent) => sent.u8()? != 0,
+            None => false,
+        };
+        let site = Site {
+            device,
+            wanted: gateway,
+            replace,
+        };
+        let spare = devices::spare(net, registered, &site);
         let attached = spare.and_then(|spare| {
-            let gateway = (gateway, spare);
-            devices::attach(net, registered, &Rtnl::lock(), (device, gateway))
+            devices::attach(net, registered, &Rtnl::lock(), (site, spare))
         });
         attached.map_err(|error| {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));

@@ -350,6 +350,20 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
 }
 
 impl Bucket {
+    /// How many entries are not over: their meta words say it, which are one cache line.
+    pub(super) fn in_use(&self, clock: Clock) -> usize {
+        let current = |slot: &Slot<'_, AtomicU64, WORDS>| {
+            let meta = slot.meta();
+            meta.is_kept() && !meta.is_over(clock.limits, clock.now)
+        };
+        // No sum of a filter's count: it could not overflow, but the compiler does not know.
+        let mut count = 0usize;
+        for slot in self.0.slots() {
+            count = count.wrapping_add(usize::from(current(&slot)));
+        }
+        count
+    }
+
     /// The entries that are not over, each with its meta word.
     pub(super) fn entries(&self, clock: Clock) -> impl Iterator<Item = (Meta, Content)> + '_ {
         let current = move |slot: Slot<'_, AtomicU64, WORDS>| {
