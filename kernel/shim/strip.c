@@ -252,13 +252,8 @@ void glb_egress_too_big(struct sk_buff *skb, unsigned int mtu, bool is_v6)
 	if (!skb_dst(skb))
 		return;
 	memset(skb->cb, 0, sizeof(skb->cb));
-<<<<<<< HEAD
 	/* The error is a packet of its own: it comes to the hook, and leaves in the header of the flow that it is about. No error
 	 * follows an error, so this is nested once.
-=======
-	/* The error is a packet like any other: where it comes to an egress hook, it leaves in the header of the flow that it is about. No
-	 * error follows an error, so this is nested once.
->>>>>>> fa7945e902d18f468907472cd1164c1e39066c3b
 	 */
 	if (is_v6)
 		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
