@@ -2,6 +2,7 @@
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
 #include <linux/llist.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -45,6 +46,21 @@ void glb_counters_add2(u64 __percpu *counters, size_t first, size_t second)
 {
 	this_cpu_inc(counters[first]);
 	this_cpu_inc(counters[second]);
+}
+
+void glb_counters_sent(u64 __percpu *counters, size_t packets, size_t bytes_at, u64 bytes)
+{
+	this_cpu_inc(counters[packets]);
+	this_cpu_add(counters[bytes_at], bytes);
+}
+
+void glb_counters_sent_with(u64 __percpu *counters, size_t packets, size_t bytes_at, u64 bytes,
+			    u64 __percpu *others)
+{
+	this_cpu_inc(counters[packets]);
+	this_cpu_add(counters[bytes_at], bytes);
+	this_cpu_inc(others[0]);
+	this_cpu_add(others[1], bytes);
 }
 
 void glb_counters_add(u64 __percpu *counters, size_t index, u64 value)
@@ -108,6 +124,14 @@ void glb_pause(void)
 u64 glb_milliseconds(void)
 {
 	return jiffies64_to_msecs(get_jiffies_64());
+}
+
+/* Those of glb_milliseconds(), without a way over milliseconds where the two agree. */
+u64 glb_seconds(void)
+{
+	if (MSEC_PER_SEC % HZ == 0)
+		return div_u64(get_jiffies_64(), HZ);
+	return div_u64(glb_milliseconds(), MSEC_PER_SEC);
 }
 
 void glb_random(void *bytes, size_t len)

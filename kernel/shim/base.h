@@ -10,6 +10,10 @@ u64 __percpu *glb_counters_alloc(size_t count);
 u64 glb_counters_bytes(size_t count);
 void glb_counters_free(u64 __percpu *counters, size_t count);
 void glb_counters_add2(u64 __percpu *counters, size_t first, size_t second);
+/* A packet that was sent, and its bytes; and the same of `others`, whose first two are packets and bytes. */
+void glb_counters_sent(u64 __percpu *counters, size_t packets, size_t bytes_at, u64 bytes);
+void glb_counters_sent_with(u64 __percpu *counters, size_t packets, size_t bytes_at, u64 bytes,
+			    u64 __percpu *others);
 void glb_counters_add(u64 __percpu *counters, size_t index, u64 value);
 u64 glb_counters_sum(u64 __percpu *counters, size_t index);
 
@@ -26,6 +30,7 @@ void glb_pause(void);
 
 /* Time and chance. */
 u64 glb_milliseconds(void);
+u64 glb_seconds(void);
 void glb_random(void *bytes, size_t len);
 
 #endif /* _GLB_BASE_H */

@@ -209,7 +209,8 @@ bool glb_egress_is_own(const struct sk_buff *skb)
 	return unlikely(own->is_cut) && glb_is_own_fragment(own, skb);
 }
 
-bool glb_egress_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6, bool cuts)
+bool glb_egress_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
+		     bool cuts)
 {
 	struct glb_own *own = this_cpu_ptr(&glb_own);
 	bool sent;
@@ -251,13 +252,11 @@ void glb_egress_too_big(struct sk_buff *skb, unsigned int mtu, bool is_v6)
 	if (!skb_dst(skb))
 		return;
 	memset(skb->cb, 0, sizeof(skb->cb));
-	/* The error is a packet of its own: it leaves in the header of the flow that it is about. No error follows an error, so this
-	 * is nested once.
+	/* The error is a packet of its own: it comes to the hook, and leaves in the header of the flow that it is about. No error
+	 * follows an error, so this is nested once.
 	 */
-	glb_egress_end();
 	if (is_v6)
 		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
 	else
 		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, htonl(mtu));
-	glb_egress_begin();
 }

@@ -32,7 +32,8 @@ void glb_narrow_path(struct net *net, struct sk_buff *skb, unsigned int about, u
 /* Sends a packet in its header by `dst`, with bottom halves off; takes it, and answers whether it went. With `cuts` it may be longer
  * than the route's MTU, and is no aggregate.
  */
-bool glb_egress_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6, bool cuts);
+bool glb_egress_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
+		     bool cuts);
 /* At the egress hook: whether it is the packet that `glb_egress_xmit` is sending, or a fragment of it. Says so once. */
 bool glb_egress_is_own(const struct sk_buff *skb);
 

@@ -98,7 +98,11 @@ fn usable(devices: &[Attachment], site: &Site) -> Option<Result<Arc<Memory>>> {
         .filter(|door| door.ifindex() != site.device.ifindex);
     let fits = |memory: &Arc<Memory>| memory.cache == site.wanted.cache;
     if let Some(memory) = others.find_map(memory_of) {
-        return Some(if fits(&memory) { Ok(memory) } else { Err(EBUSY) });
+        return Some(if fits(&memory) {
+            Ok(memory)
+        } else {
+            Err(EBUSY)
+        });
     }
     devices.iter().find_map(memory_of).filter(fits).map(Ok)
 }

@@ -223,9 +223,8 @@ impl Command for Attach {
             replace,
         };
         let spare = devices::spare(net, registered, &site);
-        let attached = spare.and_then(|spare| {
-            devices::attach(net, registered, &Rtnl::lock(), (site, spare))
-        });
+        let attached =
+            spare.and_then(|spare| devices::attach(net, registered, &Rtnl::lock(), (site, spare)));
         attached.map_err(|error| {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
             let why = if error == EEXIST {

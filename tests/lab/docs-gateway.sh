@@ -165,7 +165,7 @@ END
     on appliance glbctl detach eth0
     jq -n '{geneve: [{device: "eth0", allow_from: ["0.0.0.0/0"], max_flows: 1000}, {device: "glb8", allow_from: ["0.0.0.0/0"], max_flows: 1000}]}' \
         >"$etc/glb/director.conf"
-    all() { quietly_on appliance glbctl attach-all --config /etc/glb/director.conf "$@" >"$lab_work/said" 2>&1; }
+    all() { quietly_on appliance glbctl assign --config /etc/glb/director.conf "$@" >"$lab_work/said" 2>&1; }
     check "one of two that is not there: nothing is attached" fails all glb8:geneve eth9:geneve
     check "it says which" grep -F 'eth9: no such device' "$lab_work/said"
     check "nothing is attached" is '[]' "$(told)"

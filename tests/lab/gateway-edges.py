@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -SE
 # SPDX-License-Identifier: GPL-2.0
-"""An appliance behind a gateway load balancer where something goes wrong: hooks that cannot be registered, half of an aggregate lost,
-ICMP errors of its own and forged ones, a path that is narrower than IPv6 allows.
+"""An appliance behind a gateway load balancer where something goes wrong: hooks that cannot be registered, half of an aggregate
+lost, ICMP errors of its own and forged ones, a path that is narrower than IPv6 allows.
 
      gateway                         appliance
     +--------------------+          +------------------------+
@@ -86,7 +86,7 @@ def test_what_is_counted():
 
     kernel, ours = both()
     watch()
-    for number in range(5):
+    for _ in range(5):
         sends(ip(CLIENT4, "192.0.2.1", icmp(8, 0, b"\0\1\0\1")), ip(CLIENT4, "192.0.2.8", udp(40000, 5354, b"nobody")))
     gateway.status("ping -q -c 5 -i 0.2 -W 20 -I", CLIENT4, "192.0.2.1")
     gateway.status("ping -q -c 2 -i 0.2 -W 20", appliance.ipv6)
@@ -132,8 +132,8 @@ def test_a_hook_that_cannot_be_registered():
     chains = work("chains")
     with open(chains, "w") as file:
         file.write("add table netdev full\n")
-        for number in range(1024):
-            file.write("add chain netdev full c%d { type filter hook egress device eth0 priority %d; }\n" % (number, number + 1))
+        chain = "add chain netdev full c%d { type filter hook egress device eth0 priority %d; }\n"
+        file.write("".join(chain % (number, number + 1) for number in range(1024)))
     appliance.quietly("nft -f", chains)
     floods = [gateway.spawn("ping -q -f -I", CLIENT4, "192.0.2.1", told=False) for _ in range(2)]
     for _ in range(20):
@@ -153,7 +153,7 @@ def test_a_hook_that_cannot_be_registered():
 
 
 def test_half_of_an_aggregate():
-    about("A queue takes the first packets of an aggregate and no more: its sender hears of no loss, and does not send all again.")
+    about("A queue takes the first packets of an aggregate and no more: its sender is told of no loss, and sends nothing again.")
     attach()
     echo = udp_socket(appliance, "192.0.2.1", 5353)
     asker = udp_socket(gateway, CLIENT4, 40000)
@@ -184,7 +184,7 @@ def test_half_of_an_aggregate():
 
 
 def test_its_own_icmp_errors():
-    about("An appliance that forwards tells the sender of a packet that is too big for the header, and the error leaves in the header.")
+    about("Who sends an appliance that forwards a packet that is too big for the header hears of it, in the header of the flow.")
     attach("--pass --strict")
     appliance.quietly("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
     appliance.quietly("sysctl -qw net.ipv4.conf.eth0.send_redirects=0 net.ipv4.conf.all.send_redirects=0")
@@ -208,7 +208,7 @@ def test_its_own_icmp_errors():
             with check("the sender hears what fits"):
                 same(kind, tuple(inner[at : at + 2]))
                 same(1400 - 68, struct.unpack_from("!I", inner, at + 4)[0])
-                same(packet[24:40] if at == 40 else packet[12:16], inner[at - 16 : at] if at == 40 else inner[16:20])
+                same(*((packet[8:24], inner[24:40]) if at == 40 else (packet[12:16], inner[16:20])))
             with check("in the header of the flow"):
                 same(came[0][::-1], back[0])
                 same(came[1].hex(), back[1].hex())
@@ -227,7 +227,7 @@ def is_cut(packet):
 
 
 def test_a_path_narrower_than_ipv6():
-    about("A path to the load balancer has less room than IPv6 must have (1280): packets of that length leave in a header that is cut.")
+    about("A path to the load balancer has less room than IPv6 must have (1280): such packets leave in a header that is cut.")
     attach("--strict")
     appliance.ip("route add 10.1.1.10/32 dev eth0 mtu 800\nroute add fd01::10/128 dev eth0 mtu 1290")
     for what, number in (("over IPv4", 1), ("over IPv6", 3)):

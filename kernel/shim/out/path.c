@@ -167,6 +167,19 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 	return dst;
 }
 
+/* The same for packets that keep their source: with a routing rule or the like that may name it, no route is kept for all. */
+struct dst_entry *glb_route4_kept_by_any(const struct net *net, struct dst_cache *cache,
+					 const struct sk_buff *skb, __be32 *saddr)
+{
+	return glb_source_counts(net, false) ? NULL : glb_route4_kept(cache, skb, saddr);
+}
+
+struct dst_entry *glb_route6_kept_by_any(const struct net *net, struct dst_cache *cache,
+					 const struct sk_buff *skb, struct in6_addr *saddr)
+{
+	return glb_source_counts(net, true) ? NULL : glb_route6_kept(cache, skb, saddr);
+}
+
 bool glb_routes_by_source(const struct net *net, bool is_v6)
 {
 	GLB_CHECK_RCU();

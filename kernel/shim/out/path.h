@@ -31,6 +31,10 @@ struct glb_flow {
 struct dst_entry *glb_route4_kept(struct dst_cache *cache, const struct sk_buff *skb, __be32 *saddr);
 struct dst_entry *glb_route6_kept(struct dst_cache *cache, const struct sk_buff *skb,
 				  struct in6_addr *saddr);
+struct dst_entry *glb_route4_kept_by_any(const struct net *net, struct dst_cache *cache,
+					 const struct sk_buff *skb, __be32 *saddr);
+struct dst_entry *glb_route6_kept_by_any(const struct net *net, struct dst_cache *cache,
+					 const struct sk_buff *skb, struct in6_addr *saddr);
 struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
 				  const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
 				  __be32 *saddr);

@@ -173,7 +173,7 @@ impl Fit {
 impl Path {
     /// The route to `to`, which `cache` is for, if it is remembered and may be taken by the client's packet `skb`. If another
     /// source is wanted than before, the cache must have been reset.
-    #[inline]
+    #[inline(always)]
     pub fn kept(cache: &RouteCache, skb: &Skb<'_>, to: Addr) -> Option<Self> {
         match to {
             Addr::V4(_) => {
@@ -194,6 +194,40 @@ impl Path {
                 let dst = unsafe {
                     let from = from.as_mut_ptr().cast();
                     bindings::glb_route6_kept(cache.0.get(), skb.as_ptr(), from)
+                };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V6(from),
+                })
+            }
+        }
+    }
+
+    /// The same for a packet that keeps its source: none is remembered where that may matter.
+    #[inline(always)]
+    pub fn kept_by_any(
+        hook: &Hook<'_>,
+        cache: &RouteCache,
+        skb: &Skb<'_>,
+        to: Addr,
+    ) -> Option<Self> {
+        let (net, cache, skb) = (hook.net.as_ptr(), cache.0.get(), skb.as_ptr());
+        match to {
+            Addr::V4(_) => {
+                let mut from = 0;
+                // SAFETY: As in `kept`; the namespace is valid.
+                let dst = unsafe { bindings::glb_route4_kept_by_any(net, cache, skb, &mut from) };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V4(from.to_ne_bytes()),
+                })
+            }
+            Addr::V6(_) => {
+                let mut from = [0; 16];
+                // SAFETY: As above.
+                let dst = unsafe {
+                    let from = from.as_mut_ptr().cast();
+                    bindings::glb_route6_kept_by_any(net, cache, skb, from)
                 };
                 Some(Self {
                     dst: NonNull::new(dst)?,
@@ -289,7 +323,7 @@ impl Path {
     }
 
     /// Whether the packet, with `added` bytes in front, fits the path.
-    #[inline]
+    #[inline(always)]
     pub fn fits(&self, skb: &Skb<'_>, added: usize) -> Fit {
         // SAFETY: Both are valid. More than 32 bits do not occur.
         Fit::from_raw(unsafe {

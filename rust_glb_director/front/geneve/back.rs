@@ -242,14 +242,16 @@ impl Way<'_, '_> {
             len: skb.len(),
             tos: self.tos,
         };
-        let prepared = prepare(skb, self.path, letter.len, self.header)
+        let mut prepared = prepare(skb, self.path, letter.len, self.header)
             .map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
-        let sent = prepared.send_known(self.hook.net, self.path, cuts, |out| {
-            self.envelope.write_back(&letter, out)
-        });
+        let is_written = self
+            .envelope
+            .write_back(&letter, prepared.header())
+            .is_some();
+        let sent = prepared.send_known(self.hook.net, self.path, cuts, is_written);
         Ok(match sent {
-            Some(true) => Verdict::Returned,
-            Some(false) | None => Verdict::DroppedNoRoute,
+            true => Verdict::Returned,
+            false => Verdict::DroppedNoRoute,
         })
     }
 

@@ -4,8 +4,8 @@
 //!
 //! This file has the commands that stand alone; a room of commands, and a command with many options, has a file of its own.
 
+pub(crate) mod assign;
 pub(crate) mod attach;
-pub(crate) mod attach_all;
 pub(crate) mod backend;
 pub(crate) mod bind;
 mod complete;
@@ -20,8 +20,8 @@ pub(crate) mod statsd;
 pub(crate) mod table;
 pub(crate) mod values;
 
+use assign::Assign;
 use attach::Attach;
-use attach_all::AttachAll;
 use backend::BackendCommand;
 use bind::BindCommand;
 use clap::{Parser, Subcommand};
@@ -89,9 +89,9 @@ The verdicts are explained in docs/gateway.md.")]
     /// stay as they are, and others are detached. Devices with the role geneve need an entry with allow_from in "geneve" of FILE;
     /// without any "geneve" there, one that has the role already stays as it was attached, and others are refused.
     #[command(after_help = "Examples:
-  glbctl attach-all eth0 eth1:return
-  glbctl attach-all --check --config /etc/glb/director.conf eth0:geneve")]
-    AttachAll(AttachAll),
+  glbctl assign eth0 eth1:return
+  glbctl assign --check --config /etc/glb/director.conf eth0:geneve")]
+    Assign(Assign),
     /// Stop processing the packets of a device
     Detach {
         /// The device

@@ -32,7 +32,7 @@ impl<'a> Classifier<'a> {
 
     /// The bind that a packet to this address and port belongs to. Of SCTP only binds that name it are asked: what those for all
     /// protocols take has no ports ([`Self::lookup_all`]).
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn lookup(self, dst: Addr, proto: Proto, port: u16) -> Option<BindId> {
         let found = self.longest_prefix(dst)?;
@@ -40,7 +40,13 @@ impl<'a> Classifier<'a> {
         if u8::from(found.udp) == proto as u8 && within(found.ends, port) {
             return Some(BindId::from_word(found.bind));
         }
-        let mut at = found.node;
+        self.lookup_from(found.node, proto, port)
+    }
+
+    /// The same among the binds of a prefix and of those around it.
+    #[inline(never)]
+    fn lookup_from(self, node: u32, proto: Proto, port: u16) -> Option<BindId> {
+        let mut at = node;
         if proto == Proto::Sctp {
             return self.lookup_sctp(at, port);
         }
@@ -151,17 +157,11 @@ impl<'a> Classifier<'a> {
         // Compiled for each family apart, so that nothing is kept for the other one.
         let found = match dst {
             Addr::V4(bytes) => {
-                let addr = u32::from_be_bytes(bytes);
-                let slot = self.search(0, |slots, mask, len| {
-                    self.probe_v4(slots, mask, addr & mask_32(len), len)
-                })?;
+                let slot = self.search(0, &u32::from_be_bytes(bytes))?;
                 Found::from_v4(slot).2
             }
             Addr::V6(bytes) => {
-                let addr = u128::from_be_bytes(bytes);
-                let slot = self.search(FAMILY_HEADER as u32, |slots, mask, len| {
-                    self.probe_v6(slots, mask, addr & mask_128(len), len)
-                })?;
+                let slot = self.search(FAMILY_HEADER as u32, &u128::from_be_bytes(bytes))?;
                 Found::from_v6(slot).2
             }
         };
@@ -173,7 +173,7 @@ impl<'a> Classifier<'a> {
     fn search<const SLOT: usize>(
         self,
         header: u32,
-        probe: impl Fn(u32, u32, u8) -> Option<&'a [u32; SLOT]>,
+        addr: &impl Probe<SLOT>,
     ) -> Option<&'a [u32; SLOT]> {
         let &[slots, mask, lengths, count]: &[u32; FAMILY_HEADER] = self.array(header)?;
         let mut lengths = self.words.get(lengths as usize..)?.get(..count as usize)?;
@@ -182,7 +182,7 @@ impl<'a> Classifier<'a> {
             lengths.split_at_checked(lengths.len() / 2)
         {
             // The cast is exact: a prefix has at most 128 bits.
-            lengths = match probe(slots, mask, *middle as u8) {
+            lengths = match addr.probe(self, slots, mask, *middle as u8) {
                 // What stands at a length knows the longest prefix up to there, so the last one found is the best.
                 found @ Some(_) => {
                     best = found;
@@ -274,6 +274,44 @@ impl<'a> Classifier<'a> {
         let change = first_bind.wrapping_add(rank(map, low)?).wrapping_sub(1);
         let &[bind]: &[u32; 1] = self.array(binds.wrapping_add(change))?;
         (bind != NONE).then(|| BindId::from_word(bind))
+    }
+}
+
+/// An address, as it is searched for. No closure is: it would not be in line where several places search.
+trait Probe<const SLOT: usize> {
+    /// The slot of its prefix of this length.
+    fn probe<'a>(
+        &self,
+        classifier: Classifier<'a>,
+        slots: u32,
+        mask: u32,
+        len: u8,
+    ) -> Option<&'a [u32; SLOT]>;
+}
+
+impl Probe<SLOT_V4> for u32 {
+    #[inline(always)]
+    fn probe<'a>(
+        &self,
+        classifier: Classifier<'a>,
+        slots: u32,
+        mask: u32,
+        len: u8,
+    ) -> Option<&'a [u32; SLOT_V4]> {
+        classifier.probe_v4(slots, mask, self & mask_32(len), len)
+    }
+}
+
+impl Probe<SLOT_V6> for u128 {
+    #[inline(always)]
+    fn probe<'a>(
+        &self,
+        classifier: Classifier<'a>,
+        slots: u32,
+        mask: u32,
+        len: u8,
+    ) -> Option<&'a [u32; SLOT_V6]> {
+        classifier.probe_v6(slots, mask, self & mask_128(len), len)
     }
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The options of `glbctl attach-all`.
+//! The options of `glbctl assign`.
 
 use clap::Args;
 use glb_core::director::Role;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-pub(crate) struct AttachAll {
+pub(crate) struct Assign {
     /// The devices, each with its role behind a colon unless it is director, as in GLB_DEVICES
     #[arg(value_name = "DEVICE[:ROLE]", value_parser = place)]
     pub(crate) devices: Vec<Place>,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `glbctl attach-all`: the devices of `GLB_DEVICES` and no others. Everything is checked before the first change; a change that
+//! `glbctl assign`: the devices of `GLB_DEVICES` and no others. Everything is checked before the first change; a change that
 //! fails nevertheless takes back those before it.
 
 use super::devices::{entry, needs_replace, Links};
 use super::director_or_load;
-use crate::cli::attach_all::AttachAll;
+use crate::cli::assign::Assign;
 use crate::commands::gateway::{complete, sent};
 use crate::load;
 use crate::output::{print, Failure};
@@ -82,7 +82,7 @@ struct View<'a> {
     detached: Vec<&'a str>,
 }
 
-pub(crate) fn run(args: &AttachAll, json: bool) -> Result<(), Failure> {
+pub(crate) fn run(args: &Assign, json: bool) -> Result<(), Failure> {
     let mut glb = director_or_load()?;
     let now = attached(&mut glb)?;
     let wanted = wanted(args, &now, json)?;
@@ -153,7 +153,7 @@ fn attached(glb: &mut Glb) -> Result<Vec<Attached>, Failure> {
 
 /// What is to be attached. A device with the role geneve that the file does not have stays as it is if it has the role already,
 /// whoever told it what: whoever has no file for it need not be opened to every sender, and need not stop.
-fn wanted(args: &AttachAll, now: &[Attached], json: bool) -> Result<Vec<Attached>, Failure> {
+fn wanted(args: &Assign, now: &[Attached], json: bool) -> Result<Vec<Attached>, Failure> {
     let links = Links::open()?;
     let file = args.config.as_deref();
     let gateways = match file {
