@@ -83,7 +83,7 @@ pub(super) fn pieces(binds: &[&Bind], old: Classifier<'_>, new: Classifier<'_>) 
         for proto in Proto::ALL {
             // What no bind names of SCTP has no ports.
             let is_named = |bind: &&Bind| bind.proto == Some(proto) || proto != Proto::Sctp;
-            if !covering.clone().any(|bind| is_named(bind)) {
+            if !covering.clone().any(is_named) {
                 continue;
             }
             let of_proto = covering
