@@ -165,7 +165,6 @@ END
     on appliance glbctl detach eth0
     jq -n '{geneve: [{device: "eth0", allow_from: ["0.0.0.0/0"], max_flows: 1000}, {device: "glb8", allow_from: ["0.0.0.0/0"], max_flows: 1000}]}' \
         >"$etc/glb/director.conf"
-    all() { quietly_on appliance glbctl assign --config /etc/glb/director.conf "$@" >"$lab_work/said" 2>&1; }
     check "one of two that is not there: nothing is attached" fails all glb8:geneve eth9:geneve
     check "it says which" grep -F 'eth9: no such device' "$lab_work/said"
     check "nothing is attached" is '[]' "$(told)"
@@ -189,6 +188,7 @@ END
     check "it is attached once, and stays" is '["eth0"]' "$(told | jq -c '[.[].device]')"
     check "a director's settings are not in this file" fails quietly_on appliance glbctl config load /etc/glb/director.conf
 }
+all() { quietly_on appliance glbctl assign --config /etc/glb/director.conf "$@" >"$lab_work/said" 2>&1; }
 answered() { [ "$(quietly_on balancer socat -t 60 - TCP:10.10.10.10:80,bind=198.51.100.7 </dev/null)" = ok ]; }
 flow_count() { quietly_on appliance glbctl --json geneve flows | jq length; }
 counted() { quietly_on appliance glbctl --json geneve stats | jq ".flows.$1"; }
