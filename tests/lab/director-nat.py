@@ -539,7 +539,7 @@ def associations(way):
     before = [wrong_sums(host) for host in (client, proxy1)]
     for who, words in (("their devices sum up", "on"), ("they sum up themselves", "off")):
         for host in (client, proxy1):
-            host.run("ethtool -K eth0 tx-checksum-sctp", words)
+            host.run("ethtool -K eth0 tx-checksum-sctp %s gso %s" % (words, words))
         count = begin(director)
         here = connect(client, way.client, way.vip, 80, proto=socket.IPPROTO_SCTP)
         there = accepted(listening)
@@ -552,16 +552,16 @@ def associations(way):
             poured(there, here, data)
         say("the director sent %d packets there, %d bytes" % (packets, length))
         if words == "on":
+            # The client's device has an MTU of 1500.
             with check("the director got aggregates, and sent them whole"):
-                holds(length // packets > LONGEST, "%d > %d" % (length // packets, LONGEST))
+                holds(packets < len(data) // 1500, "%d < %d" % (packets, len(data) // 1500))
         with check("%s: nothing was dropped" % who):
             same([], [name for name in count.deltas() if name.startswith("dropped")])
-        here.close()
-        there.close()
+        reset(here, there)
     with check("no checksum was wrong"):
         same(before, [wrong_sums(host) for host in (client, proxy1)])
     for host in (client, proxy1):
-        host.run("ethtool -K eth0 tx-checksum-sctp on")
+        host.run("ethtool -K eth0 tx-checksum-sctp on gso on")
     listening.close()
 
 
@@ -626,13 +626,13 @@ def cut_here(way):
     """What the director cuts itself has the checksum of the whole in its first fragment."""
     way.ip("route add %s dev eth0 mtu 1300" % way.client)
     count = begin(director)
-    sent, want = sctp(TARGET, 4000, b"m" * 1500), sctp(80, 4000, b"m" * 1500)
+    sent, want = sctp(TARGET, 4000, b"m" * 1400), sctp(80, 4000, b"m" * 1400)
     way.answer(proxy1, ip(way.to, way.client, sent, df=False, ident=7))
-    for part in ((0, True, 0, 1280), (1280, False, 1280, 1512)):
+    for part in ((0, True, 0, 1280), (1280, False, 1280, 1412)):
         piece = ip(way.vip, way.client, want, df=False, ident=7, fragment=part, ttl=63)
         with check("cut here: the fragment from byte %d" % part[0]):
             same(piece, recv(client, lambda packet, piece=piece: len(packet) == len(piece) and packet[9] == 132))
-    count.exactly(returned_packets=1, returned_bytes=1512 + 2 * 20, fragments_sent=2)
+    count.exactly(returned_packets=1, returned_bytes=1412 + 2 * 20, fragments_sent=2)
     way.ip("route del %s dev eth0 mtu 1300" % way.client)
 
 
@@ -651,7 +651,7 @@ def test_node_port():
 
 def node_port(way):
     node = NODE4 if way.family == 4 else NODE6
-    web, rest = way.tables(backend(way.to))
+    web, rest = way.tables(backend(way.to), backend(way.by, "draining"))
     bind = {"ip": node, "proto": "tcp", "port": NODE_PORT}
     own = dict(web, name="node", seed="%032x" % 99, forward={"kind": "nat", "target_port": TARGET + 1}, binds=[bind])
     load(director, table_file("node.json", web, rest, own))
@@ -693,7 +693,7 @@ def return_except(way):
     arrives(client, "to one that is excepted, as it is", untouched, lambda: way.answer(proxy1, answer))
     passed, returned = count.each("passed_no_service_packets", "returned_packets")
     with check("it is counted"):
-        same((1, 0), (passed, returned))
+        holds(passed >= 1 and returned == 0, "%d, %d" % (passed, returned))
     director.run("glbctl config set --return-except none")
     with check("nothing is excepted"):
         same(None, director.json("glbctl --json config show")["return_except"])

@@ -120,7 +120,10 @@ def poured(sender, receiver, data):
                 break
         try:
             while len(got) < len(data):
-                got.extend(receiver.recv(65536))
+                part = receiver.recv(65536)
+                if not part:
+                    raise Failed("the other end closed the connection")
+                got.extend(part)
         except BlockingIOError:
             pass
         return len(got) >= len(data)
