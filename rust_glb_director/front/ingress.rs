@@ -15,7 +15,7 @@ use crate::send::{by_rows, of_service};
 use crate::state::State;
 use crate::tables::set::NextHop;
 use crate::tables::world::{Bound, Loaded};
-use glb_core::director::{bind, common, inspect, Verdict};
+use glb_core::director::{bind, common, inspect, Leave, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
@@ -139,7 +139,9 @@ fn service<'a>(
         verdict,
     };
     // Of the headers in front, those of IPv6 have a flow label.
-    let needs_hash = |hop: &NextHop| matches!(hop.addr, Addr::V6(_));
+    let needs_hash = |hop: &NextHop| {
+        matches!(hop.addr, Addr::V6(_)) && matches!(table.forward.leave(), Leave::Tunnel(_))
+    };
     match bound.decide_by_flow(&world, config, needs_hash) {
         Ok(plan) => of_service(world.stats, hook, config, skb, plan),
         Err(verdict) => refuse(world.stats, skb, verdict),

@@ -27,6 +27,7 @@ mod way;
 use crate::config::Config;
 use crate::stats::Stats;
 use crate::tables::world::Plan;
+use glb_core::director::rewrite::Edit;
 use glb_core::director::{Leave, Tunnel, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_kernel::front::hook::{Hook, Outcome};
@@ -87,13 +88,41 @@ pub(crate) fn of_service<'a>(
         stats: Tally::of(stats, meter),
         config,
     };
-    // Each of them for itself, so that all that depends on the forward is known.
     match plan.forward().leave() {
-        Leave::Tunnel(Tunnel::Gue) => tunnel::send(Tunnel::Gue, own, hook, skb, plan),
-        Leave::Tunnel(Tunnel::Gre) => tunnel::send(Tunnel::Gre, own, hook, skb, plan),
-        Leave::Tunnel(Tunnel::Ipip) => tunnel::send(Tunnel::Ipip, own, hook, skb, plan),
-        Leave::Rewrite(edit) => rewrite::send(edit, own, hook, skb, plan),
+        Leave::Tunnel(Tunnel::Gue) => in_gue(own, hook, skb, plan),
+        Leave::Tunnel(Tunnel::Gre) => in_gre(own, hook, skb, plan),
+        Leave::Tunnel(Tunnel::Ipip) => in_ip(own, hook, skb, plan),
+        Leave::Rewrite(edit) => rewritten(edit, own, hook, skb, plan),
     }
+}
+
+// Each of them for itself, so that all that depends on the forward is known; and out of line, so that a packet has the stack of its
+// own way only.
+
+#[inline(never)]
+fn in_gue<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: Plan<'_, '_>) -> Outcome<'a> {
+    tunnel::send(Tunnel::Gue, own, hook, skb, plan)
+}
+
+#[inline(never)]
+fn in_gre<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: Plan<'_, '_>) -> Outcome<'a> {
+    tunnel::send(Tunnel::Gre, own, hook, skb, plan)
+}
+
+#[inline(never)]
+fn in_ip<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: Plan<'_, '_>) -> Outcome<'a> {
+    tunnel::send(Tunnel::Ipip, own, hook, skb, plan)
+}
+
+#[inline(never)]
+fn rewritten<'a>(
+    edit: Edit,
+    own: Own<'_>,
+    hook: Hook<'_>,
+    skb: Skb<'a>,
+    plan: Plan<'_, '_>,
+) -> Outcome<'a> {
+    rewrite::send(edit, own, hook, skb, plan)
 }
 
 /// Sends the packet as it is, if it fits. All of it is in line and in registers (docs/decisions/0008).

@@ -311,7 +311,7 @@ impl Table {
         self.counts.is_none()
     }
 
-    /// The same, for a packet that has found its row: its rows have been looked at.
+    /// Whether it is a service: that one has no rows where GLB's own stand. The packet path asks this, as rows are near.
     #[inline]
     pub(crate) fn is_service(&self) -> bool {
         self.rows.is_empty()

@@ -3,8 +3,9 @@
 //! The one decision about a packet: which table it belongs to, which row, which hops, and the verdict that it gets if it
 //! reaches the first of them.
 //!
-//! The module's ingress hook and its `lookup`, `glbctl encap` and `glbctl lookup` and the fuzz targets all ask [`decide`];
-//! what they differ in is the [`World`] that they decide on.
+//! The module's `lookup`, `glbctl encap` and `glbctl lookup` and the fuzz targets all ask [`decide`]; the ingress hook asks its
+//! halves, [`bind`] and one of those of [`Bound`], which leave out what common packets do not need. What they differ in is the
+//! [`World`] that they decide on. `lab/director-agrees` holds the hook against `glbctl encap`.
 
 use super::classify::classify;
 use super::forward::Forward;

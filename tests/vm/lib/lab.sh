@@ -283,7 +283,7 @@ prune() {
         keep+=("$build_root" "$kernel_image" ${kernel_tree:+"$kernel_tree"})
     done
     for path in "$cache"/roots/* "$cache"/images/* "$cache"/trees/*; do
-        if [ -e "$path" ] && ! printf '%s\n' "${keep[@]}" | grep -qxF "$path"; then
+        if [ -e "$path" ] && [[ " ${keep[*]} " != *" $path "* ]]; then
             say "removes $path"
             rm -rf "$path"
         fi

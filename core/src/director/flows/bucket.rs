@@ -134,22 +134,21 @@ impl<W: Word> Entries<W> {
     /// may say no of an entry that is there.
     #[inline(always)]
     pub(super) fn known(&self, key: &Key, clock: Clock) -> Option<(&Entry<W>, Meta)> {
-        let [a, b, c, d] = &self.0;
-        let has = |entry: &Entry<W>| Meta(entry.meta.load()).may_have(key);
-        // One of them has it, or none: which one is all that the first look says.
-        let entry = if has(a) {
-            a
-        } else if has(b) {
-            b
-        } else if has(c) {
-            c
-        } else {
-            d
+        let has = |entry: &Entry<W>| {
+            let seen = Meta(entry.meta.load());
+            // Of many flows the ports are equal, and of clients that are kept whole there are none.
+            (seen.may_have(key) && entry.addrs.load() == key.addrs).then_some(seen)
         };
-        let seen = Meta(entry.meta.load());
-        if !seen.may_have(key) || entry.addrs.load() != key.addrs {
-            return None;
-        }
+        let [a, b, c, d] = &self.0;
+        let (entry, seen) = if let Some(seen) = has(a) {
+            (a, seen)
+        } else if let Some(seen) = has(b) {
+            (b, seen)
+        } else if let Some(seen) = has(c) {
+            (c, seen)
+        } else {
+            (d, has(d)?)
+        };
         let meta = Meta(entry.meta.load());
         if !seen.has_same_key(meta) || meta.is_over(clock.timeout, clock.now) {
             return None;
