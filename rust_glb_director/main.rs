@@ -23,6 +23,7 @@
 //! Life times: tables and settings are immutable once published, and freed a grace period after they were
 //! replaced. What goes first, and what last, is the business of [`glb_kernel::net::Registrations`].
 
+use glb_kernel::base::memory::Freeing;
 use glb_kernel::genl;
 use glb_kernel::net::Registrations;
 use kernel::prelude::*;
@@ -48,9 +49,12 @@ module! {
     alias: ["net-pf-16-proto-16-family-glb"],
 }
 
-struct GlbDirector(
-    #[expect(dead_code, reason = "its drop is its use")] Registrations<Entries, State>,
-);
+/// In the order in which they go.
+#[expect(dead_code, reason = "their drops are their use")]
+struct GlbDirector {
+    registrations: Registrations<Entries, State>,
+    freeing: Freeing,
+}
 
 /// What calls the module. None depends on another.
 #[expect(dead_code, reason = "their drops are their use")]
@@ -61,6 +65,7 @@ struct Entries {
 
 impl kernel::Module for GlbDirector {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        let freeing = Freeing::new();
         let entries = |registered| {
             Ok(Entries {
                 // A load that is begun has its socket watched already.
@@ -68,6 +73,9 @@ impl kernel::Module for GlbDirector {
                 family: genl::Registration::new(module, registered)?,
             })
         };
-        Ok(Self(Registrations::new(entries)?))
+        Ok(Self {
+            registrations: Registrations::new(entries)?,
+            freeing,
+        })
     }
 }

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::tables::counts::Meter;
 use glb_core::director::Verdict;
 use glb_core::limit::RateLimit;
 use glb_core::packet::flow::FlowKey;
@@ -13,20 +14,18 @@ use glb_kernel::base::counters::Counters;
 use glb_kernel::base::{random, time};
 use kernel::prelude::*;
 
-/// Position of the counter of all packets, behind those of the verdicts.
-const TOTAL: usize = Verdict::COUNT;
-/// Position of the counter of bytes sent.
-const ENCAPSULATED_BYTES: usize = Verdict::COUNT + 1;
+/// Position of the counter of bytes sent, behind those of the verdicts.
+const ENCAPSULATED_BYTES: usize = Verdict::COUNT;
 
 /// Position of the counter of clients that were told what fits.
-const TOO_BIG_SENT: usize = Verdict::COUNT + 2;
+const TOO_BIG_SENT: usize = Verdict::COUNT + 1;
 /// Position of the counter of fragments sent.
-const FRAGMENTS_SENT: usize = Verdict::COUNT + 3;
+const FRAGMENTS_SENT: usize = Verdict::COUNT + 2;
 /// Position of the counter of TCP packets that were cut.
-const SEGMENTED: usize = Verdict::COUNT + 4;
+const SEGMENTED: usize = Verdict::COUNT + 3;
 /// Position of the counter of bytes sent to clients.
-const RETURNED_BYTES: usize = Verdict::COUNT + 5;
-const COUNTERS: usize = Verdict::COUNT + 6;
+const RETURNED_BYTES: usize = Verdict::COUNT + 4;
+const COUNTERS: usize = Verdict::COUNT + 5;
 
 /// "Too big" messages of a namespace in a second, at most: as many as the kernel's `icmp_msgs_per_sec`.
 const TOO_BIG_PER_SECOND: u32 = 1000;
@@ -51,7 +50,24 @@ impl Stats {
     /// Counts a packet.
     #[inline]
     pub(crate) fn count(&self, verdict: Verdict) {
-        self.counters.count::<TOTAL>(verdict.index());
+        self.counters.count_one(verdict.index());
+    }
+
+    /// Counts a packet that was sent, and its bytes.
+    #[inline(always)]
+    pub(crate) fn count_sent(&self, verdict: Verdict, bytes: usize) {
+        self.counters
+            .count_sent::<ENCAPSULATED_BYTES>(verdict.index(), bytes as u64);
+    }
+
+    /// The same, and of the backend that it went to.
+    #[inline(always)]
+    pub(crate) fn count_sent_to(&self, meter: &Meter, verdict: Verdict, bytes: usize) {
+        self.counters.count_sent_with::<ENCAPSULATED_BYTES, _>(
+            verdict.index(),
+            bytes as u64,
+            meter.counters(),
+        );
     }
 
     /// Counts the bytes of a packet that was sent.
@@ -89,22 +105,27 @@ impl Stats {
     /// Every counter: its name and its value.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         const NAMES: [(&str, usize); COUNTERS] = {
-            let mut names = [(Verdict::TOTAL, TOTAL); COUNTERS];
+            let mut names = [("", 0); COUNTERS];
             let mut at = 0;
             while at < Verdict::COUNT {
-                names[at + 1] = (Verdict::ALL[at].counter(), Verdict::ALL[at].index());
+                names[at] = (Verdict::ALL[at].counter(), Verdict::ALL[at].index());
                 at += 1;
             }
-            names[Verdict::COUNT + 1] = (Verdict::ENCAPSULATED_BYTES, ENCAPSULATED_BYTES);
-            names[Verdict::COUNT + 2] = (Verdict::TOO_BIG_SENT, TOO_BIG_SENT);
-            names[Verdict::COUNT + 3] = (Verdict::FRAGMENTS_SENT, FRAGMENTS_SENT);
-            names[Verdict::COUNT + 4] = (Verdict::SEGMENTED, SEGMENTED);
-            names[Verdict::COUNT + 5] = (Verdict::RETURNED_BYTES, RETURNED_BYTES);
+            names[ENCAPSULATED_BYTES] = (Verdict::ENCAPSULATED_BYTES, ENCAPSULATED_BYTES);
+            names[TOO_BIG_SENT] = (Verdict::TOO_BIG_SENT, TOO_BIG_SENT);
+            names[FRAGMENTS_SENT] = (Verdict::FRAGMENTS_SENT, FRAGMENTS_SENT);
+            names[SEGMENTED] = (Verdict::SEGMENTED, SEGMENTED);
+            names[RETURNED_BYTES] = (Verdict::RETURNED_BYTES, RETURNED_BYTES);
             names
         };
-        NAMES
+        // A packet has one verdict. So all packets are what the verdicts count, and need no counter of their own.
+        let total = Verdict::ALL.iter().fold(0u64, |sum, verdict| {
+            sum.wrapping_add(self.counters.sum(verdict.index()))
+        });
+        let all = NAMES
             .iter()
-            .map(|&(name, index)| (name, self.counters.sum(index)))
+            .map(|&(name, index)| (name, self.counters.sum(index)));
+        Iterator::chain(core::iter::once((Verdict::TOTAL, total)), all)
     }
 
     /// Remembers the ports of a first fragment.

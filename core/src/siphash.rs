@@ -58,6 +58,23 @@ impl State {
         self.v0 ^ self.v1 ^ self.v2 ^ self.v3
     }
 
+    /// Takes in one word of the message, and ends the hash, with half of the rounds and one more: SipHash-1-3.
+    #[inline(always)]
+    fn absorb_short(&mut self, word: u64) {
+        self.v3 ^= word;
+        self.round();
+        self.v0 ^= word;
+    }
+
+    #[inline(always)]
+    fn finish_short(mut self) -> u64 {
+        self.v2 ^= 0xff;
+        self.round();
+        self.round();
+        self.round();
+        self.v0 ^ self.v1 ^ self.v2 ^ self.v3
+    }
+
     /// Ends the hash of 128 bits.
     #[inline(always)]
     fn finish_128(mut self) -> [u64; 2] {
@@ -116,7 +133,7 @@ impl SipKey {
     }
 
     /// The hash of a message of 4 bytes: an IPv4 address, a row.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn hash_4(&self, message: [u8; 4]) -> u64 {
         let mut state = self.start;
@@ -125,7 +142,7 @@ impl SipKey {
     }
 
     /// The hash of a message of 8 bytes: two IPv4 addresses.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn hash_8(&self, message: [u8; 8]) -> u64 {
         let mut state = self.start;
@@ -135,7 +152,7 @@ impl SipKey {
     }
 
     /// The hash of a message of 16 bytes: an IPv6 address.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn hash_16(&self, message: &[u8; 16]) -> u64 {
         let [low, high] = words_16(message);
@@ -146,19 +163,20 @@ impl SipKey {
         state.finish()
     }
 
-    /// The hash of a message of 13 bytes: of 8, of 4 and of one, each in little-endian order.
-    #[inline]
+    /// SipHash-1-3 of a message of 13 bytes: of 8, of 4 and of one, each in little-endian order. It is what chooses places in hash
+    /// tables (the kernel's `hsiphash`), and no more.
+    #[inline(always)]
     #[must_use]
-    pub fn hash_13(&self, long: u64, middle: u32, short: u8) -> u64 {
+    pub fn place_13(&self, long: u64, middle: u32, short: u8) -> u64 {
         let mut state = self.start;
-        state.absorb(long);
-        state.absorb(u64::from(middle) | u64::from(short) << 32 | 13 << 56);
-        state.finish()
+        state.absorb_short(long);
+        state.absorb_short(u64::from(middle) | u64::from(short) << 32 | 13 << 56);
+        state.finish_short()
     }
 
     /// SipHash-2-4 with a result of 128 bits, low word first, of whole words in little-endian order and of the last word, which
     /// has the message's length in its top byte.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn hash_128<const N: usize>(&self, words: [u64; N], last: u64) -> [u64; 2] {
         let mut state = self.start;
@@ -247,6 +265,22 @@ mod tests {
             let [low, high] = SipKey::new(&KEY).hash_128([], length << 56);
             let bytes = u128::from(high) << 64 | u128::from(low);
             assert_eq!(bytes.swap_bytes(), wanted, "length {length}");
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_standard_library() {
+        use std::hash::Hasher;
+        let key = SipKey::new(&[0; 16]);
+        for n in 0..100_u64 {
+            let (long, middle, short) =
+                (n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n as u32 * 7, n as u8);
+            // SipHash-1-3 with a key of zeroes.
+            let mut theirs = std::collections::hash_map::DefaultHasher::new();
+            theirs.write(&long.to_le_bytes());
+            theirs.write(&middle.to_le_bytes());
+            theirs.write(&[short]);
+            assert_eq!(key.place_13(long, middle, short), theirs.finish());
         }
     }
 

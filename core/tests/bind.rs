@@ -56,24 +56,11 @@ fn model_addr(entries: &[Entry], dst: Addr) -> Option<BindId> {
         .map(|e| e.id)
 }
 
-/// Where the port of a packet is not known: the longest prefix that takes its protocol, if any does.
+/// Where the port of a packet is not known: of what takes its protocol, if anything does.
 fn model_proto(entries: &[Entry], dst: Addr, proto: Proto) -> Option<BindId> {
     let takes = |e: &&Entry| e.bind.proto.is_none_or(|one| one == proto);
-    let longest = entries
-        .iter()
-        .filter(|e| covers(&e.bind, dst))
-        .filter(takes)
-        .map(|e| e.bind.prefix_len)
-        .max();
-    let Some(longest) = longest else {
-        return model_addr(entries, dst);
-    };
-    let of_prefix: Vec<Entry> = entries
-        .iter()
-        .filter(|e| e.bind.prefix_len == longest)
-        .copied()
-        .collect();
-    model_addr(&of_prefix, dst)
+    let of_proto: Vec<Entry> = entries.iter().filter(takes).copied().collect();
+    model_addr(&of_proto, dst).or_else(|| model_addr(entries, dst))
 }
 
 fn model_all(entries: &[Entry], dst: Addr) -> Option<BindId> {
@@ -286,6 +273,26 @@ fn a_narrower_bind_of_another_protocol_takes_no_fragment() {
     let words = built(&entries[1..]);
     let found = Classifier::new(&words).lookup_proto(dst, Proto::Udp);
     assert_eq!(found, Some(entries[1].id));
+}
+
+/// Two services of one VIP: each has the fragments of its own protocol.
+#[test]
+fn a_fragment_goes_to_its_protocol_of_one_address() {
+    let dst = Addr::V4([90, 1, 2, 1]);
+    let bind = |proto, port| Bind {
+        addr: dst,
+        prefix_len: 32,
+        proto: Some(proto),
+        port_start: port,
+        port_end: port,
+    };
+    let entries = named(vec![bind(Proto::Tcp, 443), bind(Proto::Udp, 53)]);
+    let words = built(&entries);
+    let classifier = Classifier::new(&words);
+    for (proto, entry) in [(Proto::Tcp, &entries[0]), (Proto::Udp, &entries[1])] {
+        assert_eq!(classifier.lookup_proto(dst, proto), Some(entry.id));
+    }
+    assert_eq!(classifier.lookup_addr(dst), Some(entries[0].id));
 }
 
 #[test]

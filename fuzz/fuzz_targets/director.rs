@@ -10,7 +10,7 @@ use glb_core::director::classify::bind::{
 };
 use glb_core::director::select::hash::HashFields;
 use glb_core::director::{
-    decide, header_len, inspect, Addresses, Forward, Others, Stop, World, MAX_HEADER_LEN,
+    common, decide, header_len, inspect, Addresses, Forward, Others, Stop, World, MAX_HEADER_LEN,
 };
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -129,6 +129,9 @@ fuzz_target!(|data: &[u8]| {
         }
     };
     assert_eq!(whole, pieced);
+    if let Some(common) = common(View::whole(bytes), family) {
+        assert_eq!(whole, Ok(common));
+    }
     let Ok(candidate) = whole else { return };
     assert!(candidate.len <= bytes.len());
     let settings = Settings {

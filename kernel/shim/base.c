@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
+#include <linux/llist.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/workqueue.h>
 
 #include "base.h"
 #include "checks.h"
@@ -45,6 +48,21 @@ void glb_counters_add2(u64 __percpu *counters, size_t first, size_t second)
 	this_cpu_inc(counters[second]);
 }
 
+void glb_counters_sent(u64 __percpu *counters, size_t packets, size_t bytes_at, u64 bytes)
+{
+	this_cpu_inc(counters[packets]);
+	this_cpu_add(counters[bytes_at], bytes);
+}
+
+void glb_counters_sent_with(u64 __percpu *counters, size_t packets, size_t bytes_at, u64 bytes,
+			    u64 __percpu *others)
+{
+	this_cpu_inc(counters[packets]);
+	this_cpu_add(counters[bytes_at], bytes);
+	this_cpu_inc(others[0]);
+	this_cpu_add(others[1], bytes);
+}
+
 void glb_counters_add(u64 __percpu *counters, size_t index, u64 value)
 {
 	this_cpu_add(counters[index], value);
@@ -69,10 +87,33 @@ u64 glb_memory_available(void)
 	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
 }
 
+/* Memory that is to be freed; its own first bytes are the link. */
+static LLIST_HEAD(glb_dead);
+
+static void glb_free_dead(struct work_struct *work)
+{
+	struct llist_node *dead = llist_del_all(&glb_dead);
+
+	while (dead) {
+		struct llist_node *next = dead->next;
+
+		kvfree(dead);
+		dead = next;
+		cond_resched();
+	}
+}
+
+static DECLARE_WORK(glb_free_work, glb_free_dead);
+
 void glb_free_later(void *memory)
 {
-	/* No code of a module runs for it, so none has to be waited for when a module goes. */
-	kvfree_rcu_mightsleep(memory);
+	llist_add(memory, &glb_dead);
+	queue_work(system_dfl_wq, &glb_free_work);
+}
+
+void glb_free_wait(void)
+{
+	flush_work(&glb_free_work);
 }
 
 void glb_pause(void)
@@ -83,6 +124,14 @@ void glb_pause(void)
 u64 glb_milliseconds(void)
 {
 	return jiffies64_to_msecs(get_jiffies_64());
+}
+
+/* Those of glb_milliseconds(), without a way over milliseconds where the two agree. */
+u64 glb_seconds(void)
+{
+	if (MSEC_PER_SEC % HZ == 0)
+		return div_u64(get_jiffies_64(), HZ);
+	return div_u64(glb_milliseconds(), MSEC_PER_SEC);
 }
 
 void glb_random(void *bytes, size_t len)

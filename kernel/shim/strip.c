@@ -18,6 +18,7 @@
 #include <net/route.h>
 
 #include "checks.h"
+#include "out/encap.h"
 #include "strip.h"
 
 bool glb_skb_is_tagged(const struct sk_buff *skb)
@@ -69,7 +70,9 @@ static int glb_keep_link(struct sk_buff *skb, unsigned int len)
 	return ETH_HLEN;
 }
 
-/* A congestion mark of the outer header, in the packet whose network header is set. All packets of an aggregate have the same. */
+/* A congestion mark of the outer header, in the packet whose network header is set. Of an aggregate it is that of all its packets: GRO
+ * merges no others, and of one that merges by itself it is the device's promise.
+ */
 static int glb_mark(struct sk_buff *skb, bool is_v6, u8 ecn)
 {
 	/* Captures have the same bytes. */
@@ -130,6 +133,9 @@ bool glb_icmp_is_right(struct sk_buff *skb, unsigned int icmp, unsigned int end)
 void glb_narrow_path(struct net *net, struct sk_buff *skb, unsigned int about, u32 mtu)
 {
 	GLB_CHECK_RCU();
+	/* As icmp_unreach() has it: who has switched it off, or believes only protocols that can tell (which UDP cannot), means it. */
+	if (READ_ONCE(net->ipv4.sysctl_ip_no_pmtu_disc))
+		return;
 	if (!pskb_may_pull(skb, about + sizeof(struct iphdr)))
 		return;
 	/* The kernel reads the packet in question where the data starts. */
@@ -140,20 +146,88 @@ void glb_narrow_path(struct net *net, struct sk_buff *skb, unsigned int about, u
 
 /* --- out --------------------------------------------------------------------------------------------- */
 
-/* A packet goes from one egress hook to the next in one call, with bottom halves off, so the processor stays the same. */
-static DEFINE_PER_CPU(bool, glb_egress_busy);
+/*
+ * A packet in its header comes to the egress hook of its own device in the call that sends it, and is known there by its buffer; of
+ * one that is cut, by the addresses of its fragments. Whatever else comes to a hook in that call is a packet like any other: an
+ * ICMP error about the packet, ARP for its neighbour, packets of others in a queue that is run.
+ *
+ * Bottom halves are off from here to there, so the processor stays the same. Under PREEMPT_RT another task may run between, and send
+ * in a header too: then the packet of the first is not known here. It is known by its header (`back.rs`), as one is that waited for
+ * its neighbour, and no other packet is taken for it.
+ */
+struct glb_own {
+	const struct sk_buff *skb;
+	/* Of one that is cut; a copy, as what it is of may be gone. */
+	struct in6_addr src, dst;
+	bool is_cut, is_v6;
+};
 
-bool glb_egress_begin(void)
+static DEFINE_PER_CPU(struct glb_own, glb_own);
+
+static void glb_own_ends(struct glb_own *ends, const struct sk_buff *skb, bool is_v6)
 {
-	if (this_cpu_read(glb_egress_busy))
-		return false;
-	this_cpu_write(glb_egress_busy, true);
-	return true;
+	ends->is_v6 = is_v6;
+	if (is_v6) {
+		ends->src = ipv6_hdr(skb)->saddr;
+		ends->dst = ipv6_hdr(skb)->daddr;
+	} else {
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->saddr, &ends->src);
+		ipv6_addr_set_v4mapped(ip_hdr(skb)->daddr, &ends->dst);
+	}
 }
 
-void glb_egress_end(void)
+static bool glb_is_fragment(const struct sk_buff *skb, bool is_v6)
 {
-	this_cpu_write(glb_egress_busy, false);
+	if (is_v6)
+		return ipv6_hdr(skb)->nexthdr == NEXTHDR_FRAGMENT;
+	return ip_is_fragment(ip_hdr(skb)) && ip_hdr(skb)->protocol == IPPROTO_UDP;
+}
+
+/* Of what the IP layer sends, the header is linear. */
+static bool glb_is_own_fragment(const struct glb_own *own, const struct sk_buff *skb)
+{
+	const int at = skb_network_offset(skb);
+	const unsigned int len = own->is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	struct glb_own ends;
+
+	if (skb->protocol != (own->is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP)) || at < 0 ||
+	    at + len > skb_headlen(skb) || !glb_is_fragment(skb, own->is_v6))
+		return false;
+	glb_own_ends(&ends, skb, own->is_v6);
+	return ipv6_addr_equal(&ends.src, &own->src) && ipv6_addr_equal(&ends.dst, &own->dst);
+}
+
+bool glb_egress_is_own(const struct sk_buff *skb)
+{
+	struct glb_own *own = this_cpu_ptr(&glb_own);
+
+	if (own->skb == skb) {
+		/* Its buffer may become another packet's before the call ends. */
+		own->skb = NULL;
+		return true;
+	}
+	return unlikely(own->is_cut) && glb_is_own_fragment(own, skb);
+}
+
+bool glb_egress_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
+		     bool cuts)
+{
+	struct glb_own *own = this_cpu_ptr(&glb_own);
+	bool sent;
+
+	GLB_CHECK_BH_OFF();
+	own->skb = skb;
+	own->is_cut = false;
+	if (unlikely(cuts)) {
+		glb_own_ends(own, skb, is_v6);
+		own->is_cut = true;
+		sent = glb_tunnel_xmit_cut(net, skb, dst, is_v6);
+	} else {
+		sent = glb_tunnel_xmit(net, skb, dst, is_v6, NULL);
+	}
+	own->skb = NULL;
+	own->is_cut = false;
+	return sent;
 }
 
 int glb_egress_enter(struct sk_buff *skb)
@@ -178,6 +252,9 @@ void glb_egress_too_big(struct sk_buff *skb, unsigned int mtu, bool is_v6)
 	if (!skb_dst(skb))
 		return;
 	memset(skb->cb, 0, sizeof(skb->cb));
+	/* The error is a packet of its own: it comes to the hook, and leaves in the header of the flow that it is about. No error
+	 * follows an error, so this is nested once.
+	 */
 	if (is_v6)
 		icmpv6_ndo_send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
 	else

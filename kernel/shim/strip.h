@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct dst_entry;
 struct in6_addr;
 struct net;
 struct sk_buff;
@@ -28,9 +29,13 @@ bool glb_icmp_is_right(struct sk_buff *skb, unsigned int icmp, unsigned int end)
 /* Has the route of the UDP packet at `about`, in the routing domain of the device, let no more than `mtu` bytes through. */
 void glb_narrow_path(struct net *net, struct sk_buff *skb, unsigned int about, u32 mtu);
 
-/* At the egress hook: whether the handler is not at work on this processor yet, and is now. What it sends meanwhile is its own. */
-bool glb_egress_begin(void);
-void glb_egress_end(void);
+/* Sends a packet in its header by `dst`, with bottom halves off; takes it, and answers whether it went. With `cuts` it may be longer
+ * than the route's MTU, and is no aggregate.
+ */
+bool glb_egress_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6,
+		     bool cuts);
+/* At the egress hook: whether it is the packet that `glb_egress_xmit` is sending, or a fragment of it. Says so once. */
+bool glb_egress_is_own(const struct sk_buff *skb);
 
 /* At the egress hook: makes the data start at the IP header. How many bytes were in front, or -1. */
 int glb_egress_enter(struct sk_buff *skb);

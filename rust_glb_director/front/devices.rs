@@ -36,45 +36,87 @@ impl Attached {
     }
 }
 
-/// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached, in whatever role. In the role geneve, `EBUSY` if
-/// other devices share another flow cache than is wanted of this one, and `EAGAIN` if there is none to share and none was made.
+/// A device that is to be attached.
+#[derive(Clone, Copy)]
+pub(crate) struct Site {
+    /// Which one, and what for.
+    pub(crate) device: Attached,
+    /// What it is told, if its role is geneve.
+    pub(crate) wanted: Wanted,
+    /// Whether this takes the place of what the device is attached as.
+    pub(crate) replace: bool,
+}
+
+/// Attaches a device: `ENODEV` if there is none, `EEXIST` if it is attached, in whatever role, and is not to be replaced. In the
+/// role geneve, `EBUSY` if other devices share another flow cache than is wanted of this one, and `EAGAIN` if there is none to
+/// share and none was made.
+///
+/// What is replaced ends when the new one takes packets: there is no moment without one of the two, and after an error all is as
+/// before. A packet between them may be seen by both, of which the second one sees what the first one has made of it, as it would
+/// if it had come so.
 pub(crate) fn attach(
     net: &Net,
     registered: Registered<State>,
     rtnl: &Rtnl,
-    (device, (wanted, spare)): (Attached, (Wanted, Option<Arc<Memory>>)),
+    (site, spare): (Site, Option<Arc<Memory>>),
 ) -> Result {
     let mut devices = net.doors(registered).lock();
-    if devices
-        .iter()
-        .any(|other| other.ifindex() == device.ifindex)
-    {
+    let Attached { ifindex, role } = site.device;
+    let is_it = |door: &Attachment| door.ifindex() == ifindex;
+    let replaces = devices.iter().any(is_it);
+    if replaces && !site.replace {
         return Err(EEXIST);
     }
-    let Attached { ifindex, role } = device;
     let kept = match role {
         Able::Geneve => {
-            let memory = match shared(&devices) {
-                Some(memory) if memory.cache == wanted.cache => memory,
-                Some(_) => return Err(EBUSY),
-                None => spare.ok_or(EAGAIN)?,
+            let memory = match usable(&devices, &site) {
+                Some(usable) => usable?,
+                None => spare
+                    .filter(|made| made.cache == site.wanted.cache)
+                    .ok_or(EAGAIN)?,
             };
-            Some(Device { wanted, memory })
+            Some(Device {
+                wanted: site.wanted,
+                memory,
+            })
         }
         Able::Director | Able::Return => None,
     };
-    devices.open(net, registered, (rtnl, ifindex, role, kept))
+    devices.open(net, registered, (rtnl, ifindex, role, kept))?;
+    if replaces {
+        // The old one stands before the new one.
+        devices.close(is_it);
+    }
+    Ok(())
 }
 
-/// What a device of this role needs that takes long to make: it is made without the RTNL lock. None if there is one already.
+/// The flow cache that a device with the role geneve is to have, if there is one: that of the other devices, which must be as this
+/// one wants it, or its own of before.
+fn usable(devices: &[Attachment], site: &Site) -> Option<Result<Arc<Memory>>> {
+    let mut others = devices
+        .iter()
+        .filter(|door| door.ifindex() != site.device.ifindex);
+    let fits = |memory: &Arc<Memory>| memory.cache == site.wanted.cache;
+    if let Some(memory) = others.find_map(memory_of) {
+        return Some(if fits(&memory) {
+            Ok(memory)
+        } else {
+            Err(EBUSY)
+        });
+    }
+    devices.iter().find_map(memory_of).filter(fits).map(Ok)
+}
+
+/// What a device needs that takes long to make: it is made without the RTNL lock. None if there is one already, or if other
+/// devices have another one, which `attach` refuses.
 pub(crate) fn spare(
     net: &Net,
     registered: Registered<State>,
-    role: Able,
-    wanted: Wanted,
+    site: &Site,
 ) -> Result<Option<Arc<Memory>>> {
-    match role {
-        Able::Geneve if memory(net, registered).is_none() => Memory::new(wanted.cache).map(Some),
+    let is_there = || usable(&net.doors(registered).lock(), site).is_some();
+    match site.device.role {
+        Able::Geneve if !is_there() => Memory::new(site.wanted.cache).map(Some),
         Able::Geneve | Able::Director | Able::Return => Ok(None),
     }
 }
@@ -85,8 +127,12 @@ pub(crate) fn memory(net: &Net, registered: Registered<State>) -> Option<Arc<Mem
 }
 
 fn shared(devices: &[Attachment]) -> Option<Arc<Memory>> {
-    let mut of_geneve = devices.iter().filter_map(|door| door.device().as_ref());
-    Some(of_geneve.next()?.memory.clone())
+    devices.iter().find_map(memory_of)
+}
+
+/// The flow cache that a device has, if its role is geneve.
+fn memory_of(door: &Attachment) -> Option<Arc<Memory>> {
+    Some(door.device().as_ref()?.memory.clone())
 }
 
 /// What the device with this index was told, if it has the role geneve.

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The processing of a client's packet, step by step.
+//!
+//! Most packets are alike ([`common`]). Their way is compiled for each family apart, all in one function, and all else is code
+//! apart that takes what it needs by value: so the packet stays in registers (docs/decisions/0008).
 
 #![forbid(unsafe_code)]
 
 use super::headers::understand;
+use crate::config::Config;
 use crate::gateway::Device;
 use crate::send::refuse::refuse;
-use crate::send::send;
+use crate::send::{by_rows, of_service};
 use crate::state::State;
-use crate::tables::world::Loaded;
-use glb_core::director::{decide, inspect, Verdict};
+use crate::tables::set::NextHop;
+use crate::tables::world::{Bound, Loaded};
+use glb_core::director::{bind, common, inspect, Verdict};
+use glb_core::packet::addr::Addr;
+use glb_core::packet::ip::Family;
+use glb_core::packet::view::View;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::netdev;
 use glb_kernel::packet::skb::Skb;
@@ -26,28 +34,114 @@ impl netdev::Ingress for Ingress {
         state.stats().count(Verdict::PassedOtherHost);
     }
 
-    #[inline]
-    fn handle<'a>(
-        state: &State,
-        _: &Option<Device>,
-        hook: &Hook<'_>,
-        mut skb: Skb<'a>,
-    ) -> Outcome<'a> {
-        let config = state.config(hook.rcu);
-        let stats = state.stats();
-        let learns = true;
-        let world = state.tables(hook.rcu).map(|tables| Loaded {
-            tables,
-            stats,
-            learns,
-        });
-        let plan = understand(hook, &mut skb, inspect).and_then(|packet| match &world {
-            Some(world) => decide(world, config, packet),
-            None => Err(packet.unmatched()),
-        });
-        match plan {
-            Ok(plan) => send(stats, hook, config, skb, &plan),
-            Err(verdict) => refuse(stats, skb, verdict),
+    #[inline(always)]
+    fn handle<'a>(state: &State, _: &Option<Device>, hook: &Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
+        let (net, rcu) = (hook.net, hook.rcu);
+        match hook.family {
+            Family::V4 => {
+                let family = Family::V4;
+                of_family(state, Hook { net, family, rcu }, skb)
+            }
+            Family::V6 => {
+                let family = Family::V6;
+                of_family(state, Hook { net, family, rcu }, skb)
+            }
         }
+    }
+}
+
+#[inline(always)]
+fn of_family<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
+    let config = state.config(hook.rcu);
+    let tables = state.tables(hook.rcu);
+    // With a second set of hash fields a header names the hops of two rows.
+    let (Some(tables), None) = (tables, config.alt_hash_fields) else {
+        return uncommon(state, hook, skb);
+    };
+    let Some(packet) = common(View::new(skb.linear(), skb.len()), hook.family) else {
+        return uncommon(state, hook, skb);
+    };
+    let stats = state.stats();
+    let learns = true;
+    let world = Loaded {
+        tables,
+        stats,
+        learns,
+    };
+    match bind(&world, config, packet) {
+        Ok(bound) if bound.table.is_service() => {
+            // Put together anew, so that it is in memory here only.
+            let Bound {
+                packet,
+                table,
+                verdict,
+            } = bound;
+            let bound = Bound {
+                packet,
+                table,
+                verdict,
+            };
+            service(world, config, hook, skb, bound)
+        }
+        Ok(bound) => match bound.decide_by_rows(&world, config) {
+            Ok(plan) => by_rows(stats, hook, config, skb, plan),
+            Err(verdict) => refuse(stats, skb, verdict),
+        },
+        Err(verdict) => refuse(stats, skb, verdict),
+    }
+}
+
+/// Another packet.
+#[inline(never)]
+fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+    let config = state.config(hook.rcu);
+    let stats = state.stats();
+    let packet = match understand(&hook, &mut skb, inspect) {
+        Ok(packet) => packet,
+        Err(verdict) => return refuse(stats, skb, verdict),
+    };
+    let Some(tables) = state.tables(hook.rcu) else {
+        return refuse(stats, skb, packet.unmatched());
+    };
+    let learns = true;
+    let world = Loaded {
+        tables,
+        stats,
+        learns,
+    };
+    match bind(&world, config, packet) {
+        Ok(bound) if bound.table.is_service() => service(world, config, hook, skb, bound),
+        Ok(bound) => match bound.decide(&world, config) {
+            Ok(plan) => by_rows(stats, hook, config, skb, plan),
+            Err(verdict) => refuse(stats, skb, verdict),
+        },
+        Err(verdict) => refuse(stats, skb, verdict),
+    }
+}
+
+/// A packet of a service.
+#[inline(never)]
+fn service<'a>(
+    world: Loaded<'_>,
+    config: &Config,
+    hook: Hook<'_>,
+    skb: Skb<'a>,
+    Bound {
+        packet,
+        table,
+        verdict,
+    }: Bound<'_, '_>,
+) -> Outcome<'a> {
+    // Of the copy that is here.
+    let bound = Bound {
+        packet,
+        table,
+        verdict,
+    };
+    // Of the headers in front, those of IPv6 have a flow label.
+    let needs_hash = |hop: &NextHop| matches!(hop.addr, Addr::V6(_));
+    match bound.decide_by_flow(&world, config, needs_hash) {
+        Ok(plan) => of_service(world.stats, hook, config, skb, plan),
+        Err(verdict) => refuse(world.stats, skb, verdict),
     }
 }

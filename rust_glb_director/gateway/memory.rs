@@ -7,11 +7,11 @@
 
 use super::{spec, Cache};
 use glb_core::geneve::endpoints::{Endpoints, PLACES};
-use glb_core::geneve::flows::{self, Bucket, Event, Found, Tuple, Turn};
+use glb_core::geneve::flows::{self, Bucket, Event, Found, Tuple, Turn, SLOTS};
 use glb_core::geneve::Envelope;
 use glb_core::siphash::SipKey;
 use glb_kernel::base::counters::Counters;
-use glb_kernel::base::memory::free_later;
+use glb_kernel::base::memory::{free_later, wait_for_freed};
 use glb_kernel::base::vec::Append;
 use glb_kernel::base::{random, time};
 use kernel::alloc::flags::__GFP_NOWARN;
@@ -47,8 +47,9 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// An empty one.
+    /// An empty one. What others had that have gone is free before, so no more than this one comes on top of those in use.
     pub(crate) fn new(cache: Cache) -> Result<Arc<Self>> {
+        wait_for_freed();
         let gfp = GFP_KERNEL_ACCOUNT | __GFP_NOWARN;
         let len = spec(cache.flows)?.buckets();
         let mut buckets = KVVec::with_capacity(len, gfp)?;
@@ -126,6 +127,16 @@ impl Memory {
         self.buckets.len()
     }
 
+    /// How many flows there are, or about so many.
+    pub(crate) fn in_use(&self) -> usize {
+        self.flows().in_use(time::pause)
+    }
+
+    /// How many there can be: the entries of all buckets.
+    pub(crate) fn room(&self) -> usize {
+        self.buckets.len().wrapping_mul(SLOTS)
+    }
+
     /// What became of the flows of packets, each with its name.
     pub(crate) fn events(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         Event::ALL
@@ -135,7 +146,8 @@ impl Memory {
 }
 
 impl Drop for Memory {
-    /// The last device may go while its RTNL lock is held, which all of the machine waits for, and the buckets are many.
+    /// The last device may go while the RTNL lock is held, which all of the machine waits for, and the buckets are many: the worker
+    /// frees them, without a grace period and without memory of its own.
     fn drop(&mut self) {
         free_later(core::mem::take(&mut self.buckets));
     }

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Family, Request};
-use crate::front::devices::{self, Attached};
+use crate::front::devices::{self, Attached, Site};
 use crate::front::role::Able;
 use crate::gateway::{spec, Wanted};
 use crate::state::State;
@@ -213,11 +213,18 @@ impl Command for Attach {
         let device = Attached { ifindex, role };
         let net = request.net();
         let registered = request.registered();
-        let spare = devices::spare(net, registered, role, gateway);
-        let attached = spare.and_then(|spare| {
-            let gateway = (gateway, spare);
-            devices::attach(net, registered, &Rtnl::lock(), (device, gateway))
-        });
+        let replace = match request.get(attr::REPLACE) {
+            Some(sent) => sent.u8()? != 0,
+            None => false,
+        };
+        let site = Site {
+            device,
+            wanted: gateway,
+            replace,
+        };
+        let spare = devices::spare(net, registered, &site);
+        let attached =
+            spare.and_then(|spare| devices::attach(net, registered, &Rtnl::lock(), (site, spare)));
         attached.map_err(|error| {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
             let why = if error == EEXIST {
@@ -228,6 +235,8 @@ impl Command for Attach {
                 "devices with this role share one flow cache, which differs: max-flows, idle"
             } else if error == EAGAIN {
                 "the other devices with this role were detached meanwhile: try again"
+            } else if error == E2BIG {
+                "the device has as many hooks as the kernel allows (1024), of nftables for example"
             } else if error == ENOMEM {
                 "no memory"
             } else if error == not_supported() {

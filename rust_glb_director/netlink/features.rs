@@ -15,8 +15,8 @@ use glb_core::settings::Setting;
 use glb_kernel::genl::{Command, Spec};
 use kernel::prelude::*;
 
-/// Room for 32 forwards, 64 settings, 16 selects and flow hashes, and 16 keys of flows and roles.
-const SIZE: usize = 1024 + 128;
+/// Room for 32 forwards, 64 settings, 16 selects and flow hashes, 16 keys of flows and roles, and what `attach` knows.
+const SIZE: usize = 1024 + 128 + 8;
 const _: () = assert!(ForwardKind::ALL.len() <= 32 && Setting::ALL.len() <= 64);
 const _: () = assert!(By::ALL.len() + Able::ALL.len() <= 16);
 const _: () = assert!(Select::ALL.len() + FlowHash::ALL.len() <= 16);
@@ -51,7 +51,7 @@ impl Command for FeaturesGet {
             for able in Able::ALL {
                 message.u8(features::ROLE, able.role().number())?;
             }
-            Ok(())
+            message.u8(features::REPLACE, 1)
         })
     }
 }

@@ -45,6 +45,9 @@ impl Command for StatsGet {
                 for (name, value) in memory.events() {
                     message.counter(geneve_stats::FLOW, OF, name, value)?;
                 }
+                // The casts are exact: the number of buckets is bounded.
+                message.u32(geneve_stats::IN_USE, memory.in_use() as u32)?;
+                message.u32(geneve_stats::ROOM, memory.room() as u32)?;
             }
             Ok(())
         })

@@ -10,7 +10,7 @@
 
 use super::in_place::{find, flow, InPlace};
 use super::refuse::refuse;
-use super::way::Way;
+use super::way::Journey;
 use super::{dispatch, Own};
 use crate::config::Config;
 use crate::stats::Stats;
@@ -53,20 +53,20 @@ pub(crate) fn send<'a>(
         Ok(spot) => spot,
         Err(verdict) => return refuse(own.stats, skb, verdict),
     };
-    let way = Way {
+    let journey = Journey {
         stats: own.stats,
-        hook,
+        hook: *hook,
         config: own.config,
-        path: &path,
+        path,
         manner: InPlace {
-            packet: &answer.packet,
+            packet: answer.packet,
             verdict: answer.verdict,
             change,
             spot: Some(spot),
             whole: None,
         },
     };
-    dispatch(way, skb)
+    dispatch(journey, skb)
 }
 
 /// The route to the client: as of the packet that the VIP would send.

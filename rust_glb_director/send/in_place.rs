@@ -19,8 +19,8 @@ const MAX_PULLS: usize = 32;
 
 /// What changes in a packet.
 #[derive(Clone, Copy)]
-pub(super) struct InPlace<'p> {
-    pub(super) packet: &'p Candidate,
+pub(super) struct InPlace {
+    pub(super) packet: Candidate,
     /// The verdict if it is sent.
     pub(super) verdict: Verdict,
     pub(super) change: Change,
@@ -31,7 +31,7 @@ pub(super) struct InPlace<'p> {
 }
 
 /// Where in a packet of `len` bytes that stands which changes. Headers are made linear as the core asks for them.
-#[inline]
+#[inline(always)]
 pub(super) fn find(
     skb: &mut Skb<'_>,
     family: Family,
@@ -72,10 +72,10 @@ pub(super) fn flow(packet: &Candidate, tos: u8, kept_tos: u8) -> Flow {
     Flow::passed_on(proto, ports, tos, kept_tos)
 }
 
-impl Manner for InPlace<'_> {
+impl Manner for InPlace {
     #[inline(always)]
     fn packet(&self) -> &Candidate {
-        self.packet
+        &self.packet
     }
 
     #[inline(always)]
@@ -86,6 +86,11 @@ impl Manner for InPlace<'_> {
     #[inline(always)]
     fn added(self) -> usize {
         0
+    }
+
+    #[inline(always)]
+    fn is_answer(self) -> bool {
+        matches!(self.change.end, End::Source)
     }
 
     #[inline(always)]
@@ -121,17 +126,12 @@ impl Manner for InPlace<'_> {
             Ok(spot) => spot,
             Err(verdict) => return Err((skb, verdict)),
         };
-        let writable = writable(skb, way.path, len, (&spot, family))
-            .map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
-        let sent = writable.send(way.hook.net, way.path, way.mac(), |head, sum| {
-            spot.write(head, change, sum)
-        });
-        if sent == Some(true) {
-            match change.end {
-                End::Destination => way.stats.count_bytes(len),
-                End::Source => way.stats.count_returned(len),
-            }
-        }
-        Ok(sent == Some(true))
+        let mut writable = match writable(skb, way.path, len, (&spot, family)) {
+            Ok(writable) => writable,
+            Err(skb) => return Err((skb, Verdict::DroppedNoMemory)),
+        };
+        let (head, sum) = writable.head();
+        let is_written = spot.write(head, change, sum).is_some();
+        Ok(writable.send(way.hook.net, way.path, way.mac(), is_written))
     }
 }

@@ -34,7 +34,8 @@ use glb_kernel::out::path::Fit;
 use glb_kernel::packet::skb::Skb;
 use refuse::refuse;
 use tally::Tally;
-use way::{Manner, Way};
+use uncommon::Case;
+use way::{Journey, Manner};
 
 /// What the director has of its own on a packet's way.
 #[derive(Clone, Copy)]
@@ -53,21 +54,18 @@ impl Own<'_> {
     }
 }
 
-/// Sends the packet to its first hop, by the forward of its table.
+/// Sends the packet of a table with GLB's rows to its first hop.
 ///
-/// Deployed fleets have GLB's tables alone, which leave in GUE: their way is compiled for itself, where all that depends on the
-/// forward is known, and no backend counts (docs/decisions/0008). All services share another, for each [`Leave`].
-#[inline]
-pub(crate) fn send<'a>(
+/// Deployed fleets have such tables alone, which leave in GUE: their way is compiled for itself, where all that depends on the
+/// forward is known, and no backend counts (docs/decisions/0008). All services share another.
+#[inline(always)]
+pub(crate) fn by_rows<'a>(
     stats: &Stats,
-    hook: &Hook<'_>,
+    hook: Hook<'_>,
     config: &Config,
     skb: Skb<'a>,
-    plan: &Plan<'_, '_>,
+    plan: Plan<'_, '_>,
 ) -> Outcome<'a> {
-    if plan.table.is_service() {
-        return of_service(stats, hook, config, skb, plan);
-    }
     let own = Own {
         stats: stats.into(),
         config,
@@ -75,35 +73,40 @@ pub(crate) fn send<'a>(
     tunnel::send(Tunnel::Gue, own, hook, skb, plan)
 }
 
-/// The same for a service, whose backends count.
-#[inline(never)]
-fn of_service<'a>(
+/// The same for a service, by its forward. Its backends count.
+#[inline(always)]
+pub(crate) fn of_service<'a>(
     stats: &Stats,
-    hook: &Hook<'_>,
+    hook: Hook<'_>,
     config: &Config,
     skb: Skb<'a>,
-    plan: &Plan<'_, '_>,
+    plan: Plan<'_, '_>,
 ) -> Outcome<'a> {
     let meter = plan.table.meter(plan.hops.backend());
     let own = Own {
         stats: Tally::of(stats, meter),
         config,
     };
+    // Each of them for itself, so that all that depends on the forward is known.
     match plan.forward().leave() {
-        Leave::Tunnel(tunnel) => tunnel::send(tunnel, own, hook, skb, plan),
+        Leave::Tunnel(Tunnel::Gue) => tunnel::send(Tunnel::Gue, own, hook, skb, plan),
+        Leave::Tunnel(Tunnel::Gre) => tunnel::send(Tunnel::Gre, own, hook, skb, plan),
+        Leave::Tunnel(Tunnel::Ipip) => tunnel::send(Tunnel::Ipip, own, hook, skb, plan),
         Leave::Rewrite(edit) => rewrite::send(edit, own, hook, skb, plan),
     }
 }
 
 /// Sends the packet as it is, if it fits. All of it is in line and in registers (docs/decisions/0008).
 #[inline(always)]
-fn dispatch<'a, M: Manner>(way: Way<'_, M>, skb: Skb<'a>) -> Outcome<'a> {
-    match way.path.fits(&skb, way.manner.added()) {
+fn dispatch<'a, M: Manner>(journey: Journey<'_, M>, skb: Skb<'a>) -> Outcome<'a> {
+    match journey.path.fits(&skb, journey.manner.added()) {
         Fit::Whole => {}
-        fit => return uncommon::handle(way, skb, fit),
+        fit => return uncommon::handle(Case { journey, fit }, skb),
     }
-    match M::send(way, skb, way.manner.packet().len) {
-        Ok(true) => way.stats.count(way.manner.verdict()),
+    let way = journey.way();
+    let len = way.manner.packet().len;
+    match M::send(way, skb, len) {
+        Ok(true) => way.count_sent(len),
         Ok(false) => way.stats.count(Verdict::DroppedNoRoute),
         Err((skb, verdict)) => return refuse(way.stats, skb, verdict),
     }

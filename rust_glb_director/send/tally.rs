@@ -40,6 +40,15 @@ impl<'p> Tally<'p> {
         }
     }
 
+    /// Counts a packet that was sent, and its bytes.
+    #[inline(always)]
+    pub(super) fn count_sent(self, verdict: Verdict, bytes: usize) {
+        match self.meter {
+            None => self.stats.count_sent(verdict, bytes),
+            Some(meter) => self.stats.count_sent_to(meter, verdict, bytes),
+        }
+    }
+
     /// Counts the bytes of the packet, or of a part of it, that was sent.
     #[inline(always)]
     pub(super) fn count_bytes(self, bytes: usize) {

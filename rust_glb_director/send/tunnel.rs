@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::refuse::refuse;
-use super::way::{Manner, Way};
+use super::way::{Journey, Manner, Way};
 use super::{dispatch, Own};
 use crate::tables::world::Plan;
 use glb_core::director::{
@@ -22,24 +22,40 @@ use glb_kernel::packet::skb::Skb;
 /// The headers that a tunnel puts in front of the packet.
 #[derive(Clone, Copy)]
 struct InFront<'p, 's> {
-    plan: &'p Plan<'p, 's>,
+    plan: Plan<'p, 's>,
     tunnel: Tunnel,
     header: Header,
+    /// The first hop.
+    to: Addr,
     /// TOS or traffic class of the client's packet.
     tos: u8,
 }
 
-/// Sends the packet to its first hop by this tunnel.
+/// Sends the packet to its first hop by this tunnel. It is compiled for each family of the outer header apart.
 #[inline(always)]
 pub(super) fn send<'a>(
     tunnel: Tunnel,
     own: Own<'_>,
-    hook: &Hook<'_>,
+    hook: Hook<'_>,
     skb: Skb<'a>,
-    plan: &Plan<'_, '_>,
+    plan: Plan<'_, '_>,
 ) -> Outcome<'a> {
-    let first = plan.hops.first();
-    let outer = match first.addr {
+    match plan.hops.first().addr {
+        Addr::V4(to) => toward(Addr::V4(to), (tunnel, plan), own, hook, skb),
+        Addr::V6(to) => toward(Addr::V6(to), (tunnel, plan), own, hook, skb),
+    }
+}
+
+/// The same where the first hop is `to`.
+#[inline(always)]
+fn toward<'a>(
+    to: Addr,
+    (tunnel, plan): (Tunnel, Plan<'_, '_>),
+    own: Own<'_>,
+    hook: Hook<'_>,
+    skb: Skb<'a>,
+) -> Outcome<'a> {
+    let outer = match to {
         Addr::V4(_) => Family::V4,
         Addr::V6(_) => Family::V6,
     };
@@ -50,33 +66,42 @@ pub(super) fn send<'a>(
         others: plan.hops.others(),
         udp_checksum: own.config.udp_checksum,
     });
-    let tos = inherited(layout, &skb, inner);
-    let flow = (layout.proto, dscp(tos));
-    let path = match flow {
-        (_, 0) => Path::kept(&first.route, &skb, first.addr),
-        // What is remembered is the route of packets without a DSCP.
+    let front = InFront {
+        plan,
+        tunnel,
+        header: Header {
+            layout,
+            outer,
+            inner,
+        },
+        to,
+        tos: inherited(layout, &skb, inner),
+    };
+    // What is remembered is the route of packets without a DSCP.
+    let path = match dscp(front.tos) {
+        0 => Path::kept(&front.plan.hops.first().route, &skb, front.to),
         _ => None,
     };
-    let Some(path) = path.or_else(|| look_up(hook, own, &skb, plan, flow)) else {
-        return refuse(own.stats, skb, Verdict::DroppedNoRoute);
-    };
-    let way = Way {
+    match path {
+        Some(path) => dispatch(journey(front, own, hook, path), skb),
+        None => look_up(Unrouted { front, own, hook }, skb),
+    }
+}
+
+#[inline(always)]
+fn journey<'p, 's>(
+    front: InFront<'p, 's>,
+    own: Own<'p>,
+    hook: Hook<'p>,
+    path: Path,
+) -> Journey<'p, InFront<'p, 's>> {
+    Journey {
         stats: own.stats,
         hook,
         config: own.config,
-        path: &path,
-        manner: InFront {
-            plan,
-            tunnel,
-            header: Header {
-                layout,
-                outer,
-                inner,
-            },
-            tos,
-        },
-    };
-    dispatch(way, skb)
+        path,
+        manner: front,
+    }
 }
 
 /// TOS or traffic class of the client's packet, where the outer header has it.
@@ -96,23 +121,29 @@ const fn dscp(tos: u8) -> u8 {
     tos & !3
 }
 
-/// The route to the first hop, where none is remembered that this packet may take.
+/// A packet's way without a route.
+struct Unrouted<'p, 's> {
+    front: InFront<'p, 's>,
+    own: Own<'p>,
+    hook: Hook<'p>,
+}
+
+/// Looks up the route to the first hop, where none is remembered that this packet may take, and sends the packet.
 #[cold]
-fn look_up(
-    hook: &Hook<'_>,
-    own: Own<'_>,
-    skb: &Skb<'_>,
-    plan: &Plan<'_, '_>,
-    (proto, dscp): (u8, u8),
-) -> Option<Path> {
-    let first = plan.hops.first();
+#[inline(never)]
+fn look_up<'a>(unrouted: Unrouted<'_, '_>, skb: Skb<'a>) -> Outcome<'a> {
+    let Unrouted { front, own, hook } = unrouted;
+    let plan = &front.plan;
     let ports = (
         source_port(plan.hash, plan.packet.hint),
         own.config.udp_port,
     );
-    let flow = Flow::tunnel(proto, ports, dscp);
-    let source = own.source(first.addr);
-    Path::find(hook, &first.route, skb, flow, (first.addr, source))
+    let flow = Flow::tunnel(front.header.layout.proto, ports, dscp(front.tos));
+    let (route, source) = (&plan.hops.first().route, own.source(front.to));
+    match Path::find(&hook, route, &skb, flow, (front.to, source)) {
+        Some(path) => dispatch(journey(front, own, hook, path), skb),
+        None => refuse(own.stats, skb, Verdict::DroppedNoRoute),
+    }
 }
 
 impl Manner for InFront<'_, '_> {
@@ -139,27 +170,23 @@ impl Manner for InFront<'_, '_> {
     #[inline(always)]
     fn send<'a>(way: Way<'_, Self>, skb: Skb<'a>, len: usize) -> Result<bool, (Skb<'a>, Verdict)> {
         let header = way.manner.header;
-        let prepared =
-            prepare(skb, way.path, len, header).map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
-        let sent = prepared.send(way.hook.net, way.path, way.mac(), |out| {
-            write(way, out, len)
-        });
-        if sent == Some(true) {
-            let bytes = header.layout.len.wrapping_add(len);
-            way.stats.count_bytes(bytes);
-        }
-        Ok(sent == Some(true))
+        let mut prepared = match prepare(skb, way.path, len, header) {
+            Ok(prepared) => prepared,
+            Err(skb) => return Err((skb, Verdict::DroppedNoMemory)),
+        };
+        let is_written = write(way, prepared.header(), len).is_some();
+        Ok(prepared.send(way.hook.net, way.path, way.mac(), is_written))
     }
 }
 
 /// Writes the header in front of a packet of `len` bytes.
 #[inline(always)]
 fn write(way: Way<'_, InFront<'_, '_>>, out: &mut [u8], len: usize) -> Option<()> {
-    let plan = way.manner.plan;
+    let plan = &way.manner.plan;
     let (hash, hint) = (plan.hash, plan.packet.hint);
     let params = Params {
         src: way.path.source(),
-        dst: plan.hops.first().addr,
+        dst: way.manner.to,
         src_port: source_port(hash, hint),
         dst_port: way.config.udp_port,
         flow_label: flow_label(hash, hint),

@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::refuse::refuse;
-use super::way::{Manner, Way};
+use super::way::{Journey, Manner, Way};
 use glb_core::director::classify::bind::Proto;
 use glb_core::director::{tcp_offset, too_big, Cut, Kind, Verdict, MAX_TOO_BIG_LEN};
 use glb_core::packet::addr::Addr;
@@ -23,11 +23,18 @@ use glb_kernel::out::path::{Fit, Flow, Path};
 use glb_kernel::packet::own::Own;
 use glb_kernel::packet::skb::Skb;
 
+/// A packet's way, and why it cannot go as it came.
+pub(super) struct Case<'p, M> {
+    pub(super) journey: Journey<'p, M>,
+    pub(super) fit: Fit,
+}
+
 /// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'a, M: Manner>(way: Way<'_, M>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
-    match fit {
+pub(super) fn handle<'a, M: Manner>(case: Case<'_, M>, skb: Skb<'a>) -> Outcome<'a> {
+    let way = case.journey.way();
+    match case.fit {
         Fit::Never => refuse(way.stats, skb, Verdict::DroppedLro),
         Fit::Apart => apart(way, skb),
         Fit::Whole | Fit::TooLong => too_long(way, skb),
@@ -42,7 +49,10 @@ fn transmit<'a, M: Manner>(
     len: usize,
 ) -> Result<Result<(), Verdict>, (Skb<'a>, Verdict)> {
     match M::send(way, skb, len)? {
-        true => Ok(Ok(())),
+        true => {
+            way.count_bytes(len);
+            Ok(Ok(()))
+        }
         false => Ok(Err(Verdict::DroppedNoRoute)),
     }
 }
@@ -210,7 +220,7 @@ impl<M: Manner> Way<'_, M> {
             Family::V6 => Flow::icmp_error(family, 2, 0),
         };
         let teller = (!is_answer).then_some(receiver);
-        let Some(path) = Path::between(self.hook, skb, flow, sender, teller) else {
+        let Some(path) = Path::between(&self.hook, skb, flow, sender, teller) else {
             return;
         };
         let addrs = match (addrs, path.source()) {

@@ -49,6 +49,13 @@ impl Meter {
         self.counters.add::<{ counts::BYTES }>(bytes as u64);
     }
 
+    /// The counters themselves, where a packet that is sent is counted at several places at once.
+    #[inline(always)]
+    pub(crate) fn counters(&self) -> &Counters<{ counts::COUNT }> {
+        const { assert!(counts::PACKETS == 0 && counts::BYTES == 1) };
+        &self.counters
+    }
+
     /// Counts a flow that is remembered with the backend from now on.
     fn count_flow(&self) {
         self.counters.add::<{ counts::FLOWS }>(1);

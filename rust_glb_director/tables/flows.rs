@@ -92,7 +92,7 @@ impl Flows {
     }
 
     /// The table, at this second.
-    #[inline]
+    #[inline(always)]
     pub(super) fn table(&self, rules: Rules) -> FlowTable<'_> {
         FlowTable {
             buckets: &self.buckets,
@@ -103,6 +103,7 @@ impl Flows {
     }
 
     /// Counts a packet.
+    #[inline(always)]
     pub(super) fn count(&self, event: Event) {
         match event {
             Event::Known => self.counters.add::<{ Event::Known as usize }>(1),
@@ -114,7 +115,8 @@ impl Flows {
 }
 
 /// The clock of the entries.
+#[inline(always)]
 pub(crate) fn now() -> u16 {
     // The cast keeps the low bits: the clock comes round.
-    (time::milliseconds() / 1000) as u16
+    time::seconds() as u16
 }

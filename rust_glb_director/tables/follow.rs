@@ -8,7 +8,7 @@ use super::flows::Flows;
 use super::memory::gfp;
 use super::set::{Table, TableSet};
 use glb_core::backend::State;
-use glb_core::director::flows::{follow, Event, FlowTable, Memory, Rules};
+use glb_core::director::flows::{self, follow, Event, FlowTable, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::Candidate;
 use glb_kernel::base::vec::Append;
@@ -34,7 +34,7 @@ impl Memory for Service<'_> {
 
     /// A backend that is drained keeps its flows. One that is taken out of service, or that the health checks have given up,
     /// does not: a client that goes on sending would never get another one.
-    #[inline]
+    #[inline(always)]
     fn backend(&self, tag: Tag) -> Option<u8> {
         let index = self.table.roster.backend(tag)?;
         let backend = self.table.backends.get(usize::from(index))?;
@@ -98,6 +98,20 @@ pub(crate) struct NoMemory {
     pub(crate) what: Lasting,
     /// Bytes that it wants.
     pub(crate) bytes: u64,
+}
+
+/// The backend that a packet's flow is known with, if that can be said without a row.
+#[inline(always)]
+pub(super) fn known(table: &Table, flows: &Flows, learns: bool, packet: &Candidate) -> Option<u8> {
+    let rules = table.flow_spec?.rules;
+    let service = Service {
+        table,
+        flows,
+        rules,
+        learns,
+        first: None,
+    };
+    flows::known(&service, packet)
 }
 
 impl TableSet {

@@ -61,7 +61,7 @@ pub(crate) struct TableSet {
 
 impl TableSet {
     /// The table that packets to this address and port belong to.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn classify(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table> {
         self.table_of(Classifier::new(&self.classifier).lookup(dst, proto, port)?)
     }

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::follow::remembered;
+use super::follow::{known, remembered};
 use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
 use glb_core::director::classify::bind::Proto;
@@ -17,12 +17,16 @@ use glb_core::siphash::SipKey;
 
 /// The loaded tables, and what is remembered, as long as RCU holds them. Without `FLOWS` nothing is known of flows: so it is
 /// for a question of somebody who may not list them.
+#[derive(Clone, Copy)]
 pub(crate) struct Loaded<'s, const FLOWS: bool = true> {
     pub(crate) tables: &'s TableSet,
     pub(crate) stats: &'s Stats,
     /// Whether flows are remembered: packets are, and questions are not.
     pub(crate) learns: bool,
 }
+
+/// A packet whose table is known.
+pub(crate) type Bound<'w, 's> = director::Bound<'w, Loaded<'s>>;
 
 /// Where a packet goes.
 pub(crate) type Plan<'w, 's> = director::Plan<'w, Loaded<'s>>;
@@ -31,7 +35,7 @@ impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
     type Table = Table;
     type Hop = NextHop;
 
-    #[inline]
+    #[inline(always)]
     fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&Table> {
         self.tables.classify(dst, proto, port)
     }
@@ -97,6 +101,14 @@ impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
             counts.count_no_hop();
         }
         found
+    }
+
+    #[inline(always)]
+    fn known(&self, table: &Table, packet: &Candidate) -> Option<u8> {
+        match FLOWS {
+            true => known(table, table.flows.as_deref()?, self.learns, packet),
+            false => None,
+        }
     }
 
     fn remember(&self, key: &FlowKey, fragment: Fragment) {

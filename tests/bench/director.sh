@@ -16,8 +16,6 @@ settled
 
 # --- packets -----------------------------------------------------------------------------------------
 
-# The addresses are those of `glb-packets fill`: binds from 10.0.0.0 and fd00::10.0.0.0, backends from 172.16.0.0.
-vip4=10.0.0.0 vip6=fd00::a00:0
 for f in 4 6; do
     vip=vip$f
     frames "tcp$f-ack" "dst=${!vip}" flags=ack "flows=$BENCH_FLOWS"
@@ -51,8 +49,7 @@ routed_off() { :; }
 # ipvs_on FAMILY -t|-u BACKENDS [OPTION]: maglev scheduler, GUE tunnels.
 ipvs_on() {
     local vip=$vip4 backend=172.16.0.%s number
-    ip -n dir addr add "$vip4/32" dev lo
-    ip -n dir addr add "$vip6/128" dev lo nodad
+    vips_on dir
     [ "$1" = 4 ] || vip="[$vip6]" backend="[fd00::ac10:%x]"
     {
         printf -- '-A %s %s:443 -s mh %s\n' "$2" "$vip" "${4:-}"
@@ -62,12 +59,6 @@ ipvs_on() {
         done
     } | on dir ipvsadm -R
 }
-ipvs_off() {
-    on dir ipvsadm -C
-    ip -n dir addr del "$vip4/32" dev lo
-    ip -n dir addr del "$vip6/128" dev lo
-}
-
 # glb_on OPTION...: the options are those of `glb-packets fill`.
 glb_on() {
     on dir glb-packets fill "$@" >/dev/null

@@ -122,6 +122,20 @@ END
     sink_device eth0
 }
 
+# The VIPs are the first binds of `glb-packets fill`, which are from 10.0.0.0 and fd00::10.0.0.0; its backends are from 172.16.0.0.
+vip4=10.0.0.0 vip6=fd00::a00:0
+
+# vips_on HOST: IPVS takes packets to its services where their addresses are the machine's. ipvs_off: no services, no addresses.
+vips_on() {
+    ip -n "$1" addr add "$vip4/32" dev lo
+    ip -n "$1" addr add "$vip6/128" dev lo nodad
+}
+ipvs_off() {
+    on dir ipvsadm -C
+    ip -n dir addr del "$vip4/32" dev lo
+    ip -n dir addr del "$vip6/128" dev lo
+}
+
 # sink_takes DEVICE RULE: count packets that match the rule as taken, all others as odd. An empty rule matches all.
 sink_takes() {
     local rest=odd

@@ -16,7 +16,10 @@ test_gateway() {
     check "its last line says so" grep -qE '^OK: [0-9]+ results are as expected' <(tail -n 1 "$lab_work/demo")
     check "no line of the table is wrong" fails grep -q ' WRONG$' "$lab_work/demo"
     check "nothing of it is left" fails sh -c "ip netns list | grep -E '^(balancer|appliance|client1)'"
-    check "the packets were captured" test -s /out/gateway.pcap
+    # Packets with inner ones, and not the header of a capture alone.
+    glbctl --json decap /out/gateway.pcap "$lab_work/inner.pcap" >"$lab_work/decapped"
+    check "packets were captured whose header is right" jq -e '[.[] | select(.verdict == "accepted_packets")] | length >= 2' "$lab_work/decapped"
+    check "and in them the request" grep -aq 'GET /' "$lab_work/inner.pcap"
 }
 
 lab_main "$@"

@@ -425,7 +425,8 @@ def test_refused():
         refused("%s %s" % (field, value), path, "web", "flows." + field, wanted)
     huge = [service(ALL[:1], name="t%d" % number, flows={"buckets": 1048576}, vips=("10.20.0.%d" % number,))
             for number in range(17)]
-    refused("more memory than all tables may take", table_file("bad.json", *huge), "t16", "flows of all tables up to this one need 1088 MiB")
+    refused("more memory than all tables may take", table_file("bad.json", *huge), "t16",
+            "flows of all tables up to this one need 1088 MiB")
     refused("more memory than there is", table_file("bad.json", *huge[:16]), "no memory for its flows")
     with check("the flows are where they were"):
         same(owners, go(*(flow(number) for number in range(FLOWS))))

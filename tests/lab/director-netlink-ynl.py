@@ -86,7 +86,8 @@ def test_commands():
         same(hops("--running", "10.11.12.13:9"), [hop["address"] for hop in answer["hop"]])
     with check("of a protocol that no packet is of it is refused, and said why"):
         for number in (0, 43, 44, 51, 60):
-            says("protocol %d: an extension header of IPv6" % number, refused("lookup", dst="fd00::1", src="fd00::2", proto=number))
+            refusal = refused("lookup", dst="fd00::1", src="fd00::2", proto=number)
+            says("protocol %d: an extension header of IPv6" % number, refusal)
         says("no table has a bind", refused("lookup", dst="1.1.1.1", src="10.11.12.13", proto=51))
     with check("counters"):
         same("total_packets", do("stats-get")["counter"][0]["name"])

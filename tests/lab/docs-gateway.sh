@@ -106,16 +106,93 @@ test_boot() {
     refuses "a flag that is none" '.geneve[0].pass = "yes"' 'geneve[0].pass: "yes": must be true or false'
     refuses "too many flows" '.geneve[0].max_flows = 13000001' 'geneve[0].max_flows: 13000001: must be a whole number from 1 to 13000000'
     refuses "another device" '.geneve[0].device = "eht0"' 'geneve: has eht0, and not eth0: add it'
+    refuses "no sender" 'del(.geneve[0].allow_from)' 'geneve[0].allow_from: is missing: name the subnets of the load balancer'
+    refuses "a field with a wrong name" '.geneve[0].strikt = true' 'geneve[0].strikt: unknown field; did you mean "strict"?'
+    refuses "a list with a wrong name" '{source_v4: null, genev: .geneve}' 'genev: unknown field; did you mean "geneve"?'
+    refuses "a device that GLB_DEVICES has not" '.geneve += [.geneve[0] + {device: "eth9"}]' 'geneve: has eth9, which GLB_DEVICES does not name'
 
     conf '.geneve[0] += {strict: false, pass: true, class: "0x0167", max_flows: 4096}'
     check "a reload with other options" reload
     check "they are there" is "$(as_told '{"pass": true, "class": "0x0167", "max_flows": 4096, "tcp_idle": 6000}')" "$(told)"
     check "a reload without a change" reload
     check "changes nothing" is "$(as_told '{"pass": true, "class": "0x0167", "max_flows": 4096, "tcp_idle": 6000}')" "$(told)"
+    # Whoever has attached by hand keeps that: a file that says nothing of the role opens no device.
+    on appliance glbctl attach eth0 --role geneve --replace --strict --max-flows 4096 --tcp-idle 6000 --allow-from 192.168.40.0/24
+    local by_hand
+    by_hand=$(told)
+    check "the device is as by hand" is '[["192.168.40.0/24"],true]' "$(jq -c '.[0] | [.allow_from, .strict]' <<<"$by_hand")"
+    echo '{"source_v4": null}' >"$etc/glb/director.conf"
+    check "a reload without geneve in the file" reload
+    check "leaves it so" is "$by_hand" "$(told)"
     rm "$etc/glb/director.conf"
-    check "without a file" reload
-    check "the device has the defaults" is "$(as_told | jq -c 'del(.[0].allow_from)')" "$(told)"
+    check "a reload without the file fails" fails reload_says
+    check "it says so" grep -F '/etc/glb/director.conf: No such file' "$lab_work/said"
+    check "it leaves the device so, too" is "$by_hand" "$(told)"
+    echo '{"source_v4": null}' >"$etc/glb/director.conf"
+    on appliance glbctl detach eth0
+    check "at boot the device is refused" fails reload_says
+    check "the service says what to write" grep -F 'eth0: /etc/glb/director.conf has no "geneve": add {"geneve": [{"device": "eth0"' "$lab_work/said"
+    check "nothing is attached" is '[]' "$(told)"
 }
+
+test_replaced() {
+    about "Options that change without the device being detached: flows and counters stay; several devices, all or none."
+    trap 'rm -rf /etc/netns /usr/local/sbin/systemctl' EXIT
+    network
+    ip_on appliance <<'END'
+link add glb8 type dummy
+link add glb9 type dummy
+link property add dev eth0 altname uplink0
+END
+    ip_on appliance <<<'addr add 10.10.10.10/32 dev lo'
+    spawn appliance socat TCP-LISTEN:80,fork,reuseaddr SYSTEM:'echo ok'
+    check "a server listens" eventually listens 80
+    on appliance glbctl attach eth0 --role geneve
+    check "a client is answered" eventually answered
+    check "its flow is remembered" test "$(flow_count)" -ge 1
+    local known came
+    known=$(counted first_flow_packets)
+    came=$(endpoint_packets)
+    check "other options" on appliance glbctl attach uplink0 --role geneve --replace --strict --allow-from 192.168.40.0/24
+    check "they are there" is '[["192.168.40.0/24"],true]' "$(told | jq -c '.[0] | [.allow_from, .strict]')"
+    check "the flow is still remembered" test "$(flow_count)" -ge 1
+    # The end of the connection may still be counted.
+    check "its counters too" test "$(counted first_flow_packets)" -ge "$known" -a "$(endpoint_packets)" -ge "$came"
+    check "which there were" test "$known" -ge 1 -a "$came" -ge 1
+    check "and the next client is answered" answered
+    check "another size makes another cache" on appliance glbctl attach eth0 --role geneve --replace --max-flows 1000
+    check "which is empty" is 0 "$(flow_count)"
+    on appliance glbctl detach eth0
+    jq -n '{geneve: [{device: "eth0", allow_from: ["0.0.0.0/0"], max_flows: 1000}, {device: "glb8", allow_from: ["0.0.0.0/0"], max_flows: 1000}]}' \
+        >"$etc/glb/director.conf"
+    all() { quietly_on appliance glbctl assign --config /etc/glb/director.conf "$@" >"$lab_work/said" 2>&1; }
+    check "one of two that is not there: nothing is attached" fails all glb8:geneve eth9:geneve
+    check "it says which" grep -F 'eth9: no such device' "$lab_work/said"
+    check "nothing is attached" is '[]' "$(told)"
+    check "an entry too many: nothing is attached" fails all eth0:geneve
+    check "nothing is attached still" is '[]' "$(told)"
+    check "--check" all --check eth0:geneve glb8:geneve
+    check "changes nothing" is '[]' "$(told)"
+    check "both" all eth0:geneve glb8:geneve
+    check "are attached" is '["eth0","glb8"]' "$(told | jq -c '[.[].device] | sort')"
+    jq '.geneve[].max_flows = 2000' "$etc/glb/director.conf" >"$lab_work/larger.conf"
+    cp "$lab_work/larger.conf" "$etc/glb/director.conf"
+    check "another size for both needs a restart" fails all eth0:geneve glb8:geneve
+    check "it says so" grep -F 'systemctl restart glb-director' "$lab_work/said"
+    check "both are as they were" is '[1000,1000]' "$(told | jq -c '[.[].max_flows]')"
+    jq '.geneve[0].device = "glb9" | del(.geneve[1])' "$lab_work/larger.conf" >"$etc/glb/director.conf"
+    check "another device and another size at once" all glb9:geneve
+    check "it alone is attached" is '["glb9 2000"]' "$(told | jq -c '[.[] | "\(.device) \(.max_flows)"]')"
+    jq '.geneve[0].device = "eth0"' "$etc/glb/director.conf" >"$lab_work/eth0.conf"
+    cp "$lab_work/eth0.conf" "$etc/glb/director.conf"
+    check "by its other name" all uplink0:geneve
+    check "it is attached once, and stays" is '["eth0"]' "$(told | jq -c '[.[].device]')"
+    check "a director's settings are not in this file" fails quietly_on appliance glbctl config load /etc/glb/director.conf
+}
+answered() { [ "$(quietly_on balancer socat -t 60 - TCP:10.10.10.10:80,bind=198.51.100.7 </dev/null)" = ok ]; }
+flow_count() { quietly_on appliance glbctl --json geneve flows | jq length; }
+counted() { quietly_on appliance glbctl --json geneve stats | jq ".flows.$1"; }
+endpoint_packets() { quietly_on appliance glbctl --json geneve endpoints | jq '[.[].came_packets] | add'; }
 
 asks() { quietly_on balancer curl -sS --max-time 60 http://10.10.10.10/health; }
 accepted() { quietly_on appliance glbctl --json geneve stats | jq .came.accepted_packets; }
@@ -149,6 +226,7 @@ test_modes() {
     check "a client is answered by nginx, through Geneve" is ok "$(asks)"
     check "packets were accepted" test "$(accepted)" -ge 4
     check "and went back" test "$(quietly_on appliance glbctl --json geneve stats | jq .left.returned_packets)" -ge 4
+    check "the request is captured" eventually grep -aq 'GET /health' "$lab_work/in.pcap"
     kill -INT $capture
     wait $capture
     check "$guide: $decap" sh -ec "cd '$lab_work' && $decap >decapped"
@@ -158,7 +236,9 @@ test_modes() {
     check "the metrics have the verdict" grep -E '^glb_geneve_packets_total\{direction="came",verdict="accepted"\} [1-9]' "$lab_work/metrics"
     check "the endpoint" grep -E "^glb_geneve_endpoint_packets_total\{endpoint=\"0x$ENDPOINT\",direction=\"left\"\} [1-9]" "$lab_work/metrics"
     check "the flows" grep -E '^glb_geneve_flows [1-9]' "$lab_work/metrics"
-    check "and their room" grep -x 'glb_geneve_flows_max 131072' "$lab_work/metrics"
+    # 131,072 flows and a fifth more, in buckets of eight.
+    check "and their room" grep -x 'glb_geneve_flows_max 157288' "$lab_work/metrics"
+    check "the module answered" grep -x 'glb_geneve_up 1' "$lab_work/metrics"
     check "every metric of the document is there" metrics_are_there
 
     echo '{"source_v4": null, "statsd_port": 28125}' >"$lab_work/statsd.conf"

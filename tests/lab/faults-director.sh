@@ -44,6 +44,21 @@ test_attach() {
     check "a device that goes is given back" ip link del faulty
 }
 
+test_replace() {
+    about "Each allocation of a change of a device's options fails once; afterwards it is attached by the old ones or the new ones."
+    faults_possible || return 0
+    fresh
+    ip_on root <<<$'link add faulty type dummy\nlink set faulty up'
+    run glbctl attach faulty --role geneve --max-flows 1000
+    every_allocation "other options or not" --undo 'glbctl attach faulty --role geneve --replace --max-flows 1000' \
+        --check 'glbctl --json geneve devices | jq -e "length == 1 and .[0].max_flows == 1000" >/dev/null' \
+        -- glbctl attach faulty --role geneve --replace --strict --max-flows 1000
+    every_allocation "another flow cache or not" --undo 'glbctl attach faulty --role geneve --replace --max-flows 1000' \
+        --check 'glbctl --json geneve devices | jq -e "length == 1" >/dev/null' \
+        -- glbctl attach faulty --role geneve --replace --max-flows 2000
+    check "a device that goes is given back" ip link del faulty
+}
+
 test_answers() {
     about "Each allocation of a question's answer fails once."
     faults_possible || return 0

@@ -130,7 +130,7 @@ def narrow(device=None, words="", domain=""):
 
 
 def test_a_narrow_way_back():
-    about("A router between appliance and load balancer says that a packet in its header is too big: the flow gets a smaller MTU.")
+    about("A router on the way to the load balancer says that a packet in its header is too big: the flow gets a smaller MTU.")
     thin()
     by_router()
     attach()
@@ -224,6 +224,8 @@ def test_aggregates():
     # A device of its own makes GRO look into Geneve; the sender's segments come one by one.
     appliance.ip("link add gro0 type geneve external\nlink set gro0 up")
     appliance.quietly("ethtool -K eth0 gro on")
+    # A port that segments by itself needs no GRO behind it, says veth.
+    guest.quietly("ip netns exec fabric ethtool -K appliance tso off")
     waits_to_merge(50000000)
     gateway.quietly("ethtool -K gnv0 tso off gso off")
     gateway.quietly("ethtool -K eth0 tso off gso off tx-udp_tnl-segmentation off")
@@ -247,6 +249,7 @@ def test_aggregates():
             os.remove(arrived)
     appliance.ip("link del gro0")
     waits_to_merge(0)
+    guest.quietly("ip netns exec fabric ethtool -K appliance tso on")
     appliance.quietly("ethtool -K eth0 gro off")
     for device in ("gnv0", "eth0"):
         gateway.quietly("ethtool -K %s tso on gso on" % device)
@@ -296,7 +299,7 @@ def test_what_is_no_packet_of_a_flow():
 
 
 def test_routing_domain():
-    about("A device in a routing domain (VRF): sockets of the domain, its addresses, its routes; in, back, and a narrow way back.")
+    about("A device in a routing domain (VRF): sockets of the domain, its addresses and routes; in, back, and a narrow way back.")
     thin()
     appliance.ip("link add red type vrf table 10\nlink set red up\nlink set eth0 master red")
     appliance.ip("address flush dev lo scope global")

@@ -75,6 +75,8 @@ test_director() {
     check "monitor ends with its fourth event" wait "$monitor"
     check "they are of all kinds" is attached,config,detached,tables "$(jq -r .event "$lab_work"/said/*.monitor | sort | paste -sd ,)"
     judge "detach" eth0
+    judge "assign" --check eth0:return
+    judge "assign" eth0:return
     judge "attach" eth0 --role geneve --replace --allow-from 10.0.0.0/8
     judge "geneve stats"
     judge "geneve devices"

@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -SE
 # SPDX-License-Identifier: GPL-2.0
-"""The health checker against the kernel's own tunnels: the checks `gue` and `gue_vip`, and checks through the forwards ipip and gre.
+"""The health checker against the kernel's own tunnels: the checks `gue` and `gue_vip`, and those through the forwards ipip, gre.
 
     director (glb-healthcheck)       proxy1, proxy2: fou, tunl0, sit0, gre1, with the VIPs
 """
@@ -109,7 +109,7 @@ def test_tunnel():
 
 
 def test_through():
-    about("Through a forward a connection to the VIP of each server is made: one without the VIP, or without the device, is found.")
+    about("Through a forward the VIP of each server is asked: one without the VIP, or without the device, is found.")
     say("what goes to the VIP goes nowhere, but for what a check sends on")
     director.ip("link add nowhere type dummy\nlink set nowhere up\nroute add %s/32 dev nowhere" % VIP4)
     os.mkdir(work("www"))

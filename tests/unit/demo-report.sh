@@ -73,6 +73,7 @@ with open(sys.argv[1], "wb") as file:
 END
 }
 exchange "$work/good.pcap"
+# shellcheck disable=SC2016 # For the inner shell.
 check "the packets of demo-gateway are drawn" sh -c 'tests/demo/gateway-packets "$1/good.pcap" "$1/gateway.svg" >"$1/layers"' sh "$work"
 for words in 'option 1     |    12 | class 0x0108, endpoint 0x2b8ee1d4db0c51c4' 'inner IPv4   |    20 | 198.51.100.7 -> 10.10.10.10' \
     'Unknown Option Data: deadbeef' 'ok: the Geneve header with its options is the one that came'; do

@@ -278,6 +278,30 @@ pub fn uses_decide(
 }
 
 #[no_mangle]
+pub fn uses_common(
+    tables: &Tables<'_>,
+    settings: &Settings,
+    view: View<'_>,
+    family: Family,
+) -> Option<u8> {
+    let packet = director::common(view, family)?;
+    let bound = director::bind(tables, settings, packet).ok()?;
+    let plan = bound.decide_by_rows(tables, settings).ok()?;
+    Some(plan.hops.others())
+}
+
+#[no_mangle]
+pub fn uses_decide_by_flow(
+    tables: &Tables<'_>,
+    settings: &Settings,
+    packet: Candidate,
+) -> Option<u64> {
+    let bound = director::bind(tables, settings, packet).ok()?;
+    let plan = bound.decide_by_flow(tables, settings, |_| true).ok()?;
+    Some(plan.hash.0)
+}
+
+#[no_mangle]
 pub fn uses_settings(number: u16, payload: &[u8]) -> Option<usize> {
     let setting = Setting::by_number(number)?;
     let value = setting.form.decode(payload)?;

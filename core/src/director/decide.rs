@@ -9,7 +9,7 @@
 use super::classify::classify;
 use super::forward::Forward;
 use super::inspect::Candidate;
-use super::select::hash::{packet_hash, PacketHash};
+use super::select::hash::{hash_apart, packet_hash, PacketHash};
 use super::select::{Hops, Selector};
 use super::world::World;
 use super::Verdict;
@@ -53,29 +53,121 @@ impl<W: World> Plan<'_, W> {
     }
 }
 
-/// Decides where a packet goes. In line where it is asked, so that a plan stays in registers: 210 instructions a packet
-/// (docs/decisions/0008).
+/// A packet whose table is known.
+pub struct Bound<'w, W: World> {
+    /// The packet; a later fragment has the ports of its first one, if they are remembered.
+    pub packet: Candidate,
+    /// The table that it belongs to.
+    pub table: &'w W::Table,
+    /// The verdict if it gets to the first hop.
+    pub verdict: Verdict,
+}
+
+/// Decides where a packet goes: first to which table it belongs, then to which hops of it.
 #[inline(always)]
 pub fn decide<'w, W: World>(
     world: &'w W,
     settings: &Settings,
-    mut packet: Candidate,
+    packet: Candidate,
 ) -> Result<Plan<'w, W>, Verdict> {
+    bind(world, settings, packet)?.decide(world, settings)
+}
+
+/// The first half of [`decide`].
+#[inline(always)]
+pub fn bind<'w, W: World>(
+    world: &'w W,
+    settings: &Settings,
+    mut packet: Candidate,
+) -> Result<Bound<'w, W>, Verdict> {
     let (table, verdict) = classify(world, settings, &mut packet)?;
-    let key = world.hash_key(table);
-    let hash = packet_hash(key, settings.hash_fields, &packet.key);
-    // A fleet that changes its hash fields names the hops of both, where packets name further hops at all.
-    let alt_hash = settings
-        .alt_hash_fields
-        .filter(|_| W::forward(table).lists_hops())
-        .map(|fields| packet_hash(key, fields, &packet.key));
-    let hops = Hops::new(world, table, &packet, hash, alt_hash).ok_or(Verdict::DroppedNoHop)?;
-    Ok(Plan {
+    Ok(Bound {
         packet,
         table,
-        hash,
-        alt_hash,
-        hops,
         verdict,
     })
 }
+
+impl<'w, W: World> Bound<'w, W> {
+    /// What the packet is hashed to.
+    #[inline(always)]
+    pub fn hash(&self, world: &W, settings: &Settings) -> PacketHash {
+        let key = world.hash_key(self.table);
+        packet_hash(key, settings.hash_fields, &self.packet.key)
+    }
+
+    /// The second half of [`decide`]. In line where it is asked, so that a plan stays in registers (docs/decisions/0008).
+    #[inline(always)]
+    pub fn decide(self, world: &'w W, settings: &Settings) -> Result<Plan<'w, W>, Verdict> {
+        let hash = self.hash(world, settings);
+        // A fleet that changes its hash fields names the hops of both, where packets name further hops at all.
+        let alt_hash = settings
+            .alt_hash_fields
+            .filter(|_| W::forward(self.table).lists_hops())
+            .map(|fields| hash_apart(world.hash_key(self.table), fields, &self.packet.key));
+        let hops = Hops::new(world, self.table, &self.packet, hash, alt_hash)
+            .ok_or(Verdict::DroppedNoHop)?;
+        Ok(self.plan(hash, alt_hash, hops))
+    }
+
+    /// The same where the table has GLB's rows, and there is no second set of hash fields.
+    #[inline(always)]
+    pub fn decide_by_rows(self, world: &'w W, settings: &Settings) -> Result<Plan<'w, W>, Verdict> {
+        let hash = self.hash(world, settings);
+        let hops = Hops::of_row(world, self.table, hash).ok_or(Verdict::DroppedNoHop)?;
+        Ok(self.plan(hash, None, hops))
+    }
+
+    /// The same where the table has other rows than GLB's. A flow that is known needs no row where the packet lists no hops, and
+    /// no hash where nothing in front of it depends on that.
+    #[inline(always)]
+    pub fn decide_by_flow(
+        self,
+        world: &'w W,
+        settings: &Settings,
+        needs_hash: impl FnOnce(&W::Hop) -> bool,
+    ) -> Result<Plan<'w, W>, Verdict> {
+        if !W::forward(self.table).lists_hops() {
+            if let Some(backend) = world.known(self.table, &self.packet) {
+                let hops = Hops::alone(world, self.table, backend).ok_or(Verdict::DroppedNoHop)?;
+                let hash = match needs_hash(hops.first()) {
+                    true => self.hash(world, settings),
+                    false => PacketHash(0),
+                };
+                return Ok(self.plan(hash, None, hops));
+            }
+        }
+        self.decide_apart(world, settings)
+    }
+
+    #[inline(never)]
+    fn decide_apart(self, world: &'w W, settings: &Settings) -> Result<Plan<'w, W>, Verdict> {
+        self.decide(world, settings)
+    }
+
+    #[inline(always)]
+    fn plan(
+        self,
+        hash: PacketHash,
+        alt_hash: Option<PacketHash>,
+        hops: Hops<'w, W>,
+    ) -> Plan<'w, W> {
+        Plan {
+            packet: self.packet,
+            table: self.table,
+            hash,
+            alt_hash,
+            hops,
+            verdict: self.verdict,
+        }
+    }
+}
+
+impl<W: World> Clone for Plan<'_, W> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W: World> Copy for Plan<'_, W> {}

@@ -155,7 +155,7 @@ impl Roster {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn slot(&self, index: u8) -> Option<u8> {
         if u16::from(index) >= self.len {
             return None;
@@ -164,7 +164,7 @@ impl Roster {
     }
 
     /// The id of a backend, by its index.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn id(&self, index: u8) -> Option<Id> {
         let slot = self.slot(index)?;
@@ -173,7 +173,7 @@ impl Roster {
     }
 
     /// The index of the backend that a tag means, unless it has left.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn backend(&self, tag: Tag) -> Option<u8> {
         let index = *self.backends.get(usize::from(tag.slot()))?;

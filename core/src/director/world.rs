@@ -52,6 +52,11 @@ pub trait World {
     fn flow(&self, _table: &Self::Table, _packet: Candidate, _first: Option<u8>) -> Option<u8> {
         None
     }
+    /// The backend that the packet's flow is remembered with, by its index, if that is known without a row: [`Self::flow`] says
+    /// the same, and is asked where this says nothing. A world need not know.
+    fn known(&self, _table: &Self::Table, _packet: &Candidate) -> Option<u8> {
+        None
+    }
     /// A backend of the table, by its index.
     fn hop<'w>(&'w self, table: &'w Self::Table, backend: u8) -> Option<&'w Self::Hop>;
     /// Addresses of the table's backends, by the same indexes.

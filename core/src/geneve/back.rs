@@ -9,7 +9,7 @@ verdicts! {
     Returned: Send = "returned_packets",
     /// It is in such a header already.
     PassedGeneve: Pass = "passed_geneve_packets",
-    /// No packet of a flow of its own: it is not IP, or has a VLAN tag, whose device it belongs to.
+    /// No packet of a flow of its own: it is not IP, has a VLAN tag, whose device it belongs to, or its IP header is not found.
     PassedOther: Pass = "passed_other_packets",
     /// Its flow came without a header, or has been forgotten.
     PassedNoFlow: Pass = "passed_no_flow_packets",

@@ -26,8 +26,8 @@ use crate::packet::view::{Short, View};
 pub(super) const BASE_LEN: usize = 8;
 
 const CONTROL: u8 = 0x80;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// A packet as it arrived.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,13 @@
 //! An ICMP error that says that a packet in its header was too big for a router on its way to the load balancer.
 //!
 //! The kernel evaluates these itself but for one case, the IPv4 routes of a routing domain, so this is of IPv4 only.
+//!
+//! Anybody can send one. What shows that its sender has seen the packet is what it gives back of it: ports, and the flow inside.
 
+use super::envelope::Envelope;
+use super::flows::{quoted, Tuple};
+use super::inspect::{BASE_LEN, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
+use crate::packet::gue::UDP_LEN;
 use crate::packet::ip::{self, proto, Addrs, Family, Fragment, IpError};
 use crate::packet::valid::{self, Invalid};
 use crate::packet::view::{Short, View};
@@ -25,12 +31,16 @@ pub struct Narrow {
     pub about_at: usize,
     /// Source and destination of that packet.
     pub about: Addrs,
+    /// Its UDP ports.
+    pub ports: [u8; 4],
+    /// The flow of the packet inside it, in that packet's direction.
+    pub flow: Tuple,
     /// What would have fitted.
     pub mtu: u16,
 }
 
 impl Narrow {
-    /// Reads an IPv4 packet. None: it is no such error about a UDP packet to this port.
+    /// Reads an IPv4 packet. None: it is no such error about a Geneve packet to this port, or gives back too little of it.
     pub fn read(view: View<'_>, port: u16) -> Result<Option<Self>, Short> {
         let Some(outer) = understood(ip::parse(view, 0, Family::V4))? else {
             return Ok(None);
@@ -56,10 +66,18 @@ impl Narrow {
             return Ok(None);
         };
         let is_first = !matches!(about.fragment, Some(Fragment { offset: 1.., .. }));
-        let to_port = there(view.be16(about.transport.wrapping_add(2)))?;
-        if about.protocol != proto::UDP || !is_first || to_port != Some(port) {
+        let Some(&ports) = there(view.array(about.transport))? else {
+            return Ok(None);
+        };
+        let [_, _, to_hi, to_lo] = ports;
+        let to_port = u16::from_be_bytes([to_hi, to_lo]);
+        if about.protocol != proto::UDP || !is_first || to_port != port {
             return Ok(None);
         }
+        let Some(flow) = there(inside(view, about.transport.wrapping_add(UDP_LEN)))?.flatten()
+        else {
+            return Ok(None);
+        };
         let Addrs::V4 { dst: to, .. } = outer.addrs else {
             return Ok(None);
         };
@@ -69,9 +87,36 @@ impl Narrow {
             end: outer.end,
             about_at,
             about: about.addrs,
+            ports,
+            flow,
             mtu: u16::from_be_bytes([mtu_hi, mtu_lo]),
         }))
     }
+
+    /// Whether it is about a packet that went back in this header of its flow.
+    #[must_use]
+    pub fn is_about(&self, envelope: &Envelope<'_>) -> bool {
+        self.about == envelope.outer.reversed() && self.ports == envelope.ports
+    }
+}
+
+/// The flow of the packet behind the Geneve header at `at`. Of the header, only what says where that packet is counts.
+fn inside(view: View<'_>, at: usize) -> Result<Option<Tuple>, Short> {
+    let &[version_len, _, proto_hi, proto_lo, ..] = view.array::<BASE_LEN>(at)?;
+    let family = match u16::from_be_bytes([proto_hi, proto_lo]) {
+        ETHERTYPE_IPV4 => Family::V4,
+        ETHERTYPE_IPV6 => Family::V6,
+        _ => return Ok(None),
+    };
+    if version_len >> 6 != 0 {
+        return Ok(None);
+    }
+    let options = usize::from(version_len & 0x3f).wrapping_mul(4);
+    quoted(
+        view,
+        at.wrapping_add(BASE_LEN).wrapping_add(options),
+        family,
+    )
 }
 
 /// None where the packet ends before.
@@ -109,11 +154,23 @@ mod tests {
     }
 
     const ROUTER: [u8; 4] = [10, 9, 9, 9];
+    const SERVER: [u8; 4] = [192, 0, 2, 1];
+    const CLIENT: [u8; 4] = [198, 51, 100, 7];
+    const PORTS: [u8; 4] = [0xc3, 0x50, 0x17, 0xc1];
     const HERE: [u8; 4] = [10, 1, 2, 20];
     const BALANCER: [u8; 4] = [10, 1, 1, 10];
 
     fn error() -> Vec<u8> {
-        let mut about = v4(17, [HERE, BALANCER], &[0xc3, 0x50, 0x17, 0xc1, 9, 9, 0, 0]);
+        // As much as behind the ports of the packet inside; 4 bytes of options.
+        let mut inner = v4(6, [SERVER, CLIENT], &[1, 0xbb, 0x9c, 0x40]);
+        inner[2] = 5;
+        let head = [
+            &PORTS[..],
+            &[9, 9, 0, 0],
+            &[1, 0, 8, 0, 0, 0, 0, 0, 1, 8, 9, 0],
+        ]
+        .concat();
+        let mut about = v4(17, [HERE, BALANCER], &[head, inner].concat());
         // The whole packet was longer than what the router gives back.
         about[2] = 8;
         let icmp = [&[3, 4, 0, 0, 0, 0, 5, 0x78][..], &about].concat();
@@ -126,11 +183,21 @@ mod tests {
         let expected = Narrow {
             to: HERE,
             icmp: 20,
-            end: 56,
+            end: 92,
             about_at: 28,
             about: Addrs::V4 {
                 src: HERE,
                 dst: BALANCER,
+            },
+            ports: PORTS,
+            flow: Tuple {
+                addrs: Addrs::V4 {
+                    src: SERVER,
+                    dst: CLIENT,
+                },
+                proto: 6,
+                src_port: 443,
+                dst_port: 40000,
             },
             mtu: 1400,
         };
@@ -143,14 +210,39 @@ mod tests {
     }
 
     #[test]
+    fn is_about_what_went_back_in_the_header_that_came() {
+        let packet = error();
+        let error = Narrow::read(View::whole(&packet), 6081).unwrap().unwrap();
+        let came = Envelope {
+            outer: Addrs::V4 {
+                src: BALANCER,
+                dst: HERE,
+            },
+            ports: PORTS,
+            has_checksum: false,
+            base: [0; 8],
+            options: &[],
+        };
+        assert!(error.is_about(&came));
+        let ports = [0xc3, 0x51, 0x17, 0xc1];
+        assert!(!error.is_about(&Envelope { ports, ..came }));
+        for (src, dst) in [(ROUTER, HERE), (BALANCER, ROUTER), (HERE, BALANCER)] {
+            let outer = Addrs::V4 { src, dst };
+            assert!(!error.is_about(&Envelope { outer, ..came }));
+        }
+    }
+
+    #[test]
     fn what_is_none() {
         let packet = error();
         for len in 0..packet.len() {
             assert_eq!(Narrow::read(View::whole(&packet[..len]), 6081), Ok(None));
             let read = Narrow::read(View::new(&packet[..len], packet.len()), 6081);
+            // Behind the ports of the packet inside, nothing is read.
             assert!(matches!(read, Err(Short::NeedLinear(_))), "{len}");
         }
-        // Protocol, kind, code, family of what it is about, its protocol, its place in a datagram, its port.
+        // Protocol, kind, code, family of what it is about, its protocol, its place in a datagram, its port; version and protocol of
+        // Geneve, and what is inside.
         for (at, value) in [
             (9, 6),
             (20, 11),
@@ -159,6 +251,10 @@ mod tests {
             (37, 6),
             (35, 1),
             (51, 0xc2),
+            (56, 0x41),
+            (58, 9),
+            (68, 0x65),
+            (75, 1),
         ] {
             let mut other = packet.clone();
             other[at] = value;

@@ -318,6 +318,7 @@ pub mod operation {
             super::device::MAX_FLOWS,
             super::device::IDLE,
             super::device::TCP_IDLE,
+            super::device::REPLACE,
         ],
         takes_for_list: &[],
     };
@@ -741,6 +742,7 @@ pub mod device {
     pub const MAX_FLOWS: u16 = 9;
     pub const IDLE: u16 = 10;
     pub const TCP_IDLE: u16 = 11;
+    pub const REPLACE: u16 = 12;
 
     pub const SET: super::Set = super::Set {
         name: "device",
@@ -760,6 +762,7 @@ pub mod device {
             super::Attribute::new(MAX_FLOWS, "max-flows", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(IDLE, "idle", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(TCP_IDLE, "tcp-idle", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(REPLACE, "replace", super::Form::U8(0, 1)),
         ],
     };
 }
@@ -848,6 +851,7 @@ pub mod features {
     pub const FLOW_HASH: u16 = 6;
     pub const FLOWS_BY: u16 = 7;
     pub const ROLE: u16 = 8;
+    pub const REPLACE: u16 = 9;
 
     pub const SET: super::Set = super::Set {
         name: "features",
@@ -860,6 +864,7 @@ pub mod features {
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(FLOWS_BY, "flows-by", super::Form::U8(0, 1)),
             super::Attribute::new(ROLE, "role", super::Form::U8(0, 2)),
+            super::Attribute::new(REPLACE, "replace", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -939,6 +944,8 @@ pub mod geneve_stats {
     pub const CAME: u16 = 1;
     pub const LEFT: u16 = 2;
     pub const FLOW: u16 = 3;
+    pub const IN_USE: u16 = 4;
+    pub const ROOM: u16 = 5;
 
     pub const SET: super::Set = super::Set {
         name: "geneve-stats",
@@ -946,6 +953,8 @@ pub mod geneve_stats {
             super::Attribute::new(CAME, "came", super::Form::Nest(&super::counter::SET)),
             super::Attribute::new(LEFT, "left", super::Form::Nest(&super::counter::SET)),
             super::Attribute::new(FLOW, "flow", super::Form::Nest(&super::counter::SET)),
+            super::Attribute::new(IN_USE, "in-use", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(ROOM, "room", super::Form::U32(0, u32::MAX)),
         ],
     };
 }

@@ -15,12 +15,12 @@ pub enum UdpChecksum {
     PseudoHeader,
 }
 
-/// A ones' complement sum of 16-bit words under way.
+/// A ones' complement sum of 16-bit words under way, in the order of this machine's bytes: it does not depend on that, nor on the
+/// words' being added in pairs (RFC 1071, section 2).
 ///
-/// INVARIANT: `0` is at most `u32::MAX / 2`, kept by folding after each change; an addition of one more
-/// 16-bit value cannot overflow.
+/// It has 64 bits and is folded where it is applied: some dozens of numbers of 32 bits stay far below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delta(u32);
+pub struct Delta(u64);
 
 impl Delta {
     /// No change.
@@ -28,33 +28,39 @@ impl Delta {
 
     /// Adds the replacement of `old` by `new`, both of even length and at an even offset of the data
     /// that the checksum covers.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn replaced<const N: usize>(self, old: &[u8; N], new: &[u8; N]) -> Self {
         let mut sum = self.0;
-        for (old_word, new_word) in old.chunks_exact(2).zip(new.chunks_exact(2)) {
-            if let (&[old_hi, old_lo], &[new_hi, new_lo]) = (old_word, new_word) {
-                // Each step adds at most 2 * 0xffff: some dozens of words stay far below 2^32.
-                sum = sum
-                    .wrapping_add(u32::from(!u16::from_be_bytes([old_hi, old_lo])))
-                    .wrapping_add(u32::from(u16::from_be_bytes([new_hi, new_lo])));
-            }
+        let (mut old, mut new) = (&old[..], &new[..]);
+        while let (Some((a, old_rest)), Some((b, new_rest))) =
+            (old.split_first_chunk::<4>(), new.split_first_chunk::<4>())
+        {
+            sum = sum
+                .wrapping_add(u64::from(!u32::from_ne_bytes(*a)))
+                .wrapping_add(u64::from(u32::from_ne_bytes(*b)));
+            (old, new) = (old_rest, new_rest);
         }
-        Self(fold(sum))
+        if let (Some(a), Some(b)) = (old.first_chunk::<2>(), new.first_chunk::<2>()) {
+            sum = sum
+                .wrapping_add(u64::from(!u16::from_ne_bytes(*a)))
+                .wrapping_add(u64::from(u16::from_ne_bytes(*b)));
+        }
+        Self(sum)
     }
 
     /// The final checksum `check` after the change.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn apply(self, check: u16) -> u16 {
-        !(fold(u32::from(!check).wrapping_add(self.0)) as u16)
+        !self.apply_to_sum(!check)
     }
 
     /// The sum `sum` (not complemented) after the change.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn apply_to_sum(self, sum: u16) -> u16 {
-        fold(u32::from(sum).wrapping_add(self.0)) as u16
+        u16::from_be(folded(u64::from(sum.to_be()).wrapping_add(self.0)))
     }
 }
 
@@ -108,30 +114,73 @@ pub fn of_header(header: &[u8; 20]) -> [u8; 2] {
     (!native_sum(header)).to_ne_bytes()
 }
 
+/// The same of the header's words.
+#[inline(always)]
+#[must_use]
+pub fn of_words(header: [[u8; 4]; 5]) -> [u8; 2] {
+    (!folded(wide_sum(header))).to_ne_bytes()
+}
+
 /// Whether the checksum of an IPv4 header without options is right.
 #[inline]
 #[must_use]
 pub fn is_header_right(header: &[u8; 20]) -> bool {
-    native_sum(header) == 0xffff
+    is_sum_right(words(header))
+}
+
+/// The same of its words.
+#[inline(always)]
+#[must_use]
+pub fn is_sum_right(header: [[u8; 4]; 5]) -> bool {
+    // 2^16 is 1 modulo 0xffff: no need to fold the carries in.
+    let sum = wide_sum(header);
+    sum != 0 && sum % 0xffff == 0
 }
 
 /// The ones' complement sum of the header's 16-bit words, in the order of this machine's bytes: the sum does not depend on it,
 /// nor on the words' being added in pairs (RFC 1071, section 2).
 #[inline(always)]
 fn native_sum(header: &[u8; 20]) -> u16 {
-    let &[a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, e0, e1, e2, e3] = header;
-    let word = |bytes| u64::from(u32::from_ne_bytes(bytes));
-    // Five 32-bit numbers are far below 2^64; each line below is shorter than the one before.
-    let sum = word([a0, a1, a2, a3])
-        .wrapping_add(word([b0, b1, b2, b3]))
-        .wrapping_add(word([c0, c1, c2, c3]))
-        .wrapping_add(word([d0, d1, d2, d3]))
-        .wrapping_add(word([e0, e1, e2, e3]));
+    folded(wide_sum(words(header)))
+}
+
+#[inline(always)]
+fn folded(sum: u64) -> u16 {
+    // Some dozens of 32-bit numbers are below 2^40. The first line leaves at most 33 bits, the second 18, the third 17.
     let sum = (sum & 0xffff_ffff).wrapping_add(sum >> 32);
     let sum = (sum & 0xffff).wrapping_add(sum >> 16);
     let sum = (sum & 0xffff).wrapping_add(sum >> 16);
     // The cast is exact but for a last carry.
     (sum & 0xffff).wrapping_add(sum >> 16) as u16
+}
+
+/// The sum of the header's five 32-bit words, in the order of this machine's bytes.
+#[inline(always)]
+fn wide_sum([a, b, c, d, e]: [[u8; 4]; 5]) -> u64 {
+    let [a, b, c, d, e] = [
+        u32::from_ne_bytes(a),
+        u32::from_ne_bytes(b),
+        u32::from_ne_bytes(c),
+        u32::from_ne_bytes(d),
+        u32::from_ne_bytes(e),
+    ];
+    u64::from(a)
+        .wrapping_add(u64::from(b))
+        .wrapping_add(u64::from(c))
+        .wrapping_add(u64::from(d))
+        .wrapping_add(u64::from(e))
+}
+
+#[inline(always)]
+fn words(header: &[u8; 20]) -> [[u8; 4]; 5] {
+    let &[a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3, e0, e1, e2, e3] = header;
+    [
+        [a0, a1, a2, a3],
+        [b0, b1, b2, b3],
+        [c0, c1, c2, c3],
+        [d0, d1, d2, d3],
+        [e0, e1, e2, e3],
+    ]
 }
 
 /// Folds the carries of a sum back in; the result is at most 0xffff.

@@ -64,6 +64,22 @@ pub fn check(view: View<'_>, family: Family, ip: &Ip) -> Result<(), Invalid> {
     }
 }
 
+/// Whether an IPv4 header without options, from this source, is one that [`check`] takes. It may say no of those that nobody
+/// sends.
+#[inline(always)]
+pub fn is_common_v4(src: [u8; 4], header: [[u8; 4]; IPV4_LEN / 4]) -> bool {
+    let [s0, ..] = src;
+    // All of class E is looked at elsewhere, not only its last address.
+    s0 != 0 && s0 < 0xe0 && s0 != 127 && checksum::is_sum_right(header)
+}
+
+/// The same of an IPv6 header, by its source.
+#[inline(always)]
+pub fn is_common_v6(src: &[u8; 16]) -> bool {
+    let high = src.first_chunk::<8>().copied().map(u64::from_le_bytes);
+    high.is_some_and(|high| high & 0xff != 0xff && high != 0)
+}
+
 /// Whether a machine can have this address, seen from another one: neither loopback, multicast, broadcast nor unspecified.
 #[must_use]
 pub fn is_host(addr: &Addr) -> bool {

@@ -275,11 +275,11 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     let family = family.filter(|_| table.forward.kind().rewrites());
     for record in records::<BIND_LEN>(table.binds) {
         let bind = bind(record).map_err(|(field, value)| (field, Some(index), value))?;
-        // Deployed directors have no such binds, and some hashes cannot take what they bring.
+        // Deployed directors have no such binds, and some hashes cannot take what one for all protocols brings.
         let is_taken = match bind.proto {
-            Some(Proto::Tcp | Proto::Udp) => true,
-            Some(Proto::Sctp) => table.rule != 2,
             None => table.rule != 2 && selector.flow_hash.takes_all_protocols(),
+            Some(Proto::Sctp) => table.rule != 2,
+            Some(Proto::Tcp | Proto::Udp) => true,
         };
         if !is_taken {
             return Err((

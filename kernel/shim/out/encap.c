@@ -56,34 +56,27 @@ static int glb_make_room(struct sk_buff *skb, unsigned int room)
 	return skb_cow_head(skb, room);
 }
 
-int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
-		       unsigned int header_len, bool inner_is_v6, int gso_type)
+void *glb_tunnel_open(struct sk_buff *skb, const struct dst_entry *dst, unsigned int inner_len,
+		      unsigned int header_len, struct glb_families families, int gso_type)
 {
-	int error;
+	const bool inner_is_v6 = families.inner_is_v6, is_v6 = families.outer_is_v6;
+	void *header;
 
-	if (skb->len > inner_len) {
-		error = pskb_trim_rcsum(skb, inner_len);
-		if (error)
-			return error;
-	}
+	if (unlikely(skb->len > inner_len) && pskb_trim_rcsum(skb, inner_len))
+		return NULL;
 	/* A tunnel packet whose sum a device was to complete: the device would see another tunnel, so it is done here. */
 	if (unlikely(skb->encapsulation)) {
-		if (skb->ip_summed == CHECKSUM_PARTIAL) {
-			error = skb_csum_hwoffload_help(skb, 0);
-			if (error)
-				return error;
-		}
+		if (skb->ip_summed == CHECKSUM_PARTIAL && skb_csum_hwoffload_help(skb, 0))
+			return NULL;
 		skb->encapsulation = 0;
 	}
-	error = glb_make_room(skb, LL_RESERVED_SPACE(dst->dev) + header_len);
-	if (error)
-		return error;
+	if (unlikely(glb_make_room(skb, LL_RESERVED_SPACE(dst->dev) + header_len)))
+		return NULL;
 	/* Segments are cut behind the tunnel header, where the inner packet starts at its IP header. */
 	skb_reset_mac_header(skb);
 	skb_reset_mac_len(skb);
-	error = iptunnel_handle_offloads(skb, gso_type);
-	if (error)
-		return error;
+	if (iptunnel_handle_offloads(skb, gso_type))
+		return NULL;
 	if (unlikely(gso_type & (SKB_GSO_IPXIP4 | SKB_GSO_IPXIP6)))
 		skb_set_inner_ipproto(skb, inner_is_v6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
 	else
@@ -91,16 +84,11 @@ int glb_tunnel_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsigne
 	skb_scrub_packet(skb, false);
 	__vlan_hwaccel_clear_tag(skb);
 	skb_clear_tstamp(skb);
-	return 0;
-}
-
-void *glb_tunnel_push(struct sk_buff *skb, unsigned int header_len, unsigned int ip_len, bool is_v6)
-{
-	void *header = skb_push(skb, header_len);
-
+	/* There is room: skb_push would look again. */
+	header = __skb_push(skb, header_len);
 	skb_reset_network_header(skb);
 	skb_reset_mac_header(skb);
-	skb_set_transport_header(skb, ip_len);
+	skb_set_transport_header(skb, is_v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	skb->protocol = is_v6 ? htons(ETH_P_IPV6) : htons(ETH_P_IP);
 	return header;
 }
@@ -188,6 +176,17 @@ bool glb_tunnel_xmit(struct net *net, struct sk_buff *skb, struct dst_entry *dst
 		return glb_was_sent(dev_queue_xmit(skb));
 	}
 	return glb_neigh_xmit(skb, dst, is_v6);
+}
+
+/* The IP layer cuts it on its way out. */
+bool glb_tunnel_xmit_cut(struct net *net, struct sk_buff *skb, struct dst_entry *dst, bool is_v6)
+{
+	if (!is_v6) {
+		ip_hdr(skb)->frag_off = 0;
+		__ip_select_ident(net, ip_hdr(skb), 1);
+	}
+	skb->ignore_df = 1;
+	return glb_local_out(net, skb, dst, is_v6);
 }
 
 /* --- packets of our own ------------------------------------------------------------------------------ */

@@ -167,6 +167,19 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 	return dst;
 }
 
+/* The same for packets that keep their source: with a routing rule or the like that may name it, no route is kept for all. */
+struct dst_entry *glb_route4_kept_by_any(const struct net *net, struct dst_cache *cache,
+					 const struct sk_buff *skb, __be32 *saddr)
+{
+	return glb_source_counts(net, false) ? NULL : glb_route4_kept(cache, skb, saddr);
+}
+
+struct dst_entry *glb_route6_kept_by_any(const struct net *net, struct dst_cache *cache,
+					 const struct sk_buff *skb, struct in6_addr *saddr)
+{
+	return glb_source_counts(net, true) ? NULL : glb_route6_kept(cache, skb, saddr);
+}
+
 bool glb_routes_by_source(const struct net *net, bool is_v6)
 {
 	GLB_CHECK_RCU();
@@ -211,15 +224,20 @@ static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
 	return skb_gso_validate_network_len(skb, room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
 }
 
+enum glb_fit glb_skb_fits(const struct sk_buff *skb, unsigned int room)
+{
+	if (skb_is_gso(skb))
+		return glb_gso_fits(skb, room);
+	return skb->len <= room ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+}
+
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added)
 {
 	unsigned int mtu = dst_mtu(dst);
 
 	if (mtu <= added)
 		return GLB_FIT_NOT;
-	if (skb_is_gso(skb))
-		return glb_gso_fits(skb, mtu - added);
-	return skb->len <= mtu - added ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+	return glb_skb_fits(skb, mtu - added);
 }
 
 bool glb_dst_is_here(const struct dst_entry *dst, bool is_v6)

@@ -31,6 +31,10 @@ struct glb_flow {
 struct dst_entry *glb_route4_kept(struct dst_cache *cache, const struct sk_buff *skb, __be32 *saddr);
 struct dst_entry *glb_route6_kept(struct dst_cache *cache, const struct sk_buff *skb,
 				  struct in6_addr *saddr);
+struct dst_entry *glb_route4_kept_by_any(const struct net *net, struct dst_cache *cache,
+					 const struct sk_buff *skb, __be32 *saddr);
+struct dst_entry *glb_route6_kept_by_any(const struct net *net, struct dst_cache *cache,
+					 const struct sk_buff *skb, struct in6_addr *saddr);
 struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
 				  const struct sk_buff *skb, struct glb_flow flow, __be32 daddr,
 				  __be32 *saddr);
@@ -43,7 +47,7 @@ int glb_route_cache_init(struct dst_cache *cache);
 void glb_route_cache_reset(struct dst_cache *cache);
 void glb_dst_release(struct dst_entry *dst);
 
-/* Whether a packet, or each packet of an aggregate, fits a route with a tunnel header in front. */
+/* Whether a packet, or each packet of an aggregate, fits so many bytes; or a route with a tunnel header in front. */
 enum glb_fit {
 	GLB_FIT_WHOLE,
 	/* Too long. */
@@ -54,6 +58,7 @@ enum glb_fit {
 	GLB_FIT_NEVER,
 };
 
+enum glb_fit glb_skb_fits(const struct sk_buff *skb, unsigned int room);
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added);
 unsigned int glb_dst_mtu(const struct dst_entry *dst);
 /* Whether a route leads to an address of this machine. */

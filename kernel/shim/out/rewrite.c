@@ -21,9 +21,11 @@ int glb_rewrite_prepare(struct sk_buff *skb, const struct dst_entry *dst, unsign
 	error = skb_cow_head(skb, LL_RESERVED_SPACE(dst->dev));
 	if (error)
 		return error;
-	error = skb_ensure_writable(skb, write_len);
-	if (error)
-		return error;
+	if (unlikely(skb_headlen(skb) < write_len || skb_cloned(skb))) {
+		error = skb_ensure_writable(skb, write_len);
+		if (error)
+			return error;
+	}
 	/* As the IP layer has it, for devices that segment or complete checksums. The hook comes before that layer. */
 	skb_reset_network_header(skb);
 	skb_set_transport_header(skb, transport);

@@ -44,6 +44,32 @@ impl<const N: usize> Counters<N> {
         }
     }
 
+    /// Adds one to counter `index`, and `bytes` to counter `BYTES`.
+    #[inline(always)]
+    pub fn count_sent<const BYTES: usize>(&self, index: usize, bytes: u64) {
+        const { assert!(BYTES < N) };
+        if index < N {
+            // SAFETY: `percpu` holds `N` counters, and both indexes are below `N`.
+            unsafe { bindings::glb_counters_sent(self.percpu.as_ptr(), index, BYTES, bytes) };
+        }
+    }
+
+    /// The same, and adds one to the first of `others` and `bytes` to the second.
+    #[inline(always)]
+    pub fn count_sent_with<const BYTES: usize, const M: usize>(
+        &self,
+        index: usize,
+        bytes: u64,
+        others: &Counters<M>,
+    ) {
+        const { assert!(BYTES < N && M >= 2) };
+        if index < N {
+            let (counters, others) = (self.percpu.as_ptr(), others.percpu.as_ptr());
+            // SAFETY: `counters` holds `N` counters, both indexes are below `N`, and `others` holds two at least.
+            unsafe { bindings::glb_counters_sent_with(counters, index, BYTES, bytes, others) };
+        }
+    }
+
     /// Adds `value` to counter `INDEX`.
     #[inline]
     pub fn add<const INDEX: usize>(&self, value: u64) {

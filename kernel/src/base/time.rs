@@ -10,6 +10,13 @@ pub fn pause() {
     unsafe { bindings::glb_pause() };
 }
 
+/// Whole seconds of [`milliseconds`].
+#[inline]
+pub fn seconds() -> u64 {
+    // SAFETY: Reads a variable.
+    unsafe { bindings::glb_seconds() }
+}
+
 /// Milliseconds since some moment, as coarse as the timer interrupt.
 #[inline]
 pub fn milliseconds() -> u64 {

@@ -7,7 +7,8 @@ use crate::net::Net;
 use crate::packet::skb::Skb;
 use glb_core::packet::ip::Family;
 
-/// Where a packet is.
+/// Where a packet is. Small enough to be handed on by value, in registers.
+#[derive(Clone, Copy)]
 pub struct Hook<'a> {
     /// The namespace.
     pub net: &'a Net,

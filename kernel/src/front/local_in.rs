@@ -70,9 +70,15 @@ impl<H: LocalIn> sealed::Open for Attachment<H> {
             GFP_KERNEL,
         )?;
         // SAFETY: The operations are pinned and live until `drop` has removed them and waited.
-        kernel::error::to_result(unsafe {
+        let error = unsafe {
             bindings::nf_register_net_hooks(net.as_ptr(), ops.0.get().cast(), HOOKS as u32)
-        })?;
+        };
+        if error != 0 {
+            // The first one may have been registered, and removed again because of the second: packets may be in it.
+            // SAFETY: No requirements in process context.
+            unsafe { bindings::synchronize_net() };
+        }
+        kernel::error::to_result(error)?;
         Ok(Self {
             ops,
             net: net.as_ptr(),

@@ -50,8 +50,8 @@ pub trait Egress: 'static {
     /// What it keeps of an attached device.
     type Device: Send + Sync + 'static;
 
-    /// Counts a packet that this handler has sent itself: it comes here again where it leaves, by this or another device, and
-    /// goes on. Nothing that is sent from here can come back to be sent again.
+    /// Counts a packet that such a handler has sent itself (`Prepared::send_known`): it comes here again where it leaves, by this or
+    /// another device, and goes on. What else leaves meanwhile, as an ICMP error about a packet, is handled like any other.
     fn own(state: &Self::State);
 
     /// Counts what goes on without being looked at: what is not IP, what belongs to a VLAN device, and frames whose IP header
@@ -206,12 +206,16 @@ impl<R: Role> sealed::Open for Attachment<R> {
             ])),
             GFP_KERNEL_ACCOUNT,
         )?;
-        // SAFETY: The operations are pinned, what they point to is in a box, and both live until `drop` has removed them and
-        // waited. The first `count` of them have a
-        // function, and where one cannot be registered, none is.
-        kernel::error::to_result(unsafe {
-            bindings::nf_register_net_hooks(net.as_ptr(), ops.0.get().cast(), count)
-        })?;
+        // SAFETY: The operations are pinned, and what they point to is in a box. The first `count` of them have a function. Both live
+        // until they are removed and the last packet has left: `drop` waits, and so does what follows.
+        let error =
+            unsafe { bindings::nf_register_net_hooks(net.as_ptr(), ops.0.get().cast(), count) };
+        if error != 0 {
+            // The first one may have been registered, and removed again because of the second: packets may be in it.
+            // SAFETY: No requirements in process context.
+            unsafe { bindings::synchronize_net() };
+        }
+        kernel::error::to_result(error)?;
         Ok(Self {
             ops,
             kept,
@@ -291,28 +295,13 @@ unsafe extern "C" fn egress_hook<E: Egress>(
     raw: *mut bindings::sk_buff,
     state: *const bindings::nf_hook_state,
 ) -> kernel::ffi::c_uint {
-    // SAFETY: Bottom halves are off, so the processor stays the same up to `glb_egress_end`.
-    if !unsafe { bindings::glb_egress_begin() } {
+    // SAFETY: The buffer is valid, and bottom halves are off.
+    if unsafe { bindings::glb_egress_is_own(raw) } {
         // SAFETY: `open` gave it to this hook.
         let (state, _) = unsafe { Kept::<E::State, E::Device>::of(own) };
         E::own(state);
         return bindings::NF_ACCEPT;
     }
-    // SAFETY: What the kernel has passed.
-    let verdict = unsafe { leaves::<E>(own, raw, state) };
-    // SAFETY: As above; it was begun here.
-    unsafe { bindings::glb_egress_end() };
-    verdict
-}
-
-/// # Safety
-///
-/// The arguments are those of an egress hook.
-unsafe fn leaves<E: Egress>(
-    own: *mut kernel::ffi::c_void,
-    raw: *mut bindings::sk_buff,
-    state: *const bindings::nf_hook_state,
-) -> kernel::ffi::c_uint {
     // SAFETY: The kernel passes a valid buffer and state, with RCU held and bottom halves off; the buffer is ours until we
     // return. `open` gave `own` to this hook.
     let (net, link, rcu, (state, device)) = unsafe {

@@ -12,8 +12,9 @@ use crate::bindings;
 use crate::net::Net;
 use crate::out::path::Path;
 use crate::packet::skb::Skb;
+use core::ptr::NonNull;
 use glb_core::director::{Gso, Layout};
-use glb_core::packet::ip::{Family, IPV4_LEN, IPV6_LEN};
+use glb_core::packet::ip::Family;
 use kernel::prelude::*;
 
 /// Sends an answer to the client's packet `about`, an IP header and what follows, along `path`. Answers whether it went;
@@ -64,57 +65,58 @@ impl Header {
 pub struct Prepared<'a> {
     skb: Skb<'a>,
     header: Header,
+    /// INVARIANT: where the packet begins: room for the header, which nobody else has.
+    start: NonNull<u8>,
 }
 
-/// Cuts the packet to `len` bytes and makes room for `header`. On failure the packet is given back, to be dropped.
-#[inline]
+/// Cuts the packet to `len` bytes and puts room for `header` in front. On failure the packet is given back, to be dropped.
+#[inline(always)]
 pub fn prepare<'a>(
     skb: Skb<'a>,
     path: &Path,
     len: usize,
     header: Header,
 ) -> Result<Prepared<'a>, Skb<'a>> {
+    let families = bindings::glb_families {
+        inner_is_v6: header.inner == Family::V6,
+        outer_is_v6: header.outer == Family::V6,
+    };
     // SAFETY: The buffer and the route are valid; lengths are far below 32 bits.
-    let error = unsafe {
-        bindings::glb_tunnel_prepare(
+    let start = unsafe {
+        bindings::glb_tunnel_open(
             skb.as_ptr(),
             path.dst(),
             len as u32,
             header.layout.len as u32,
-            header.inner == Family::V6,
+            families,
             header.gso_type(),
         )
     };
-    if error != 0 {
-        return Err(skb);
+    // INVARIANT: the call has made `header.layout.len` bytes of private headroom data.
+    match NonNull::new(start.cast()) {
+        Some(start) => Ok(Prepared { skb, header, start }),
+        None => Err(skb),
     }
-    Ok(Prepared { skb, header })
 }
 
 impl Prepared<'_> {
-    /// Pushes the header, lets `write` fill it, and sends the packet. The packet is gone afterwards, sent
-    /// or not; the hook must answer "stolen". Answers whether it was sent: `None` if `write` failed.
+    /// The bytes of the header, to be written.
     ///
-    /// Always inline: what `write` captures stays in registers (docs/decisions/0008).
+    /// No closure writes them: it would not be in line where there are several, and what it needs would be in memory
+    /// (docs/decisions/0008).
     #[inline(always)]
-    pub fn send(
-        self,
-        net: &Net,
-        path: &Path,
-        gateway_mac: Option<&[u8; 6]>,
-        write: impl FnOnce(&mut [u8]) -> Option<()>,
-    ) -> Option<bool> {
+    pub fn header(&mut self) -> &mut [u8] {
+        let len = self.header.layout.len;
+        // SAFETY: By the invariant, so many bytes are there and nobody else's.
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), len) }
+    }
+
+    /// Finishes the packet, if its header `is_written`; otherwise it is gone.
+    #[inline(always)]
+    fn finish(self, is_written: bool) -> Option<(*mut bindings::sk_buff, bool)> {
         let (skb, header) = (self.skb.as_ptr(), self.header);
         let is_v6 = header.outer == Family::V6;
-        let ip_len = if is_v6 { IPV6_LEN } else { IPV4_LEN };
-        let len = header.layout.len;
-        // SAFETY: `prepare` made `len` bytes of private headroom, which the push turns into data.
-        let bytes = unsafe {
-            let start = bindings::glb_tunnel_push(skb, len as u32, ip_len as u32, is_v6);
-            core::slice::from_raw_parts_mut(start.cast::<u8>(), len)
-        };
-        let written = write(bytes);
-        if written.is_none() {
+        if !is_written {
             // SAFETY: The buffer is ours and is not used afterwards.
             unsafe { bindings::glb_skb_free(skb) };
             return None;
@@ -123,8 +125,35 @@ impl Prepared<'_> {
             // SAFETY: The header is written, its addresses among it.
             unsafe { bindings::glb_tunnel_checksum(skb, is_v6) };
         }
+        Some((skb, is_v6))
+    }
+
+    /// As [`Self::send`], at an egress hook: where the packet comes to such a hook again, it is known as one that was sent so
+    /// ([`crate::front::netdev::Egress::own`]). With `cuts`, one that is too long for its path leaves in fragments.
+    #[inline]
+    pub fn send_known(self, net: &Net, path: &Path, cuts: bool, is_written: bool) -> bool {
+        let Some((skb, is_v6)) = self.finish(is_written) else {
+            return false;
+        };
+        // SAFETY: The buffer is handed over, and is no aggregate where it may be cut; the route is valid and stays so during the call.
+        unsafe { bindings::glb_egress_xmit(net.as_ptr(), skb, path.dst(), is_v6, cuts) }
+    }
+
+    /// Sends the packet, if its header `is_written`. It is gone afterwards, sent or not; the hook must answer "stolen". Answers
+    /// whether it was sent.
+    #[inline(always)]
+    pub fn send(
+        self,
+        net: &Net,
+        path: &Path,
+        gateway_mac: Option<&[u8; 6]>,
+        is_written: bool,
+    ) -> bool {
+        let Some((skb, is_v6)) = self.finish(is_written) else {
+            return false;
+        };
         let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
         // SAFETY: The buffer is handed over; the route is valid and stays so during the call.
-        Some(unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst(), is_v6, mac) })
+        unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst(), is_v6, mac) }
     }
 }

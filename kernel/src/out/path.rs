@@ -152,10 +152,28 @@ pub enum Fit {
     Never,
 }
 
+impl Fit {
+    /// Whether the packet, or each packet of an aggregate, has `room` bytes at most.
+    pub fn of(skb: &Skb<'_>, room: u32) -> Self {
+        // SAFETY: The buffer is valid.
+        Self::from_raw(unsafe { bindings::glb_skb_fits(skb.as_ptr(), room) })
+    }
+
+    #[inline]
+    fn from_raw(raw: bindings::glb_fit) -> Self {
+        match raw {
+            bindings::glb_fit_GLB_FIT_WHOLE => Self::Whole,
+            bindings::glb_fit_GLB_FIT_APART => Self::Apart,
+            bindings::glb_fit_GLB_FIT_NEVER => Self::Never,
+            _ => Self::TooLong,
+        }
+    }
+}
+
 impl Path {
     /// The route to `to`, which `cache` is for, if it is remembered and may be taken by the client's packet `skb`. If another
     /// source is wanted than before, the cache must have been reset.
-    #[inline]
+    #[inline(always)]
     pub fn kept(cache: &RouteCache, skb: &Skb<'_>, to: Addr) -> Option<Self> {
         match to {
             Addr::V4(_) => {
@@ -176,6 +194,40 @@ impl Path {
                 let dst = unsafe {
                     let from = from.as_mut_ptr().cast();
                     bindings::glb_route6_kept(cache.0.get(), skb.as_ptr(), from)
+                };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V6(from),
+                })
+            }
+        }
+    }
+
+    /// The same for a packet that keeps its source: none is remembered where that may matter.
+    #[inline(always)]
+    pub fn kept_by_any(
+        hook: &Hook<'_>,
+        cache: &RouteCache,
+        skb: &Skb<'_>,
+        to: Addr,
+    ) -> Option<Self> {
+        let (net, cache, skb) = (hook.net.as_ptr(), cache.0.get(), skb.as_ptr());
+        match to {
+            Addr::V4(_) => {
+                let mut from = 0;
+                // SAFETY: As in `kept`; the namespace is valid.
+                let dst = unsafe { bindings::glb_route4_kept_by_any(net, cache, skb, &mut from) };
+                Some(Self {
+                    dst: NonNull::new(dst)?,
+                    source: Addr::V4(from.to_ne_bytes()),
+                })
+            }
+            Addr::V6(_) => {
+                let mut from = [0; 16];
+                // SAFETY: As above.
+                let dst = unsafe {
+                    let from = from.as_mut_ptr().cast();
+                    bindings::glb_route6_kept_by_any(net, cache, skb, from)
                 };
                 Some(Self {
                     dst: NonNull::new(dst)?,
@@ -271,15 +323,12 @@ impl Path {
     }
 
     /// Whether the packet, with `added` bytes in front, fits the path.
-    #[inline]
+    #[inline(always)]
     pub fn fits(&self, skb: &Skb<'_>, added: usize) -> Fit {
         // SAFETY: Both are valid. More than 32 bits do not occur.
-        match unsafe { bindings::glb_dst_fits(skb.as_ptr(), self.dst.as_ptr(), added as u32) } {
-            bindings::glb_fit_GLB_FIT_WHOLE => Fit::Whole,
-            bindings::glb_fit_GLB_FIT_APART => Fit::Apart,
-            bindings::glb_fit_GLB_FIT_NEVER => Fit::Never,
-            _ => Fit::TooLong,
-        }
+        Fit::from_raw(unsafe {
+            bindings::glb_dst_fits(skb.as_ptr(), self.dst.as_ptr(), added as u32)
+        })
     }
 
     /// Bytes of an IP packet that fit the path.

@@ -27,7 +27,7 @@ pub struct Writable<'a> {
 
 /// Cuts the packet to `len` bytes and makes those its own that `spot` says change. On failure the packet is given back, to be
 /// dropped.
-#[inline]
+#[inline(always)]
 pub fn writable<'a>(
     skb: Skb<'a>,
     path: &Path,
@@ -61,27 +61,33 @@ pub fn writable<'a>(
 }
 
 impl Writable<'_> {
-    /// Lets `write` change the packet, whose checksum field holds what it is told, and sends it. The packet is gone afterwards,
-    /// sent or not; the hook must answer "stolen". Answers whether it was sent: `None` if `write` failed.
+    /// The bytes that change, and what the checksum field of the transport header holds.
+    #[inline(always)]
+    pub fn head(&mut self) -> (&mut [u8], UdpChecksum) {
+        // SAFETY: By the invariant; nobody else borrows the bytes.
+        let head = unsafe { core::slice::from_raw_parts_mut((*self.skb.as_ptr()).data, self.len) };
+        (head, self.sum)
+    }
+
+    /// Sends the packet, if it `is_written`. It is gone afterwards, sent or not; the hook must answer "stolen". Answers whether it
+    /// was sent.
     #[inline(always)]
     pub fn send(
         self,
         net: &Net,
         path: &Path,
         gateway_mac: Option<&[u8; 6]>,
-        write: impl FnOnce(&mut [u8], UdpChecksum) -> Option<()>,
-    ) -> Option<bool> {
+        is_written: bool,
+    ) -> bool {
         let skb = self.skb.as_ptr();
-        // SAFETY: By the invariant; nobody else borrows the bytes.
-        let head = unsafe { core::slice::from_raw_parts_mut((*skb).data, self.len) };
-        if write(head, self.sum).is_none() {
+        if !is_written {
             // SAFETY: The buffer is ours and is not used afterwards.
             unsafe { bindings::glb_skb_free(skb) };
-            return None;
+            return false;
         }
         let is_v6 = self.family == Family::V6;
         let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
         // SAFETY: The buffer is handed over; the route is valid and stays so during the call.
-        Some(unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst(), is_v6, mac) })
+        unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst(), is_v6, mac) }
     }
 }

@@ -29,6 +29,9 @@ use glb_kernel::packet::own::Own;
 use glb_kernel::packet::skb::Skb;
 use glb_kernel::sockets::here;
 
+/// What every path has room for, of IPv6 (RFC 8200, section 5).
+const IPV6_MIN_MTU: usize = 1280;
+
 /// The handler of packets that leave.
 pub(in crate::front) struct Back;
 
@@ -204,7 +207,7 @@ fn send<'a>(hook: &Hook<'_>, skb: Skb<'a>, held: &Held, memory: &Memory) -> (Out
     };
     let bytes = skb.len();
     let (outcome, verdict) = match path.fits(&skb, envelope.len()) {
-        Fit::Whole => way.whole(skb),
+        Fit::Whole => way.whole(skb, false),
         Fit::TooLong => way.too_long(skb),
         Fit::Apart | Fit::Never => way.apart(skb),
     };
@@ -224,8 +227,9 @@ struct Way<'w, 'h> {
 }
 
 impl Way<'_, '_> {
-    fn whole<'a>(&self, skb: Skb<'a>) -> (Outcome<'a>, Verdict) {
-        match self.transmit(skb) {
+    /// Sends the packet; one that is too long for the path only if it `cuts` it, header and all.
+    fn whole<'a>(&self, skb: Skb<'a>, cuts: bool) -> (Outcome<'a>, Verdict) {
+        match self.transmit(skb, cuts) {
             Ok(verdict) => gone(verdict),
             Err((skb, verdict)) => end(skb, verdict),
         }
@@ -233,19 +237,21 @@ impl Way<'_, '_> {
 
     /// The packet is gone, and the verdict says whether it went; or it is given back.
     #[inline]
-    fn transmit<'a>(&self, skb: Skb<'a>) -> Result<Verdict, (Skb<'a>, Verdict)> {
+    fn transmit<'a>(&self, skb: Skb<'a>, cuts: bool) -> Result<Verdict, (Skb<'a>, Verdict)> {
         let letter = Letter {
             len: skb.len(),
             tos: self.tos,
         };
-        let prepared = prepare(skb, self.path, letter.len, self.header)
+        let mut prepared = prepare(skb, self.path, letter.len, self.header)
             .map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
-        let sent = prepared.send(self.hook.net, self.path, None, |out| {
-            self.envelope.write_back(&letter, out)
-        });
+        let is_written = self
+            .envelope
+            .write_back(&letter, prepared.header())
+            .is_some();
+        let sent = prepared.send_known(self.hook.net, self.path, cuts, is_written);
         Ok(match sent {
-            Some(true) => Verdict::Returned,
-            Some(false) | None => Verdict::DroppedNoRoute,
+            true => Verdict::Returned,
+            false => Verdict::DroppedNoRoute,
         })
     }
 
@@ -254,10 +260,27 @@ impl Way<'_, '_> {
         (self.path.mtu() as usize).saturating_sub(self.envelope.len())
     }
 
-    /// Sends an IPv4 packet that may be fragmented in pieces, each in the header; of another one the sender is told what fits.
+    /// What the sender of a packet that does not fit is told: no IPv6 sender takes less than [`IPV6_MIN_MTU`].
+    fn told(&self) -> usize {
+        match self.hook.family {
+            Family::V4 => self.room(),
+            Family::V6 => self.room().max(IPV6_MIN_MTU),
+        }
+    }
+
+    /// Whether the packet, or each packet of an aggregate, is as short as its sender could be told: then it leaves nevertheless, and it
+    /// is the packet around it that is fragmented.
+    fn is_short(&self, skb: &Skb<'_>) -> bool {
+        // The cast is exact: an MTU has 32 bits.
+        self.told() > self.room() && Fit::of(skb, self.told() as u32) == Fit::Whole
+    }
+
+    /// Sends an IPv4 packet that may be fragmented in pieces, each in the header, and a short IPv6 packet in fragments; of another
+    /// one the sender is told what fits.
     #[cold]
     fn too_long<'a>(&self, mut skb: Skb<'a>) -> (Outcome<'a>, Verdict) {
-        if self.cut(&skb).is_none() {
+        let is_short = self.is_short(&skb);
+        if !is_short && self.cut(&skb).is_none() {
             self.tell(&skb);
             return end(skb, Verdict::DroppedTooBig);
         }
@@ -267,6 +290,9 @@ impl Way<'_, '_> {
         }
         if skb.finish_checksum().is_err() {
             return end(skb, Verdict::DroppedNoMemory);
+        }
+        if is_short {
+            return self.whole(skb, true);
         }
         match self.pieces(&skb) {
             Ok(()) => {
@@ -279,7 +305,7 @@ impl Way<'_, '_> {
 
     fn tell(&self, skb: &Skb<'_>) {
         // The cast is exact: an MTU has 32 bits.
-        skb.tell_too_big(self.room() as u32, self.hook.family);
+        skb.tell_too_big(self.told() as u32, self.hook.family);
     }
 
     /// How the packet is cut, if it may be.
@@ -300,21 +326,22 @@ impl Way<'_, '_> {
             own.head(head)
                 .and_then(|header| cut.write(header, &part))
                 .ok_or(Verdict::DroppedTooBig)?;
-            self.transmit_own(own)?;
+            self.transmit_own(own, false)?;
             start = start.wrapping_add(part.len);
         }
         Ok(())
     }
 
     /// Sends a packet that was made here.
-    fn transmit_own(&self, own: Own) -> Result<(), Verdict> {
-        match own.hand_over(|skb| self.transmit(skb))? {
+    fn transmit_own(&self, own: Own, cuts: bool) -> Result<(), Verdict> {
+        match own.hand_over(|skb| self.transmit(skb, cuts))? {
             Verdict::Returned => Ok(()),
             verdict => Err(verdict),
         }
     }
 
-    /// Sends the packets of an aggregate one by one. It counts as one packet: the first that does not go ends it.
+    /// Sends the packets of an aggregate one by one. It counts as one packet: the first that does not go ends it. Its sender hears of a
+    /// loss only where none went: it would take those that went for lost too, and not understand the answers to them.
     #[cold]
     fn apart<'a>(&self, skb: Skb<'a>) -> (Outcome<'a>, Verdict) {
         let packets = match Segments::of(skb) {
@@ -322,9 +349,12 @@ impl Way<'_, '_> {
             Err((skb, Whole::NoMemory)) => return end(skb, Verdict::DroppedNoMemory),
             Err((skb, Whole::Wrong)) => return end(skb, Verdict::DroppedMalformed),
         };
+        let mut went = false;
         for packet in packets {
-            if let Err(verdict) = self.one(packet) {
-                return gone(verdict);
+            match self.one(packet) {
+                Ok(()) => went = true,
+                Err(verdict) if went => return (Outcome::Stolen, verdict),
+                Err(verdict) => return gone(verdict),
             }
         }
         gone(Verdict::Returned)
@@ -333,7 +363,10 @@ impl Way<'_, '_> {
     /// Sends one packet of an aggregate.
     fn one(&self, packet: Own) -> Result<(), Verdict> {
         if self.path.fits(&packet, self.envelope.len()) == Fit::Whole {
-            return self.transmit_own(packet);
+            return self.transmit_own(packet, false);
+        }
+        if self.is_short(&packet) {
+            return self.transmit_own(packet, true);
         }
         if self.cut(&packet).is_none() {
             self.tell(&packet);

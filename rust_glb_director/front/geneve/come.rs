@@ -11,7 +11,7 @@ use crate::gateway::memory::Direction;
 use crate::gateway::Device;
 use crate::state::State;
 use glb_core::counter::Fate;
-use glb_core::geneve::flows::Tuple;
+use glb_core::geneve::flows::{Found, Tuple, Turn};
 use glb_core::geneve::{inspect, Envelope, Mark, Narrow, Opened, Packet, Settings, Stop, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::{Ends, Flow as Connection};
@@ -154,12 +154,13 @@ fn open(hook: &Hook<'_>, skb: &mut Skb<'_>, settings: &Settings) -> Result<Opene
 fn believe(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
     let is_icmp = hook.family == Family::V4 && matches!(skb.linear().get(9), Some(&proto::ICMP));
     if is_icmp && Domain::of(skb).is_slave() && !skb.is_tagged() {
-        narrow(hook, &device.wanted.settings, skb);
+        narrow(hook, device, skb);
     }
 }
 
 #[cold]
-fn narrow(hook: &Hook<'_>, settings: &Settings, skb: &mut Skb<'_>) {
+fn narrow(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
+    let settings = &device.wanted.settings;
     for _ in 0..MAX_PULLS {
         let view = View::new(skb.linear(), skb.len());
         let error = match Narrow::read(view, settings.port) {
@@ -168,13 +169,17 @@ fn narrow(hook: &Hook<'_>, settings: &Settings, skb: &mut Skb<'_>) {
             Err(Short::NeedLinear(len)) if skb.pull(len).is_ok() => continue,
             Err(_) => return,
         };
-        // It is about a packet from here to a load balancer.
+        // It is about a packet from here to a load balancer, in the header that its flow has: who has not seen one cannot say so.
         let Addrs::V4 { src, .. } = error.about else {
             return;
         };
         let is_ours = here::is_local(hook, skb, &Addr::V4(error.to))
             && here::is_local(hook, skb, &Addr::V4(src))
-            && settings.senders.allows(&error.about.reversed());
+            && settings.senders.allows(&error.about.reversed())
+            && match device.memory.find(&error.flow, Turn::Amid) {
+                Found::Header(held) => error.is_about(&held.envelope()),
+                Found::Nothing | Found::Several | Found::Busy => false,
+            };
         if is_ours && skb.is_right(&error) {
             skb.narrow_path(hook.net, &error);
         }

@@ -172,7 +172,7 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
                 request,
                 EINVAL,
                 None,
-                "table {index}: bind {bind} is for all protocols, of which {} hashes ports that are not read: bind TCP and UDP",
+                "table {index}: bind {bind} is for all protocols, of which {} hashes ports that are not read: bind TCP, UDP and SCTP",
                 table.selector.flow_hash.name()
             ));
         }

@@ -20,6 +20,7 @@
     dumps.py        tcpdump
     trail.py        where packets were seen last
     transfers.py    real connections through the director, with the aggregates that devices make of them
+    web.py          nginx on a host, and many connections to it
     testdev.py      a network device on which packets of any shape come in
     traffic.py      the loop in which everything waits
     namespaces.py   network namespaces

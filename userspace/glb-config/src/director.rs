@@ -3,7 +3,7 @@
 //! `director.conf`: the settings of `core/src/settings.rs`, and the fields that other programs read.
 
 use crate::gateway::{self, Gateway};
-use crate::issue::Checked;
+use crate::issue::{Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
 use crate::settings;
 use glb_core::packet::addr::Addr;
@@ -15,6 +15,9 @@ use serde_json::{json, Map, Value as Json};
 pub struct Director {
     /// What the kernel is told. What the file does not name is at its default.
     pub settings: Settings,
+    /// Whether the file says where tunnels come from, if only that the routes do. One that is about devices with the role geneve
+    /// alone need not; a director must not do without.
+    pub has_source: bool,
     /// Where on this machine statistics are sent, if they are.
     pub statsd_port: Option<u16>,
     /// What devices with the role geneve are told, if the file is about them.
@@ -23,8 +26,25 @@ pub struct Director {
     pub tree: Json,
 }
 
+impl Director {
+    /// That the file, which is called so, has nothing for a director.
+    #[must_use]
+    pub fn no_source(&self, file: &str) -> Option<Issue> {
+        (!self.has_source).then(|| Issue {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            table: None,
+            field: SOURCE.to_owned(),
+            value: None,
+            reason: NO_SOURCE.to_owned(),
+        })
+    }
+}
+
 /// The name of deployed directors for the source of the one family that they tunnel over.
 const SOURCE: &str = "outbound_src_ip";
+/// What is said of a file without any source.
+const NO_SOURCE: &str = "is missing; for the route's own source: \"source_v4\": null";
 const STATSD_PORT: &str = "statsd_port";
 /// The devices with the role geneve.
 const GENEVE: &str = "geneve";
@@ -56,7 +76,11 @@ fn known() -> Vec<&'static str> {
 }
 
 fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
-    let root = reader.object(tree, &known())?;
+    // A machine whose devices are not read is not shut as its file says.
+    let root = reader.object_where(tree, &known(), |meant| match meant {
+        Some(GENEVE) => Severity::Error,
+        _ => Severity::Warning,
+    })?;
     for name in DPDK_ONLY {
         if root.get(name).is_some() {
             let reason = "a setting of the DPDK director; accepted and ignored";
@@ -94,8 +118,11 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Director> {
         None => Some(None),
     };
     let statsd_port = statsd_port?;
+    let has_source =
+        root.get(SOURCE).is_some() || Setting::ALL.iter().any(|one| names_source(&root, one));
     good.then(|| Director {
         settings,
+        has_source,
         statsd_port,
         gateways: gateways.flatten(),
         tree: tree.value.clone(),
@@ -115,6 +142,10 @@ fn read_port(reader: &mut Reader, node: &Node<'_>) -> Option<u16> {
     reader.integer(node, 0u16..=u16::MAX)
 }
 
+fn names_source(root: &Object<'_>, setting: &Setting) -> bool {
+    is_source(setting) && root.has(setting.file)
+}
+
 fn is_source(setting: &Setting) -> bool {
     *setting == Setting::SOURCE_V4 || *setting == Setting::SOURCE_V6
 }
@@ -125,16 +156,17 @@ fn read_source(
     root: &Object<'_>,
     settings: &mut Settings,
 ) -> Option<Option<(&'static Setting, Value)>> {
-    let named = |setting: &Setting| is_source(setting) && root.has(setting.file);
+    let named = |setting: &Setting| names_source(root, setting);
+    let is_empty = |node: &Node<'_>| node.value.as_array().is_some_and(Vec::is_empty);
     let node = match root.get(SOURCE) {
         Some(node) => node,
         None if Setting::ALL.iter().any(named) => return Some(None),
         // An appliance behind a gateway load balancer tunnels nothing on its own.
-        None if root.get(GENEVE).is_some() => return Some(None),
+        // Who loads a director's settings asks for `has_source`.
+        None if root.get(GENEVE).is_some_and(|node| !is_empty(&node)) => return Some(None),
         // Whoever wants the routes' own says so: a file that lost its source is no such file.
         None => {
-            let reason = "is missing; for the route's own source: \"source_v4\": null";
-            reader.error_at(&root.path_of(SOURCE), reason);
+            reader.error_at(&root.path_of(SOURCE), NO_SOURCE);
             return None;
         }
     };

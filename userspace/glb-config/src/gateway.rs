@@ -2,6 +2,7 @@
 
 //! `geneve` of `director.conf`: what devices with this role are told. They are the options of `glbctl attach --role geneve`.
 
+use crate::issue::Severity;
 use crate::read::{Node, Object, Reader};
 use glb_core::geneve::flows::{Limits, MAX_FLOWS};
 use glb_core::geneve::{DEFAULT_CLASS, MAX_SENDERS, PORT};
@@ -10,6 +11,9 @@ use std::ops::RangeInclusive;
 
 /// Flows that are remembered if nothing is said.
 const DEFAULT_FLOWS: u32 = 131_072;
+
+/// What allows every sender: nothing else does, so that nobody does it by leaving something out.
+const EVERY_SENDER: &str = r#"["0.0.0.0/0", "::/0"]"#;
 
 /// Longest name of a device.
 const NAME_LEN: usize = 15;
@@ -36,7 +40,7 @@ pub struct Gateway {
     pub port: u16,
     /// Class of the three options.
     pub class: u16,
-    /// Prefixes of allowed senders; none allows every sender.
+    /// Prefixes of allowed senders. A file has one at least; without any, every sender is allowed.
     pub allow_from: Vec<(Addr, u8)>,
     /// Whether packets go on that have no socket here.
     pub pass: bool,
@@ -116,12 +120,19 @@ fn fits(reader: &mut Reader, node: &Node<'_>, before: &[Gateway], device: &Gatew
 }
 
 fn read_device(reader: &mut Reader, node: &Node<'_>) -> Option<Gateway> {
-    let object = reader.object(node, &FIELDS)?;
+    // A field that is not read may be the one that shuts the device.
+    let object = reader.object_where(node, &FIELDS, |_| Severity::Error)?;
     let name = reader.required(&object, "device");
+    if object.get("allow_from").is_none() {
+        let reason = format!(
+            "is missing: name the subnets of the load balancer, as in [\"192.168.40.0/24\"]; for every sender: {EVERY_SENDER}"
+        );
+        reader.error_at(&object.path_of("allow_from"), reason);
+    }
     let mut device = Gateway::new(name.and_then(|name| read_name(reader, &name)).unwrap_or(""));
     // All that is wrong is said, and not only the first of it.
     let good = [
-        !device.device.is_empty(),
+        !device.device.is_empty() && object.get("allow_from").is_some(),
         number(reader, (&object, "port"), 1..=u16::MAX, &mut device.port),
         take(reader, (&object, "class"), read_class, &mut device.class),
         take(
@@ -202,7 +213,9 @@ fn read_name<'v>(reader: &mut Reader, node: &Node<'v>) -> Option<&'v str> {
 fn read_class(reader: &mut Reader, node: &Node<'_>) -> Option<u16> {
     let text = node.value.as_str().and_then(|text| text.strip_prefix("0x"));
     let class = match text {
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+        Some(digits)
+            if digits.len() <= 4 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
             u16::from_str_radix(digits, 16).ok()
         }
         Some(_) => None,
@@ -222,10 +235,8 @@ fn read_senders(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<(Addr, u8)>>
     let items = reader.array(node)?;
     if items.is_empty() {
         // Whoever lists nobody may mean that nobody is allowed.
-        reader.error(
-            node,
-            "must name at least one prefix; leave it out to allow every sender",
-        );
+        let reason = format!("must name at least one prefix; for every sender: {EVERY_SENDER}");
+        reader.error(node, reason);
         return None;
     }
     if items.len() > MAX_SENDERS {

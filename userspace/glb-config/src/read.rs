@@ -198,6 +198,17 @@ impl Reader {
 
     /// The object with these fields; others are warned of.
     pub(crate) fn object<'v>(&mut self, node: &Node<'v>, known: &[&str]) -> Option<Object<'v>> {
+        self.object_where(node, known, |_| Severity::Warning)
+    }
+
+    /// The object with these fields. How bad others are, `how_bad` says of the name that is known and was probably meant, if there
+    /// is one: where a field that is not read lets packets in, it is an error.
+    pub(crate) fn object_where<'v>(
+        &mut self,
+        node: &Node<'v>,
+        known: &[&str],
+        how_bad: impl Fn(Option<&str>) -> Severity,
+    ) -> Option<Object<'v>> {
         let Some(map) = node.value.as_object() else {
             self.error(node, "must be an object");
             return None;
@@ -207,11 +218,17 @@ impl Reader {
             path: node.path.clone(),
         };
         for name in map.keys().filter(|name| !known.contains(&name.as_str())) {
-            let reason = match nearest(name, known) {
-                Some(meant) => format!("unknown field, ignored; did you mean {meant:?}?"),
-                None => "unknown field, ignored".to_owned(),
-            };
-            self.warn_at(&object.path_of(name), reason);
+            let meant = nearest(name, known);
+            let severity = how_bad(meant);
+            let mut reason = match severity {
+                Severity::Error => "unknown field",
+                Severity::Warning => "unknown field, ignored",
+            }
+            .to_owned();
+            if let Some(meant) = meant {
+                reason.push_str(&format!("; did you mean {meant:?}?"));
+            }
+            self.note(severity, &object.path_of(name), None, reason);
         }
         Some(object)
     }

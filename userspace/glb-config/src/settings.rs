@@ -54,7 +54,7 @@ pub fn expected(form: Form) -> String {
         Form::Number(least, most) => format!("a whole number from {least} to {most}"),
         Form::Prefixes => {
             format!(
-                "at most {MAX_PREFIXES} comma-separated addresses or prefixes, as in 10.0.0.0/8"
+                "at most {MAX_PREFIXES} comma-separated addresses or prefixes, as in 192.168.50.0/24"
             )
         }
     };

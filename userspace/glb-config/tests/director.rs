@@ -87,7 +87,7 @@ fn null_is_a_default_and_no_statistics_go_to_port_0() {
 /// An appliance behind a gateway load balancer.
 #[test]
 fn what_devices_with_the_role_geneve_are_told() {
-    let text = r#"{"geneve": [{"device": "eth0"},
+    let text = r#"{"geneve": [{"device": "eth0", "allow_from": ["0.0.0.0/0", "::/0"]},
         {"device": "eth1", "port": 6082, "class": "0x0167", "allow_from": ["192.168.40.0/24", "fd00:40::1"],
          "pass": true, "strict": true, "max_flows": 131072, "idle": 350, "tcp_idle": null}]}"#;
     let (director, issues) = director::read("d", text).into_result().unwrap();
@@ -98,14 +98,29 @@ fn what_devices_with_the_role_geneve_are_told() {
     (second.pass, second.strict) = (true, true);
     let six = [0xfd, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     second.allow_from = vec![(Addr::V4([192, 168, 40, 0]), 24), (Addr::V6(six), 128)];
-    assert_eq!(director.gateways, Some(vec![Gateway::new("eth0"), second]));
+    let mut first = Gateway::new("eth0");
+    first.allow_from = vec![(Addr::V4([0; 4]), 0), (Addr::V6([0; 16]), 0)];
+    assert_eq!(director.gateways, Some(vec![first, second]));
+    assert_eq!(
+        director.no_source("d").map(|issue| issue.to_string()),
+        Some(
+            r#"d: outbound_src_ip: is missing; for the route's own source: "source_v4": null"#
+                .to_owned()
+        )
+    );
     // A class may be a number; a director beside it keeps its own fields.
-    let text = r#"{"outbound_src_ip": "10.0.0.1", "geneve": [{"device": "e", "class": 359}]}"#;
+    let text = r#"{"outbound_src_ip": "10.0.0.1", "geneve": [{"device": "e", "class": 359, "allow_from": ["10.0.0.0/8"]}]}"#;
     let (director, _) = director::read("d", text).into_result().unwrap();
+    assert_eq!(director.no_source("d"), None);
     assert_eq!(director.gateways.unwrap()[0].class, 0x0167);
     let text = r#"{"source_v4": null, "geneve": null}"#;
     let (director, _) = director::read("d", text).into_result().unwrap();
     assert_eq!(director.gateways, None);
+    assert_eq!(director.no_source("d"), None);
+    let text =
+        r#"{"outbound_src_ip": null, "geneve": [{"device": "e", "allow_from": ["10.0.0.0/8"]}]}"#;
+    let (director, _) = director::read("d", text).into_result().unwrap();
+    assert!(director.no_source("d").is_some());
 }
 
 #[test]
@@ -116,16 +131,36 @@ fn faults_of_the_role_geneve() {
     let many = format!(r#"[{{"device": "e", "allow_from": [{}]}}]"#, many.join(","));
     for (devices, fault) in [
         (r#"{"device": "e"}"#, "geneve: {\"device\":\"e\"}: must be an array"),
-        (r#"[{"port": 6081}]"#, "geneve[0].device: is missing"),
-        (r#"[{"device": ""}]"#, "geneve[0].device: \"\": must be the name of a device, 1 to 15 bytes"),
-        (r#"[{"device": "a/b"}]"#, "geneve[0].device: \"a/b\": must be the name of a device, 1 to 15 bytes"),
-        (r#"[{"device": "e", "port": 0}]"#, "geneve[0].port: 0: must be a whole number from 1 to 65535"),
         (
-            r#"[{"device": "e", "class": "0x10000"}]"#,
+            r#"[{"device": "e"}]"#,
+            "geneve[0].allow_from: is missing: name the subnets of the load balancer, as in [\"192.168.40.0/24\"]; for every sender: [\"0.0.0.0/0\", \"::/0\"]",
+        ),
+        (
+            r#"[{"device": "e", "allow_from": null}]"#,
+            "geneve[0].allow_from: is missing: name the subnets of the load balancer, as in [\"192.168.40.0/24\"]; for every sender: [\"0.0.0.0/0\", \"::/0\"]",
+        ),
+        (
+            r#"[{"device": "e", "allow_from": ["::/0"], "strikt": true}]"#,
+            "geneve[0].strikt: unknown field; did you mean \"strict\"?",
+        ),
+        (
+            r#"[{"device": "e", "allow_from": ["::/0"], "only": true}]"#,
+            "geneve[0].only: unknown field",
+        ),
+        (
+            r#"[{"device": "e", "allow_from": ["::/0"], "class": "0x00108"}]"#,
+            "geneve[0].class: \"0x00108\": must be a class of options, from \"0x0000\" to \"0xffff\" or from 0 to 65535",
+        ),
+        (r#"[{"allow_from": ["::/0"], "port": 6081}]"#, "geneve[0].device: is missing"),
+        (r#"[{"device": "", "allow_from": ["::/0"]}]"#, "geneve[0].device: \"\": must be the name of a device, 1 to 15 bytes"),
+        (r#"[{"device": "a/b", "allow_from": ["::/0"]}]"#, "geneve[0].device: \"a/b\": must be the name of a device, 1 to 15 bytes"),
+        (r#"[{"device": "e", "allow_from": ["::/0"], "port": 0}]"#, "geneve[0].port: 0: must be a whole number from 1 to 65535"),
+        (
+            r#"[{"device": "e", "allow_from": ["::/0"], "class": "0x10000"}]"#,
             "geneve[0].class: \"0x10000\": must be a class of options, from \"0x0000\" to \"0xffff\" or from 0 to 65535",
         ),
         (
-            r#"[{"device": "e", "class": "aws"}]"#,
+            r#"[{"device": "e", "allow_from": ["::/0"], "class": "aws"}]"#,
             "geneve[0].class: \"aws\": must be a class of options, from \"0x0000\" to \"0xffff\" or from 0 to 65535",
         ),
         (
@@ -138,20 +173,20 @@ fn faults_of_the_role_geneve() {
         ),
         (
             r#"[{"device": "e", "allow_from": []}]"#,
-            "geneve[0].allow_from: []: must name at least one prefix; leave it out to allow every sender",
+            "geneve[0].allow_from: []: must name at least one prefix; for every sender: [\"0.0.0.0/0\", \"::/0\"]",
         ),
-        (r#"[{"device": "e", "pass": "yes"}]"#, "geneve[0].pass: \"yes\": must be true or false"),
+        (r#"[{"device": "e", "allow_from": ["::/0"], "pass": "yes"}]"#, "geneve[0].pass: \"yes\": must be true or false"),
         (
-            r#"[{"device": "e", "max_flows": 13000001}]"#,
+            r#"[{"device": "e", "allow_from": ["::/0"], "max_flows": 13000001}]"#,
             "geneve[0].max_flows: 13000001: must be a whole number from 1 to 13000000",
         ),
         (
-            r#"[{"device": "e", "tcp_idle": 6001}]"#,
+            r#"[{"device": "e", "allow_from": ["::/0"], "tcp_idle": 6001}]"#,
             "geneve[0].tcp_idle: 6001: must be a whole number from 1 to 6000",
         ),
-        (r#"[{"device": "e"}, {"device": "e"}]"#, "geneve[1].device: \"e\" is there twice"),
+        (r#"[{"device": "e", "allow_from": ["::/0"]}, {"device": "e", "allow_from": ["::/0"]}]"#, "geneve[1].device: \"e\" is there twice"),
         (
-            r#"[{"device": "e", "max_flows": 9}, {"device": "f", "max_flows": 8}]"#,
+            r#"[{"device": "e", "allow_from": ["::/0"], "max_flows": 9}, {"device": "f", "allow_from": ["::/0"], "max_flows": 8}]"#,
             "geneve[1].max_flows: is 8, and 9 of e: devices with this role share one flow cache, so give all of them the same",
         ),
         (&*many, "must have at most 16 prefixes"),
@@ -162,6 +197,37 @@ fn faults_of_the_role_geneve() {
         assert_eq!(errors.len(), 1, "{errors:?}");
         let said = errors[0].strip_prefix("d: ").unwrap_or(&errors[0]);
         assert!(said == fault || (devices == many && said.ends_with(fault)), "{said}\n{fault}");
+    }
+}
+
+/// A name that is nearly the right one leaves devices as nobody wants them: no file has that by accident and is used.
+#[test]
+fn a_file_that_nearly_has_the_role_geneve() {
+    let text = r#"{"source_v4": null, "genev": [{"device": "e", "allow_from": ["10.0.0.0/8"]}]}"#;
+    let checked = director::read("d", text);
+    assert!(checked.value.is_none());
+    let errors: Vec<String> = checked.errors().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        ["d: genev: unknown field; did you mean \"geneve\"?"]
+    );
+    // Other fields that nobody knows are warned of, as ever.
+    let (_, issues) = director::read("d", r#"{"source_v4": null, "udp_prt": 1, "note": ""}"#)
+        .into_result()
+        .unwrap();
+    let mut said: Vec<String> = issues.iter().map(ToString::to_string).collect();
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "d: warning: note: unknown field, ignored",
+            "d: warning: udp_prt: unknown field, ignored; did you mean \"udp_port\"?",
+        ]
+    );
+    // An empty list is about no appliance, so it is a director's file that has lost its source.
+    for text in [r#"{"geneve": []}"#, r#"{"geneve": null}"#] {
+        let checked = director::read("d", text);
+        assert_eq!(checked.errors().count(), 1, "{text}");
     }
 }
 

@@ -142,8 +142,8 @@ fn a_hash_of_nfqlb_takes_no_bind_for_all_protocols() {
         assert_eq!(
             issues[0].to_string(),
             format!(
-                "t: table \"t0\": binds[0].proto: \"any\" does not go with compat {compat}, which hashes ports of SCTP that are \
-                 not read here: give one bind for \"tcp\" and one for \"udp\""
+                "t: table \"t0\": binds[0].proto: \"any\" does not go with compat {compat}, which hashes ports of SCTP: what \"any\" \
+                 takes has none; give one bind for each of \"tcp\", \"udp\" and \"sctp\""
             )
         );
     }

@@ -51,6 +51,14 @@ impl Refusal {
     pub const NOT_PERMITTED: i32 = 1;
 }
 
+impl Error {
+    /// Whether the module does not know what it was asked for, as an older one may.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.errno == Refusal::NOT_SUPPORTED)
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.command)?;
@@ -127,5 +135,29 @@ impl std::error::Error for Error {}
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_module_does_not_know_is_unknown() {
+        let refused = |errno| {
+            Error::Refused(Refusal {
+                command: "geneve-stats-get".to_owned(),
+                errno,
+                message: None,
+                attribute: None,
+            })
+        };
+        assert!(refused(95).is_unknown());
+        // No memory, not permitted, no buffers, an interrupted call.
+        for errno in [12, 1, 105, 4] {
+            assert!(!refused(errno).is_unknown(), "{errno}");
+        }
+        assert!(!Error::Io(io::Error::from_raw_os_error(95)).is_unknown());
+        assert!(!Error::Answer("short").is_unknown());
     }
 }

@@ -8,7 +8,8 @@ use crate::redirect::Prefix;
 use crate::wire::{Attrs, Request};
 use glb_core::director::Role;
 use glb_core::netlink::glb::{
-    command, counter, device, geneve_endpoint, geneve_flow, geneve_list, geneve_stats, prefix,
+    command, counter, device, features, geneve_endpoint, geneve_flow, geneve_list, geneve_stats,
+    prefix,
 };
 use glb_core::packet::addr::Addr;
 
@@ -45,6 +46,18 @@ pub struct GatewayStats {
     pub left: Counters,
     /// Of the flows of packets that came in; none if no device has the role.
     pub flows: Counters,
+    /// Flows that are remembered, estimated if they are many, and entries for them; `None` if no device has the role, or the module
+    /// is too old to say.
+    pub usage: Option<Usage>,
+}
+
+/// How full the flow cache is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Flows that are remembered.
+    pub in_use: u32,
+    /// Entries: a fifth more than the flows that it was made for.
+    pub room: u32,
 }
 
 /// A flow whose header is remembered.
@@ -121,14 +134,26 @@ impl Gateway {
 impl Glb {
     /// Attaches a device by its name, in this role. What only the role geneve is told is `gateway`.
     pub fn attach(&mut self, name: &str, role: Role, gateway: &Gateway) -> Result<(), Error> {
-        let mut request = request(command::ATTACH);
-        request.text(device::IFNAME, name);
-        // A module that has no other knows no attribute for it.
-        if role != Role::default() {
-            request.u8(device::ROLE, role.number());
-        }
-        gateway.put(&mut request);
+        self.socket.ask(attach(name, role, gateway), |_| {})
+    }
+
+    /// Gives a device that is attached this role and these values instead. It is never without one of the two; after an error it
+    /// is as before. Only a module that [`Self::can_replace`] says yes of knows it.
+    pub fn replace(&mut self, name: &str, role: Role, gateway: &Gateway) -> Result<(), Error> {
+        let mut request = attach(name, role, gateway);
+        request.u8(device::REPLACE, 1);
         self.socket.ask(request, |_| {})
+    }
+
+    /// Whether the module knows [`Self::replace`].
+    pub fn can_replace(&mut self) -> Result<bool, Error> {
+        let said = self.one(request(command::FEATURES_GET), |attrs| {
+            attrs.u8(features::REPLACE) != 0
+        });
+        match said {
+            Err(error) if error.is_unknown() => Ok(false),
+            other => other,
+        }
     }
 
     /// The devices with the role geneve by their names, and what they were told: everything is there.
@@ -146,6 +171,10 @@ impl Glb {
             came: counters(attrs, geneve_stats::CAME),
             left: counters(attrs, geneve_stats::LEFT),
             flows: counters(attrs, geneve_stats::FLOW),
+            usage: attrs.get(geneve_stats::ROOM).map(|_| Usage {
+                in_use: attrs.u32(geneve_stats::IN_USE),
+                room: attrs.u32(geneve_stats::ROOM),
+            }),
         })
     }
 
@@ -158,19 +187,6 @@ impl Glb {
         Ok(parts.into_iter().flatten().collect())
     }
 
-    /// How many flows are remembered. From `enough` on it is an estimate, by the share of the cache that they were found in.
-    pub fn count_gateway_flows(self, enough: u64) -> Result<u64, Error> {
-        let (mut count, mut done, mut buckets) = (0u64, 0, 0);
-        self.socket
-            .beginning(request(command::GENEVE_FLOW_GET), |attrs| {
-                count += attrs.all(geneve_list::FLOW).count() as u64;
-                done = u64::from(attrs.u32(geneve_list::DONE));
-                buckets = u64::from(attrs.u32(geneve_list::BUCKETS));
-                count < enough
-            })?;
-        Ok((count * buckets).checked_div(done).unwrap_or(count))
-    }
-
     /// The endpoints that packets came from.
     pub fn gateway_endpoints(&mut self) -> Result<Vec<Endpoint>, Error> {
         self.all(&request(command::GENEVE_ENDPOINT_GET), |attrs| Endpoint {
@@ -181,6 +197,17 @@ impl Glb {
             left_bytes: attrs.uint(geneve_endpoint::LEFT_BYTES),
         })
     }
+}
+
+fn attach(name: &str, role: Role, gateway: &Gateway) -> Request {
+    let mut request = request(command::ATTACH);
+    request.text(device::IFNAME, name);
+    // A module that has no other knows no attribute for it.
+    if role != Role::default() {
+        request.u8(device::ROLE, role.number());
+    }
+    gateway.put(&mut request);
+    request
 }
 
 fn told(attrs: Attrs<'_>) -> Gateway {

@@ -28,6 +28,6 @@ pub use client::{
 };
 pub use error::{Error, Refusal};
 pub use events::{Event, Events};
-pub use geneve::{Counters, Endpoint, Gateway, GatewayFlow, GatewayStats};
+pub use geneve::{Counters, Endpoint, Gateway, GatewayFlow, GatewayStats, Usage};
 pub use names::{Family, DIRECTOR, REDIRECT};
 pub use redirect::{Door, Prefix, Redirect};

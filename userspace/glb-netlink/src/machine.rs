@@ -31,6 +31,8 @@ const IFLA_INFO_DATA: u16 = 2;
 const IFLA_IPTUN_REMOTE: u16 = 3;
 const IFLA_IPTUN_PROTO: u16 = 9;
 const IFLA_XDP: u16 = 43;
+const IFLA_PROP_LIST: u16 = 52;
+const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_XDP_ATTACHED: u16 = 2;
 /// Of `enum` in linux/if.h: no carrier, and a device that stands on one that has none.
 const DOWN: [u8; 2] = [2, 3];
@@ -74,6 +76,8 @@ pub struct Link {
     pub index: u32,
     /// Its name.
     pub name: String,
+    /// Its other names.
+    pub alt_names: Vec<String>,
     /// Longest packet.
     pub mtu: u32,
     /// It was switched on.
@@ -90,6 +94,14 @@ pub struct Link {
     pub xdp: bool,
     /// Whether its packets have headers of Ethernet.
     pub ethernet: bool,
+}
+
+impl Link {
+    /// Whether the device has this name, or has it beside its own one.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.alt_names.iter().any(|one| one == name)
+    }
 }
 
 /// An address of the machine.
@@ -283,9 +295,13 @@ fn link(message: &Message<'_>) -> Option<Link> {
     let data = info.get(IFLA_INFO_DATA).map_or(empty, |data| data.nested());
     let remote = data.get(IFLA_IPTUN_REMOTE).map(|attr| attr.payload);
     let xdp = attrs.get(IFLA_XDP).map_or(empty, |xdp| xdp.nested());
+    let list = attrs
+        .get(IFLA_PROP_LIST)
+        .map_or(empty, |list| list.nested());
     Some(Link {
         index: number(message.payload, 4),
         name: attrs.text(IFLA_IFNAME),
+        alt_names: list.all(IFLA_ALT_IFNAME).map(|name| name.text()).collect(),
         mtu: attrs.u32(IFLA_MTU),
         up: number(message.payload, 8) & IFF_UP != 0,
         no_carrier: DOWN.contains(&attrs.u8(IFLA_OPERSTATE)),

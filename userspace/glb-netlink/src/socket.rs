@@ -143,11 +143,8 @@ impl Socket {
     /// said that all is done.
     pub fn ask(&mut self, request: Request, mut each: impl FnMut(Attrs<'_>)) -> Result<(), Error> {
         let family = self.family;
-        self.exchange(family, request, NLM_F_ACK, |message| {
-            each(message.attrs());
-            true
-        })
-        .map(|_| ())
+        self.exchange(family, request, NLM_F_ACK, |message| each(message.attrs()))
+            .map(|_| ())
     }
 
     /// As [`Self::ask`] and [`Self::list`], of a protocol whose messages have types of their own.
@@ -164,7 +161,6 @@ impl Socket {
             let interrupted = self.exchange(kind, request.clone(), flags, |message| {
                 each(first, message);
                 first = false;
-                true
             })?;
             if !interrupted {
                 return Ok(());
@@ -195,17 +191,6 @@ impl Socket {
         self.typed(family, request, true, |first, message| {
             each(first, message.attrs());
         })
-    }
-
-    /// The beginning of a list: as long as `each` says true. The socket goes, since the rest of the list is never read.
-    pub fn beginning(
-        mut self,
-        request: Request,
-        mut each: impl FnMut(Attrs<'_>) -> bool,
-    ) -> Result<(), Error> {
-        let family = self.family;
-        self.exchange(family, request, NLM_F_DUMP, |message| each(message.attrs()))
-            .map(|_| ())
     }
 
     /// Sends bytes as they are, as a tester does; what the kernel answers is left for [`Self::drain`].
@@ -249,13 +234,13 @@ impl Socket {
         Ok(())
     }
 
-    /// True if the answer is a list that was changed in between. Once `each` says false, the rest of the answer is left.
+    /// True if the answer is a list that was changed in between.
     fn exchange(
         &mut self,
         kind: u16,
         mut request: Request,
         flags: u16,
-        mut each: impl FnMut(&Message<'_>) -> bool,
+        mut each: impl FnMut(&Message<'_>),
     ) -> Result<bool, Error> {
         request.add_flags(flags);
         self.sequence = self.sequence.wrapping_add(1);
@@ -279,8 +264,7 @@ impl Socket {
                             code => Err(Error::Refused(refusal(self.names, &sent, code, &message))),
                         };
                     }
-                    _ if each(&message) => {}
-                    _ => return Ok(interrupted),
+                    _ => each(&message),
                 }
             }
             self.buffer = bytes;

@@ -391,10 +391,13 @@ fn a_configuration_is_judged_without_a_director() {
 #[test]
 fn a_gateway_that_is_badly_told_is_attached_nowhere() {
     let dir = Dir::new("gateway");
-    let other = dir.file("other.conf", r#"{"geneve": [{"device": "eth1"}]}"#);
+    let other = dir.file(
+        "other.conf",
+        r#"{"geneve": [{"device": "eth1", "allow_from": ["10.0.0.0/8"]}]}"#,
+    );
     let bad = dir.file(
         "bad.conf",
-        r#"{"geneve": [{"device": "nowhere", "port": 0}]}"#,
+        r#"{"geneve": [{"device": "nowhere", "allow_from": ["10.0.0.0/8"], "port": 0}]}"#,
     );
     let (other, bad) = (other.display().to_string(), bad.display().to_string());
     let lines: [(&[&str], i32, &str); 15] = [

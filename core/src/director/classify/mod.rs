@@ -29,7 +29,7 @@ pub(super) fn classify<'w, W: World>(
         Addrs::V4 { dst, .. } => Addr::V4(dst),
         Addrs::V6 { dst, .. } => Addr::V6(dst),
     };
-    let by_port = |proto: Proto, key: &FlowKey| world.by_port(bound, proto, key.dst_port);
+    let by_port = |proto: Proto, key: &FlowKey| by_port_apart(world, bound, proto, key.dst_port);
     let by_addr = || world.by_addr(bound).ok_or(Verdict::PassedNoMatchingBind);
     // By value, so that a packet that is named stays in registers.
     let other = |packet: &mut Candidate| {
@@ -39,8 +39,11 @@ pub(super) fn classify<'w, W: World>(
     };
     match packet.kind {
         Kind::Flow(proto) => {
-            let Some(table) = by_port(proto, &packet.key) else {
-                return other(packet);
+            let Some(table) = world.by_port(bound, proto, packet.key.dst_port) else {
+                return match proto {
+                    Proto::Tcp | Proto::Udp => Err(Verdict::PassedNoMatchingBind),
+                    Proto::Sctp => other(packet),
+                };
             };
             if let Some(fragment) = packet.fragment {
                 world.remember(&packet.key, fragment);
@@ -53,7 +56,7 @@ pub(super) fn classify<'w, W: World>(
         },
         Kind::IcmpFailure(proto) => {
             // Other forwards leave it to the stack, which finds nothing that it could be about.
-            let table = world.by_port(bound, proto, packet.key.dst_port);
+            let table = by_port_apart(world, bound, proto, packet.key.dst_port);
             match table.filter(|table| W::forward(table).translates()) {
                 Some(table) => Ok((table, Verdict::EncapsulatedIcmpError)),
                 None => Err(Verdict::PassedUnknownFormat),
@@ -107,15 +110,21 @@ pub(super) fn classify<'w, W: World>(
     }
 }
 
+/// [`World::by_port`], which is in line for the packets of flows, apart for all others.
+#[inline(never)]
+fn by_port_apart<W: World>(world: &W, dst: Addr, proto: Proto, port: u16) -> Option<&W::Table> {
+    world.by_port(dst, proto, port)
+}
+
 /// Finds the table of a packet that no bind names by its port: one of a protocol without ports, or of SCTP, which then is like
 /// those: the packet as it is seen then comes with it.
 #[cold]
 #[inline(never)]
-fn by_all<'w, W: World>(
-    world: &'w W,
+fn by_all<W: World>(
+    world: &W,
     bound: Addr,
     packet: Candidate,
-) -> Result<(&'w W::Table, Verdict, Candidate), Verdict> {
+) -> Result<(&W::Table, Verdict, Candidate), Verdict> {
     let packet = packet.without_ports();
     let verdict = match (packet.kind, packet.fragment) {
         // Without ports all fragments are alike: each goes by its addresses, and nothing is remembered.

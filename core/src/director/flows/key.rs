@@ -97,7 +97,7 @@ pub struct Key {
 
 impl Key {
     /// The key of a flow, or of its client.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn new(secret: &SipKey, by: By, proto: Proto, flow: &FlowKey) -> Self {
         match (by, &flow.addrs) {
@@ -139,13 +139,14 @@ impl Key {
 
     /// Of another protocol than TCP and UDP over IPv4.
     #[cold]
+    #[inline(never)]
     fn of_other(secret: &SipKey, (src, dst): ([u8; 4], [u8; 4]), ports: u32, number: u8) -> Self {
         // No packet has such addresses: the stack drops them (`packet/valid.rs`).
         let (src, dst) = (mapped(src), mapped(dst));
         Self::of_tuple(secret, (&src, &dst), ports, number)
     }
 
-    #[inline]
+    #[inline(always)]
     fn of_tuple(
         secret: &SipKey,
         (src, dst): (&[u8; 16], &[u8; 16]),
@@ -157,10 +158,10 @@ impl Key {
         Self::fingerprint(secret.hash_128([s0, s1, d0, d1], last | 37 << 56))
     }
 
-    #[inline]
+    #[inline(always)]
     fn v4(secret: &SipKey, kind: Kind, addrs: u64, ports: u32) -> Self {
         // A message of 13 bytes: no hash of IPv6 has one of this length.
-        let hash = secret.hash_13(addrs, ports, kind as u8);
+        let hash = secret.place_13(addrs, ports, kind as u8);
         Self {
             kind,
             addrs,
@@ -170,7 +171,7 @@ impl Key {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn fingerprint([first, second]: [u64; 2]) -> Self {
         Self {
             kind: Kind::Fingerprint,

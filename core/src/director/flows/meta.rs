@@ -37,7 +37,7 @@ pub(super) struct Meta(pub(super) u64);
 
 impl Meta {
     /// Key, version and backend as of `self`'s successor in the same entry.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn of(key: &Key, tag: Tag, turn: Turn, now: u16) -> Self {
         let closing = match turn {
             Turn::Ends => CLOSING,
@@ -46,78 +46,78 @@ impl Meta {
         Self(Self::key_bits(key) | (tag.bits() as u64) << TAG_SHIFT | closing | now as u64)
     }
 
-    #[inline]
+    #[inline(always)]
     const fn key_bits(key: &Key) -> u64 {
         (key.ports as u64) << 32 | (key.kind as u64) << 30
     }
 
     /// Whether the entry may have this key: all that this word has of it is equal.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn may_have(self, key: &Key) -> bool {
         self.0 & KEY == Self::key_bits(key)
     }
 
     /// Whether `other` was read from the same entry while it had the same key: what may differ is what a packet writes.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn has_same_key(self, other: Self) -> bool {
         (self.0 ^ other.0) & (KEY | VERSION) == 0
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) const fn kind(self) -> Option<Kind> {
         // The cast keeps the low bits.
         Kind::from_bits((self.0 >> 30) as u8 & 3)
     }
 
     /// Ports of the key.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn ports(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
     /// The backend.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn tag(self) -> Tag {
         // The cast keeps the low bits, of which a tag takes ten.
         Tag::from_bits((self.0 >> TAG_SHIFT) as u16)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) const fn is_closing(self) -> bool {
         self.kind().is_some() && self.0 & CLOSING != 0
     }
 
     /// Whether another CPU writes the entry.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn is_claimed(self) -> bool {
         self.kind().is_none() && self.0 & CLOSING != 0
     }
 
     /// The entry while it is being written.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn claimed(self) -> Self {
         Self(self.next_version() | CLOSING)
     }
 
     /// The entry without a key.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn vacant(self) -> Self {
         Self(self.next_version())
     }
 
-    #[inline]
+    #[inline(always)]
     const fn next_version(self) -> u64 {
         self.0.wrapping_add(VERSION_ONE) & VERSION
     }
 
     /// With the version of another.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn in_version_of(self, other: Self) -> Self {
         Self(self.0 & !VERSION | other.0 & VERSION)
     }
 
     /// Seconds since the last packet.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn age(self, now: u16) -> u16 {
         // The cast keeps the time.
         let age = now.wrapping_sub(self.0 as u16);
@@ -130,7 +130,7 @@ impl Meta {
     }
 
     /// Whether the entry's time is over, or it has no key.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn is_over(self, timeout: u16, now: u16) -> bool {
         if self.kind().is_none() {
             return !self.is_claimed();
@@ -144,7 +144,7 @@ impl Meta {
     }
 
     /// After a packet of the flow.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn touched(self, turn: Turn, now: u16) -> Self {
         let bits = match turn {
             Turn::Amid => self.0,

@@ -23,7 +23,7 @@ mod table;
 
 pub use key::{By, Key};
 pub use table::{
-    follow, Bucket, Event, FlowTable, Listed, Memory, Rules, Spec, Unfit, Who, ENTRIES,
+    follow, known, Bucket, Event, FlowTable, Listed, Memory, Rules, Spec, Unfit, Who, ENTRIES,
 };
 
 #[cfg(test)]

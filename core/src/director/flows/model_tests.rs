@@ -28,6 +28,7 @@ struct Service {
     backends: Vec<(u8, bool)>,
     now: Cell<u64>,
     learns: bool,
+    asks: Cell<bool>,
     events: RefCell<Vec<Event>>,
 }
 
@@ -40,6 +41,7 @@ impl Service {
             backends: Vec::new(),
             now: Cell::new(0),
             learns: true,
+            asks: Cell::new(true),
             events: RefCell::default(),
         };
         service.load(backends);
@@ -64,6 +66,13 @@ impl Service {
     /// The address that a packet goes to whose row has this backend first, and what was counted.
     fn packet(&self, packet: &Candidate, first: Option<u8>) -> (Option<u8>, Option<Event>) {
         let index = first.map(|addr| self.index(addr));
+        // Every other packet is asked about as the module does: first whether its flow is known without a row.
+        let asks = self.asks.replace(!self.asks.get());
+        if let Some(known) = asks.then(|| known(self, packet)).flatten() {
+            let event = self.events.borrow_mut().pop();
+            assert_eq!(event, Some(Event::Known));
+            return (Some(self.backends[usize::from(known)].0), event);
+        }
         let other = follow(self, packet, index);
         assert!(other.is_none() || other != index);
         let addr = other.or(index).map(|at| self.backends[usize::from(at)].0);

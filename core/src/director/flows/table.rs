@@ -296,6 +296,32 @@ pub trait Memory {
     fn count(&self, event: Event);
 }
 
+/// The backend that a packet's flow is remembered with, if the packet is one of those whose flow is known nearly always: of TCP
+/// or UDP, on its way, and of a backend that keeps its flows. Of another one nothing is said, nothing is written and nothing is
+/// counted: [`follow`] does, which does the same with this one.
+#[inline(always)]
+pub fn known<M: Memory>(memory: &M, packet: &Candidate) -> Option<u8> {
+    let inspect::Kind::Flow(proto) = packet.kind else {
+        return None;
+    };
+    if !memory.learns() {
+        return None;
+    }
+    let table = memory.table();
+    let by = table.rules.by;
+    let key = Key::new(table.secret, by, proto, &packet.key);
+    let turn = match by {
+        By::Flow => packet.turn(),
+        By::Source => Turn::Amid,
+    };
+    let bucket = table.bucket(&key)?;
+    let (entry, meta) = bucket.known(&key, table.clock())?;
+    let backend = memory.backend(meta.tag())?;
+    entry.touch(meta, turn, table.clock());
+    memory.count(Event::Known);
+    Some(backend)
+}
+
 /// The backend that a packet's flow is remembered with, if it is another than `first`, the first one of its row. A flow that is
 /// not remembered is from now on.
 #[inline]

@@ -21,7 +21,7 @@ const UNMARKED: Marks = Marks {
 pub const MAX_HEADER_LEN: usize = header_len(Family::V6, MAX_HOPS_V6);
 
 /// Bytes in front of the client's packet with `hops` hops behind the first.
-#[inline]
+#[inline(always)]
 pub const fn header_len(outer: Family, hops: u8) -> usize {
     let hop = match outer {
         Family::V4 => 4,
@@ -34,7 +34,7 @@ pub const fn header_len(outer: Family, hops: u8) -> usize {
 }
 
 /// The outer source port: routers and network cards spread flows by it.
-#[inline]
+#[inline(always)]
 pub const fn source_port(hash: PacketHash, hint: u16) -> u16 {
     0x8000 | ((hash.0 as u16 ^ hint) & 0x7fff)
 }
@@ -88,7 +88,7 @@ fn v6<O: Others + ?Sized>(
 
 /// UDP and GUE; answers the bytes of the hops. The UDP checksum is 0, which receivers take (RFC 6935 for IPv6), as the
 /// inner packet has checksums of its own. The caller computes one over the whole packet where it is wanted.
-#[inline]
+#[inline(always)]
 fn write_udp_gue<'a>(
     params: &Params,
     out: &'a mut [u8],
@@ -96,7 +96,10 @@ fn write_udp_gue<'a>(
     hop_len: usize,
 ) -> Option<&'a mut [u8]> {
     let udp_len = out.len().wrapping_add(params.inner_len);
-    let (fixed, list) = out.split_first_chunk_mut::<16>()?;
+    let (ports, rest) = out.split_first_chunk_mut::<4>()?;
+    let (udp, rest) = rest.split_first_chunk_mut::<4>()?;
+    let (gue, rest) = rest.split_first_chunk_mut::<4>()?;
+    let (hops_of, list) = rest.split_first_chunk_mut::<4>()?;
     let hlen = u8::try_from((list.len() >> 2).wrapping_add(1)).ok()?;
     if hlen > 0x1f {
         return None;
@@ -107,9 +110,10 @@ fn write_udp_gue<'a>(
     let [len_hi, len_lo] = u16::try_from(udp_len).unwrap_or(0).to_be_bytes();
     let [type_hi, type_lo] = data_type.to_be_bytes();
     let inner = params.inner.number();
-    *fixed = [
-        sp_hi, sp_lo, dp_hi, dp_lo, len_hi, len_lo, 0, 0, hlen, inner, 0, 0, type_hi, type_lo, 0,
-        hops as u8,
-    ];
+    // Word by word, as the IP header.
+    *ports = [sp_hi, sp_lo, dp_hi, dp_lo];
+    *udp = [len_hi, len_lo, 0, 0];
+    *gue = [hlen, inner, 0, 0];
+    *hops_of = [type_hi, type_lo, 0, hops as u8];
     Some(list)
 }

@@ -56,16 +56,18 @@ pub(super) fn v4<'o>(
     // A GSO packet of more than 64 KiB is cut into packets with lengths of their own.
     let [len_hi, len_lo] = u16::try_from(total).unwrap_or(0).to_be_bytes();
     let (ip, rest) = out.split_first_chunk_mut::<IPV4_LEN>()?;
-    let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (src, dst);
-    let tos = marks.tos;
     // Do not fragment.
     const FLAGS: u8 = 0x40;
-    *ip = [
-        0x45, tos, len_hi, len_lo, 0, 0, FLAGS, 0, TTL, proto, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3,
-    ];
-    let check = checksum::of_header(ip);
-    let [_, _, _, _, _, _, _, _, _, _, hi, lo, ..] = ip;
-    [*hi, *lo] = check;
+    // Word by word: what is put together byte by byte is written byte by byte.
+    let (a, b) = ([0x45, marks.tos, len_hi, len_lo], [0, 0, FLAGS, 0]);
+    let [hi, lo] = checksum::of_words([a, b, [TTL, proto, 0, 0], src, dst]);
+    let words = [a, b, [TTL, proto, hi, lo], src, dst];
+    let mut places: &mut [u8] = ip;
+    for word in words {
+        let (place, behind) = places.split_first_chunk_mut::<4>()?;
+        *place = word;
+        places = behind;
+    }
     Some(rest)
 }
 
@@ -83,17 +85,10 @@ pub(super) fn v6<'o>(
     let [len_hi, len_lo] = u16::try_from(payload).unwrap_or(0).to_be_bytes();
     let [_, l1, l2, l3] = marks.flow_label.to_be_bytes();
     let (tos_hi, tos_lo) = (marks.tos >> 4, marks.tos << 4);
-    let (fixed, addrs) = ip.split_first_chunk_mut::<8>()?;
-    *fixed = [
-        0x60 | tos_hi,
-        tos_lo | (l1 & 0x0f),
-        l2,
-        l3,
-        len_hi,
-        len_lo,
-        proto,
-        TTL,
-    ];
+    let (first, rest_of_ip) = ip.split_first_chunk_mut::<4>()?;
+    let (second, addrs) = rest_of_ip.split_first_chunk_mut::<4>()?;
+    *first = [0x60 | tos_hi, tos_lo | (l1 & 0x0f), l2, l3];
+    *second = [len_hi, len_lo, proto, TTL];
     let (place, rest_of_addrs) = addrs.split_first_chunk_mut::<16>()?;
     *place = *src;
     *rest_of_addrs.first_chunk_mut()? = *dst;

@@ -172,14 +172,77 @@ pub enum Unchanged {
 
 impl Spot {
     /// Finds what changes by `edit` in the packet of `view`, from its IP header on.
-    #[inline]
+    #[inline(always)]
     pub fn find(view: View<'_>, family: Family, edit: Edit) -> Result<Self, Unchanged> {
         Self::find_in(view, family, edit, None)
     }
 
     /// The same; of a fragment that was cut here, `whole` is how many bytes its packet had behind the IP header.
-    #[inline]
+    #[inline(always)]
     pub fn find_in(
+        view: View<'_>,
+        family: Family,
+        edit: Edit,
+        whole: Option<usize>,
+    ) -> Result<Self, Unchanged> {
+        let common = match whole {
+            None => Self::find_common(view, family, edit),
+            Some(_) => None,
+        };
+        match common {
+            Some(spot) => Ok(spot),
+            None => Self::find_any(view, family, edit, whole),
+        }
+    }
+
+    /// The same in few steps, in a packet that most packets are like: whole, without options, TCP or UDP.
+    #[inline(always)]
+    fn find_common(view: View<'_>, family: Family, edit: Edit) -> Option<Self> {
+        let (transport, end, protocol, ttl) = match family {
+            Family::V4 => {
+                let &[version_ihl, _, len_hi, len_lo, _, _, frag_hi, frag_lo, ttl, protocol, ..]: &[u8; IPV4_LEN] =
+                    view.linear().first_chunk()?;
+                if version_ihl != 0x45 || frag_hi & 0x3f != 0 || frag_lo != 0 {
+                    return None;
+                }
+                let len = u16::from_be_bytes([len_hi, len_lo]);
+                (IPV4_LEN, usize::from(len), protocol, ttl)
+            }
+            Family::V6 => {
+                let &[version, _, _, _, len_hi, len_lo, protocol, ttl, s0, ..]: &[u8; IPV6_LEN] =
+                    view.linear().first_chunk()?;
+                // Whether the source is link-local is looked at where it may be.
+                if version >> 4 != 6 || s0 == 0xfe {
+                    return None;
+                }
+                let len = u16::from_be_bytes([len_hi, len_lo]);
+                let end = usize::from(len).wrapping_add(IPV6_LEN);
+                (IPV6_LEN, end, protocol, ttl)
+            }
+        };
+        let (at, covers) = match protocol {
+            proto::TCP => (16, Covers::Both),
+            proto::UDP => (6, Covers::BothIfAny),
+            _ => return None,
+        };
+        let check = Check {
+            at: transport.wrapping_add(at),
+            covers,
+        };
+        if ttl <= 1 || check.end() > end || check.end() > view.linear().len() {
+            return None;
+        }
+        Some(Self {
+            transport,
+            ports: matches!(edit, Edit::Translate(_)),
+            check: Some(check),
+            inside: None,
+            tos: ip::tos(view, family).ok()?,
+        })
+    }
+
+    #[inline(never)]
+    fn find_any(
         view: View<'_>,
         family: Family,
         edit: Edit,

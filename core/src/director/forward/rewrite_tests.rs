@@ -40,7 +40,9 @@ fn apply(packet: &mut [u8], edit: Edit, to: Addr, sum: UdpChecksum) -> Result<()
         4 => Family::V4,
         _ => Family::V6,
     };
-    let spot = Spot::find(View::whole(packet), family, edit)?;
+    let common = Spot::find_common(View::whole(packet), family, edit);
+    let spot = Spot::find_any(View::whole(packet), family, edit, None)?;
+    assert_eq!(common.unwrap_or(spot), spot);
     let head = &mut packet[..spot.len(family)];
     spot.write(head, &Change::toward(to, edit), sum)
         .expect("it fits");

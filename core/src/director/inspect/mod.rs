@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! From the client's IP header to the flow that the packet belongs to.
+//!
+//! ```text
+//! common  most packets, in few steps
+//! ```
+
+mod common;
+
+pub use common::common;
 
 use super::classify::bind::Proto;
 use super::Verdict;

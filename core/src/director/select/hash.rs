@@ -89,7 +89,7 @@ impl PacketHash {
 }
 
 /// Hashes the enabled fields of a packet.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn packet_hash(key: &SipKey, fields: HashFields, flow: &FlowKey) -> PacketHash {
     // The default needs no message to be put together.
@@ -99,24 +99,39 @@ pub fn packet_hash(key: &SipKey, fields: HashFields, flow: &FlowKey) -> PacketHa
             Addrs::V6 { src, .. } => key.hash_16(src),
         });
     }
-    let mut message = Message::new();
-    match &flow.addrs {
-        Addrs::V4 { src, dst } => {
-            message.push_if(fields.contains(HashFields::SRC_ADDR), src);
-            message.push_if(fields.contains(HashFields::DST_ADDR), dst);
-        }
-        Addrs::V6 { src, dst } => {
-            message.push_if(fields.contains(HashFields::SRC_ADDR), src);
-            message.push_if(fields.contains(HashFields::DST_ADDR), dst);
-        }
+    hash_apart(key, fields, flow)
+}
+
+/// The same, for any fields.
+#[inline(always)]
+#[must_use]
+pub fn hash_apart(key: &SipKey, fields: HashFields, flow: &FlowKey) -> PacketHash {
+    let ports = (flow.src_port, flow.dst_port);
+    match flow.addrs {
+        Addrs::V4 { src, dst } => of_fields(key, fields, src, dst, ports),
+        Addrs::V6 { src, dst } => of_fields(key, fields, src, dst, ports),
     }
+}
+
+/// It takes addresses and ports by value, so that they stay in registers where it is not called (docs/decisions/0008).
+#[inline(never)]
+fn of_fields<const N: usize>(
+    key: &SipKey,
+    fields: HashFields,
+    src: [u8; N],
+    dst: [u8; N],
+    (src_port, dst_port): (u16, u16),
+) -> PacketHash {
+    let mut message = Message::new();
+    message.push_if(fields.contains(HashFields::SRC_ADDR), &src);
+    message.push_if(fields.contains(HashFields::DST_ADDR), &dst);
     message.push_if(
         fields.contains(HashFields::SRC_PORT),
-        &flow.src_port.to_be_bytes(),
+        &src_port.to_be_bytes(),
     );
     message.push_if(
         fields.contains(HashFields::DST_PORT),
-        &flow.dst_port.to_be_bytes(),
+        &dst_port.to_be_bytes(),
     );
     PacketHash(key.hash(message.bytes()))
 }

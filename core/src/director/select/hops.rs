@@ -21,7 +21,33 @@ pub struct Hops<'w, W: World> {
     alt: &'w [u8],
 }
 
+impl<W: World> Clone for Hops<'_, W> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W: World> Copy for Hops<'_, W> {}
+
 impl<'w, W: World> Hops<'w, W> {
+    /// The hops of the hash's row of GLB's; nothing in a table that has other rows.
+    #[inline(always)]
+    pub(in crate::director) fn of_row(
+        world: &'w W,
+        table: &'w W::Table,
+        hash: PacketHash,
+    ) -> Option<Self> {
+        let (&backend, behind) = world.row(table, hash.row()).split_first()?;
+        Some(Self {
+            table,
+            first: world.hop(table, backend)?,
+            backend,
+            behind,
+            alt: &[],
+        })
+    }
+
     /// The hops of the hash's row, and of a second hash's row behind it.
     ///
     /// A table that has no rows of GLB's may have others, and may remember flows. Only where there is none is it asked: what
@@ -45,6 +71,22 @@ impl<'w, W: World> Hops<'w, W> {
             backend,
             behind,
             alt: alt.map_or(&[], |hash| world.row(table, hash.row())),
+        })
+    }
+
+    /// This backend alone.
+    #[inline(always)]
+    pub(in crate::director) fn alone(
+        world: &'w W,
+        table: &'w W::Table,
+        backend: u8,
+    ) -> Option<Self> {
+        Some(Self {
+            table,
+            first: world.hop(table, backend)?,
+            backend,
+            behind: &[],
+            alt: &[],
         })
     }
 

@@ -125,9 +125,8 @@ impl Selector {
 }
 
 impl FlowHash {
-    /// Whether a bind for all protocols may lead to a table with this hash. nfqlb hashes the ports of protocols of which no
-    /// ports are read here (SCTP): such packets would go elsewhere than there, and by [`FlowHash::NfqlbSctpPorts`] all to one
-    /// backend.
+    /// Whether a bind for all protocols may lead to a table with this hash. nfqlb hashes the ports of SCTP, and a packet that
+    /// such a bind takes has none: it would go elsewhere than there, and by [`FlowHash::NfqlbSctpPorts`] all to one backend.
     #[must_use]
     pub const fn takes_all_protocols(self) -> bool {
         match self {

@@ -170,6 +170,9 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
         coming: &Coming<'_, N>,
         clock: Clock,
     ) -> Outcome {
+        if self.refresh(sought.tag(), coming, clock).is_some() {
+            return Outcome::Known;
+        }
         let now = clock.now;
         let fresh = Meta::first(sought.tag(), coming.is_tcp, coming.turn, now);
         for _ in 0..ROUNDS {
@@ -218,6 +221,28 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
         let refusal = Refusal::new(sought.tag(), mark, now);
         self.first.refuse(refusal, clock);
         Outcome::Refused
+    }
+
+    /// The usual case, in few steps: the first entry with the flow's tag is the flow's, and has this very header. `None`: what is to
+    /// be done is still to be found, and nothing was changed.
+    #[inline]
+    fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Option<()> {
+        for slot in self.buckets().flat_map(Entries::slots) {
+            let meta = slot.meta();
+            if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
+                continue;
+            }
+            if meta.is_claimed() {
+                return None;
+            }
+            let meta = slot.holds(meta, coming.content)?;
+            if meta.is_over(clock.limits, clock.now) {
+                return None;
+            }
+            slot.touch(meta, meta.come(coming.turn, clock.now).in_version_of(meta));
+            return Some(());
+        }
+        None
     }
 
     #[inline]
@@ -350,6 +375,20 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
 }
 
 impl Bucket {
+    /// How many entries are not over: their meta words say it, which are one cache line.
+    pub(super) fn in_use(&self, clock: Clock) -> usize {
+        let current = |slot: &Slot<'_, AtomicU64, WORDS>| {
+            let meta = slot.meta();
+            meta.is_kept() && !meta.is_over(clock.limits, clock.now)
+        };
+        // No sum of a filter's count: it could not overflow, but the compiler does not know.
+        let mut count = 0usize;
+        for slot in self.0.slots() {
+            count = count.wrapping_add(usize::from(current(&slot)));
+        }
+        count
+    }
+
     /// The entries that are not over, each with its meta word.
     pub(super) fn entries(&self, clock: Clock) -> impl Iterator<Item = (Meta, Content)> + '_ {
         let current = move |slot: Slot<'_, AtomicU64, WORDS>| {

@@ -373,3 +373,36 @@ fn counters_have_names_of_their_own() {
         assert_eq!(same.count(), 1);
     }
 }
+
+/// All of a small cache is counted, and what is over is not; of a large one a sample, whose estimate is near.
+#[test]
+fn flows_in_use() {
+    let fill = |cache: &Cache<'_>, flows: u32| {
+        for client in 0..flows {
+            let tuple = v4(client, 1000, 17);
+            let sent = Sent::new(client);
+            let event = cache.record(1, &tuple, Turn::Amid, &sent.envelope(&tuple.addrs));
+            assert_eq!(event, Event::First);
+        }
+    };
+    let small = buckets(40);
+    let at = |now| cache(&small, Limits::DEFAULT, now);
+    assert_eq!(at(1000).in_use(|| {}), 0);
+    fill(&at(1000), 100);
+    assert_eq!(at(1001).in_use(|| {}), 100);
+    let listed: usize = small.iter().map(|one| at(1001).listed(one).count()).sum();
+    assert_eq!(listed, 100);
+    let over = 1000 + u32::from(Limits::DEFAULT_IDLE) + 2;
+    assert_eq!(at(over).in_use(|| {}), 0);
+    assert_eq!(cache(&[], Limits::DEFAULT, 1).in_use(|| {}), 0);
+
+    let large = buckets(100_000);
+    let cache = cache(&large, Limits::DEFAULT, 1000);
+    fill(&cache, 100_000);
+    let mut pauses = 0;
+    let said = cache.in_use(|| pauses += 1);
+    // Every fourth bucket: 25,000 buckets, about as many flows.
+    assert_eq!(pauses, 24);
+    assert!((97_000..103_000).contains(&said), "{said}");
+    assert_ne!(said, 100_000, "a sample, and not all of them");
+}

@@ -81,6 +81,18 @@ impl<W: Word, const N: usize> Slot<'_, W, N> {
         (again.is_kept() && again.has_same_content(seen)).then_some((again, content))
     }
 
+    /// The meta word with which the entry still had this content, if it is its content.
+    #[inline(always)]
+    pub(super) fn holds(&self, seen: Meta, content: &[u64; N]) -> Option<Meta> {
+        for (word, wanted) in self.words.iter().zip(content) {
+            if word.load() != *wanted {
+                return None;
+            }
+        }
+        let again = self.meta();
+        (again.is_kept() && again.has_same_content(seen)).then_some(again)
+    }
+
     /// Gives the entry another content, if it still has this meta word.
     #[inline(always)]
     pub(super) fn write(&self, seen: Meta, new: Meta, content: &[u64; N]) -> bool {

@@ -150,22 +150,32 @@ fn is_icmp_error(view: View<'_>, family: Family, protocol: u8, at: usize) -> Res
     })
 }
 
-/// The flow of the packet inside an ICMP error, which travelled the other way. It is cut short, so only its headers are asked for.
+/// The flow of the packet inside an ICMP error, which travelled the other way.
 fn embedded(view: View<'_>, at: usize, family: Family) -> Result<Option<Part>, Short> {
+    let flow = quoted(view, at, family)?;
+    Ok(flow.map(|flow| Part::Error(flow.reversed())))
+}
+
+/// The flow of a packet that an ICMP error gives back, in the direction of that packet. It is cut short, so only its headers are asked
+/// for.
+pub(in crate::geneve) fn quoted(
+    view: View<'_>,
+    at: usize,
+    family: Family,
+) -> Result<Option<Tuple>, Short> {
     let ip = match ip::parse(view, at, family) {
         Ok(ip) => ip,
         Err(IpError::Short(Short::NeedLinear(len))) => return Err(Short::NeedLinear(len)),
         Err(_) => return Ok(None),
     };
     if !matches!(ip.protocol, proto::TCP | proto::UDP) {
-        let tuple = without_ports(ip.addrs, ip.protocol);
-        return Ok(Some(Part::Error(tuple.reversed())));
+        return Ok(Some(without_ports(ip.addrs, ip.protocol)));
     }
     if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
         return Ok(None);
     }
     match with_ports(view, ip.addrs, ip.protocol, ip.transport) {
-        Ok(tuple) => Ok(Some(Part::Error(tuple.reversed()))),
+        Ok(tuple) => Ok(Some(tuple)),
         Err(Short::Truncated) => Ok(None),
         Err(short) => Err(short),
     }

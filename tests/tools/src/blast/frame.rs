@@ -24,6 +24,7 @@ const CLIENT_MAC: &str = "02:00:00:00:00:c1";
 /// payload=N            bytes behind it (0)      src=ADDRESS       client (random for each flow)
 /// sport=N              its port (random)          seed=N            other random clients (1)
 /// outer=SRC,DST,HOP... inside GUE, with these hops behind the first (no tunnel)
+/// backend=ADDRESS,PORT  the answers of this backend to the clients of these flows, as it sends them
 /// geneve=SRC,DST       inside Geneve with the three options of a gateway load balancer (no tunnel)
 /// ```
 pub(super) struct Spec {
@@ -38,6 +39,7 @@ pub(super) struct Spec {
     sport: Option<u16>,
     seed: u64,
     outer: Option<(Source, Hops)>,
+    backend: Option<(IpAddr, u16)>,
     geneve: Option<(IpAddr, IpAddr)>,
 }
 
@@ -55,6 +57,7 @@ impl Spec {
             sport: None,
             seed: 1,
             outer: None,
+            backend: None,
             geneve: None,
         };
         for word in words {
@@ -85,6 +88,12 @@ impl Spec {
                         IpAddr::V6(source) => Source::V6(source.octets()),
                     };
                     spec.outer = Some((source, Hops::new(&hops)?));
+                }
+                ("backend", _) => {
+                    let (addr, port) = value
+                        .split_once(',')
+                        .context("backend= wants an address and a port")?;
+                    spec.backend = Some((addr.parse()?, port.parse()?));
                 }
                 ("geneve", _) => {
                     let ends = value.split_once(',').context("geneve= wants two ends")?;
@@ -173,7 +182,10 @@ impl Spec {
         let sport = self
             .sport
             .unwrap_or_else(|| rng.random_range(1024..=65_535));
-        let transport = self.transport(sport);
+        let transport = match self.backend {
+            Some((_, port)) => self.transport(port, sport),
+            None => self.transport(sport, self.port),
+        };
         match self.dst {
             IpAddr::V4(first) => {
                 // 198.18.0.0/15 is for benchmarks (RFC 2544).
@@ -183,7 +195,11 @@ impl Spec {
                     None => Ipv4Addr::from(0xc612_0000 | rng.random_range(1..0x1_ffff)),
                 };
                 let dst = Ipv4Addr::from(u32::from(first) + dst);
-                Ok(self.v4(src, dst, &transport))
+                Ok(match self.backend {
+                    Some((IpAddr::V4(backend), _)) => self.v4(backend, src, &transport),
+                    Some(_) => bail!("backend= and dst= are of two families"),
+                    None => self.v4(src, dst, &transport),
+                })
             }
             IpAddr::V6(first) => {
                 let src = match self.src {
@@ -194,16 +210,20 @@ impl Spec {
                     }
                 };
                 let dst = Ipv6Addr::from(u128::from(first) + u128::from(dst));
-                Ok(self.v6(src, dst, &transport))
+                Ok(match self.backend {
+                    Some((IpAddr::V6(backend), _)) => self.v6(backend, src, &transport),
+                    Some(_) => bail!("backend= and dst= are of two families"),
+                    None => self.v6(src, dst, &transport),
+                })
             }
         }
     }
 
     /// Transport header and payload, without a checksum.
-    fn transport(&self, sport: u16) -> Vec<u8> {
+    fn transport(&self, sport: u16, dport: u16) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.extend(sport.to_be_bytes());
-        bytes.extend(self.port.to_be_bytes());
+        bytes.extend(dport.to_be_bytes());
         if self.udp {
             bytes.extend(((8 + self.payload) as u16).to_be_bytes());
             bytes.extend([0; 2]);

@@ -201,8 +201,8 @@ impl Said<'_> {
         }
         for (index, _) in (0..).zip(binds).filter(|(_, bind)| bind.proto.is_none()) {
             let reason = format!(
-                "\"any\" does not go with compat {}, which hashes ports of SCTP that are not read here: give one bind for \
-                 \"tcp\" and one for \"udp\"",
+                "\"any\" does not go with compat {}, which hashes ports of SCTP: what \"any\" takes has none; give one bind for each of \
+                 \"tcp\", \"udp\" and \"sctp\"",
                 self.flow_hash.name()
             );
             reader.error_at(&format!("binds[{index}].proto"), reason);

@@ -5,38 +5,38 @@
 use super::text::{Text, Type};
 use glb_netlink::{Counters, Endpoint, Error, GatewayStats, Glb};
 
-/// So many flows are counted one by one at most; more are estimated from them, so that a full cache costs no more.
-const COUNTED: u64 = 4096;
-
 /// What the role says.
 #[derive(Debug)]
 pub(super) struct Gateway {
     stats: GatewayStats,
     /// At most 64, and all others together.
     endpoints: Vec<Endpoint>,
-    /// None if this program may not look at flows.
-    flows: Option<u64>,
-    max_flows: u64,
+}
+
+/// What is known of the role.
+#[derive(Debug, Default)]
+pub(super) enum Asked {
+    /// No device has it.
+    #[default]
+    Nothing,
+    /// The module did not answer.
+    Failed,
+    /// This.
+    Said(Gateway),
 }
 
 impl Gateway {
-    /// Asks the module; `None` where no device has the role, or the module does not know it.
-    pub(super) fn ask(glb: &mut Glb) -> Result<Option<Self>, Error> {
-        // All devices share one flow cache.
-        let Some((_, told)) = glb.gateways()?.pop() else {
+    fn ask(glb: &mut Glb) -> Result<Option<Self>, Error> {
+        if glb.gateways()?.is_empty() {
             return Ok(None);
-        };
+        }
         Ok(Some(Self {
             stats: glb.gateway_stats()?,
             endpoints: glb.gateway_endpoints()?,
-            flows: Glb::open_loaded()
-                .and_then(|glb| glb.count_gateway_flows(COUNTED))
-                .ok(),
-            max_flows: told.max_flows.unwrap_or_default().into(),
         }))
     }
 
-    pub(super) fn write(&self, text: &mut Text) {
+    fn write(&self, text: &mut Text) {
         let help = "Packets that came from the load balancer, and packets that left by the device, by verdict.";
         let mut family = text.family("glb_geneve_packets_total", Type::Counter, help);
         for (direction, counters) in [("came", &self.stats.came), ("left", &self.stats.left)] {
@@ -52,14 +52,15 @@ impl Gateway {
             family.sample(&[("outcome", outcome)], *value as f64);
         }
         self.of_endpoints(text);
-        if let Some(flows) = self.flows {
-            let help = "Flows whose headers are remembered; estimated if they are many.";
-            text.family("glb_geneve_flows", Type::Gauge, help)
-                .sample(&[], flows as f64);
-        }
-        let help = "Flows for which the cache has room.";
+        let Some(usage) = self.stats.usage else {
+            return;
+        };
+        let help = "Flows whose headers are remembered; estimated if the cache is large.";
+        text.family("glb_geneve_flows", Type::Gauge, help)
+            .sample(&[], usage.in_use.into());
+        let help = "Entries of the flow cache, a fifth more than max_flows.";
         text.family("glb_geneve_flows_max", Type::Gauge, help)
-            .sample(&[], self.max_flows as f64);
+            .sample(&[], usage.room.into());
     }
 
     fn of_endpoints(&self, text: &mut Text) {
@@ -90,6 +91,38 @@ impl Gateway {
     }
 }
 
+impl Asked {
+    /// Asks the module.
+    pub(super) fn of(glb: &mut Glb) -> Self {
+        Self::new(Gateway::ask(glb))
+    }
+
+    /// A module that does not know the role has no device with it.
+    fn new(asked: Result<Option<Gateway>, Error>) -> Self {
+        match asked {
+            Ok(Some(gateway)) => Self::Said(gateway),
+            Ok(None) => Self::Nothing,
+            Err(error) if error.is_unknown() => Self::Nothing,
+            Err(_) => Self::Failed,
+        }
+    }
+
+    pub(super) fn write(&self, text: &mut Text) {
+        let up = match self {
+            Self::Nothing => return,
+            Self::Failed => 0.0,
+            Self::Said(_) => 1.0,
+        };
+        let help =
+            "Whether the module said what it counts of the role geneve; if not, the rest is not here.";
+        text.family("glb_geneve_up", Type::Gauge, help)
+            .sample(&[], up);
+        if let Self::Said(gateway) = self {
+            gateway.write(text);
+        }
+    }
+}
+
 /// The verdicts among these counters: their sum has no verdict.
 fn verdicts(counters: &Counters) -> impl Iterator<Item = (&str, u64)> {
     counters
@@ -101,6 +134,7 @@ fn verdicts(counters: &Counters) -> impl Iterator<Item = (&str, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use glb_netlink::{Refusal, Usage};
 
     fn counters(values: &[(&str, u64)]) -> Counters {
         let owned = |(name, value): &(&str, u64)| ((*name).to_owned(), *value);
@@ -125,18 +159,17 @@ mod tests {
                 ]),
                 left: counters(&[("total_packets", 3), ("returned_packets", 3)]),
                 flows: counters(&[("known_flow_packets", 5)]),
+                usage: Some(Usage {
+                    in_use: 2,
+                    room: 157_288,
+                }),
             },
             endpoints: vec![one(Some(0x2b), 7), one(None, 2)],
-            flows: Some(2),
-            max_flows: 131_072,
         };
-        let mut text = Text::default();
-        gateway.write(&mut text);
-        let page = text.finish();
-        let samples: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(
-            samples,
+            samples(&Asked::new(Ok(Some(gateway)))),
             [
+                "glb_geneve_up 1",
                 "glb_geneve_packets_total{direction=\"came\",verdict=\"accepted\"} 7",
                 "glb_geneve_packets_total{direction=\"came\",verdict=\"dropped_sender\"} 2",
                 "glb_geneve_packets_total{direction=\"left\",verdict=\"returned\"} 3",
@@ -150,8 +183,34 @@ mod tests {
                 "glb_geneve_endpoint_bytes_total{endpoint=\"others\",direction=\"came\"} 200",
                 "glb_geneve_endpoint_bytes_total{endpoint=\"others\",direction=\"left\"} 50",
                 "glb_geneve_flows 2",
-                "glb_geneve_flows_max 131072",
+                "glb_geneve_flows_max 157288",
             ]
         );
+    }
+
+    #[test]
+    fn a_module_that_does_not_answer_is_not_one_without_devices() {
+        let refused = |errno| {
+            Error::Refused(Refusal {
+                command: "geneve-stats-get".to_owned(),
+                errno,
+                message: None,
+                attribute: None,
+            })
+        };
+        assert_eq!(samples(&Asked::new(Ok(None))), [] as [&str; 0]);
+        assert_eq!(samples(&Asked::new(Err(refused(95)))), [] as [&str; 0]);
+        for errno in [12, 105] {
+            let asked = Asked::new(Err(refused(errno)));
+            assert_eq!(samples(&asked), ["glb_geneve_up 0"], "{errno}");
+        }
+    }
+
+    fn samples(asked: &Asked) -> Vec<String> {
+        let mut text = Text::default();
+        asked.write(&mut text);
+        let page = text.finish();
+        let samples = page.lines().filter(|line| !line.starts_with('#'));
+        samples.map(ToOwned::to_owned).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 //! Counters of the loaded kernel modules.
 
-use super::gateway::Gateway;
+use super::gateway::Asked;
 use super::services::Services;
 use super::text::metric;
 use glb_config::settings;
@@ -49,7 +49,7 @@ pub(super) struct Director {
     pub(super) gauges: Vec<Gauge>,
     pub(super) settings: Option<Settings>,
     pub(super) services: Services,
-    pub(super) gateway: Option<Gateway>,
+    pub(super) gateway: Asked,
 }
 
 /// The director module's counters, what it has, and its settings.
@@ -97,8 +97,7 @@ fn ask_director() -> Result<Director, Error> {
         gauges,
         settings: Some(glb.config()?),
         services: Services::new(glb.service_stats()?, glb.backend_stats()?),
-        // A module that does not know the role has no such metrics, and keeps the others.
-        gateway: Gateway::ask(&mut glb).unwrap_or_default(),
+        gateway: Asked::of(&mut glb),
     })
 }
 

@@ -75,9 +75,7 @@ impl Facts<'_> {
                 .sample(&[], value as f64);
         }
         director.services.write(text);
-        if let Some(gateway) = director.gateway {
-            gateway.write(text);
-        }
+        director.gateway.write(text);
     }
 
     fn daemon(&self, text: &mut Text) {

@@ -4,6 +4,7 @@
 //!
 //! This file has the commands that stand alone; a room of commands, and a command with many options, has a file of its own.
 
+pub(crate) mod assign;
 pub(crate) mod attach;
 pub(crate) mod backend;
 pub(crate) mod bind;
@@ -19,6 +20,7 @@ pub(crate) mod statsd;
 pub(crate) mod table;
 pub(crate) mod values;
 
+use assign::Assign;
 use attach::Attach;
 use backend::BackendCommand;
 use bind::BindCommand;
@@ -81,6 +83,15 @@ The verdicts are explained in docs/gateway.md.")]
   glbctl attach eth1 --role geneve --pass --tcp-idle 6000
   glbctl attach eth1 --role geneve --replace --config /etc/glb/director.conf")]
     Attach(Attach),
+    /// Process the packets of these devices and of no others, as the service glb-director does with GLB_DEVICES
+    ///
+    /// All is checked before the first change, and if one fails, those before it are taken back. Devices that are attached so already
+    /// stay as they are, and others are detached. Devices with the role geneve need an entry with allow_from in "geneve" of FILE;
+    /// without any "geneve" there, one that has the role already stays as it was attached, and others are refused.
+    #[command(after_help = "Examples:
+  glbctl assign eth0 eth1:return
+  glbctl assign --check --config /etc/glb/director.conf eth0:geneve")]
+    Assign(Assign),
     /// Stop processing the packets of a device
     Detach {
         /// The device

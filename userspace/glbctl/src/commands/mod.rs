@@ -67,6 +67,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             None => running::lookup::run(&args, json),
         },
         Command::Attach(args) => running::devices::attach(&args, json),
+        Command::Assign(args) => running::assign::run(&args, json),
         Command::Detach { device } => running::devices::detach(&device, json),
         Command::Config(command) => running::config::run(&command, json),
         Command::Status => running::status::run(json),

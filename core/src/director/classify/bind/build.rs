@@ -184,15 +184,10 @@ fn add_prefix(
     let slots = Slots::of(arena, addr)?;
     let own = slots.index_of(arena, first.bind.prefix_len)?;
     let parent = slots.cover(arena, addr, own)?;
-    let first_id = group.iter().map(|entry| entry.id.to_word()).min();
     let node = arena.take(NODE)?;
     let split = run_length(group, |entry| entry.bind.proto.is_none());
     let (all, ported) = group.split_at_checked(split).ok_or(BuildError::Space)?;
     let all = all.first().map_or(NONE, |entry| entry.id.to_word());
-    let portless = match all {
-        NONE => first_id.unwrap_or(0),
-        all => all,
-    };
     let split = run_length(ported, |entry| entry.bind.proto == Some(Proto::Tcp));
     let (tcp, others) = ported.split_at_checked(split).ok_or(BuildError::Space)?;
     let split = run_length(others, |entry| entry.bind.proto == Some(Proto::Udp));
@@ -208,7 +203,16 @@ fn add_prefix(
     arena.set(
         node,
         [
-            parent, portless, tcp_at, tcp_count, udp_at, udp_count, all, sctp_ports,
+            parent,
+            all,
+            tcp_at,
+            tcp_count,
+            udp_at,
+            udp_count,
+            sctp_ports,
+            first_of(tcp),
+            first_of(udp),
+            first_of(sctp),
         ],
     )?;
     // The slot itself answers for the first interval of ports; for all of TCP where nothing narrower is there.
@@ -247,6 +251,12 @@ fn add_prefix(
         }
     }
     Err(BuildError::Space)
+}
+
+/// The bind of these that stands first in the tables.
+fn first_of(binds: &[Entry]) -> u32 {
+    let words = binds.iter().map(|entry| entry.id.to_word());
+    words.min().unwrap_or(NONE)
 }
 
 /// The hash table of one family while it is filled.

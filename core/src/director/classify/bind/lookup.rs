@@ -32,7 +32,7 @@ impl<'a> Classifier<'a> {
 
     /// The bind that a packet to this address and port belongs to. Of SCTP only binds that name it are asked: what those for all
     /// protocols take has no ports ([`Self::lookup_all`]).
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn lookup(self, dst: Addr, proto: Proto, port: u16) -> Option<BindId> {
         let found = self.longest_prefix(dst)?;
@@ -40,12 +40,18 @@ impl<'a> Classifier<'a> {
         if u8::from(found.udp) == proto as u8 && within(found.ends, port) {
             return Some(BindId::from_word(found.bind));
         }
-        let mut at = found.node;
+        self.lookup_from(found.node, proto, port)
+    }
+
+    /// The same among the binds of a prefix and of those around it.
+    #[inline(never)]
+    fn lookup_from(self, node: u32, proto: Proto, port: u16) -> Option<BindId> {
+        let mut at = node;
         if proto == Proto::Sctp {
             return self.lookup_sctp(at, port);
         }
         loop {
-            let &[parent, _, tcp_at, tcp_count, udp_at, udp_count, all, _]: &[u32; NODE] =
+            let &[parent, all, tcp_at, tcp_count, udp_at, udp_count, ..]: &[u32; NODE] =
                 self.array(at)?;
             let found = match proto {
                 Proto::Tcp => self.port(tcp_at, tcp_count, port),
@@ -70,7 +76,7 @@ impl<'a> Classifier<'a> {
     #[inline(never)]
     fn lookup_sctp(self, mut at: u32, port: u16) -> Option<BindId> {
         loop {
-            let &[parent, _, _, _, _, _, all, ports]: &[u32; NODE] = self.array(at)?;
+            let &[parent, all, _, _, _, _, ports, ..]: &[u32; NODE] = self.array(at)?;
             if ports != 0 {
                 let &[first, count]: &[u32; PORTS] = self.array(ports)?;
                 let found = self.port(first, count, port);
@@ -92,7 +98,7 @@ impl<'a> Classifier<'a> {
     pub fn lookup_all(self, dst: Addr) -> Option<BindId> {
         let mut at = self.longest_prefix(dst)?.node;
         loop {
-            let &[parent, _, _, _, _, _, all, _]: &[u32; NODE] = self.array(at)?;
+            let &[parent, all]: &[u32; 2] = self.array(at)?;
             if all != NONE {
                 return Some(BindId::from_word(all));
             }
@@ -103,30 +109,27 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// The bind that a packet of this protocol belongs to whose port is not known: that of the longest prefix which takes the
-    /// protocol at all. Where none does it is what [`Self::lookup_addr`] says.
+    /// The bind that a packet of this protocol belongs to whose port is not known: of the longest prefix which takes the protocol
+    /// at all the one for all protocols, or the first of this one. Where none does it is what [`Self::lookup_addr`] says.
     #[must_use]
     pub fn lookup_proto(self, dst: Addr, proto: Proto) -> Option<BindId> {
         let longest = self.longest_prefix(dst)?.node;
         let mut at = longest;
         loop {
-            let &[parent, first, _, tcp, _, udp, all, sctp]: &[u32; NODE] = self.array(at)?;
-            let count = match proto {
+            let &[parent, all, .., tcp, udp, sctp]: &[u32; NODE] = self.array(at)?;
+            let first = match proto {
                 Proto::Tcp => tcp,
                 Proto::Udp => udp,
-                // Where its ports stand, which are not counted in the node.
                 Proto::Sctp => sctp,
             };
-            if count != 0 || all != NONE {
-                return Some(BindId::from_word(first));
+            if let Some(id) = one_of(all, first) {
+                return Some(id);
             }
             if parent == 0 || parent >= at {
-                break;
+                return self.of_addr(longest);
             }
             at = parent;
         }
-        let &[_, first]: &[u32; 2] = self.array(longest)?;
-        Some(BindId::from_word(first))
     }
 
     /// The bind of the longest prefix that has this address, whatever its protocol and port: the one for all protocols, or the
@@ -134,8 +137,13 @@ impl<'a> Classifier<'a> {
     #[inline]
     #[must_use]
     pub fn lookup_addr(self, dst: Addr) -> Option<BindId> {
-        let &[_, first]: &[u32; 2] = self.array(self.longest_prefix(dst)?.node)?;
-        Some(BindId::from_word(first))
+        self.of_addr(self.longest_prefix(dst)?.node)
+    }
+
+    #[inline]
+    fn of_addr(self, node: u32) -> Option<BindId> {
+        let &[_, all, .., tcp, udp, sctp]: &[u32; NODE] = self.array(node)?;
+        one_of(all, tcp.min(udp).min(sctp))
     }
 
     #[inline(always)]
@@ -149,17 +157,11 @@ impl<'a> Classifier<'a> {
         // Compiled for each family apart, so that nothing is kept for the other one.
         let found = match dst {
             Addr::V4(bytes) => {
-                let addr = u32::from_be_bytes(bytes);
-                let slot = self.search(0, |slots, mask, len| {
-                    self.probe_v4(slots, mask, addr & mask_32(len), len)
-                })?;
+                let slot = self.search(0, &u32::from_be_bytes(bytes))?;
                 Found::from_v4(slot).2
             }
             Addr::V6(bytes) => {
-                let addr = u128::from_be_bytes(bytes);
-                let slot = self.search(FAMILY_HEADER as u32, |slots, mask, len| {
-                    self.probe_v6(slots, mask, addr & mask_128(len), len)
-                })?;
+                let slot = self.search(FAMILY_HEADER as u32, &u128::from_be_bytes(bytes))?;
                 Found::from_v6(slot).2
             }
         };
@@ -171,7 +173,7 @@ impl<'a> Classifier<'a> {
     fn search<const SLOT: usize>(
         self,
         header: u32,
-        probe: impl Fn(u32, u32, u8) -> Option<&'a [u32; SLOT]>,
+        addr: &impl Probe<SLOT>,
     ) -> Option<&'a [u32; SLOT]> {
         let &[slots, mask, lengths, count]: &[u32; FAMILY_HEADER] = self.array(header)?;
         let mut lengths = self.words.get(lengths as usize..)?.get(..count as usize)?;
@@ -180,7 +182,7 @@ impl<'a> Classifier<'a> {
             lengths.split_at_checked(lengths.len() / 2)
         {
             // The cast is exact: a prefix has at most 128 bits.
-            lengths = match probe(slots, mask, *middle as u8) {
+            lengths = match addr.probe(self, slots, mask, *middle as u8) {
                 // What stands at a length knows the longest prefix up to there, so the last one found is the best.
                 found @ Some(_) => {
                     best = found;
@@ -273,6 +275,51 @@ impl<'a> Classifier<'a> {
         let &[bind]: &[u32; 1] = self.array(binds.wrapping_add(change))?;
         (bind != NONE).then(|| BindId::from_word(bind))
     }
+}
+
+/// An address, as it is searched for. No closure is: it would not be in line where several places search.
+trait Probe<const SLOT: usize> {
+    /// The slot of its prefix of this length.
+    fn probe<'a>(
+        &self,
+        classifier: Classifier<'a>,
+        slots: u32,
+        mask: u32,
+        len: u8,
+    ) -> Option<&'a [u32; SLOT]>;
+}
+
+impl Probe<SLOT_V4> for u32 {
+    #[inline(always)]
+    fn probe<'a>(
+        &self,
+        classifier: Classifier<'a>,
+        slots: u32,
+        mask: u32,
+        len: u8,
+    ) -> Option<&'a [u32; SLOT_V4]> {
+        classifier.probe_v4(slots, mask, self & mask_32(len), len)
+    }
+}
+
+impl Probe<SLOT_V6> for u128 {
+    #[inline(always)]
+    fn probe<'a>(
+        &self,
+        classifier: Classifier<'a>,
+        slots: u32,
+        mask: u32,
+        len: u8,
+    ) -> Option<&'a [u32; SLOT_V6]> {
+        classifier.probe_v6(slots, mask, self & mask_128(len), len)
+    }
+}
+
+/// The bind for all protocols, or the first one, if either is there.
+#[inline]
+fn one_of(all: u32, first: u32) -> Option<BindId> {
+    let id = if all == NONE { first } else { all };
+    (id != NONE).then(|| BindId::from_word(id))
 }
 
 /// Whether an interval, given by its ends, has the port.

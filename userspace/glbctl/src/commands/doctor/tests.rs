@@ -21,6 +21,7 @@ fn link(index: u32, name: &str, kind: &str, mtu: u32) -> Link {
     Link {
         index,
         name: name.to_owned(),
+        alt_names: Vec::new(),
         mtu,
         up: true,
         no_carrier: false,

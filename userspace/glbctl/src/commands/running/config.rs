@@ -28,7 +28,11 @@ pub(crate) fn run(command: &ConfigCommand, as_json: bool) -> Result<(), Failure>
         }
         ConfigCommand::Load { file } => {
             // All of them: what the file does not name goes back to its default.
-            let settings = load::director(file, as_json)?.settings;
+            let read = load::director(file, as_json)?;
+            if let Some(issue) = read.no_source(&load::name(file)) {
+                return Err(Failure::Issues(vec![issue]));
+            }
+            let settings = read.settings;
             let all = Setting::ALL.iter();
             let all: Vec<_> = all.map(|one| (one, settings.get(one))).collect();
             director_or_load()?.set_config(&all)?;

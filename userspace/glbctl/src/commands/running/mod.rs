@@ -4,6 +4,7 @@
 //!
 //! Those that only look never load a module; those that set something up let the kernel load it by its alias.
 
+pub(crate) mod assign;
 pub(crate) mod config;
 pub(crate) mod devices;
 pub(crate) mod flows;

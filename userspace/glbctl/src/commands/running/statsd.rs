@@ -9,7 +9,7 @@ use crate::cli::statsd::Statsd;
 use crate::load;
 use crate::output::Failure;
 use glb_core::director::Verdict;
-use glb_netlink::{GatewayStats, Glb};
+use glb_netlink::{Endpoint, Error, GatewayStats, Glb};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Statsd) -> Result<(), Failure> {
                 ),
             ),
         }
-        match director().and_then(|mut glb| Ok((glb.stats()?, gateway(&mut glb)))) {
+        match director().and_then(|mut glb| Ok((glb.stats()?, gateway(&mut glb)?))) {
             Ok((now, gateway)) => {
                 log.settled("director");
                 let now: (Counters, _) = (now.into_iter().collect(), gateway);
@@ -185,13 +185,22 @@ fn report(before: &Counters, now: &Counters, engine: &str) -> Vec<String> {
 }
 
 /// The counters of the role geneve by the rest of their lines: metric, and tags behind the engine's.
-fn gateway(glb: &mut Glb) -> Counters {
-    // A module that does not know the role counts nothing of it.
-    let Ok(stats) = glb.gateway_stats() else {
-        return Counters::new();
+fn gateway(glb: &mut Glb) -> Result<Counters, Error> {
+    let asked = glb
+        .gateway_stats()
+        .and_then(|stats| Ok((stats, glb.gateway_endpoints()?)));
+    answered(asked)
+}
+
+/// What was asked, as counters. A module that does not know the role counts nothing of it. With any other error nothing is known,
+/// and what has come since the last report is told by the next one.
+fn answered(asked: Result<(GatewayStats, Vec<Endpoint>), Error>) -> Result<Counters, Error> {
+    let (stats, endpoints) = match asked {
+        Err(error) if error.is_unknown() => return Ok(Counters::new()),
+        asked => asked?,
     };
     let mut counters = of_gateway(&stats);
-    for one in glb.gateway_endpoints().unwrap_or_default() {
+    for one in endpoints {
         let id = one
             .id
             .map_or_else(|| "others".to_owned(), |id| format!("0x{id:016x}"));
@@ -205,7 +214,7 @@ fn gateway(glb: &mut Glb) -> Counters {
             counters.insert(line, value);
         }
     }
-    counters
+    Ok(counters)
 }
 
 fn of_gateway(stats: &GatewayStats) -> Counters {
@@ -276,6 +285,7 @@ fn datagrams(lines: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
     use clap::{Args, FromArgMatches};
+    use glb_netlink::Refusal;
 
     fn counters(value: u64) -> Counters {
         let verdicts = Verdict::ALL.iter().map(|verdict| verdict.counter());
@@ -358,6 +368,7 @@ mod tests {
             ],
             left: vec![("returned_packets".to_owned(), 1)],
             flows: vec![("known_flow_packets".to_owned(), accepted)],
+            usage: None,
         };
         let lines = gateway_report(&of_gateway(&stats(2)), &of_gateway(&stats(9)), "kernel");
         assert_eq!(
@@ -404,5 +415,45 @@ mod tests {
         assert!(datagrams.iter().all(|one| one.len() <= LONGEST));
         let all: Vec<String> = datagrams.concat().lines().map(ToOwned::to_owned).collect();
         assert_eq!(all, lines);
+    }
+
+    fn refused(errno: i32) -> Error {
+        Error::Refused(Refusal {
+            command: "geneve-stats-get".to_owned(),
+            errno,
+            message: None,
+            attribute: None,
+        })
+    }
+
+    #[test]
+    fn only_a_module_without_the_role_counts_nothing_of_it() {
+        assert_eq!(answered(Err(refused(95))).unwrap(), Counters::new());
+        // Out of memory, buffers are full: what was counted before stays what the next report is compared with.
+        for errno in [12, 105] {
+            assert!(answered(Err(refused(errno))).is_err(), "{errno}");
+        }
+        let stats = GatewayStats {
+            came: vec![("accepted_packets".to_owned(), 7)],
+            left: Vec::new(),
+            flows: vec![("known_flow_packets".to_owned(), 5)],
+            usage: None,
+        };
+        let endpoint = Endpoint {
+            id: Some(0x2b),
+            came_packets: 7,
+            came_bytes: 700,
+            left_packets: 0,
+            left_bytes: 0,
+        };
+        let counters = answered(Ok((stats, vec![endpoint]))).unwrap();
+        assert_eq!(
+            counters.get("packets direction:came,verdict:accepted"),
+            Some(&7)
+        );
+        assert_eq!(
+            counters.get("endpoint.bytes endpoint:0x000000000000002b,direction:came"),
+            Some(&700)
+        );
     }
 }
