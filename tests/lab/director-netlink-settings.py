@@ -19,6 +19,7 @@ OTHERS = {
     "udp-port": "19524",
     "udp-checksum": "true",
     "segment-tcp": "true",
+    "return-except": "10.0.9.0/24,fd00:9::/64",
 }
 CONF = "director.conf"
 

@@ -93,7 +93,7 @@ def test_commands():
         same("total_packets", do("stats-get")["counter"][0]["name"])
     with check("what the module can"):
         can = do("features-get")
-        same([["gue", "gre", "ipip", "l3dsr", "nat"], 9, 4096, 65536],
+        same([["gue", "gre", "ipip", "l3dsr", "nat"], 10, 4096, 65536],
              [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"]])
     with check("and which rows it can have"):
         same([["glb", "maglev"], ["own", "vpp", "vpp-sticky", "nfqlb", "nfqlb-sctp-ports"]], [can["select"], can["flow-hash"]])
