@@ -162,6 +162,7 @@ def test_half_of_an_aggregate():
     echo.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
     echo.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER, IP_PMTUDISC_DONT
     echo.setsockopt(socket.IPPROTO_UDP, 103, 1472)  # UDP_SEGMENT: as long as the device's MTU, so too long for the header
+    appliance.ip("link set eth0 mtu 1500")
     count = Count()
     # Each packet leaves in two pieces. Those of the first one may go at once; of the second, one waits for a minute.
     appliance.run("tc qdisc add dev eth0 root tbf rate 200bit burst 1900 limit 1600")
@@ -179,6 +180,7 @@ def test_half_of_an_aggregate():
             same((1, 0), (count.grew("left", "dropped_no_route_packets"), count.grew("left", "returned_packets")))
     finally:
         appliance.run("tc qdisc del dev eth0 root")
+        appliance.ip("link set eth0 mtu 2000")
     echo.setsockopt(socket.IPPROTO_UDP, 103, 0)
     count.is_sum()
 
@@ -302,7 +304,7 @@ def test_forged_icmp_errors():
         """The load balancer and others to which the path has a smaller MTU."""
         found = []
         for address in (gateway.ipv4, "10.9.9.9"):
-            if " mtu " in appliance.output("ip route get", address, "vrf red"):
+            if " mtu " in appliance.output("ip route get", address, "vrf", "red"):
                 found.append(address)
         return found
 

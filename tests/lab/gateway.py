@@ -295,7 +295,7 @@ def test_options_of_the_command():
     for words, said in (
         ("eth0 --port 6081", "--port: only with --role geneve"),
         ("nowhere --role geneve", "no such device"),
-        ("eth0 --role return", "return"),
+        ("eth0 --role nobody", "invalid value 'nobody'"),
         ("eth0 --role geneve --pass --local-only", "cannot be used with"),
         ("eth0 --role geneve --class 65536", "class"),
         ("eth0 --role geneve --max-flows 13000001", "13000000"),
