@@ -28,11 +28,11 @@ for kind in gre ipip l3dsr nat back; do
             frames "$set-new$number" "dst=${!vip}" flags=syn "flows=$BENCH_FLOWS" "seed=$((seed + 1 + number))"
         done
     done
-    seed=$((seed + 1000))
+    seed=$((seed + 1100))
 done
 # The answers of the only backend to the flows of `back`.
-frames tcp4-answers "dst=$vip4" flags=ack "flows=$BENCH_FLOWS" "seed=$((seed - 1000))" backend=172.16.0.1,8080
-frames tcp6-answers "dst=$vip6" flags=ack "flows=$BENCH_FLOWS" "seed=$((seed - 1000))" backend=fd00::ac10:1,8080
+frames tcp4-answers "dst=$vip4" flags=ack "flows=$BENCH_FLOWS" "seed=$((seed - 1100))" backend=172.16.0.1,8080
+frames tcp6-answers "dst=$vip6" flags=ack "flows=$BENCH_FLOWS" "seed=$((seed - 1100))" backend=fd00::ac10:1,8080
 # What arrives at the sink, by the forward and the family.
 declare -A arrives=(
     [gre4]='ip protocol gre ip daddr 172.16.0.0/24' [gre6]='ip6 nexthdr gre ip6 daddr fd00::ac10:0/120'
