@@ -89,10 +89,10 @@ pub(crate) fn of_service<'a>(
         config,
     };
     match plan.forward().leave() {
-        Leave::Tunnel(Tunnel::Gue) => in_gue(own, hook, skb, plan),
-        Leave::Tunnel(Tunnel::Gre) => in_gre(own, hook, skb, plan),
-        Leave::Tunnel(Tunnel::Ipip) => in_ip(own, hook, skb, plan),
-        Leave::Rewrite(edit) => rewritten(edit, own, hook, skb, plan),
+        Leave::Tunnel(Tunnel::Gue) => in_gue(own, hook, skb, &plan),
+        Leave::Tunnel(Tunnel::Gre) => in_gre(own, hook, skb, &plan),
+        Leave::Tunnel(Tunnel::Ipip) => in_ip(own, hook, skb, &plan),
+        Leave::Rewrite(edit) => rewritten(edit, own, hook, skb, &plan),
     }
 }
 
@@ -100,18 +100,18 @@ pub(crate) fn of_service<'a>(
 // own way only.
 
 #[inline(never)]
-fn in_gue<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: Plan<'_, '_>) -> Outcome<'a> {
-    tunnel::send(Tunnel::Gue, own, hook, skb, plan)
+fn in_gue<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
+    tunnel::send(Tunnel::Gue, own, hook, skb, *plan)
 }
 
 #[inline(never)]
-fn in_gre<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: Plan<'_, '_>) -> Outcome<'a> {
-    tunnel::send(Tunnel::Gre, own, hook, skb, plan)
+fn in_gre<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
+    tunnel::send(Tunnel::Gre, own, hook, skb, *plan)
 }
 
 #[inline(never)]
-fn in_ip<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: Plan<'_, '_>) -> Outcome<'a> {
-    tunnel::send(Tunnel::Ipip, own, hook, skb, plan)
+fn in_ip<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
+    tunnel::send(Tunnel::Ipip, own, hook, skb, *plan)
 }
 
 #[inline(never)]
@@ -120,9 +120,9 @@ fn rewritten<'a>(
     own: Own<'_>,
     hook: Hook<'_>,
     skb: Skb<'a>,
-    plan: Plan<'_, '_>,
+    plan: &Plan<'_, '_>,
 ) -> Outcome<'a> {
-    rewrite::send(edit, own, hook, skb, plan)
+    rewrite::send(edit, own, hook, skb, *plan)
 }
 
 /// Sends the packet as it is, if it fits. All of it is in line and in registers (docs/decisions/0008).

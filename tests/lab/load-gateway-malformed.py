@@ -62,14 +62,14 @@ def storm(family, seed, number):
     with check("they are those of `glbctl decap`"):
         names = set(counted.before["came"]) - set(OF_THE_MODULE)
         same({name: expected.get(name, 0) for name in names}, {name: counted.grew("came", name) for name in names})
-    with check("some of every kind were taken out, and some answers went back"):
+    with check("some of every kind were taken out"):
         accepted, returned = counted.grew("came", "accepted_packets"), counted.grew("left", "returned_packets")
         kinds = len([name for name in names if counted.grew("came", name) > 0])
         detail("%d accepted, %d returned, %d kinds of faults" % (accepted, returned, kinds))
-        # Of a listener whose queue is full no answer comes.
-        holds(accepted > number // 20 and returned > 0 and kinds > 7, str(expected))
+        holds(accepted > number // 20 and kinds > 7, str(expected))
     with check("the kernel says nothing"):
         kernel_is_quiet()
+    return returned
 
 
 def replay(capture):
@@ -84,7 +84,10 @@ def mode(words, first_seed):
         listener(appliance, vip, 80)
         udp_socket(appliance, vip, 443)
     appliance.run("glbctl attach eth0 --role geneve --max-flows 4096", words)
-    storm(4, first_seed, 3000)
+    returned = storm(4, first_seed, 3000)
+    # Later there is no room left for new flows, and of a listener whose queue is full no answer comes.
+    with check("some answers went back"):
+        holds(returned > 30)
     memory = Memory()
     for number in range(4):
         storm(4 if number % 2 else 6, first_seed + 1 + number, COUNT // 4)

@@ -120,7 +120,7 @@ fn verdict(world: &Small, settings: &Settings, packet: Candidate) -> Verdict {
         let by_rows = bound.and_then(|bound| bound.decide_by_rows(world, settings));
         world.remembered.borrow_mut().truncate(num_remembered);
         let seen = |plan: Plan<'_, _>| (plan.verdict, plan.hash.0, *plan.hops.first());
-        assert_eq!(by_rows.map(seen), plan.clone().map(seen));
+        assert_eq!(by_rows.map(seen), plan.map(seen));
     }
     plan.map_or_else(|verdict| verdict, |plan| plan.verdict)
 }
