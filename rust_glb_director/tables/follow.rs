@@ -26,6 +26,21 @@ struct Service<'t> {
     first: Option<u8>,
 }
 
+impl<'t> Service<'t> {
+    /// That of a table that remembers flows.
+    #[inline(always)]
+    fn of(table: &'t Table, flows: &'t Flows, learns: bool, first: Option<u8>) -> Option<Self> {
+        let rules = table.flow_spec?.rules;
+        Some(Self {
+            table,
+            flows,
+            rules,
+            learns,
+            first,
+        })
+    }
+}
+
 impl Memory for Service<'_> {
     #[inline]
     fn table(&self) -> FlowTable<'_> {
@@ -70,14 +85,7 @@ pub(super) fn remembered(
     packet: Candidate,
     first: Option<u8>,
 ) -> Option<u8> {
-    let rules = table.flow_spec?.rules;
-    let service = Service {
-        table,
-        flows,
-        rules,
-        learns,
-        first,
-    };
+    let service = Service::of(table, flows, learns, first)?;
     follow(&service, &packet, first)
 }
 
@@ -103,14 +111,7 @@ pub(crate) struct NoMemory {
 /// The backend that a packet's flow is known with, if that can be said without a row.
 #[inline(always)]
 pub(super) fn known(table: &Table, flows: &Flows, learns: bool, packet: &Candidate) -> Option<u8> {
-    let rules = table.flow_spec?.rules;
-    let service = Service {
-        table,
-        flows,
-        rules,
-        learns,
-        first: None,
-    };
+    let service = Service::of(table, flows, learns, None)?;
     flows::known(&service, packet)
 }
 

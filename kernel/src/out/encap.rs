@@ -99,7 +99,7 @@ pub fn prepare<'a>(
     }
 }
 
-impl Prepared<'_> {
+impl<'a> Prepared<'a> {
     /// The bytes of the header, to be written.
     ///
     /// No closure writes them: it would not be in line where there are several, and what it needs would be in memory
@@ -113,30 +113,29 @@ impl Prepared<'_> {
 
     /// Finishes the packet, if its header `is_written`; otherwise it is gone.
     #[inline(always)]
-    fn finish(self, is_written: bool) -> Option<(*mut bindings::sk_buff, bool)> {
-        let (skb, header) = (self.skb.as_ptr(), self.header);
-        let is_v6 = header.outer == Family::V6;
+    fn finish(self, is_written: bool) -> Option<Skb<'a>> {
         if !is_written {
-            // SAFETY: The buffer is ours and is not used afterwards.
-            unsafe { bindings::glb_skb_free(skb) };
+            self.skb.free();
             return None;
         }
-        if header.layout.gso == (Gso::Udp { checksum: true }) {
+        if self.header.layout.gso == (Gso::Udp { checksum: true }) {
+            let is_v6 = self.header.outer == Family::V6;
             // SAFETY: The header is written, its addresses among it.
-            unsafe { bindings::glb_tunnel_checksum(skb, is_v6) };
+            unsafe { bindings::glb_tunnel_checksum(self.skb.as_ptr(), is_v6) };
         }
-        Some((skb, is_v6))
+        Some(self.skb)
     }
 
     /// As [`Self::send`], at an egress hook: where the packet comes to such a hook again, it is known as one that was sent so
     /// ([`crate::front::netdev::Egress::own`]). With `cuts`, one that is too long for its path leaves in fragments.
     #[inline]
     pub fn send_known(self, net: &Net, path: &Path, cuts: bool, is_written: bool) -> bool {
-        let Some((skb, is_v6)) = self.finish(is_written) else {
+        let is_v6 = self.header.outer == Family::V6;
+        let Some(skb) = self.finish(is_written) else {
             return false;
         };
         // SAFETY: The buffer is handed over, and is no aggregate where it may be cut; the route is valid and stays so during the call.
-        unsafe { bindings::glb_egress_xmit(net.as_ptr(), skb, path.dst(), is_v6, cuts) }
+        unsafe { bindings::glb_egress_xmit(net.as_ptr(), skb.as_ptr(), path.dst(), is_v6, cuts) }
     }
 
     /// Sends the packet, if its header `is_written`. It is gone afterwards, sent or not; the hook must answer "stolen". Answers
@@ -149,11 +148,10 @@ impl Prepared<'_> {
         gateway_mac: Option<&[u8; 6]>,
         is_written: bool,
     ) -> bool {
-        let Some((skb, is_v6)) = self.finish(is_written) else {
-            return false;
-        };
-        let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
-        // SAFETY: The buffer is handed over; the route is valid and stays so during the call.
-        unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst(), is_v6, mac) }
+        let outer = self.header.outer;
+        match self.finish(is_written) {
+            Some(skb) => path.transmit(net, skb, outer, gateway_mac),
+            None => false,
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::bindings;
 use crate::front::hook::Hook;
+use crate::net::Net;
 use crate::packet::skb::Skb;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -171,6 +172,24 @@ impl Fit {
 }
 
 impl Path {
+    /// A route that the kernel has answered, if it is one, and the source that it has for it.
+    #[inline(always)]
+    fn from_v4(dst: *mut bindings::dst_entry, from: u32) -> Option<Self> {
+        Some(Self {
+            dst: NonNull::new(dst)?,
+            source: Addr::V4(from.to_ne_bytes()),
+        })
+    }
+
+    /// The same of IPv6.
+    #[inline(always)]
+    fn from_v6(dst: *mut bindings::dst_entry, from: [u8; 16]) -> Option<Self> {
+        Some(Self {
+            dst: NonNull::new(dst)?,
+            source: Addr::V6(from),
+        })
+    }
+
     /// The route to `to`, which `cache` is for, if it is remembered and may be taken by the client's packet `skb`. If another
     /// source is wanted than before, the cache must have been reset.
     #[inline(always)]
@@ -182,10 +201,7 @@ impl Path {
                 // is set up or all zero, and `from` is written where there is a route.
                 let dst =
                     unsafe { bindings::glb_route4_kept(cache.0.get(), skb.as_ptr(), &mut from) };
-                Some(Self {
-                    dst: NonNull::new(dst)?,
-                    source: Addr::V4(from.to_ne_bytes()),
-                })
+                Self::from_v4(dst, from)
             }
             Addr::V6(_) => {
                 let mut from = [0; 16];
@@ -195,10 +211,7 @@ impl Path {
                     let from = from.as_mut_ptr().cast();
                     bindings::glb_route6_kept(cache.0.get(), skb.as_ptr(), from)
                 };
-                Some(Self {
-                    dst: NonNull::new(dst)?,
-                    source: Addr::V6(from),
-                })
+                Self::from_v6(dst, from)
             }
         }
     }
@@ -217,10 +230,7 @@ impl Path {
                 let mut from = 0;
                 // SAFETY: As in `kept`; the namespace is valid.
                 let dst = unsafe { bindings::glb_route4_kept_by_any(net, cache, skb, &mut from) };
-                Some(Self {
-                    dst: NonNull::new(dst)?,
-                    source: Addr::V4(from.to_ne_bytes()),
-                })
+                Self::from_v4(dst, from)
             }
             Addr::V6(_) => {
                 let mut from = [0; 16];
@@ -229,10 +239,7 @@ impl Path {
                     let from = from.as_mut_ptr().cast();
                     bindings::glb_route6_kept_by_any(net, cache, skb, from)
                 };
-                Some(Self {
-                    dst: NonNull::new(dst)?,
-                    source: Addr::V6(from),
-                })
+                Self::from_v6(dst, from)
             }
         }
     }
@@ -260,10 +267,7 @@ impl Path {
                     let to = u32::from_ne_bytes(to);
                     bindings::glb_route4_find(net, cache.0.get(), skb, flow.raw(), to, &mut from)
                 };
-                Some(Self {
-                    dst: NonNull::new(dst)?,
-                    source: Addr::V4(from.to_ne_bytes()),
-                })
+                Self::from_v4(dst, from)
             }
             Addr::V6(to) => {
                 let mut from = match source {
@@ -275,10 +279,7 @@ impl Path {
                     let (to, from) = (to.as_ptr().cast(), from.as_mut_ptr().cast());
                     bindings::glb_route6_find(net, cache.0.get(), skb, flow.raw(), to, from)
                 };
-                Some(Self {
-                    dst: NonNull::new(dst)?,
-                    source: Addr::V6(from),
-                })
+                Self::from_v6(dst, from)
             }
         }
     }
@@ -320,6 +321,22 @@ impl Path {
     #[inline]
     pub fn source(&self) -> Addr {
         self.source
+    }
+
+    /// Sends a finished packet of this family along the path, to the link address `gateway_mac` if there is one. Answers whether
+    /// it was sent; it is gone in any case.
+    #[inline(always)]
+    pub(super) fn transmit(
+        &self,
+        net: &Net,
+        skb: Skb<'_>,
+        family: Family,
+        gateway_mac: Option<&[u8; 6]>,
+    ) -> bool {
+        let is_v6 = family == Family::V6;
+        let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
+        // SAFETY: The buffer is handed over; the route is valid and stays so during the call.
+        unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb.as_ptr(), self.dst(), is_v6, mac) }
     }
 
     /// Whether the packet, with `added` bytes in front, fits the path.

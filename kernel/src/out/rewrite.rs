@@ -79,15 +79,10 @@ impl Writable<'_> {
         gateway_mac: Option<&[u8; 6]>,
         is_written: bool,
     ) -> bool {
-        let skb = self.skb.as_ptr();
         if !is_written {
-            // SAFETY: The buffer is ours and is not used afterwards.
-            unsafe { bindings::glb_skb_free(skb) };
+            self.skb.free();
             return false;
         }
-        let is_v6 = self.family == Family::V6;
-        let mac = gateway_mac.map_or(core::ptr::null(), |mac| mac.as_ptr());
-        // SAFETY: The buffer is handed over; the route is valid and stays so during the call.
-        unsafe { bindings::glb_tunnel_xmit(net.as_ptr(), skb, path.dst(), is_v6, mac) }
+        path.transmit(net, self.skb, self.family, gateway_mac)
     }
 }

@@ -31,8 +31,7 @@ impl Own {
         take: impl FnOnce(Skb<'static>) -> Result<T, (Skb<'static>, E)>,
     ) -> Result<T, E> {
         take(self.into_skb()).map_err(|(skb, why)| {
-            // SAFETY: The buffer was ours, is given back, and is not used afterwards.
-            unsafe { bindings::glb_skb_free(skb.as_ptr()) };
+            skb.free();
             why
         })
     }

@@ -140,6 +140,13 @@ impl Skb<'_> {
         }
     }
 
+    /// Ends a packet that could not be sent; the hook must answer "stolen".
+    #[inline]
+    pub(crate) fn free(self) {
+        // SAFETY: The buffer is ours, and is not used afterwards.
+        unsafe { bindings::glb_skb_free(self.as_ptr()) };
+    }
+
     /// Ends a packet that others were sent for; the hook must answer "stolen".
     pub fn consume(self) {
         // SAFETY: The buffer is ours, and is not used afterwards.

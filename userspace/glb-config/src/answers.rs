@@ -3,6 +3,7 @@
 //! Whether a director could give answers their source again, over all tables of a file.
 
 use crate::world::classifier;
+use glb_core::backend::Backend;
 use glb_core::director::classify::bind::Classifier;
 use glb_core::director::classify::bind::{Bind, BindId, Proto};
 use glb_core::director::reverse::services::{
@@ -25,12 +26,29 @@ pub(crate) struct Wrong {
 /// What answers depend on in a table.
 pub(crate) struct Part<'t> {
     /// Its place among the tables.
-    pub(crate) index: usize,
+    index: usize,
     /// What it is called.
-    pub(crate) label: String,
-    pub(crate) forward: Forward,
-    pub(crate) binds: &'t [Bind],
-    pub(crate) backends: Vec<Addr>,
+    label: String,
+    forward: Forward,
+    binds: &'t [Bind],
+    backends: Vec<Addr>,
+}
+
+impl<'t> Part<'t> {
+    pub(crate) fn new(
+        (index, label): (usize, String),
+        forward: Forward,
+        binds: &'t [Bind],
+        backends: impl Iterator<Item = Backend>,
+    ) -> Self {
+        Self {
+            index,
+            label,
+            forward,
+            binds,
+            backends: backends.map(|backend| backend.addr).collect(),
+        }
+    }
 }
 
 /// Finds two services whose answers nobody could tell apart, a backend that is itself bound, and more services than a director

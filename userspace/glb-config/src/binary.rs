@@ -98,18 +98,12 @@ fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
 
 /// Two binds whose answers nobody could tell apart.
 fn ambiguous(tables: &[Compiled]) -> Option<Wrong> {
-    let mut parts = Vec::new();
-    for (index, table) in tables.iter().enumerate() {
-        let backends = table.backends.iter();
-        parts.push(Part {
-            index,
-            label: table.label(index),
-            forward: table.forward,
-            binds: &table.binds,
-            backends: backends.map(|one| one.backend.addr).collect(),
-        });
-    }
-    answers::find(&parts)
+    let parts = tables.iter().enumerate().map(|(index, table)| {
+        let backends = table.backends.iter().map(|one| one.backend);
+        let named = (index, table.label(index));
+        Part::new(named, table.forward, &table.binds, backends)
+    });
+    answers::find(&parts.collect::<Vec<_>>())
 }
 
 fn plain(backend: Backend) -> CompiledBackend {

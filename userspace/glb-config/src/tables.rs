@@ -213,23 +213,17 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
 
 /// An error where an answer of a backend could be that of two tables.
 fn check_all_answers(reader: &mut Reader, tables: &[Option<Table>]) {
-    let mut parts = Vec::new();
-    for (index, table) in tables.iter().enumerate() {
-        let Some(table) = table else { continue };
-        let backends = table.backends.iter();
-        parts.push(Part {
-            index,
-            label: table.label(index),
-            forward: table.forward,
-            binds: &table.binds,
-            backends: backends.map(|one| one.backend.addr).collect(),
-        });
-    }
-    let Some(wrong) = answers::find(&parts) else {
+    let parts = tables.iter().enumerate().filter_map(|(index, table)| {
+        let table = table.as_ref()?;
+        let backends = table.backends.iter().map(|one| one.backend);
+        let named = (index, table.label(index));
+        Some(Part::new(named, table.forward, &table.binds, backends))
+    });
+    let Some(wrong) = answers::find(&parts.collect::<Vec<_>>()) else {
         return;
     };
-    let of_table = parts.iter().find(|part| part.index == wrong.table);
-    reader.in_table(of_table.map(|part| part.label.clone()));
+    let of_table = tables.get(wrong.table).and_then(Option::as_ref);
+    reader.in_table(of_table.map(|table| table.label(wrong.table)));
     reader.error_at(&format!("binds[{}]", wrong.bind), wrong.reason);
     reader.in_table(None);
 }
