@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can only be said of all tables of a file together.
+
+use super::Table;
+use crate::answers::{self, Part};
+use crate::issue::quoted;
+use crate::read::{Node, Reader};
+use glb_core::director::classify::bind::Bind;
+use glb_core::director::counts::MAX_BACKENDS as MAX_COUNTED;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// An error where an answer of a backend could be that of two tables.
+pub(super) fn check_all_answers(reader: &mut Reader, tables: &[Option<Table>]) {
+    let parts = tables.iter().enumerate().filter_map(|(index, table)| {
+        let table = table.as_ref()?;
+        let backends = table.backends.iter().map(|one| one.backend);
+        let named = (index, table.label(index));
+        Some(Part::new(named, table.forward, &table.binds, backends))
+    });
+    let Some(wrong) = answers::find(&parts.collect::<Vec<_>>()) else {
+        return;
+    };
+    let of_table = tables.get(wrong.table).and_then(Option::as_ref);
+    reader.in_table(of_table.map(|table| table.label(wrong.table)));
+    reader.error_at(&format!("binds[{}]", wrong.bind), wrong.reason);
+    reader.in_table(None);
+}
+
+/// Errors where more backends would have counters than a module makes.
+pub(super) fn check_counters(reader: &mut Reader, tables: &[Table]) {
+    let counted = tables.iter().filter(|table| table.is_service());
+    let backends: usize = counted.map(|table| table.backends.len()).sum();
+    if backends > MAX_COUNTED {
+        let reason = format!(
+            "{backends} backends of services in all tables, which have counters: at most {MAX_COUNTED}; tables of gue without \
+             flows and without another select have none"
+        );
+        reader.error_at("tables", reason);
+    }
+}
+
+/// The table's name. The deployed checker writes an empty one for a table that has none.
+pub(super) fn name_of(table: &Value) -> Option<&str> {
+    let name = table.get("name").and_then(Value::as_str);
+    name.filter(|name| !name.is_empty())
+}
+
+/// What must not be the same in two tables.
+#[derive(Default)]
+pub(super) struct Across {
+    names: HashMap<String, String>,
+    seeds: HashMap<[u8; 16], String>,
+    binds: HashMap<Bind, String>,
+}
+
+impl Across {
+    pub(super) fn check(
+        &mut self,
+        reader: &mut Reader,
+        label: &str,
+        tree: &Value,
+        table: Option<&Table>,
+    ) {
+        let node = |field: &str| Node {
+            value: tree.get(field).unwrap_or(&Value::Null),
+            path: field.to_owned(),
+        };
+        if let Some(name) = name_of(tree) {
+            if self
+                .names
+                .insert(name.to_owned(), label.to_owned())
+                .is_some()
+            {
+                reader.error(&node("name"), "another table has this name");
+            }
+        }
+        let Some(table) = table else { return };
+        // Tables of other systems have none.
+        let has_seed = tree.get("seed").is_some_and(|seed| !seed.is_null());
+        let seed = has_seed.then_some(table.seed);
+        if let Some(other) = seed.and_then(|seed| self.seeds.insert(seed, label.to_owned())) {
+            let reason = format!("must differ from the seed of table {}", quoted(&other));
+            reader.error(&node("seed"), reason);
+        }
+        for (index, bind) in table.binds.iter().enumerate() {
+            let same = Bind {
+                addr: bind.addr.masked(bind.prefix_len),
+                ..*bind
+            };
+            if let Some(first) = self.binds.get(&same) {
+                let reason = format!(
+                    "is a bind of table {} already, which comes first",
+                    quoted(first)
+                );
+                reader.warn_at(&format!("binds[{index}]"), reason);
+            } else {
+                self.binds.insert(same, label.to_owned());
+            }
+        }
+    }
+}
