@@ -14,6 +14,8 @@
 mod golden;
 mod gre;
 mod gue;
+#[cfg(test)]
+mod ip_model;
 mod ipip;
 mod l3dsr;
 mod nat;

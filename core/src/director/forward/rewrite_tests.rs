@@ -3,6 +3,7 @@
 //! Changed packets against packets that are made anew, with checksums that are summed anew.
 
 use super::{Change, Edit, Spot, Unchanged};
+use crate::director::forward::ip_model::{ones_sum, pseudo, Ip};
 use crate::director::Verdict;
 use crate::packet::addr::Addr;
 use crate::packet::checksum::UdpChecksum;
@@ -90,29 +91,13 @@ struct Model {
     off: u16,
 }
 
-/// The sum of what is there, in 16-bit words, as RFC 1071 says it.
-fn ones_sum(parts: &[&[u8]]) -> u16 {
-    let all = parts.concat();
-    let mut sum = 0_u64;
-    for pair in all.chunks(2) {
-        sum += u64::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u64::from(*low));
-    }
-    while sum >> 16 != 0 {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
-
 impl Model {
     fn is_v6(&self) -> bool {
         self.src.len() == 16
     }
 
     fn pseudo(&self, len: usize) -> Vec<u8> {
-        let mut bytes = [&self.src[..], &self.dst].concat();
-        bytes.extend([0, self.proto]);
-        bytes.extend((len as u16).to_be_bytes());
-        bytes
+        pseudo((&self.src, &self.dst), self.proto, len)
     }
 
     /// Transport header and data. The checksum is right, or, `partial`, the sum of the pseudo header.
@@ -146,53 +131,15 @@ impl Model {
     }
 
     fn bytes(&self, partial: bool) -> Vec<u8> {
-        let transport = self.transport(partial);
-        if self.is_v6() {
-            return self.bytes_v6(&transport);
-        }
-        let words = 5 + self.options;
-        let len = (words * 4 + transport.len()) as u16;
-        let place = match self.fragment {
-            Some((offset, more)) => offset | if more { 0x2000 } else { 0 },
-            None => 0x4000,
+        let header = Ip {
+            src: &self.src,
+            dst: &self.dst,
+            tos: self.tos,
+            ttl: self.ttl,
+            options: self.options,
+            fragment: self.fragment,
         };
-        let mut head = std::vec![0x40 | words as u8, self.tos];
-        head.extend(len.to_be_bytes());
-        head.extend([0x12, 0x34]);
-        head.extend(place.to_be_bytes());
-        head.extend([self.ttl, self.proto, 0, 0]);
-        head.extend(&self.src);
-        head.extend(&self.dst);
-        head.extend(std::vec![1; self.options * 4]);
-        let check = !ones_sum(&[&head]);
-        head[10..12].copy_from_slice(&check.to_be_bytes());
-        [head, transport].concat()
-    }
-
-    fn bytes_v6(&self, transport: &[u8]) -> Vec<u8> {
-        let mut behind = Vec::new();
-        let mut next = proto::FRAGMENT;
-        if self.fragment.is_none() {
-            next = self.proto;
-        }
-        if self.options > 0 {
-            let padding = self.options * 8 - 4;
-            behind.extend([next, self.options as u8 - 1, 1, padding as u8]);
-            behind.extend(std::vec![0; padding]);
-            next = proto::DSTOPTS;
-        }
-        if let Some((offset, more)) = self.fragment {
-            behind.extend([self.proto, 0]);
-            behind.extend((offset << 3 | u16::from(more)).to_be_bytes());
-            behind.extend([9, 8, 7, 6]);
-        }
-        behind.extend(transport);
-        let mut head = std::vec![0x60 | self.tos >> 4, self.tos << 4 | 0x0a, 0xbc, 0xde];
-        head.extend((behind.len() as u16).to_be_bytes());
-        head.extend([next, self.ttl]);
-        head.extend(&self.src);
-        head.extend(&self.dst);
-        [head, behind].concat()
+        header.around(self.proto, &self.transport(partial))
     }
 
     /// The same packet, changed.

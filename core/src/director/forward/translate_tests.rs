@@ -3,6 +3,7 @@
 //! Translated packets against packets that are made anew for the other address and port, there and back.
 
 use super::{Change, Edit, End, Spot, Unchanged};
+use crate::director::forward::ip_model::{ones_sum, pseudo, Ip};
 use crate::director::Verdict;
 use crate::packet::addr::Addr;
 use crate::packet::checksum::UdpChecksum;
@@ -39,64 +40,17 @@ struct Model {
     unsummed: bool,
 }
 
-/// The sum of what is there, in 16-bit words, as RFC 1071 says it.
-fn ones_sum(parts: &[&[u8]]) -> u16 {
-    let mut sum = 0_u64;
-    for pair in parts.concat().chunks(2) {
-        sum += u64::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u64::from(*low));
-    }
-    while sum >> 16 != 0 {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
-}
-
-fn pseudo(src: &[u8], dst: &[u8], proto: u8, len: usize) -> Vec<u8> {
-    let mut bytes = [src, dst].concat();
-    bytes.extend([0, proto]);
-    bytes.extend((len as u16).to_be_bytes());
-    bytes
-}
-
 /// An IP packet around a payload.
 fn ip(model: &Model, protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let (src, dst) = (&model.from.addr, &model.to.addr);
-    if src.len() == 4 {
-        let words = 5 + model.options;
-        let place = match model.fragment {
-            Some((offset, more)) => offset | if more { 0x2000 } else { 0 },
-            None => 0x4000,
-        };
-        let mut head = std::vec![0x40 | words as u8, model.tos];
-        head.extend(((words * 4 + payload.len()) as u16).to_be_bytes());
-        head.extend([0x12, 0x34]);
-        head.extend(place.to_be_bytes());
-        head.extend([model.ttl, protocol, 0, 0]);
-        head.extend([&src[..], dst, &std::vec![1; model.options * 4]].concat());
-        let check = !ones_sum(&[&head]);
-        head[10..12].copy_from_slice(&check.to_be_bytes());
-        return [head, payload.to_vec()].concat();
-    }
-    let (mut behind, mut next) = (Vec::new(), protocol);
-    if model.fragment.is_some() {
-        next = proto::FRAGMENT;
-    }
-    if model.options > 0 {
-        let padding = model.options * 8 - 4;
-        behind.extend([next, model.options as u8 - 1, 1, padding as u8]);
-        behind.extend(std::vec![0; padding]);
-        next = proto::DSTOPTS;
-    }
-    if let Some((offset, more)) = model.fragment {
-        behind.extend([protocol, 0]);
-        behind.extend((offset << 3 | u16::from(more)).to_be_bytes());
-        behind.extend([9, 8, 7, 6]);
-    }
-    behind.extend(payload);
-    let mut head = std::vec![0x60 | model.tos >> 4, model.tos << 4 | 0x0a, 0xbc, 0xde];
-    head.extend((behind.len() as u16).to_be_bytes());
-    head.extend([next, model.ttl]);
-    [head, src.clone(), dst.clone(), behind].concat()
+    let header = Ip {
+        src: &model.from.addr,
+        dst: &model.to.addr,
+        tos: model.tos,
+        ttl: model.ttl,
+        options: model.options,
+        fragment: model.fragment,
+    };
+    header.around(protocol, payload)
 }
 
 impl Model {
@@ -131,7 +85,7 @@ impl Model {
             bytes[at..at + 4].copy_from_slice(&check.to_le_bytes());
             return bytes;
         }
-        let pseudo = pseudo(&self.from.addr, &self.to.addr, self.proto, bytes.len());
+        let pseudo = pseudo((&self.from.addr, &self.to.addr), self.proto, bytes.len());
         let check = match (partial, !ones_sum(&[&pseudo, &bytes])) {
             (true, _) => ones_sum(&[&pseudo]),
             (false, 0) if self.proto == proto::UDP => 0xffff,
@@ -174,7 +128,11 @@ fn error(outer: &Model, kind: [u8; 2], about: &Model, most: usize) -> Vec<u8> {
     let v6 = outer.from.addr.len() == 16;
     let mut bytes = [&kind[..], &[0, 0, 0, 0, 5, 0], &about].concat();
     let covered = match v6 {
-        true => pseudo(&outer.from.addr, &outer.to.addr, proto::ICMPV6, bytes.len()),
+        true => pseudo(
+            (&outer.from.addr, &outer.to.addr),
+            proto::ICMPV6,
+            bytes.len(),
+        ),
         false => Vec::new(),
     };
     let check = !ones_sum(&[&covered, &bytes]);
