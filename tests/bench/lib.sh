@@ -136,6 +136,22 @@ ipvs_off() {
     ip -n dir addr del "$vip6/128" dev lo
 }
 
+# established HOST SERVER CLIENT: a connection of each family, both ends of which are on the host; its listener stays. SERVER and CLIENT
+# are names of variables, without the digit of the family.
+established() {
+    local f server client
+    for f in 4 6; do
+        server=$2$f client=$3$f
+        # shellcheck disable=SC2093
+        on "$1" nc -"$f" -n -k -l "${!server}" 443 >/dev/null 2>&1 < <(exec sleep 1000000) &
+        sleep 1
+        on "$1" nc -"$f" -n -s "${!client}" -p 40000 "${!server}" 443 >/dev/null 2>&1 < <(exec sleep 1000000) &
+        sleep 1
+    done
+    is "listeners" 2 "$(on "$1" ss -Hltn 'sport = 443' | wc -l)"
+    is "ends of established connections" 4 "$(on "$1" ss -Htn state established | grep -c 40000)"
+}
+
 # sink_takes DEVICE RULE: count packets that match the rule as taken, all others as odd. An empty rule matches all.
 sink_takes() {
     local rest=odd

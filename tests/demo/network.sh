@@ -24,11 +24,8 @@ readonly STALL=20
 readonly PATIENCE=(--stall "$STALL" --turns 1)
 mkdir -p $OUT
 
-bold='' green='' red='' dim='' plain=''
-if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'; fi
-readonly story=$lab_work/story
-quiet() { "$@" >>"$story" 2>&1; }
-title() { printf '\n%s%s%s\n\n' "$bold" "$*" "$plain"; }
+# shellcheck source=tests/demo/tell.sh source-path=SCRIPTDIR/../..
+. "$(dirname "$(readlink -f "$0")")/tell.sh"
 tell() { printf '    %s\n' "$@"; }
 give_up() {
     tail -n 30 "$story"

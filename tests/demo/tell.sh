@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# How the demos of one minute tell what they do. Source it after lib.sh of the scenarios.
+# How the demos tell what they do. Source it after lib.sh of the scenarios.
 
 bold='' green='' red='' dim='' plain=''
 # shellcheck disable=SC2034 # For the demos.

@@ -7,13 +7,12 @@
        +--------- answers directly ------------+
 """
 
-import os
 import struct
 
+from lab.agree import flows, sends_the_same
 from lab.captures import nothing, recv, send
-from lab.director import backend, begin, config, load, table, table_file
-from lab.dumps import Dump
-from lab.hosts import Host, guest, make
+from lab.director import backend, config, load, table, table_file
+from lab.hosts import Host, make
 from lab.packets import ip, ones_sum, tcp
 from lab.run import main
 from lab.settings import VIP4, VIP6, work
@@ -119,25 +118,11 @@ def test_bytes():
 
 
 def bytes_are_right(way):
-    flows, given, want, got, settings = (work(n) for n in ("flows.pcap", "in.pcap", "want.pcap", "got.pcap", "director.conf"))
-    guest.quietly("glb-packets flows --packets 400 --flows 100", "--out", flows, "--to", ",".join("%s:80" % vip for vip in VIPS),
-                  "--dst-mac", director.mac)
+    given = work("in.pcap")
     # Every DSCP and ECN field in turn.
-    with open(flows, "rb") as file, open(given, "wb") as out:
+    with open(flows(director, (VIP4, VIP6)), "rb") as file, open(given, "wb") as out:
         out.write(marked(file.read()))
-    if os.path.exists(settings):
-        os.remove(settings)
-    director.run("glbctl config show --file", settings)
-    model = director.json("glbctl --json encap", given, want, "--table", way.path, "--config", settings)
-    with check("encap sends all"):
-        same(400, model["encapsulated_packets"])
-    count = begin(director)
-    dump = Dump(proxy1, got, way.filter)
-    client.run("tcpreplay -i eth0 --topspeed --preload-pcap", given)
-    dump.end(model["encapsulated_packets"])
-    with check("what was sent is the same, byte for byte"):
-        guest.quietly("glb-packets diff --ignore-ethernet", want, got)
-    count.exactly(encapsulated_bytes=model["encapsulated_bytes"], encapsulated_packets=400)
+    sends_the_same((client, director, proxy1), given, way.path, way.filter)
 
 
 def marked(capture):

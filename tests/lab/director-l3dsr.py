@@ -10,18 +10,17 @@ maps it back to the VIP on its lo, and answers the client directly.
 What leaves is what `glbctl encap` says, and what packets made anew look like.
 """
 
-import os
-
+from lab.agree import flows, sends_the_same
 from lab.captures import capture_of, forget, nothing, recv, send, settle, watch
 from lab.director import backend, begin, config, load, table, table_file
-from lab.dumps import Dump
-from lab.hosts import Host, guest, make
-from lab.packets import icmp, ip, raw, tcp, udp
+from lab.hosts import Host, make
+from lab.packets import icmp, ip, is_icmp, raw, tcp, udp
 from lab.run import main
-from lab.settings import VIP4, VIP6, work
+from lab.settings import VIP4, VIP6
+from lab.shapes import devices, devices_gone, lines, shapes
 from lab.sockets import accepted, connect, listener, says, udp_socket
-from lab.story import about, check, context, holds, same
-from lab.testdev import inject, load_testdev
+from lab.story import about, check, context, same
+from lab.testdev import load_testdev
 from lab.transfers import Transfers
 from lab.waiting import eventually
 
@@ -120,22 +119,7 @@ def test_connections():
     about("Connections reach the server and are answered by it. Aggregates reach it whole, or are cut by the device's queue.")
     with check("the director says how packets leave"):
         same({"kind": "l3dsr", "dscp": DSCP}, director.json("glbctl --json table show --running")[0]["forward"])
-    each(connections)
-
-
-def connections(way):
-    director.run("ethtool -K eth0 tx on tso on gso on")
-    transfers.whole(way.url)
-    director.run("ethtool -K eth0 tso off gso off tx off")
-    transfers.cut(way.url)
-    director.run("ethtool -K eth0 tx on tso on gso on")
-    # The client's device completes the checksums.
-    client.run("ethtool -K eth0 tx off tso off gso off")
-    count = begin(director)
-    transfers.upload(way.url)
-    with check("nothing is lost"):
-        same((0, 0), count.each("dropped_too_big_packets", "dropped_no_route_packets"))
-    client.run("ethtool -K eth0 tx on tso on gso on")
+    each(lambda way: transfers.by_all_devices(way.url))
 
 
 def test_datagrams():
@@ -227,22 +211,8 @@ def is_marked(packet):
 def test_bytes():
     about("What leaves is what glbctl encap says, byte for byte.")
     director.run("ethtool -K eth0 tso off gso off tx off")
-    flows, want, got, settings = (work(n) for n in ("flows.pcap", "want.pcap", "got.pcap", "director.conf"))
-    guest.quietly("glb-packets flows --packets 400 --flows 100", "--out", flows, "--to", "%s:80,[%s]:80" % (VIP4, VIP6),
-                  "--dst-mac", director.mac)
-    if os.path.exists(settings):
-        os.remove(settings)
-    director.run("glbctl config show --file", settings)
-    model = director.json("glbctl --json encap", flows, want, "--table", tables, "--config", settings)
-    with check("encap sends all"):
-        same(400, model["encapsulated_packets"])
-    count = begin(director)
-    dump = Dump(proxy1, got, "tcp and ( dst host %s or dst host %s )" % (proxy1.ipv4, proxy1.ipv6))
-    client.run("tcpreplay -i eth0 --topspeed --preload-pcap", flows)
-    dump.end(400)
-    with check("what was sent is the same, byte for byte"):
-        guest.quietly("glb-packets diff --ignore-ethernet", want, got)
-    count.exactly(encapsulated_packets=400, encapsulated_bytes=model["encapsulated_bytes"])
+    to = "tcp and ( dst host %s or dst host %s )" % (proxy1.ipv4, proxy1.ipv6)
+    sends_the_same((client, director, proxy1), flows(director, (VIP4, VIP6)), tables, to)
     director.run("ethtool -K eth0 tx on tso on gso on")
 
 
@@ -278,12 +248,6 @@ def mtu(way):
         counted["fragments_sent"] = 2
     count.exactly(**counted)
     way.ip("route del %s dev eth0 mtu 1300" % way.to)
-
-
-def is_icmp(packet, kind):
-    four = packet[0] >> 4 == 4
-    at = 20 if four else 40
-    return packet[9 if four else 6] == (1 if four else 58) and tuple(packet[at : at + 2]) == kind
 
 
 def test_ttl():
@@ -398,78 +362,15 @@ def here(way):
         says(server_end, connection, b"answer")
 
 
-# --- packets of every kind that a driver or GRO makes ------------------------------------------------
-
-BUFFERS = (
-    "layout=linear heads=page",
-    "layout=frags frag=4096",
-    "layout=frags frag=4096 pull=128 heads=kmalloc",
-    "layout=frag_list data=linear heads=page",
-    "layout=frag_list data=linear heads=kmalloc first=3 per=5",
-)
-# Lists of whole packets, which are sent one by one.
-LISTS = ("layout=fraglist data=linear heads=kmalloc csum=unnecessary", "layout=fraglist data=frags csum=unnecessary")
-BESIDE = {
-    "proto=tcp": ("", "cloned=1", "headroom=0", "csum=complete", "csum=unnecessary", "vlan=5 cb=gro", "dodgy=1"),
-    "proto=udp dport=1500": ("", "cloned=1", "headroom=0", "dodgy=1 cb=gro"),
-}
-PACKETS = ("layout=linear", "layout=frags frag=512", "layout=frag_list data=linear heads=kmalloc size=300")
-
-
-def lines():
-    for family, addresses in ((4, "src=10.2.0.1 dst=" + VIP4), (6, "src=fd02::1 dst=" + VIP6)):
-        for proto, beside in BESIDE.items():
-            start = "family=%d %s %s " % (family, addresses, proto)
-            for words in beside:
-                for buffer in BUFFERS:
-                    yield start + "%s size=1400 len=27900 %s" % (buffer, words)
-            for words in ("", "headroom=0"):
-                for buffer in LISTS:
-                    yield start + "%s size=1400 len=13900 %s" % (buffer, words)
-            for layout in PACKETS:
-                for csum in ("none", "unnecessary", "complete", "partial"):
-                    for words in ("", "cloned=1", "headroom=0"):
-                        yield start + "%s gso=none len=1400 csum=%s %s" % (layout, csum, words)
-            yield start + "gso=none len=1400 csum=none bad=1"
-
-
 def test_shapes():
     about("Packets and aggregates of every shape, in every state of their checksum, leave as the packets that they were made of.")
-    neighbours = ["neigh replace %s dev out lladdr 02:00:00:00:01:01 nud permanent" % way.to for way in WAYS]
-    director.ip("""
-        link add in type glbtest
-        link add out type glbtest
-        link set in up
-        link set out mtu 1500 up
-        route replace 10.1.0.1 dev out src 65.65.65.65
-        route replace fd01::1 dev out src fd65::65
-        %s
-    """ % "\n".join(neighbours))
-    director.run("ethtool -K out tx off sg off")
-    # What clients of other tests still say goes elsewhere meanwhile.
-    director.run("glbctl detach eth0")
+    devices(director, [way.to for way in WAYS])
     director.run("glbctl attach in")
-    own = "sport=%d id=%d seq=%d"
-    given = [
-        "%s %s" % (line.strip(), own % (2000 + number, number * 64 % 65536, number)) for number, line in enumerate(lines())
-    ]
-    with open(work("want"), "w") as file:
-        file.write("".join("same %s\n" % line for line in given))
-    dump = Dump(director, work("shapes.pcap"), "ip or ip6", device="out")
-    count = begin(director)
-    inject(director, "in", given)
-    dump.end()
-    with check("what left is what must leave"):
-        guest.quietly("glb-packets shapes", work("want"), work("shapes.pcap"), "--mtu", 1500, "--dscp", DSCP,
-                      "--backend", proxy1.ipv4, "--backend", proxy1.ipv6)
-    deltas = count.deltas()
-    with check("every one was counted"):
-        same(len(given), deltas.get("encapsulated_packets"))
-    with check("and nothing else"):
-        holds(not [name for name in deltas if name.startswith("dropped")], str(deltas))
+    ends = ((4, "src=10.2.0.1 dst=" + VIP4), (6, "src=fd02::1 dst=" + VIP6))
+    given = [line for proto in ("proto=tcp", "proto=udp dport=1500") for line in lines(ends, proto)]
+    shapes(director, given, "encapsulated_packets", "--dscp", DSCP, "--backend", proxy1.ipv4, "--backend", proxy1.ipv6)
     director.run("glbctl detach in")
-    director.run("glbctl attach eth0")
-    director.ip("link del in\nlink del out")
+    devices_gone(director)
 
 
 main("rust_glb_director")

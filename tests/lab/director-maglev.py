@@ -7,9 +7,9 @@
 
 import os
 
+from lab.agree import flows, sends_the_same
 from lab.captures import capture_of, forget, send, settle, watch
 from lab.director import KEY, SEED, backend, begin, config, load, table_file
-from lab.dumps import Dump
 from lab.hosts import Host, guest, make
 from lab.packets import icmp, ip, packed, raw, tcp, udp
 from lab.run import main
@@ -99,22 +99,8 @@ def test_bytes():
 
 
 def bytes_are_right(path):
-    given, want, got, settings = (work(name) for name in ("in.pcap", "want.pcap", "got.pcap", "director.conf"))
-    guest.quietly("glb-packets flows --packets 400 --flows 400", "--out", given, "--to",
-                  "%s:80,[%s]:80" % (VIP4, VIP6), "--dst-mac", director.mac)
-    if os.path.exists(settings):
-        os.remove(settings)
-    director.run("glbctl config show --file", settings)
-    model = director.json("glbctl --json encap", given, want, "--table", path, "--config", settings)
-    with check("encap sends all"):
-        same(400, model["encapsulated_packets"])
-    count = begin(director)
-    dump = Dump(proxy1, got, "src host 65.65.65.65 or (src host fd65::65 and not ip6 proto 58)")
-    client.run("tcpreplay -i eth0 --topspeed --preload-pcap", given)
-    dump.end(model["encapsulated_packets"])
-    with check("what was sent is the same, byte for byte"):
-        guest.quietly("glb-packets diff --ignore-ethernet", want, got)
-    count.exactly(encapsulated_bytes=model["encapsulated_bytes"], encapsulated_packets=400)
+    given = flows(director, (VIP4, VIP6), 400)
+    sends_the_same((client, director, proxy1), given, path, "src host 65.65.65.65 or (src host fd65::65 and not ip6 proto 58)")
 
 
 def arrived():

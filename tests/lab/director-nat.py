@@ -15,18 +15,20 @@ import contextlib
 import os
 import socket
 
+from lab.agree import flows, sends_the_same
 from lab.captures import IPV4, IPV6, recv, send, send_frame, watch
 from lab.director import backend, begin, config, load, table, table_file
-from lab.dumps import Dump
 from lab.hosts import Host, fabric, guest, make
-from lab.packets import icmp, ip, sctp, tcp, udp
+from lab.packets import icmp, ip, is_icmp, sctp, tcp, udp
 from lab.run import main
-from lab.settings import VIP4, VIP6, work
+from lab.settings import VIP4, VIP6
+from lab.shapes import devices, devices_gone, lines, shapes
 from lab.sockets import accepted, connect, listener, poured, reset, says, udp_socket
 from lab.story import about, check, context, holds, same, say
-from lab.testdev import inject, load_testdev
-from lab.transfers import LONGEST, Transfers, listens
-from lab.waiting import eventually
+from lab.testdev import load_testdev
+from lab.transfers import LONGEST, Transfers
+from lab.web import fetched, page
+from lab.web import web as serve
 
 TARGET = 8080
 # Of the director's device to the backends.
@@ -160,46 +162,26 @@ def test_connections():
         shown = director.json("glbctl --json table show --running")
         same({"kind": "nat", "target_port": TARGET}, shown[0]["forward"])
         same({"kind": "nat"}, shown[1]["forward"])
-    each(connections)
-
-
-def connections(way):
-    director.run("ethtool -K eth0 tx on tso on gso on")
-    transfers.whole(way.url)
-    director.run("ethtool -K eth0 tso off gso off tx off")
-    transfers.cut(way.url)
-    director.run("ethtool -K eth0 tx on tso on gso on")
-    # The client's device completes the checksums.
-    client.run("ethtool -K eth0 tx off tso off gso off")
-    count = begin(director)
-    transfers.upload(way.url)
-    with check("nothing is lost"):
-        same((0, 0), count.each("dropped_too_big_packets", "dropped_no_route_packets"))
-    client.run("ethtool -K eth0 tx on tso on gso on")
+    each(lambda way: transfers.by_all_devices(way.url))
 
 
 def test_web():
     about("nginx at the backend's port sends a page of 3 MB to a client of the VIP, whole and in aggregates.")
-    page = work("page")
-    with open(page, "wb") as file:
+    with open(large(), "wb") as file:
         file.write(os.urandom(3000000))
-    with open(work("nginx.conf"), "w") as file:
-        file.write(
-            "daemon off; master_process off; pid %s; error_log %s warn; events { worker_connections 256; }\n"
-            "http { access_log off; server { listen %d; listen [::]:%d; location / { root %s; } } }\n"
-            % (work("nginx.pid"), work("nginx.log"), TARGET, TARGET, os.path.dirname(page))
-        )
-    proxy1.spawn("nginx -e stderr -c", work("nginx.conf"), "-p", os.path.dirname(page))
-    eventually(listens, proxy1, TARGET)
+    serve(proxy1, "proxy1", port=TARGET)
     each(web)
 
 
+def large():
+    """A page of which aggregates are made."""
+    return os.path.join(os.path.dirname(page()), "large")
+
+
 def web(way):
-    got = work("got")
     count = begin(director)
-    client.run("curl -sS --fail -o", got, "http://%s/page" % way.url)
     with check("what arrives is the page"):
-        guest.quietly("cmp", work("page"), got)
+        fetched(client, "http://%s/large" % way.url, large())
     packets, length = count.each("returned_packets", "returned_bytes")
     say("the director returned %d packets, %d bytes" % (packets, length))
     with check("the director got aggregates, and sent them whole"):
@@ -486,12 +468,6 @@ def mtu(way):
     way.ip("route del %s dev eth0 mtu 1300" % way.client)
 
 
-def is_icmp(packet, kind):
-    four = packet[0] >> 4 == 4
-    at = 20 if four else 40
-    return packet[9 if four else 6] == (1 if four else 58) and tuple(packet[at : at + 2]) == kind
-
-
 # --- SCTP ---------------------------------------------------------------------------------------------
 
 
@@ -751,113 +727,32 @@ def drain(way):
 def test_bytes():
     about("What leaves is what glbctl encap says, byte for byte.")
     director.run("ethtool -K eth0 tso off gso off tx off")
-    flows, want, got, settings = (work(n) for n in ("flows.pcap", "want.pcap", "got.pcap", "director.conf"))
-    guest.quietly("glb-packets flows --packets 400 --flows 100", "--out", flows, "--to", "%s:80,[%s]:80" % (VIP4, VIP6),
-                  "--dst-mac", director.mac)
-    if os.path.exists(settings):
-        os.remove(settings)
-    director.run("glbctl config show --file", settings)
-    model = director.json("glbctl --json encap", flows, want, "--table", tables, "--config", settings)
-    with check("encap sends all"):
-        same(400, model["encapsulated_packets"])
-    count = begin(director)
+    to = "tcp and ( dst host %s or dst host %s )" % (proxy1.ipv4, proxy1.ipv6)
     with deaf():
-        dump = Dump(proxy1, got, "tcp and ( dst host %s or dst host %s )" % (proxy1.ipv4, proxy1.ipv6))
-        client.run("tcpreplay -i eth0 --topspeed --preload-pcap", flows)
-        dump.end(400)
-    with check("what was sent is the same, byte for byte"):
-        guest.quietly("glb-packets diff --ignore-ethernet", want, got)
-    count.exactly(encapsulated_packets=400, encapsulated_bytes=model["encapsulated_bytes"])
+        sends_the_same((client, director, proxy1), flows(director, (VIP4, VIP6)), tables, to)
     director.run("ethtool -K eth0 tx on tso on gso on")
-
-
-# --- packets of every kind that a driver or GRO makes ------------------------------------------------
-
-BUFFERS = (
-    "layout=linear heads=page",
-    "layout=frags frag=4096",
-    "layout=frags frag=4096 pull=128 heads=kmalloc",
-    "layout=frag_list data=linear heads=page",
-    "layout=frag_list data=linear heads=kmalloc first=3 per=5",
-)
-# Lists of whole packets, which are sent one by one.
-LISTS = ("layout=fraglist data=linear heads=kmalloc csum=unnecessary", "layout=fraglist data=frags csum=unnecessary")
-BESIDE = ("", "cloned=1", "headroom=0", "csum=complete", "csum=unnecessary", "vlan=5 cb=gro", "dodgy=1")
-PACKETS = ("layout=linear", "layout=frags frag=512", "layout=frag_list data=linear heads=kmalloc size=300")
-
-
-def lines(ends, proto):
-    for family, addresses in ends:
-        start = "family=%d %s %s " % (family, addresses, proto)
-        for words in BESIDE:
-            if "udp" in proto and words.startswith("csum"):
-                continue
-            for buffer in BUFFERS:
-                yield start + "%s size=1400 len=27900 %s" % (buffer, words)
-        for buffer in LISTS:
-            yield start + "%s size=1400 len=13900" % buffer
-        for layout in PACKETS:
-            for csum in ("none", "unnecessary", "complete", "partial"):
-                for words in ("", "cloned=1", "headroom=0"):
-                    yield start + "%s gso=none len=1400 csum=%s %s" % (layout, csum, words)
-        yield start + "gso=none len=1400 csum=none bad=1"
 
 
 def test_shapes():
     about("Packets and aggregates of every shape, in every state of their checksum, leave as the packets that they were made of.")
-    ends = [way.to for way in WAYS] + ["10.2.0.9", "fd02::9"]
-    neighbours = ["neigh replace %s dev out lladdr 02:00:00:00:01:01 nud permanent" % each for each in ends]
-    director.ip("""
-        link add in type glbtest
-        link add out type glbtest
-        link set in up
-        link set out mtu 1500 up
-        route replace 10.1.0.1 dev out src 65.65.65.65
-        route replace fd01::1 dev out src fd65::65
-        route replace 10.2.0.9 dev out src 65.65.65.65
-        route replace fd02::9 dev out src fd65::65
-        %s
-    """ % "\n".join(neighbours))
-    director.run("ethtool -K out tx off sg off")
-    # What clients of other tests still say goes elsewhere meanwhile.
-    director.run("glbctl detach eth0")
+    devices(director, [way.to for way in WAYS] + ["10.2.0.9", "fd02::9"])
     there = ((4, "src=10.2.0.9 dst=" + VIP4), (6, "src=fd02::9 dst=" + VIP6))
     back = ((4, "src=10.1.0.1 dst=10.2.0.9"), (6, "src=fd01::1 dst=fd02::9"))
     director.run("glbctl attach in")
     to = ("encapsulated_packets", "--backend", proxy1.ipv4, "--backend", proxy1.ipv6)
-    shapes("TCP there", lines(there, "proto=tcp dport=80"), *to, "--target-port", TARGET)
-    shapes("UDP there", lines(there, "proto=udp dport=1500"), *to)
+    with context("TCP there: "):
+        shapes(director, lines(there, "proto=tcp dport=80"), *to, "--target-port", TARGET)
+    with context("UDP there: "):
+        shapes(director, lines(there, "proto=udp dport=1500"), *to)
     director.run("glbctl detach in")
     director.run("glbctl attach in --role return")
     to = ("returned_packets", "--vip", VIP4, "--vip", VIP6)
-    shapes("TCP back", lines(back, "proto=tcp dport=4000"), *to, first=9000)
-    shapes("UDP back", lines(back, "proto=udp dport=4000"), *to)
+    with context("TCP back: "):
+        shapes(director, lines(back, "proto=tcp dport=4000"), *to, first=9000)
+    with context("UDP back: "):
+        shapes(director, lines(back, "proto=udp dport=4000"), *to)
     director.run("glbctl detach in")
-    director.run("glbctl attach eth0")
-    director.ip("""
-        link del in
-        link del out
-    """)
-
-
-def shapes(what, given, counter, *words, first=2000):
-    own = "sport=%d id=%d seq=%d"
-    given = [
-        "%s %s" % (line.strip(), own % (first + number, number * 64 % 65536, number)) for number, line in enumerate(given)
-    ]
-    with open(work("want"), "w") as file:
-        file.write("".join("same %s\n" % line for line in given))
-    dump = Dump(director, work("shapes.pcap"), "ip or ip6", device="out")
-    count = begin(director)
-    inject(director, "in", given)
-    dump.end()
-    with check("%s: what left is what must leave" % what):
-        guest.quietly("glb-packets shapes", work("want"), work("shapes.pcap"), "--mtu", 1500, *words)
-    deltas = count.deltas()
-    with check("%s: every one was counted" % what):
-        same(len(given), deltas.get(counter))
-    with check("%s: and nothing else" % what):
-        holds(not [name for name in deltas if name.startswith("dropped")], str(deltas))
+    devices_gone(director)
 
 
 main("rust_glb_director sctp")

@@ -18,6 +18,8 @@
     netlink.py      the netlink family of a director that knows nothing yet: tables, status, events, what is refused
     memory.py       whether a test left memory or messages of the kernel behind
     dumps.py        tcpdump
+    agree.py        what the director sends, beside what `glbctl encap` says
+    shapes.py       packets of every shape through the director
     trail.py        where packets were seen last
     transfers.py    real connections through the director, with the aggregates that devices make of them
     web.py          nginx on a host, and many connections to it

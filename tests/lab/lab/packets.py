@@ -163,6 +163,13 @@ def outer(packet):
     return at
 
 
+def is_icmp(packet, kind):
+    """Whether it is ICMP of its family, of this type and code."""
+    four = packet[0] >> 4 == 4
+    at = 20 if four else 40
+    return packet[9 if four else 6] == (1 if four else 58) and tuple(packet[at : at + 2]) == kind
+
+
 def is_gue(packet):
     six = packet[0] >> 4 == 6
     if not six and packet[9] != 17:

@@ -5,6 +5,7 @@
     transfer.upload(VIP4)               3 MB go to port 80 of the address, and arrive
     transfer.whole(VIP4)                the same; proxy1's device gets aggregates
     transfer.cut(VIP4)                  the same; it gets packets that were cut before
+    transfer.by_all_devices(VIP4)       the same with each device that leaves work to others, or does it
 """
 
 import os
@@ -82,6 +83,20 @@ class Transfers:
         with check("they were cut before the device"):
             holds(mean <= LONGEST, "%d <= %d" % (mean, LONGEST))
         self._all_went()
+
+    def by_all_devices(self, address):
+        """Aggregates reach the proxy whole, or are cut by the director's device; and the client's device completes checksums."""
+        self.director.run("ethtool -K eth0 tx on tso on gso on")
+        self.whole(address)
+        self.director.run("ethtool -K eth0 tso off gso off tx off")
+        self.cut(address)
+        self.director.run("ethtool -K eth0 tx on tso on gso on")
+        self.client.run("ethtool -K eth0 tx off tso off gso off")
+        count = begin(self.director)
+        self.upload(address)
+        with check("nothing is lost"):
+            same((0, 0), count.each("dropped_too_big_packets", "dropped_no_route_packets"))
+        self.client.run("ethtool -K eth0 tx on tso on gso on")
 
     def _mean(self, address):
         """An upload: how long what the proxy's device got was in the mean."""

@@ -30,8 +30,8 @@ http {
     send_timeout 600;
     add_header X-Proxy %(name)s;
     server {
-        listen 80 backlog=4096;
-        listen [::]:80 backlog=4096;
+        listen %(port)d backlog=4096;
+        listen [::]:%(port)d backlog=4096;
         root %(root)s;
         %(more)s
     }
@@ -53,15 +53,15 @@ def page():
     return path
 
 
-def web(host, name, more=""):
+def web(host, name, more="", port=80):
     """nginx on a host; `more` are lines of its server."""
     prefix = work("nginx-%s" % host)
     with open(prefix + ".conf", "w") as file:
         file.write(_CONF % {"prefix": prefix, "descriptors": _DESCRIPTORS, "name": name,
-                            "root": os.path.dirname(page()), "more": more})
+                            "root": os.path.dirname(page()), "port": port, "more": more})
     host.spawn("nginx -e stderr -c", prefix + ".conf", "-p", os.path.dirname(prefix))
     with check("nginx of %s listens" % host):
-        eventually(listens, host, 80)
+        eventually(listens, host, port)
 
 
 class Connections:
