@@ -2,54 +2,34 @@
 
 //! The commands of the family.
 
-use crate::error::{Error, Refusal};
+mod answers;
+mod loading;
+
+use crate::error::Error;
 use crate::names::DIRECTOR;
 use crate::socket::Socket;
-use crate::wire::{Attr, Attrs, Request};
-use glb_config::compiled::Compiled;
-use glb_core::backend::{Backend, State};
-use glb_core::director::classify::bind::{Bind, Proto};
-use glb_core::director::flows::{By, Spec, Who};
-use glb_core::director::{FlowHash, Forward, ForwardKind, Given, Role, Select, Selector};
+use crate::wire::{Attrs, Request};
+use glb_core::backend::State;
+use glb_core::director::classify::bind::Bind;
+use glb_core::director::flows::Who;
+use glb_core::director::{FlowHash, Forward, Role, Select, Selector};
 use glb_core::netlink::glb::{
-    backend, bind, command, counter, device, features, flow, flow_list, flows, hop, load, lookup,
-    stats, status, table, VERSION,
+    command, counter, device, features, flow_list, load, lookup, stats, status, table, VERSION,
 };
 use glb_core::packet::addr::Addr;
-use glb_core::packet::dscp::Dscp;
 use glb_core::settings::{Setting, Settings, Value};
 use glb_core::table::v3::Words;
-use std::num::NonZeroU16;
 
-/// Binds of one message: an attribute of 16 bits has room for more.
-const BINDS_A_MESSAGE: usize = 512;
-/// Bytes of rows of one message.
-const ROW_BYTES_A_MESSAGE: usize = 60_000;
+use answers::{
+    bind_info, flow_hash, flow_info, forward, given, hops, roles, row, select, table_info,
+};
+
+pub(crate) use answers::{addr, config_info, device_info};
+pub use loading::{Loading, TableSpec};
 
 /// The director of this network namespace.
 pub struct Glb {
     pub(crate) socket: Socket,
-}
-
-/// A table to load.
-#[derive(Debug, Clone, Copy)]
-pub struct TableSpec<'a> {
-    /// Its name; may be empty.
-    pub name: &'a str,
-    /// Key of the packet hash.
-    pub hash_key: [u8; 16],
-    /// Hops of a row, 2 to 31.
-    pub hops: u8,
-    /// How its packets leave.
-    pub forward: Forward,
-    /// What it has beside what all tables have.
-    pub words: Words,
-    /// Where it leads to.
-    pub backends: &'a [Backend],
-    /// What leads to it.
-    pub binds: &'a [Bind],
-    /// Rows of `hops` indexes of backends, one behind the other.
-    pub rows: &'a [u8],
 }
 
 /// A loaded table.
@@ -305,70 +285,6 @@ impl Glb {
         })
     }
 
-    /// Puts tables that were built from a file in the place of those that are loaded; otherwise as [`Self::load`].
-    pub fn load_built(
-        &mut self,
-        tables: &[Compiled],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<u32, Error> {
-        with_specs(tables, |specs| self.load(specs, progress))
-    }
-
-    /// Has the director judge tables that were built from a file as a load would, and leaves those that are loaded.
-    pub fn judge_built(
-        &mut self,
-        tables: &[Compiled],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<(), Error> {
-        with_specs(tables, |specs| self.send(specs, progress).map(drop))
-    }
-
-    /// Puts `tables` in the place of those that are loaded, at once. `progress` is told how many have been
-    /// sent. Returns the number of the load.
-    pub fn load(
-        &mut self,
-        tables: &[TableSpec<'_>],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<u32, Error> {
-        self.send(tables, progress)?.commit()
-    }
-
-    /// A load of all tables that only has to be published.
-    fn send(
-        &mut self,
-        tables: &[TableSpec<'_>],
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Loading<'_>, Error> {
-        let mut loading = self.begin(tables)?;
-        for (number, spec) in (1..).zip(tables) {
-            loading.add(spec)?;
-            progress(number);
-        }
-        Ok(loading)
-    }
-
-    /// Begins to load tables. They are only counted here; each is to be given to [`Loading::add`].
-    pub fn begin(&mut self, tables: &[TableSpec<'_>]) -> Result<Loading<'_>, Error> {
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let row_bytes = tables
-            .iter()
-            .map(|spec| u64::from(spec.words.rows) * u64::from(spec.hops))
-            .sum();
-        let mut request = request(command::TABLE_BEGIN);
-        request.u32(load::TABLES, count(tables.len()));
-        request.u32(
-            load::BINDS,
-            count(tables.iter().map(|spec| spec.binds.len()).sum()),
-        );
-        request.uint(load::ROW_BYTES, row_bytes);
-        let transaction = self.one(request, |attrs| attrs.u32(load::TRANSACTION))?;
-        Ok(Loading {
-            glb: self,
-            transaction,
-            next: 0,
-        })
-    }
-
     /// The loaded tables, without their backends.
     pub fn tables(&mut self) -> Result<Vec<TableInfo>, Error> {
         self.all(&request(command::TABLE_GET), table_info)?
@@ -580,9 +496,7 @@ impl Glb {
             )),
         });
         match said {
-            Err(Error::Refused(refusal)) if refusal.errno == Refusal::NOT_SUPPORTED => {
-                Ok(Features::unsaid())
-            }
+            Err(error) if error.is_unknown() => Ok(Features::unsaid()),
             other => other,
         }
     }
@@ -611,108 +525,10 @@ impl Glb {
     }
 }
 
-/// The tables as they are sent.
-fn with_specs<T>(tables: &[Compiled], send: impl FnOnce(&[TableSpec<'_>]) -> T) -> T {
-    let backends: Vec<Vec<Backend>> = tables.iter().map(Compiled::core_backends).collect();
-    let specs: Vec<TableSpec<'_>> = tables
-        .iter()
-        .zip(&backends)
-        .map(|(table, backends)| TableSpec {
-            name: table.name.as_deref().unwrap_or_default(),
-            hash_key: table.hash_key,
-            // No file has more; the director would refuse it.
-            hops: u8::try_from(table.hops).unwrap_or(u8::MAX),
-            forward: table.forward,
-            words: table.words,
-            backends,
-            binds: &table.binds,
-            rows: &table.rows,
-        })
-        .collect();
-    send(&specs)
-}
-
-/// A load that is under way. Dropping it ends it; the running tables stay.
-pub struct Loading<'a> {
-    glb: &'a mut Glb,
-    transaction: u32,
-    next: u32,
-}
-
-impl Loading<'_> {
-    /// The number of the transaction.
-    #[must_use]
-    pub fn transaction(&self) -> u32 {
-        self.transaction
-    }
-
-    /// Sends the next table.
-    pub fn add(&mut self, spec: &TableSpec<'_>) -> Result<(), Error> {
-        let index = self.next;
-        self.next += 1;
-        let mut request = self.request(command::TABLE_ADD);
-        request.u32(load::TABLE, index).text(load::NAME, spec.name);
-        request
-            .bytes(load::HASH_KEY, &spec.hash_key)
-            .u8(load::HOPS, spec.hops);
-        // A module that has no other knows no attribute for it.
-        if spec.forward != Forward::default() {
-            request.u8(load::FORWARD, spec.forward.number());
-        }
-        put_words(&mut request, &spec.words);
-        for one in spec.backends {
-            request.nest(load::BACKEND, |nest| {
-                put_addr(nest, backend::ADDRESS, &one.addr);
-                nest.u8(backend::STATE, one.state.number());
-                nest.u8(backend::HEALTHY, u8::from(one.healthy));
-            });
-        }
-        self.glb.socket.ask(request, |_| {})?;
-        for binds in spec.binds.chunks(BINDS_A_MESSAGE) {
-            let mut request = self.request(command::BIND_ADD);
-            request.u32(load::TABLE, index);
-            binds.iter().for_each(|one| put_bind(&mut request, one));
-            self.glb.socket.ask(request, |_| {})?;
-        }
-        let hops = usize::from(spec.hops).max(1);
-        let rows = (ROW_BYTES_A_MESSAGE / hops).max(1);
-        for (first, bytes) in (0u32..).step_by(rows).zip(spec.rows.chunks(rows * hops)) {
-            let mut request = self.request(command::ROW_SET);
-            request.u32(load::TABLE, index).u32(load::FIRST_ROW, first);
-            request.bytes(load::ROWS, bytes);
-            self.glb.socket.ask(request, |_| {})?;
-        }
-        Ok(())
-    }
-
-    /// Publishes the tables; returns the number of the load.
-    pub fn commit(self) -> Result<u32, Error> {
-        let request = self.request(command::TABLE_COMMIT);
-        let generation = self.glb.one(request, |attrs| attrs.u32(load::GENERATION));
-        // The kernel has ended it either way.
-        std::mem::forget(self);
-        generation
-    }
-
-    fn request(&self, command: u8) -> Request {
-        let mut request = request(command);
-        request.u32(load::TRANSACTION, self.transaction);
-        request
-    }
-}
-
-impl Drop for Loading<'_> {
-    fn drop(&mut self) {
-        let request = self.request(command::TABLE_ABORT);
-        // It may have been ended by the kernel already.
-        let _ = self.glb.socket.ask(request, |_| {});
-    }
-}
-
 /// A module that does not know a list has nothing to put into it.
 fn none_if_unknown<T>(said: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
     match said {
-        Err(Error::Refused(refusal)) if refusal.errno == Refusal::NOT_SUPPORTED => Ok(Vec::new()),
+        Err(error) if error.is_unknown() => Ok(Vec::new()),
         other => other,
     }
 }
@@ -736,155 +552,6 @@ pub(crate) fn put_addr(request: &mut Request, kind: u16, addr: &Addr) {
     };
 }
 
-/// The words of a table, each where it is not the default: likewise.
-fn put_words(request: &mut Request, words: &Words) {
-    if words.select != Words::DEFAULT.select {
-        request.u8(load::SELECT, words.select.number());
-        request.u32(load::NUM_ROWS, words.rows);
-    }
-    if words.flow_hash != Words::DEFAULT.flow_hash {
-        request.u8(load::FLOW_HASH, words.flow_hash.number());
-    }
-    if let Some(spec) = words.flows {
-        request.nest(load::FLOWS, |nest| {
-            nest.u32(flows::BUCKETS, spec.buckets);
-            nest.u32(flows::TIMEOUT, spec.rules.timeout.into());
-            nest.u8(flows::BY, spec.rules.by.number());
-        });
-    }
-    if let Some(dscp) = words.dscp {
-        request.u8(load::DSCP, dscp.value());
-    }
-    if let Some(port) = words.target_port {
-        request.u16(load::TARGET_PORT, port.get());
-    }
-}
-
-fn put_bind(request: &mut Request, one: &Bind) {
-    request.nest(load::BIND, |nest| {
-        put_addr(nest, bind::ADDRESS, &one.addr);
-        nest.u8(bind::PREFIX_LEN, one.prefix_len);
-        nest.u8(bind::PROTO, one.proto_number());
-        nest.u16(bind::PORT_START, one.port_start);
-        nest.u16(bind::PORT_END, one.port_end);
-    });
-}
-
-pub(crate) fn addr(attr: Option<Attr<'_>>) -> Addr {
-    let bytes = attr.map_or(&[][..], |attr| attr.payload);
-    match (bytes.try_into(), bytes.try_into()) {
-        (Ok(v4), _) => Addr::V4(v4),
-        (_, Ok(v6)) => Addr::V6(v6),
-        _ => Addr::V4([0; 4]),
-    }
-}
-
-fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
-    BackendInfo {
-        addr: address,
-        // Of a newer module's states the tools say what they do of one that gets nothing.
-        state: State::from_number(state).unwrap_or(State::Inactive),
-        healthy: healthy != 0,
-        id: None,
-    }
-}
-
-/// How packets leave. A module that does not say knows no other way than the first.
-fn forward(kind: Option<Attr<'_>>, given: Given) -> Result<Forward, Error> {
-    let Some(kind) = kind else {
-        return Ok(Forward::default());
-    };
-    // The casts are exact: the specification has numbers of 8 bits.
-    let number = kind.number() as u8;
-    ForwardKind::from_number(number)
-        .and_then(|kind| kind.with(given).ok())
-        .ok_or(Error::Forward(number))
-}
-
-/// The parameters of a forward, as a module shows them.
-fn given(dscp: Option<Attr<'_>>, target_port: Option<Attr<'_>>) -> Given {
-    // The casts are exact: the specification has numbers of 8 and of 16 bits.
-    Given {
-        dscp: dscp.and_then(|attr| Dscp::new(attr.number() as u8)),
-        target_port: target_port.and_then(|attr| NonZeroU16::new(attr.number() as u16)),
-    }
-}
-
-/// The words of a table that the module shows; each that it does not is the default.
-fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
-    let default = Words::DEFAULT;
-    let Given { dscp, target_port } = given(attrs.get(table::DSCP), attrs.get(table::TARGET_PORT));
-    Ok(Words {
-        select: match attrs.get(table::SELECT) {
-            Some(attr) => select(attr)?,
-            None => default.select,
-        },
-        rows: match attrs.get(table::NUM_ROWS) {
-            // The cast is exact: the specification has a number of 32 bits.
-            Some(attr) => attr.number() as u32,
-            None => default.rows,
-        },
-        flow_hash: match attrs.get(table::FLOW_HASH) {
-            Some(attr) => flow_hash(attr)?,
-            None => default.flow_hash,
-        },
-        flows: match attrs.get(table::FLOWS) {
-            Some(attr) => Some(flow_spec(attr.nested())?),
-            None => default.flows,
-        },
-        dscp,
-        target_port,
-    })
-}
-
-fn select(attr: Attr<'_>) -> Result<Select, Error> {
-    // The casts are exact: the specification has numbers of 8 bits.
-    let number = attr.number() as u8;
-    Select::from_number(number).ok_or(Error::Select(number))
-}
-
-fn flow_hash(attr: Attr<'_>) -> Result<FlowHash, Error> {
-    let number = attr.number() as u8;
-    FlowHash::from_number(number).ok_or(Error::FlowHash(number))
-}
-
-fn flow_spec(nest: Attrs<'_>) -> Result<Spec, Error> {
-    let by = nest.u8(flows::BY);
-    let by = By::from_number(by).ok_or(Error::FlowsBy(by))?;
-    let timeout = u16::try_from(nest.u32(flows::TIMEOUT)).unwrap_or(u16::MAX);
-    Spec::new(nest.u32(flows::BUCKETS), timeout, by)
-        .map_err(|_| Error::Answer("flows of a table that cannot be"))
-}
-
-fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
-    Ok(TableInfo {
-        index: attrs.u32(table::INDEX),
-        name: attrs.text(table::NAME),
-        generation: attrs.u32(table::GENERATION),
-        hops: attrs.u8(table::HOPS),
-        forward: forward(
-            attrs.get(table::FORWARD),
-            given(attrs.get(table::DSCP), attrs.get(table::TARGET_PORT)),
-        )?,
-        words: words(attrs)?,
-        num_backends: attrs.u32(table::NUM_BACKENDS),
-        num_binds: attrs.u32(table::NUM_BINDS),
-        backends: attrs
-            .all(table::BACKEND)
-            .map(|nest| nest.nested())
-            .map(|nest| {
-                let address = addr(nest.get(backend::ADDRESS));
-                let (state, healthy) = (nest.u8(backend::STATE), nest.u8(backend::HEALTHY));
-                BackendInfo {
-                    // The cast is exact: the specification has a number of 32 bits.
-                    id: nest.get(backend::ID).map(|id| id.number() as u32),
-                    ..backend_info(address, state, healthy)
-                }
-            })
-            .collect(),
-    })
-}
-
 fn flow_request(command: u8, table: Option<&str>, backend: Option<&Addr>) -> Request {
     let mut request = request(command);
     if let Some(table) = table {
@@ -896,70 +563,6 @@ fn flow_request(command: u8, table: Option<&str>, backend: Option<&Addr>) -> Req
     request
 }
 
-fn flow_info(nest: Attrs<'_>) -> FlowInfo {
-    let client = nest.get(flow::SRC).map(|src| addr(Some(src)));
-    let who = match (client, Proto::from_number(nest.u8(flow::PROTO))) {
-        (Some(client), Some(proto)) => Who::Flow {
-            proto,
-            client: (client, nest.u16(flow::SRC_PORT)),
-            bound: (addr(nest.get(flow::DST)), nest.u16(flow::DST_PORT)),
-        },
-        (Some(client), None) => Who::Client(client),
-        (None, _) => {
-            let bytes = nest
-                .get(flow::FINGERPRINT)
-                .map_or(&[][..], |one| one.payload);
-            let mut number = [0; 16];
-            for (to, from) in number.iter_mut().skip(4).zip(bytes) {
-                *to = *from;
-            }
-            let number = u128::from_be_bytes(number);
-            // The casts take the parts.
-            Who::Fingerprint((number >> 32) as u64, number as u32)
-        }
-    };
-    FlowInfo {
-        who,
-        backend: nest
-            .get(flow::BACKEND)
-            .map(|backend| (addr(Some(backend)), nest.u32(flow::ID))),
-        idle: nest.u32(flow::IDLE),
-        closing: nest.u8(flow::CLOSING) != 0,
-    }
-}
-
-fn bind_info(nest: Attrs<'_>) -> Option<Bind> {
-    Some(Bind {
-        addr: addr(nest.get(bind::ADDRESS)),
-        prefix_len: nest.u8(bind::PREFIX_LEN),
-        proto: Bind::proto_from_number(nest.u8(bind::PROTO))?,
-        port_start: nest.u16(bind::PORT_START),
-        port_end: nest.u16(bind::PORT_END),
-    })
-}
-
-/// The number of a row: of 32 bits, or of 16 where an older module shows one.
-fn row(attrs: Attrs<'_>, short: u16, long: u16) -> Option<u32> {
-    // The cast is exact: the specification has numbers of these sizes.
-    let found = attrs.get(long).or_else(|| attrs.get(short));
-    found.map(|attr| attr.number() as u32)
-}
-
-fn hops(attrs: Attrs<'_>) -> Vec<HopInfo> {
-    attrs
-        .all(lookup::HOP)
-        .map(|nest| nest.nested())
-        .map(|nest| HopInfo {
-            backend: nest.u8(hop::BACKEND),
-            info: backend_info(
-                addr(nest.get(hop::ADDRESS)),
-                nest.u8(hop::STATE),
-                nest.u8(hop::HEALTHY),
-            ),
-        })
-        .collect()
-}
-
 /// The request that makes these changes.
 fn config_request(changes: &[(&Setting, Value)]) -> Request {
     let mut request = request(command::CONFIG_SET);
@@ -969,42 +572,6 @@ fn config_request(changes: &[(&Setting, Value)]) -> Request {
         });
     }
     request
-}
-
-/// The settings of an answer. What is not in it is none, or its default.
-pub(crate) fn config_info(attrs: Attrs<'_>) -> Settings {
-    let mut settings = Settings::DEFAULT;
-    for attr in attrs {
-        if let Some(setting) = Setting::by_number(attr.kind) {
-            if let Some(value) = setting.form.decode(attr.payload) {
-                // The director would not have taken what is refused here.
-                let _ = settings.set(setting, value);
-            }
-        }
-    }
-    settings
-}
-
-pub(crate) fn device_info(attrs: Attrs<'_>) -> Device {
-    Device {
-        ifindex: attrs.u32(device::IFINDEX),
-        name: attrs.text(device::IFNAME),
-        // A module that does not say has only this one.
-        role: attrs.u8(device::ROLE),
-    }
-}
-
-/// The roles that a module lists.
-fn roles(attrs: Attrs<'_>) -> Vec<u8> {
-    // The cast is exact: the specification has numbers of this size.
-    let listed: Vec<u8> = attrs
-        .all(features::ROLE)
-        .map(|one| one.number() as u8)
-        .collect();
-    match listed.is_empty() {
-        true => vec![Role::default().number()],
-        false => listed,
-    }
 }
 
 #[cfg(test)]
