@@ -10,7 +10,7 @@
 use super::arena::{Arena, BuildError, Entry};
 use super::layout::{
     first_slot_v4, first_slot_v6, words_of, Found, ALL_PORTS, FAMILY_HEADER, HEADER, MANY, NODE,
-    NONE, PORTS, SLOT_V4, SLOT_V6,
+    NONE, SLOT_V4, SLOT_V6,
 };
 use super::ports::{self, Scratch};
 use super::Proto;
@@ -25,9 +25,7 @@ pub fn words_needed(entries: &[Entry]) -> usize {
     HEADER
         .saturating_add(v4.words(SLOT_V4))
         .saturating_add(v6.words(SLOT_V6))
-        .saturating_add(
-            n.saturating_mul(NODE.wrapping_add(PORTS).wrapping_add(ports::WORDS_PER_BIND)),
-        )
+        .saturating_add(n.saturating_mul(NODE.wrapping_add(ports::WORDS_PER_BIND)))
         .saturating_add(Scratch::words(n))
 }
 
@@ -194,12 +192,7 @@ fn add_prefix(
     let (udp, sctp) = others.split_at_checked(split).ok_or(BuildError::Space)?;
     let (tcp_at, tcp_count) = ports::add(arena, scratch, tcp)?;
     let (udp_at, udp_count) = ports::add(arena, scratch, udp)?;
-    let mut sctp_ports = 0;
-    if !sctp.is_empty() {
-        sctp_ports = arena.take(PORTS)?;
-        let (at, count) = ports::add(arena, scratch, sctp)?;
-        arena.set(sctp_ports, [at, count])?;
-    }
+    let (sctp_at, sctp_count) = ports::add(arena, scratch, sctp)?;
     arena.set(
         node,
         [
@@ -209,7 +202,8 @@ fn add_prefix(
             tcp_count,
             udp_at,
             udp_count,
-            sctp_ports,
+            sctp_at,
+            sctp_count,
             first_of(tcp),
             first_of(udp),
             first_of(sctp),

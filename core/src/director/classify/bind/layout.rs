@@ -12,8 +12,8 @@
 //!             IPv4: prefix, (node << 7 | udp << 6 | length + 1), first interval
 //!             IPv6: prefix in four words, length + 1, (node << 1 | udp), first interval
 //!           length + 1 is 0 in an empty slot; a first interval that is empty says nothing
-//! nodes     one for each prefix: parent, the bind that takes all protocols, then (offset, count) of its TCP and of its UDP
-//!           ports, where (offset, count) of its SCTP ports stand, 0 without any, and the first bind of TCP, of UDP, of SCTP
+//! nodes     one for each prefix: parent, the bind that takes all protocols, then (offset, count) of its TCP, of its UDP and of
+//!           its SCTP ports, and the first bind of TCP, of UDP, of SCTP
 //! ports     few:  intervals that do not overlap: (first << 16 | last), bind
 //!           many: top, pages, binds (see below)
 //! ```
@@ -37,9 +37,7 @@ pub(super) const SLOT_V4: usize = 4;
 /// Words of an IPv6 slot.
 pub(super) const SLOT_V6: usize = 8;
 /// Words of a node.
-pub(super) const NODE: usize = 10;
-/// Words of a pair (offset, count) that stands outside of its node.
-pub(super) const PORTS: usize = 2;
+pub(super) const NODE: usize = 11;
 /// Words of an interval.
 pub(super) const INTERVAL: usize = 2;
 /// Words of `top`.

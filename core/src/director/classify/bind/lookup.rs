@@ -9,7 +9,7 @@
 
 use super::layout::{
     first_slot_v4, first_slot_v6, words_of, Found, FAMILY_HEADER, INTERVAL, MANY, MAP, NODE, NONE,
-    PAGE, PORTS, SLOT_V4, SLOT_V6, TOP,
+    PAGE, SLOT_V4, SLOT_V6, TOP,
 };
 use super::{BindId, Proto};
 use crate::packet::addr::{mask_128, mask_32, Addr};
@@ -76,13 +76,11 @@ impl<'a> Classifier<'a> {
     #[inline(never)]
     fn lookup_sctp(self, mut at: u32, port: u16) -> Option<BindId> {
         loop {
-            let &[parent, all, _, _, _, _, ports, ..]: &[u32; NODE] = self.array(at)?;
-            if ports != 0 {
-                let &[first, count]: &[u32; PORTS] = self.array(ports)?;
-                let found = self.port(first, count, port);
-                if found.is_some() {
-                    return found;
-                }
+            let &[parent, all, _, _, _, _, sctp_at, sctp_count, ..]: &[u32; NODE] =
+                self.array(at)?;
+            let found = self.port(sctp_at, sctp_count, port);
+            if found.is_some() {
+                return found;
             }
             if all != NONE || parent == 0 || parent >= at {
                 return None;
