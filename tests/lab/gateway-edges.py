@@ -18,7 +18,7 @@ import struct
 
 from lab.captures import frame_for, frames, plain_capture, recv, send_frame, settle, watch
 from lab.geneve import (
-    CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route, stats,
+    CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route, stats, unfiltered,
 )  # fmt: skip
 from lab.hosts import guest, make
 from lab.packets import icmp, ip, udp
@@ -46,8 +46,7 @@ table netdev judge {
 def setup():
     make(gateway, appliance)
     geneve_device()
-    for host, devices in ((gateway, "all gnv0 eth0"), (appliance, "all eth0")):
-        host.quietly("sysctl -qw", *("net.ipv4.conf.%s.rp_filter=0" % device for device in devices.split()))
+    unfiltered()
     route(1, THREE)
     route(3, THREE, dst="dst fd01::20", kind="ip6")
     lines = "address add 192.0.2.%d/32 dev lo\naddress add 2001:db8::%d/128 dev lo nodad\n"

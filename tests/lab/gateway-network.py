@@ -18,7 +18,7 @@ import socket
 import struct
 
 from lab.captures import frame_for, send_frame, watch
-from lab.geneve import CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, route
+from lab.geneve import CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, route, unfiltered
 from lab.hosts import Host, guest, make
 from lab.packets import ip, udp
 from lab.run import main
@@ -40,8 +40,7 @@ WAYS = [("IPv4", 1, False), ("IPv6 over IPv4", 1, True), ("IPv4 over IPv6", 3, F
 def setup():
     make(gateway, router, appliance)
     geneve_device()
-    for host, devices in ((gateway, "all gnv0 eth0"), (router, "all eth0"), (appliance, "all eth0")):
-        host.quietly("sysctl -qw", *("net.ipv4.conf.%s.rp_filter=0" % device for device in devices.split()))
+    unfiltered(router)
     route(1, THREE)
     route(3, THREE, dst="dst fd01::20", kind="ip6")
     servers("lo")

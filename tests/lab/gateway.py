@@ -19,7 +19,9 @@ import socket
 import struct
 
 from lab.captures import frame_for, nothing, recv, send_frame, settle, watch
-from lab.geneve import CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route
+from lab.geneve import (
+    CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route, unfiltered,
+)  # fmt: skip
 from lab.hosts import guest, make
 from lab.packets import icmp, ip, tcp, udp
 from lab.run import main
@@ -37,8 +39,7 @@ idents = itertools.count(1)
 def setup():
     make(gateway, appliance)
     geneve_device()
-    for host, devices in ((gateway, "all gnv0 eth0"), (appliance, "all eth0")):
-        host.quietly("sysctl -qw", *("net.ipv4.conf.%s.rp_filter=0" % device for device in devices.split()))
+    unfiltered()
     route(1, THREE)
     route(2, OTHER)
     route(3, THREE, dst="dst fd01::20", kind="ip6")

@@ -8,11 +8,12 @@ What must become of each packet is the business of the core's tests; here the ke
 import os
 
 from lab.director import adds_up, begin, load, stats, table, table_file
+from lab.dumps import replay
 from lab.hosts import Host, guest, make
 from lab.memory import Memory, kernel_is_quiet
 from lab.run import main
 from lab.settings import SLOWER, VIP4, VIP6, work
-from lab.story import Failed, about, check, detail, holds
+from lab.story import Failed, about, check, holds
 from lab.waiting import eventually
 
 client = Host("client", "10.11.12.13", "fd11::13")
@@ -43,7 +44,7 @@ def storm(family, seed, number):
     guest.quietly("glb-packets malform --inner --director 65.65.65.65 --proxy 3.4.5.6 --reachable 10.0.0.0/8",
                   "--dst-mac", "02:00:00:00:00:02", "--seed", seed, "--count", number, "--out", capture)
     count = begin(director)
-    replay(capture)
+    replay(client, capture)
     with check("all %d were seen" % number):
         eventually(seen, count, number)
     with check("each had one verdict"):
@@ -53,13 +54,6 @@ def storm(family, seed, number):
         holds(encapsulated > number // 20, "%d of them" % encapsulated)
     with check("the kernel says nothing"):
         kernel_is_quiet()
-
-
-def replay(capture):
-    words = "taskset -c 1 tcpreplay --intf1=eth0 --topspeed --no-flow-stats"
-    client.tell(words.split())
-    said = client.output(words, "--preload-pcap", capture, any_status=True)
-    detail("\n".join(line for line in said.splitlines() if line.startswith(("Actual", "Rated")) or "Failed" in line))
 
 
 def seen(count, number):

@@ -8,6 +8,7 @@ whole there, and in pieces here.
 
 import os
 
+from lab.dumps import replay
 from lab.geneve import Count, appliance, gateway
 from lab.hosts import guest, make
 from lab.memory import Memory, kernel_is_quiet
@@ -54,7 +55,7 @@ def storm(family, seed, number):
     said = guest.output("glbctl decap", capture, work("inner.pcap"))
     expected = {name: int(count) for count, name in (line.split() for line in said.splitlines())}
     counted = Count()
-    replay(capture)
+    replay(gateway, capture)
     with check("all %d were seen" % number):
         eventually(lambda: holds(counted.grew("came", "total_packets") >= number))
     os.unlink(capture)
@@ -70,13 +71,6 @@ def storm(family, seed, number):
     with check("the kernel says nothing"):
         kernel_is_quiet()
     return returned
-
-
-def replay(capture):
-    words = "taskset -c 1 tcpreplay --intf1=eth0 --topspeed --no-flow-stats"
-    gateway.tell(words.split())
-    said = gateway.output(words, "--preload-pcap", capture, any_status=True)
-    detail("\n".join(line for line in said.splitlines() if line.startswith(("Actual", "Rated")) or "Failed" in line))
 
 
 def mode(words, first_seed):

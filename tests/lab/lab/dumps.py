@@ -4,6 +4,7 @@
     dump = Dump(sink, path)         what passes a host's eth0 is written to a file
     dump.end(10000)                 until now; a check says that it has everything, so many packets at least
     dump.end(10000, trail)          ... and if packets are missing, where they were seen last (trail.py)
+    replay(client, path)            the packets of a file leave a host, as fast as it can
     read(path, "-e")                what tcpdump says about a file, a line a packet
 """
 
@@ -13,9 +14,17 @@ import signal
 from lab import traffic
 from lab.hosts import guest
 from lab.settings import GUE_PORT, work
-from lab.story import Failed, Hopeless, check, holds, say
+from lab.story import Failed, Hopeless, check, detail, holds, say
 from lab.trail import passed
 from lab.waiting import eventually
+
+
+def replay(host, path):
+    """A frame that the device does not take is told, and is no failure."""
+    words = "taskset -c 1 tcpreplay --intf1=eth0 --topspeed --no-flow-stats"
+    host.tell(words.split())
+    said = host.output(words, "--preload-pcap", path, any_status=True)
+    detail("\n".join(line for line in said.splitlines() if line.startswith(("Actual", "Rated")) or "Failed" in line))
 
 
 class Dump:

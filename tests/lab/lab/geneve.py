@@ -19,6 +19,12 @@ def geneve_device(with_clients=True):
         gateway.ip("address add %s/32 dev gnv0\naddress add %s/128 dev gnv0 nodad" % (CLIENT4, CLIENT6))
 
 
+def unfiltered(*others):
+    """None of the hosts asks whether a packet came by the way that an answer would take."""
+    for host, devices in ((gateway, "all gnv0 eth0"), *((host, "all eth0") for host in (*others, appliance))):
+        host.quietly("sysctl -qw", *("net.ipv4.conf.%s.rp_filter=0" % device for device in devices.split()))
+
+
 def route(number, options, dst="dst 10.1.2.20", kind="ip"):
     """The routes of IPv4 and IPv6 to servers with this number, by a header with these options."""
     via = "encap %s id 0 %s geneve_opts %s dev gnv0" % (kind, dst, ",".join(options))
