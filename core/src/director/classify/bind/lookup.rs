@@ -155,11 +155,11 @@ impl<'a> Classifier<'a> {
         // Compiled for each family apart, so that nothing is kept for the other one.
         let found = match dst {
             Addr::V4(bytes) => {
-                let slot = self.search(0, &u32::from_be_bytes(bytes))?;
+                let slot = self.search(0, u32::from_be_bytes(bytes))?;
                 Found::from_v4(slot).2
             }
             Addr::V6(bytes) => {
-                let slot = self.search(FAMILY_HEADER as u32, &u128::from_be_bytes(bytes))?;
+                let slot = self.search(FAMILY_HEADER as u32, u128::from_be_bytes(bytes))?;
                 Found::from_v6(slot).2
             }
         };
@@ -171,7 +171,7 @@ impl<'a> Classifier<'a> {
     fn search<const SLOT: usize>(
         self,
         header: u32,
-        addr: &impl Probe<SLOT>,
+        addr: impl Prefix<SLOT>,
     ) -> Option<&'a [u32; SLOT]> {
         let &[slots, mask, lengths, count]: &[u32; FAMILY_HEADER] = self.array(header)?;
         let mut lengths = self.words.get(lengths as usize..)?.get(..count as usize)?;
@@ -180,7 +180,7 @@ impl<'a> Classifier<'a> {
             lengths.split_at_checked(lengths.len() / 2)
         {
             // The cast is exact: a prefix has at most 128 bits.
-            lengths = match addr.probe(self, slots, mask, *middle as u8) {
+            lengths = match self.probe((slots, mask), addr, *middle as u8) {
                 // What stands at a length knows the longest prefix up to there, so the last one found is the best.
                 found @ Some(_) => {
                     best = found;
@@ -199,35 +199,22 @@ impl<'a> Classifier<'a> {
         mask.min(self.words.len() as u32)
     }
 
+    /// The slot of this address's prefix of `len` bits.
     #[inline(always)]
-    fn probe_v4(self, slots: u32, mask: u32, prefix: u32, len: u8) -> Option<&'a [u32; SLOT_V4]> {
+    fn probe<const SLOT: usize>(
+        self,
+        (slots, mask): (u32, u32),
+        addr: impl Prefix<SLOT>,
+        len: u8,
+    ) -> Option<&'a [u32; SLOT]> {
         let tag = u32::from(len).wrapping_add(1);
-        let mut number = first_slot_v4(prefix, len, mask);
+        let prefix = addr.masked(len);
+        let mut number = prefix.first_slot(len, mask);
         let mut left = self.slots(mask);
         loop {
-            let slot = self.array(slots.wrapping_add(number.wrapping_mul(SLOT_V4 as u32)))?;
-            let (of_prefix, of_tag, _) = Found::from_v4(slot);
-            if of_prefix == prefix && of_tag == tag {
-                return Some(slot);
-            }
-            if of_tag == 0 || left == 0 {
-                return None;
-            }
-            left = left.wrapping_sub(1);
-            number = number.wrapping_add(1) & mask;
-        }
-    }
-
-    #[inline(always)]
-    fn probe_v6(self, slots: u32, mask: u32, prefix: u128, len: u8) -> Option<&'a [u32; SLOT_V6]> {
-        let tag = u32::from(len).wrapping_add(1);
-        let prefix_words = words_of(prefix.to_be_bytes());
-        let mut number = first_slot_v6(prefix, len, mask);
-        let mut left = self.slots(mask);
-        loop {
-            let slot = self.array(slots.wrapping_add(number.wrapping_mul(SLOT_V6 as u32)))?;
-            let (of_prefix, of_tag, _) = Found::from_v6(slot);
-            if of_tag == tag && of_prefix == prefix_words {
+            let slot = self.array(slots.wrapping_add(number.wrapping_mul(SLOT as u32)))?;
+            let (is_prefix, of_tag) = prefix.seen_in(slot);
+            if is_prefix && of_tag == tag {
                 return Some(slot);
             }
             if of_tag == 0 || left == 0 {
@@ -275,41 +262,51 @@ impl<'a> Classifier<'a> {
     }
 }
 
-/// An address, as it is searched for. No closure is: it would not be in line where several places search.
-trait Probe<const SLOT: usize> {
-    /// The slot of its prefix of this length.
-    fn probe<'a>(
-        &self,
-        classifier: Classifier<'a>,
-        slots: u32,
-        mask: u32,
-        len: u8,
-    ) -> Option<&'a [u32; SLOT]>;
+/// An address or its prefix, as it is searched for. No closure is: it would not be in line where several places search.
+trait Prefix<const SLOT: usize>: Copy {
+    /// Its first bits.
+    fn masked(self, len: u8) -> Self;
+
+    /// Where its slot is, or one of those before it.
+    fn first_slot(self, len: u8, mask: u32) -> u32;
+
+    /// Whether the slot is of this prefix, if it is of its length; and the length of the slot's plus one.
+    fn seen_in(self, slot: &[u32; SLOT]) -> (bool, u32);
 }
 
-impl Probe<SLOT_V4> for u32 {
+impl Prefix<SLOT_V4> for u32 {
     #[inline(always)]
-    fn probe<'a>(
-        &self,
-        classifier: Classifier<'a>,
-        slots: u32,
-        mask: u32,
-        len: u8,
-    ) -> Option<&'a [u32; SLOT_V4]> {
-        classifier.probe_v4(slots, mask, self & mask_32(len), len)
+    fn masked(self, len: u8) -> Self {
+        self & mask_32(len)
+    }
+
+    #[inline(always)]
+    fn first_slot(self, len: u8, mask: u32) -> u32 {
+        first_slot_v4(self, len, mask)
+    }
+
+    #[inline(always)]
+    fn seen_in(self, slot: &[u32; SLOT_V4]) -> (bool, u32) {
+        let (prefix, tag, _) = Found::from_v4(slot);
+        (prefix == self, tag)
     }
 }
 
-impl Probe<SLOT_V6> for u128 {
+impl Prefix<SLOT_V6> for u128 {
     #[inline(always)]
-    fn probe<'a>(
-        &self,
-        classifier: Classifier<'a>,
-        slots: u32,
-        mask: u32,
-        len: u8,
-    ) -> Option<&'a [u32; SLOT_V6]> {
-        classifier.probe_v6(slots, mask, self & mask_128(len), len)
+    fn masked(self, len: u8) -> Self {
+        self & mask_128(len)
+    }
+
+    #[inline(always)]
+    fn first_slot(self, len: u8, mask: u32) -> u32 {
+        first_slot_v6(self, len, mask)
+    }
+
+    #[inline(always)]
+    fn seen_in(self, slot: &[u32; SLOT_V6]) -> (bool, u32) {
+        let (prefix, tag, _) = Found::from_v6(slot);
+        (prefix == words_of(self.to_be_bytes()), tag)
     }
 }
 
