@@ -118,13 +118,19 @@ impl Stats {
             names[RETURNED_BYTES] = (Verdict::RETURNED_BYTES, RETURNED_BYTES);
             names
         };
+        let mut values = [0u64; COUNTERS];
+        for (value, &(_, index)) in values.iter_mut().zip(NAMES.iter()) {
+            *value = self.counters.sum(index);
+        }
         // A packet has one verdict. So all packets are what the verdicts count, and need no counter of their own.
-        let total = Verdict::ALL.iter().fold(0u64, |sum, verdict| {
-            sum.wrapping_add(self.counters.sum(verdict.index()))
-        });
+        let total = values
+            .iter()
+            .take(Verdict::COUNT)
+            .fold(0u64, |sum, value| sum.wrapping_add(*value));
         let all = NAMES
             .iter()
-            .map(|&(name, index)| (name, self.counters.sum(index)));
+            .zip(values)
+            .map(|(&(name, _), value)| (name, value));
         Iterator::chain(core::iter::once((Verdict::TOTAL, total)), all)
     }
 
