@@ -3,44 +3,17 @@
 //! `glbctl assign`: the devices of `GLB_DEVICES` and no others. Everything is checked before the first change; a change that
 //! fails nevertheless takes back those before it.
 
+use super::attached::{attached, Attached};
 use super::devices::{entry, needs_replace, Links};
 use super::director_or_load;
 use crate::cli::assign::Assign;
-use crate::commands::gateway::{complete, sent};
+use crate::commands::gateway::sent;
 use crate::load;
 use crate::output::{print, Failure};
 use glb_core::director::Role;
 use glb_netlink::{Error, Gateway, Glb};
 use serde::Serialize;
 use std::collections::BTreeSet;
-
-/// How a device is attached, or is to be: its name, its role, and what it is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Attached {
-    name: String,
-    role: Role,
-    told: Gateway,
-}
-
-impl Attached {
-    fn is_gateway(&self) -> bool {
-        self.role == Role::Geneve
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        let of = |one: &Self| complete(&one.name, &one.told);
-        self.role == other.role && (!self.is_gateway() || of(self) == of(other))
-    }
-
-    /// Whether both are of the role geneve, and need another flow cache each.
-    fn needs_other_cache(&self, other: &Self) -> bool {
-        let of = |one: &Self| {
-            let told = complete(&one.name, &one.told);
-            (told.max_flows, told.idle, told.tcp_idle)
-        };
-        self.is_gateway() && other.is_gateway() && of(self) != of(other)
-    }
-}
 
 /// A step to what is wanted: what was before, and what is then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,34 +94,6 @@ pub(crate) fn run(args: &Assign, json: bool) -> Result<(), Failure> {
         }
         Ok(())
     })
-}
-
-/// What is attached now.
-fn attached(glb: &mut Glb) -> Result<Vec<Attached>, Failure> {
-    let gateways = glb.gateways()?;
-    let told = |name: &str| {
-        let told = gateways.iter().find(|(device, _)| device == name);
-        told.map_or_else(Gateway::default, |(_, told)| told.clone())
-    };
-    let known = |one: glb_netlink::Device| {
-        let Some(role) = Role::from_number(one.role) else {
-            let (name, role) = (one.name, one.role);
-            return Err(Failure::Message(format!(
-                "{name} is attached in a role that this program does not know ({role}): detach it first"
-            )));
-        };
-        Ok(Attached {
-            told: told(&one.name),
-            name: one.name,
-            role,
-        })
-    };
-    // One that goes has no name any more.
-    let devices = glb.devices()?.into_iter();
-    devices
-        .filter(|one| !one.name.is_empty())
-        .map(known)
-        .collect()
 }
 
 /// What is to be attached. A device with the role geneve that the file does not have stays as it is if it has the role already,

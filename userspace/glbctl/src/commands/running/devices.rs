@@ -2,15 +2,16 @@
 
 //! `glbctl attach`, `glbctl detach`.
 
+use super::attached::{attached_as, Attached};
 use super::{director, director_or_load};
 use crate::cli::attach::Attach;
-use crate::commands::gateway::{complete, sent};
+use crate::commands::gateway::sent;
 use crate::load;
 use crate::output::{print, Failure};
 use glb_config::gateway::Gateway as Told;
 use glb_core::director::Role;
 use glb_netlink::machine::{Link, Machine};
-use glb_netlink::{Error, Gateway, Glb};
+use glb_netlink::{Error, Glb};
 use serde::Serialize;
 use std::path::Path;
 
@@ -53,41 +54,26 @@ pub(crate) fn attach(args: &Attach, json: bool) -> Result<(), Failure> {
     };
     let mut glb = director_or_load()?;
     let before = match args.replace {
-        true => before(&mut glb, &device)?,
+        true => attached_as(&mut glb, &device)?,
         false => None,
     };
-    let Some((old, told)) = before else {
+    let Some(before) = before else {
         return change(glb, &changed, json, |glb| {
             glb.attach(&device, role, &gateway)
         });
     };
-    let is_same = complete(&device, &told) == complete(&device, &gateway);
-    if old == role && (role != Role::Geneve || is_same) {
+    let wanted = Attached {
+        name: device.clone(),
+        role,
+        told: gateway,
+    };
+    if before.is_same(&wanted) {
         return print(json, &changed, |_| Ok(()));
     }
     needs_replace(&mut glb, &device)?;
     change(glb, &changed, json, |glb| {
-        glb.replace(&device, role, &gateway)
+        glb.replace(&device, role, &wanted.told)
     })
-}
-
-/// The role of a device that is attached, and what it was told.
-fn before(glb: &mut Glb, device: &str) -> Result<Option<(Role, Gateway)>, Failure> {
-    let devices = glb.devices()?;
-    let Some(attached) = devices.iter().find(|one| one.name == device) else {
-        return Ok(None);
-    };
-    let Some(role) = Role::from_number(attached.role) else {
-        return Err(Failure::Message(format!(
-            "{device} is attached in a role that this program does not know ({}): detach it first",
-            attached.role
-        )));
-    };
-    let told = glb.gateways()?.into_iter().find(|(name, _)| name == device);
-    Ok(Some((
-        role,
-        told.map_or_else(Gateway::default, |(_, told)| told),
-    )))
 }
 
 /// Refuses a module that would have to detach a device in order to change it.

@@ -5,6 +5,7 @@
 //! Those that only look never load a module; those that set something up let the kernel load it by its alias.
 
 pub(crate) mod assign;
+mod attached;
 pub(crate) mod config;
 pub(crate) mod devices;
 pub(crate) mod flows;
