@@ -177,7 +177,10 @@ fn narrow(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
             && here::is_local(hook, skb, &Addr::V4(src))
             && settings.senders.allows(&error.about.reversed())
             && match device.memory.find(&error.flow, Turn::Amid) {
-                Found::Header(held) => error.is_about(&held.envelope()),
+                Found::Header(held) => {
+                    let all = held.unpack();
+                    all.is_some_and(|all| error.is_about(&all.envelope()))
+                }
                 Found::Nothing | Found::Several | Found::Busy => false,
             };
         if is_ours && skb.is_right(&error) {

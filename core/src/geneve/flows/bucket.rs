@@ -119,6 +119,16 @@ struct Candidate<'b, W, const S: usize, const N: usize> {
     meta: Meta,
 }
 
+/// What a bucket has for a packet whose flow is known.
+enum Refreshed {
+    /// Its entry, which is of this second now.
+    Yes,
+    /// No entry with its tag.
+    No,
+    /// An entry with its tag that is not simply the flow's.
+    Unlike,
+}
+
 /// What both buckets have for a packet that has come.
 enum Place<'b, W, const S: usize, const N: usize> {
     /// The entry of its flow and endpoint.
@@ -138,6 +148,53 @@ impl<W: Word, const S: usize, const N: usize> Entries<W, S, N> {
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot<'_, W, N>> {
         let pairs = self.metas.iter().zip(&self.words);
         pairs.map(|(meta, words)| Slot { meta, words })
+    }
+
+    /// Which entries have this tag now, a bit for each; the lowest is the first one's.
+    #[inline(always)]
+    fn tagged(&self, tag: u8) -> u32 {
+        let mut bits = 0;
+        for meta in self.metas.iter().rev() {
+            bits = bits << 1 | u32::from(Meta(meta.load()).tag() == tag);
+        }
+        bits
+    }
+
+    /// The entry of a bit.
+    #[inline(always)]
+    fn slot(&self, bits: u32) -> Option<Slot<'_, W, N>> {
+        // The cast is exact.
+        let at = bits.trailing_zeros() as usize;
+        Some(Slot {
+            meta: self.metas.get(at)?,
+            words: self.words.get(at)?,
+        })
+    }
+
+    /// What [`Pair::refresh`] does in one of the buckets.
+    #[inline(always)]
+    fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Refreshed {
+        let mut bits = self.tagged(tag);
+        while let Some(slot) = self.slot(bits) {
+            // All but the lowest.
+            bits &= bits.wrapping_sub(1);
+            let meta = slot.meta();
+            if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
+                continue;
+            }
+            if meta.is_claimed() {
+                return Refreshed::Unlike;
+            }
+            let Some(meta) = slot.holds(meta, coming.content) else {
+                return Refreshed::Unlike;
+            };
+            if meta.is_over(clock.limits, clock.now) {
+                return Refreshed::Unlike;
+            }
+            slot.touch(meta, meta.come(coming.turn, clock.now).in_version_of(meta));
+            return Refreshed::Yes;
+        }
+        Refreshed::No
     }
 
     /// Remembers a flow that the bucket has not.
@@ -227,22 +284,14 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
     /// be done is still to be found, and nothing was changed.
     #[inline]
     fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Option<()> {
-        for slot in self.buckets().flat_map(Entries::slots) {
-            let meta = slot.meta();
-            if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
-                continue;
-            }
-            if meta.is_claimed() {
-                return None;
-            }
-            let meta = slot.holds(meta, coming.content)?;
-            if meta.is_over(clock.limits, clock.now) {
-                return None;
-            }
-            slot.touch(meta, meta.come(coming.turn, clock.now).in_version_of(meta));
-            return Some(());
+        match self.first.refresh(tag, coming, clock) {
+            Refreshed::No => match self.second?.refresh(tag, coming, clock) {
+                Refreshed::Yes => Some(()),
+                Refreshed::No | Refreshed::Unlike => None,
+            },
+            Refreshed::Yes => Some(()),
+            Refreshed::Unlike => None,
         }
-        None
     }
 
     #[inline]
@@ -287,7 +336,10 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
                 }
                 if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
                     count = count.wrapping_add(1);
-                    here = Some((slot, meta));
+                    // The first one: it is found soonest.
+                    if here.is_none() {
+                        here = Some((slot, meta));
+                    }
                 } else if !meta.is_settled() {
                     let age = meta.age(clock.now);
                     let older = |other: &Candidate<'_, W, S, N>| age > other.meta.age(clock.now);
@@ -309,9 +361,67 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
         }
     }
 
+    /// Whether the flow of an entry may have been refused at another endpoint. It is asked after the entries: whoever gives an entry
+    /// up says so first.
+    #[inline]
+    fn may_be_another<K: Sought<N>>(&self, sought: &K, content: &[u64; N], clock: Clock) -> bool {
+        let refusal = |bucket: &Entries<W, S, N>| Refusal(bucket.refused.load());
+        let (first, second) = (refusal(self.first), self.second.map(refusal));
+        // Most buckets never refuse a flow.
+        if first.is_none() && second.is_none_or(Refusal::is_none) {
+            return false;
+        }
+        let (tag, mark) = (sought.tag(), sought.mark(K::endpoint(content)));
+        let concerns =
+            |refusal: Refusal| refusal.concerns(tag, mark, clock.limits.longest(), clock.now);
+        concerns(first) || second.is_some_and(concerns)
+    }
+
     /// The entry for a packet that goes back: that of its own direction, or else that of the other one.
     #[inline]
     pub(super) fn find<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
+        match self.sole(sought, going, clock) {
+            Some(answer) => answer,
+            None => self.find_by_looking(sought, going, clock),
+        }
+    }
+
+    /// The usual cases, in few steps: one entry has the flow's tag, and it is the flow's; or none has it. `None`: there is more to be
+    /// looked at, and nothing was changed.
+    #[inline(always)]
+    fn sole<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Option<Answer<N>> {
+        let tag = sought.tag();
+        let second = self.second.map_or(0, |second| second.tagged(tag));
+        let (bucket, bits) = match (self.first.tagged(tag), second) {
+            (0, 0) => return Some(Answer::Nothing),
+            (bits, 0) => (self.first, bits),
+            (0, bits) => (self.second?, bits),
+            _ => return None,
+        };
+        if !bits.is_power_of_two() {
+            return None;
+        }
+        let slot = bucket.slot(bits)?;
+        let meta = slot.meta();
+        if meta.tag() != tag || !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+            return None;
+        }
+        let (meta, content) = slot.read(meta)?;
+        let way = sought.way(&content)?;
+        let is_other = match going.endpoint {
+            Some(wanted) => wanted != K::endpoint(&content),
+            None => self.may_be_another(sought, &content, clock),
+        };
+        if is_other {
+            return None;
+        }
+        slot.touch(meta, meta.gone(way == Way::Same, going.turn, clock.now));
+        Some(Answer::Entry(content))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_by_looking<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
         for _ in 0..ROUNDS {
             match self.look(sought, going, clock) {
                 Answer::Busy => W::pause(),
@@ -326,46 +436,40 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
         let tag = sought.tag();
         let mut found: Option<(Slot<'b, W, N>, Meta, [u64; N], Way)> = None;
         let mut several = false;
-        for slot in self.buckets().flat_map(Entries::slots) {
-            let meta = slot.meta();
-            if meta.tag() != tag {
-                continue;
-            }
-            if meta.is_claimed() {
-                return Answer::Busy;
-            }
-            if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
-                continue;
-            }
-            let Some((meta, content)) = slot.read(meta) else {
-                return Answer::Busy;
-            };
-            let Some(way) = sought.way(&content) else {
-                continue;
-            };
-            let endpoint = K::endpoint(&content);
-            if going.endpoint.is_some_and(|wanted| wanted != endpoint) {
-                continue;
-            }
-            match &found {
-                Some((_, _, other, _)) if K::endpoint(other) != endpoint => several = true,
-                Some((_, _, _, Way::Same)) => {}
-                Some(_) if way == Way::Opposite => {}
-                _ => found = Some((slot, meta, content, way)),
+        for bucket in self.buckets() {
+            for slot in bucket.slots() {
+                let meta = slot.meta();
+                if meta.tag() != tag {
+                    continue;
+                }
+                if meta.is_claimed() {
+                    return Answer::Busy;
+                }
+                if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+                    continue;
+                }
+                let Some((meta, content)) = slot.read(meta) else {
+                    return Answer::Busy;
+                };
+                let Some(way) = sought.way(&content) else {
+                    continue;
+                };
+                let endpoint = K::endpoint(&content);
+                if going.endpoint.is_some_and(|wanted| wanted != endpoint) {
+                    continue;
+                }
+                match &found {
+                    Some((_, _, other, _)) if K::endpoint(other) != endpoint => several = true,
+                    Some((_, _, _, Way::Same)) => {}
+                    Some(_) if way == Way::Opposite => {}
+                    _ => found = Some((slot, meta, content, way)),
+                }
             }
         }
         let Some((slot, meta, content, way)) = found else {
             return Answer::Nothing;
         };
-        // After the entries: whoever gives an entry up says so first.
-        let mark = sought.mark(K::endpoint(&content));
-        let lifetime = clock.limits.longest();
-        let may_be_another = || {
-            self.buckets().any(|bucket| {
-                Refusal(bucket.refused.load()).concerns(tag, mark, lifetime, clock.now)
-            })
-        };
-        if several || (going.endpoint.is_none() && may_be_another()) {
+        if several || (going.endpoint.is_none() && self.may_be_another(sought, &content, clock)) {
             return Answer::Several;
         }
         let new = meta.gone(way == Way::Same, going.turn, clock.now);

@@ -63,6 +63,12 @@ impl Refusal {
         Self(later.0 | self.0 & (ANY_TAG | ANY_ENDPOINT) | tag | endpoint)
     }
 
+    /// Whether there never was one.
+    #[inline]
+    pub(super) const fn is_none(self) -> bool {
+        self.0 & SET == 0
+    }
+
     /// Whether a flow with this tag and another endpoint may be among those that were refused.
     #[inline]
     pub(super) const fn concerns(self, tag: u8, endpoint: u32, lifetime: u16, now: u32) -> bool {
@@ -99,6 +105,7 @@ mod tests {
             assert!(!one.concerns(8, 2, 350, now));
         }
         assert!(!NONE.concerns(0, 1, 350, 0));
+        assert!(NONE.is_none() && !Refusal::new(0, 0, 0).is_none());
     }
 
     #[test]
