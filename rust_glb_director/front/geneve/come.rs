@@ -87,7 +87,7 @@ fn admit(
     }
     let opened = open(hook, skb, &wanted.settings)?;
     // What goes to another machine is not to be opened here; and the answer's source will be this address.
-    if !to_here(hook, skb) {
+    if !to_here(hook, device, skb, &opened) {
         return Err(Verdict::PassedNotGeneve);
     }
     if skb.is_udp_gso() {
@@ -103,7 +103,7 @@ fn admit(
     let spot = (opened.inner_at, opened.end);
     let flow = find(skb, spot, opened.inner, state.stats())
         .map_err(|NoMemory| Verdict::DroppedNoMemory)?;
-    let is_wanted = || flow.is_some_and(|flow| is_here(hook, skb, &flow.tuple));
+    let is_wanted = || flow.is_some_and(|flow| is_here(hook, device, skb, &flow.tuple));
     if !wanted.pass && !is_wanted() {
         return Err(Verdict::DroppedNoSocket);
     }
@@ -192,12 +192,9 @@ fn narrow(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
 
 /// Whether the outer packet ends here.
 #[inline]
-fn to_here(hook: &Hook<'_>, skb: &Skb<'_>) -> bool {
-    let to = match Addrs::read(View::new(skb.linear(), skb.len()), 0, hook.family) {
-        Ok(addrs) => destination(&addrs),
-        Err(_) => return false,
-    };
-    is_host(&to) && here::is_local(hook, skb, &to)
+fn to_here(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>, opened: &Opened) -> bool {
+    let to = destination(&opened.outer);
+    is_host(&to) && device.memory.locals.has(hook, skb, &to)
 }
 
 #[inline]
@@ -210,19 +207,20 @@ fn destination(addrs: &Addrs) -> Addr {
 
 /// Whether this machine is the end of the flow: by a socket of TCP or UDP, by its address for anything else.
 #[inline]
-fn is_here(hook: &Hook<'_>, skb: &Skb<'_>, tuple: &Tuple) -> bool {
-    let device = Domain::of(skb);
+fn is_here(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>, tuple: &Tuple) -> bool {
+    let domain = Domain::of(skb);
     let flow = connection(tuple);
     // A socket that listens on all addresses listens on those of this machine.
-    let is_local = || here::is_local(hook, skb, &destination(&tuple.addrs));
+    let locals = &device.memory.locals;
+    let is_local = || locals.has(hook, skb, &destination(&tuple.addrs));
     match tuple.proto {
         proto::TCP => {
-            tcp::is_established(hook.net, &flow, device)
+            tcp::is_established(hook.net, &flow, domain)
                 || is_local()
-                    && (tcp::listens(hook.net, &flow, device)
-                        || tcp::has_listener(hook.net, &flow, device))
+                    && (tcp::listens(hook.net, &flow, domain)
+                        || tcp::has_listener(hook.net, &flow, domain))
         }
-        proto::UDP => is_local() && udp::has_socket(hook.net, &flow, device),
+        proto::UDP => is_local() && udp::has_socket(hook.net, &flow, domain),
         _ => is_local(),
     }
 }
