@@ -14,6 +14,7 @@ use glb_kernel::base::counters::Counters;
 use glb_kernel::base::memory::free_later;
 use glb_kernel::base::vec::Append;
 use glb_kernel::base::{random, time};
+use glb_kernel::out::path::Peers;
 use kernel::alloc::flags::__GFP_NOWARN;
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -44,6 +45,8 @@ pub(crate) struct Memory {
     events: Counters<{ Event::ALL.len() }>,
     endpoints: Endpoints,
     of_endpoints: Counters<{ PLACES * OF_ENDPOINT }>,
+    /// The routes to the load balancers.
+    pub(crate) peers: Peers,
 }
 
 impl Memory {
@@ -68,6 +71,7 @@ impl Memory {
             events: Counters::new()?,
             endpoints: Endpoints::new(),
             of_endpoints: Counters::new()?,
+            peers: Peers::new()?,
         };
         Ok(Arc::new(memory, GFP_KERNEL_ACCOUNT)?)
     }

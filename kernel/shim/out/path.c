@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/hash.h>
+#include <linux/local_lock.h>
 #include <linux/netdevice.h>
+#include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <net/dst.h>
 #include <net/dst_cache.h>
 #include <net/gso.h>
 #include <net/ip.h>
+#include <net/ip6_fib.h>
 #include <net/ip6_route.h>
 #include <net/ipv6.h>
 #include <net/l3mdev.h>
@@ -164,6 +168,127 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 		if (unlikely(!glb_route_keeps(net, skb, flow, true)))
 			dst_cache_reset(cache);
 	}
+	return dst;
+}
+
+/* --- routes between pairs of addresses --------------------------------------------------------------- */
+
+#define GLB_PEERS_BITS 4
+
+struct glb_peer {
+	struct dst_entry *dst;
+	u32 cookie;
+	/* An IPv4 address is the first word of its place. */
+	struct in6_addr daddr;
+	struct in6_addr saddr;
+};
+
+struct glb_peers {
+	/* For lockdep, and where bottom halves can be preempted. */
+	local_lock_t lock;
+	struct glb_peer of[2][1 << GLB_PEERS_BITS];
+};
+
+struct glb_peers __percpu *glb_peers_alloc(void)
+{
+	struct glb_peers __percpu *peers =
+		alloc_percpu_gfp(struct glb_peers, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
+	int cpu;
+
+	if (!peers)
+		return NULL;
+	for_each_possible_cpu(cpu)
+		local_lock_init(&per_cpu_ptr(peers, cpu)->lock);
+	return peers;
+}
+
+void glb_peers_free(struct glb_peers __percpu *peers)
+{
+	int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		struct glb_peers *own = per_cpu_ptr(peers, cpu);
+
+		for (i = 0; i < 1 << GLB_PEERS_BITS; i++) {
+			dst_release(own->of[0][i].dst);
+			dst_release(own->of[1][i].dst);
+		}
+	}
+	glb_percpu_end(peers, sizeof(*peers));
+}
+
+static struct dst_entry *glb_peers_take(struct glb_peers __percpu *peers, bool is_v6, u32 at,
+					const struct in6_addr *daddr, const struct in6_addr *saddr)
+{
+	const struct glb_peer *peer;
+	struct dst_entry *dst;
+
+	local_lock_nested_bh(&peers->lock);
+	peer = &this_cpu_ptr(peers)->of[is_v6][at];
+	dst = peer->dst;
+	if (dst && (!ipv6_addr_equal(&peer->daddr, daddr) || !ipv6_addr_equal(&peer->saddr, saddr) ||
+		    (READ_ONCE(dst->obsolete) && !dst->ops->check(dst, peer->cookie))))
+		dst = NULL;
+	if (dst)
+		dst_hold(dst);
+	local_unlock_nested_bh(&peers->lock);
+	return dst;
+}
+
+static void glb_peers_keep(struct glb_peers __percpu *peers, bool is_v6, u32 at,
+			   const struct in6_addr *daddr, const struct in6_addr *saddr,
+			   struct dst_entry *dst)
+{
+	struct dst_entry *old;
+	struct glb_peer *peer;
+
+	dst_hold(dst);
+	local_lock_nested_bh(&peers->lock);
+	peer = &this_cpu_ptr(peers)->of[is_v6][at];
+	old = peer->dst;
+	*peer = (struct glb_peer){
+		.dst = dst,
+		.cookie = is_v6 ? rt6_get_cookie(dst_rt6_info(dst)) : 0,
+		.daddr = *daddr,
+		.saddr = *saddr,
+	};
+	local_unlock_nested_bh(&peers->lock);
+	dst_release(old);
+}
+
+struct dst_entry *glb_peers_route(struct net *net, struct glb_peers __percpu *peers,
+				  const struct sk_buff *skb, struct glb_flow flow,
+				  const void *daddr, const void *saddr, bool is_v6)
+{
+	const size_t len = is_v6 ? sizeof(struct in6_addr) : sizeof(__be32);
+	const bool is_common = flow.tos == flow.kept_tos && glb_skb_is_common(skb);
+	struct in6_addr to = {}, from = {};
+	struct dst_entry *dst;
+	u32 at;
+
+	GLB_CHECK_BH_OFF();
+	GLB_CHECK_RCU();
+	memcpy(&to, daddr, len);
+	memcpy(&from, saddr, len);
+	at = hash_32(ipv6_addr_hash(&to) ^ ipv6_addr_hash(&from), GLB_PEERS_BITS);
+	if (is_common) {
+		dst = glb_peers_take(peers, is_v6, at, &to, &from);
+		if (likely(dst))
+			return dst;
+	}
+	/* The look-ups may write a source that was not given; this one is. */
+	if (is_v6) {
+		struct in6_addr source = from;
+
+		dst = glb_route6(net, glb_domain_of(net, skb, flow, true), flow, &to, &source);
+	} else {
+		__be32 source = from.s6_addr32[0];
+
+		dst = glb_route4(net, glb_domain_of(net, skb, flow, false), flow, to.s6_addr32[0],
+				 &source);
+	}
+	if (dst && glb_route_keeps(net, skb, flow, is_v6))
+		glb_peers_keep(peers, is_v6, at, &to, &from, dst);
 	return dst;
 }
 

@@ -43,6 +43,16 @@ int glb_route_cache_init(struct dst_cache *cache);
 void glb_route_cache_reset(struct dst_cache *cache);
 void glb_dst_release(struct dst_entry *dst);
 
+/* Routes between pairs of addresses of which there are few, remembered by CPU: those of packets without a mark, a TOS or a routing
+ * domain. The caller releases what it gets; `daddr` and `saddr` are addresses of the family. Bottom halves are off, RCU is held.
+ */
+struct glb_peers;
+struct glb_peers __percpu *glb_peers_alloc(void);
+void glb_peers_free(struct glb_peers __percpu *peers);
+struct dst_entry *glb_peers_route(struct net *net, struct glb_peers __percpu *peers,
+				  const struct sk_buff *skb, struct glb_flow flow,
+				  const void *daddr, const void *saddr, bool is_v6);
+
 /* Whether a packet, or each packet of an aggregate, fits a route with a tunnel header in front. */
 enum glb_fit {
 	GLB_FIT_WHOLE,

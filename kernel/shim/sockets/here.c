@@ -35,9 +35,16 @@ static bool glb_is_of_device(const struct net_device *dev, __be32 addr)
 
 bool glb_is_here_v4(struct net *net, const struct sk_buff *skb, __be32 addr, bool own)
 {
+	const struct net_device *dev;
+
 	GLB_CHECK_RCU();
 	if (own)
 		return glb_is_of_device(skb->dev, addr);
+	/* Most are an address of a device, which the kernel's hash of these knows in few steps; then the routes are asked. */
+	dev = __ip_dev_find(net, addr, false);
+	if (dev && dev->flags & IFF_UP &&
+	    l3mdev_master_ifindex_rcu(dev) == l3mdev_master_ifindex_rcu(skb->dev))
+		return true;
 	return inet_addr_type_dev_table(net, skb->dev, addr) == RTN_LOCAL;
 }
 

@@ -139,6 +139,36 @@ impl Flow {
     }
 }
 
+/// The routes that each CPU found last between pairs of addresses of which there are few, such as the load balancers' and this
+/// machine's.
+pub struct Peers {
+    /// INVARIANT: a table that is this object's.
+    percpu: NonNull<bindings::glb_peers>,
+}
+
+// SAFETY: The table is not tied to a thread.
+unsafe impl Send for Peers {}
+// SAFETY: Each CPU uses its own part, with bottom halves off.
+unsafe impl Sync for Peers {}
+
+impl Peers {
+    /// None is known yet. Process context, may sleep.
+    pub fn new() -> Result<Self> {
+        // SAFETY: Process context.
+        let percpu = unsafe { bindings::glb_peers_alloc() };
+        Ok(Self {
+            percpu: NonNull::new(percpu).ok_or(ENOMEM)?,
+        })
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant the table is ours, and nobody borrows from `self`.
+        unsafe { bindings::glb_peers_free(self.percpu.as_ptr()) };
+    }
+}
+
 /// Whether a packet fits a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
@@ -249,6 +279,36 @@ impl Path {
         source: Addr,
     ) -> Option<Self> {
         Self::find(hook, &RouteCache::none(), skb, flow, (to, Some(source)))
+    }
+
+    /// The route of `flow` from `source` to `to`, for the packet `skb` at the egress hook of a device: the one that this CPU found last,
+    /// if it is remembered and may be taken, or else it is looked up.
+    #[inline]
+    pub fn to_peer(
+        hook: &Hook<'_>,
+        peers: &Peers,
+        skb: &Skb<'_>,
+        flow: Flow,
+        (to, source): (Addr, Addr),
+    ) -> Option<Self> {
+        let route = |to: *const u8, from: *const u8, is_v6| {
+            // SAFETY: In a hook of a device: bottom halves are off, RCU is held, and the buffer has a device. The addresses are of
+            // the family and are read during the call; the table is there as long as `peers`.
+            unsafe {
+                let (net, peers) = (hook.net.as_ptr(), peers.percpu.as_ptr());
+                let (to, from) = (to.cast(), from.cast());
+                bindings::glb_peers_route(net, peers, skb.as_ptr(), flow.raw(), to, from, is_v6)
+            }
+        };
+        let dst = match (&to, &source) {
+            (Addr::V4(to), Addr::V4(from)) => route(to.as_ptr(), from.as_ptr(), false),
+            (Addr::V6(to), Addr::V6(from)) => route(to.as_ptr(), from.as_ptr(), true),
+            _ => return None,
+        };
+        Some(Self {
+            dst: NonNull::new(dst)?,
+            source,
+        })
     }
 
     /// The route itself, valid as long as the path.
