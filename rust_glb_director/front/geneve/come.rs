@@ -88,7 +88,7 @@ fn admit(
     let opened = open(hook, skb, &wanted.settings)
         .map_err(|verdict| unless_elsewhere(hook, skb, verdict))?;
     // What goes to another machine is not to be opened here; and the answer's source will be this address.
-    if !to_here(hook, skb) {
+    if !to_here(hook, device, skb, &opened) {
         return Err(Verdict::PassedNotGeneve);
     }
     if skb.is_udp_gso() {
@@ -105,7 +105,7 @@ fn admit(
     let flow = find(skb, spot, opened.inner, state.stats())
         .map_err(|NoMemory| Verdict::DroppedNoMemory)?;
     let is_wanted = || match &flow {
-        Some(flow) => is_here(hook, skb, &flow.tuple),
+        Some(flow) => is_here(hook, device, skb, &flow.tuple),
         None => is_early(hook, skb, spot, opened.inner),
     };
     if !wanted.pass && !is_wanted() {
@@ -154,12 +154,7 @@ fn is_disguised(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>, tuple: &Tuple) 
 /// Whether the inner packet is a fragment for an address of this machine that comes before the first one, which has the ports. The
 /// stack puts the datagram together, and it is nobody's without the first one, which is asked for its socket.
 #[cold]
-fn is_early(
-    hook: &Hook<'_>,
-    skb: &Skb<'_>,
-    (at, end): (usize, usize),
-    family: Family,
-) -> bool {
+fn is_early(hook: &Hook<'_>, skb: &Skb<'_>, (at, end): (usize, usize), family: Family) -> bool {
     let view = View::new(skb.linear(), skb.len()).limit(end);
     match Part::read(view, at, family) {
         Ok(Some(Part::Later(addrs, ..))) => here::is_local(hook, skb, &destination(&addrs)),
@@ -221,7 +216,10 @@ fn narrow(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
             && here::is_local(hook, skb, &Addr::V4(src))
             && settings.senders.allows(&error.about.reversed())
             && match device.memory.find(&error.flow, Turn::Reports) {
-                Found::Header(held) => error.is_about(&held.envelope()),
+                Found::Header(held) => {
+                    let all = held.unpack();
+                    all.is_some_and(|all| error.is_about(&all.envelope()))
+                }
                 Found::Nothing | Found::Several | Found::Busy => false,
             };
         if is_ours && skb.is_right(&error) {
@@ -233,12 +231,9 @@ fn narrow(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
 
 /// Whether the outer packet ends here.
 #[inline]
-fn to_here(hook: &Hook<'_>, skb: &Skb<'_>) -> bool {
-    let to = match Addrs::read(View::new(skb.linear(), skb.len()), 0, hook.family) {
-        Ok(addrs) => destination(&addrs),
-        Err(_) => return false,
-    };
-    is_host(&to) && here::is_local(hook, skb, &to)
+fn to_here(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>, opened: &Opened) -> bool {
+    let to = destination(&opened.outer);
+    is_host(&to) && device.memory.locals.has(hook, skb, &to)
 }
 
 #[cold]
@@ -259,19 +254,20 @@ fn destination(addrs: &Addrs) -> Addr {
 
 /// Whether this machine is the end of the flow: by a socket of TCP or UDP, by its address for anything else.
 #[inline]
-fn is_here(hook: &Hook<'_>, skb: &Skb<'_>, tuple: &Tuple) -> bool {
-    let device = Domain::of(skb);
+fn is_here(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>, tuple: &Tuple) -> bool {
+    let domain = Domain::of(skb);
     let flow = connection(tuple);
     // A socket that listens on all addresses listens on those of this machine.
-    let is_local = || here::is_local(hook, skb, &destination(&tuple.addrs));
+    let locals = &device.memory.locals;
+    let is_local = || locals.has(hook, skb, &destination(&tuple.addrs));
     match tuple.proto {
         proto::TCP => {
-            tcp::is_established(hook.net, &flow, device)
+            tcp::is_established(hook.net, &flow, domain)
                 || is_local()
-                    && (tcp::listens(hook.net, &flow, device)
-                        || tcp::has_listener(hook.net, &flow, device))
+                    && (tcp::listens(hook.net, &flow, domain)
+                        || tcp::has_listener(hook.net, &flow, domain))
         }
-        proto::UDP => is_local() && udp::has_socket(hook.net, &flow, device),
+        proto::UDP => is_local() && udp::has_socket(hook.net, &flow, domain),
         _ => is_local(),
     }
 }

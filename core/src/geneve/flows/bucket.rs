@@ -84,6 +84,17 @@ pub(super) struct Going {
     pub(super) turn: Turn,
 }
 
+impl Going {
+    /// An entry after this packet, which travels so.
+    #[inline]
+    fn leaves(&self, entry: Meta, way: Way, now: u32) -> Meta {
+        match way {
+            Way::Same => entry.passed_on(self.turn, now),
+            Way::Opposite => entry.answered(self.turn, now),
+        }
+    }
+}
+
 /// What became of a packet that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -125,6 +136,16 @@ struct Candidate<'b, W, const S: usize, const N: usize> {
     rank: (bool, u32),
 }
 
+/// What a bucket has for a packet whose flow is known.
+enum Refreshed {
+    /// Its entry, which is of this second now.
+    Yes,
+    /// No entry with its tag.
+    No,
+    /// An entry with its tag that is not simply the flow's.
+    Unlike,
+}
+
 /// What both buckets have for a packet that has come.
 enum Place<'b, W, const S: usize, const N: usize> {
     /// The entry of its flow and endpoint.
@@ -155,6 +176,53 @@ impl<W: Word, const S: usize, const N: usize> Entries<W, S, N> {
         }
         self.refused.exchange(seen.0, Refusal::NONE.0);
         Refusal::NONE
+    }
+
+    /// Which entries have this tag now, a bit for each; the lowest is the first one's.
+    #[inline(always)]
+    fn tagged(&self, tag: u8) -> u32 {
+        let mut bits = 0;
+        for meta in self.metas.iter().rev() {
+            bits = bits << 1 | u32::from(Meta(meta.load()).tag() == tag);
+        }
+        bits
+    }
+
+    /// The entry of a bit.
+    #[inline(always)]
+    fn slot(&self, bits: u32) -> Option<Slot<'_, W, N>> {
+        // The cast is exact.
+        let at = bits.trailing_zeros() as usize;
+        Some(Slot {
+            meta: self.metas.get(at)?,
+            words: self.words.get(at)?,
+        })
+    }
+
+    /// What [`Pair::refresh`] does in one of the buckets.
+    #[inline(always)]
+    fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Refreshed {
+        let mut bits = self.tagged(tag);
+        while let Some(slot) = self.slot(bits) {
+            // All but the lowest.
+            bits &= bits.wrapping_sub(1);
+            let meta = slot.meta();
+            if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
+                continue;
+            }
+            if meta.is_claimed() {
+                return Refreshed::Unlike;
+            }
+            let Some(meta) = slot.holds(meta, coming.content) else {
+                return Refreshed::Unlike;
+            };
+            if meta.is_over(clock.limits, clock.now) {
+                return Refreshed::Unlike;
+            }
+            slot.touch(meta, meta.come(coming.turn, clock.now).in_version_of(meta));
+            return Refreshed::Yes;
+        }
+        Refreshed::No
     }
 
     /// Remembers a flow that is given up.
@@ -284,47 +352,21 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
                 }
             }
         }
-        // After the entries: whoever gives an entry up says so first.
         Some(is_shared || self.may_be_another(sought, content, clock))
-    }
-
-    /// Whether the flow of an entry may have been given up at another endpoint.
-    #[inline]
-    fn may_be_another<K: Sought<N>>(&self, sought: &K, content: &[u64; N], clock: Clock) -> bool {
-        // Most buckets never give a flow up.
-        let mut is_any = false;
-        for bucket in self.buckets() {
-            is_any |= bucket.refusal(clock) != Refusal::NONE;
-        }
-        is_any && {
-            let (tag, mark) = (sought.tag(), sought.mark(K::endpoint(content)));
-            let lifetime = clock.limits.longest();
-            self.buckets().any(|bucket| {
-                Refusal(bucket.refused.load()).concerns(tag, mark, lifetime, clock.now)
-            })
-        }
     }
 
     /// The usual case, in few steps: the first entry with the flow's tag is the flow's, and has this very header. `None`: what is to
     /// be done is still to be found, and nothing was changed.
     #[inline]
     fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Option<()> {
-        for slot in self.buckets().flat_map(Entries::slots) {
-            let meta = slot.meta();
-            if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
-                continue;
-            }
-            if meta.is_claimed() {
-                return None;
-            }
-            let meta = slot.holds(meta, coming.content)?;
-            if meta.is_over(clock.limits, clock.now) {
-                return None;
-            }
-            slot.touch(meta, meta.come(coming.turn, clock.now).in_version_of(meta));
-            return Some(());
+        match self.first.refresh(tag, coming, clock) {
+            Refreshed::No => match self.second?.refresh(tag, coming, clock) {
+                Refreshed::Yes => Some(()),
+                Refreshed::No | Refreshed::Unlike => None,
+            },
+            Refreshed::Yes => Some(()),
+            Refreshed::Unlike => None,
         }
-        None
     }
 
     #[inline]
@@ -404,9 +446,67 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
         }
     }
 
+    /// Whether the flow of an entry may have been given up at another endpoint. It is asked after the entries: whoever gives an entry
+    /// up says so first.
+    #[inline]
+    fn may_be_another<K: Sought<N>>(&self, sought: &K, content: &[u64; N], clock: Clock) -> bool {
+        let refusal = |bucket: &Entries<W, S, N>| bucket.refusal(clock);
+        let (first, second) = (refusal(self.first), self.second.map(refusal));
+        // Most buckets never give a flow up.
+        if first.is_none() && second.is_none_or(Refusal::is_none) {
+            return false;
+        }
+        let (tag, mark) = (sought.tag(), sought.mark(K::endpoint(content)));
+        let concerns =
+            |refusal: Refusal| refusal.concerns(tag, mark, clock.limits.longest(), clock.now);
+        concerns(first) || second.is_some_and(concerns)
+    }
+
     /// The entry for a packet that goes back: that of its own direction, or else that of the other one.
     #[inline]
     pub(super) fn find<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
+        match self.sole(sought, going, clock) {
+            Some(answer) => answer,
+            None => self.find_by_looking(sought, going, clock),
+        }
+    }
+
+    /// The usual cases, in few steps: one entry has the flow's tag, and it is the flow's; or none has it. `None`: there is more to be
+    /// looked at, and nothing was changed.
+    #[inline(always)]
+    fn sole<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Option<Answer<N>> {
+        let tag = sought.tag();
+        let second = self.second.map_or(0, |second| second.tagged(tag));
+        let (bucket, bits) = match (self.first.tagged(tag), second) {
+            (0, 0) => return Some(Answer::Nothing),
+            (bits, 0) => (self.first, bits),
+            (0, bits) => (self.second?, bits),
+            _ => return None,
+        };
+        if !bits.is_power_of_two() {
+            return None;
+        }
+        let slot = bucket.slot(bits)?;
+        let meta = slot.meta();
+        if meta.tag() != tag || !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+            return None;
+        }
+        let (meta, content) = slot.read(meta)?;
+        let way = sought.way(&content)?;
+        let is_other = match going.endpoint {
+            Some(wanted) => wanted != K::endpoint(&content),
+            None => meta.is_shared() && self.may_be_another(sought, &content, clock),
+        };
+        if is_other {
+            return None;
+        }
+        slot.touch(meta, going.leaves(meta, way, clock.now));
+        Some(Answer::Entry(content))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_by_looking<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
         for _ in 0..ROUNDS {
             match self.look(sought, going, clock) {
                 Answer::Busy => W::pause(),
@@ -464,21 +564,16 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
         let Some((slot, meta, content, way)) = found else {
             return Answer::Nothing;
         };
-        // After the entries: whoever gives an entry up says so first.
         let is_certain = going.endpoint.is_some()
             || !meta.is_shared()
             || !self.may_be_another(sought, &content, clock);
         if several || !is_certain {
             return Answer::Several;
         }
-        let new = match way {
-            Way::Same => meta.passed_on(going.turn, clock.now),
-            Way::Opposite => meta.answered(going.turn, clock.now),
-        };
-        slot.touch(meta, new);
+        slot.touch(meta, going.leaves(meta, way, clock.now));
         // What is passed on answers what came in the other direction.
         if let Some((slot, meta)) = opposite {
-            slot.touch(meta, meta.answered(going.turn, clock.now));
+            slot.touch(meta, going.leaves(meta, Way::Opposite, clock.now));
         }
         Answer::Entry(content)
     }

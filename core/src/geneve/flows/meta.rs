@@ -356,10 +356,7 @@ mod tests {
         let closed = half.answered(Turn::Ends, 0);
         assert_eq!(over(closed), Some(CLOSED));
         assert_eq!(over(closed.come(Turn::Amid, 0)), Some(CLOSED));
-        for reset in [
-            open.come(Turn::Resets, 0),
-            open.answered(Turn::Resets, 0),
-        ] {
+        for reset in [open.come(Turn::Resets, 0), open.answered(Turn::Resets, 0)] {
             assert_eq!(over(reset), Some(CLOSED));
             assert!(reset.is_closing());
             // The next connection with the same ports, whichever side opens it.

@@ -69,6 +69,12 @@ impl Refusal {
         Self(later.0 | self.0 & (ANY_TAG | ANY_ENDPOINT) | tag | endpoint)
     }
 
+    /// Whether there is none.
+    #[inline]
+    pub(super) const fn is_none(self) -> bool {
+        self.0 & SET == 0
+    }
+
     /// Whether a flow with this tag and another endpoint may be among those that were given up.
     #[inline]
     pub(super) const fn concerns(self, tag: u8, endpoint: u32, lifetime: u16, now: u32) -> bool {
@@ -108,6 +114,7 @@ mod tests {
             assert!(!one.concerns(8, 2, 350, now));
         }
         assert!(!Refusal::NONE.concerns(0, 1, 350, 0));
+        assert!(Refusal::NONE.is_none() && !Refusal::new(0, 0, 0).is_none());
     }
 
     /// All times of the word: what is over stays over, and is not merged with what comes later, until the clock comes round.
