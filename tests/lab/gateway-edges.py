@@ -302,6 +302,23 @@ def test_fragments_in_another_order():
             echo.close()
 
 
+def test_merging_of_datagrams():
+    about("A device that merges UDP datagrams for whoever forwards does so no more when it gets the role; aggregates of it are dropped.")
+    merging = ("rx-udp-gro-forwarding", "rx-gro-list")
+    for name in merging:
+        appliance.quietly("ethtool -K eth0", name, "on")
+    attach()
+    with check("it is switched off"):
+        said = appliance.output("ethtool -k eth0").splitlines()
+        same(["%s: off" % name for name in sorted(merging)], sorted(line for line in said if line.split(":")[0] in merging))
+    echo, count = udp_socket(appliance, "192.0.2.1", 5353), Count()
+    sends(*(ip(CLIENT4, "192.0.2.1", udp(40000, 5353, b"one by one"), ident=n) for n in range(4)))
+    settle(appliance)
+    with check("packets are taken"):
+        same((4, 0), (count.grew("came", "accepted_packets"), count.grew("came", "dropped_aggregate_packets")))
+    echo.close()
+
+
 def is_cut(packet):
     """Whether it is a fragment."""
     return packet[6] == 44 if packet[0] >> 4 == 6 else packet[6] & 0x3F | packet[7] != 0
