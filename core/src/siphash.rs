@@ -168,9 +168,21 @@ impl SipKey {
     #[inline(always)]
     #[must_use]
     pub fn place_13(&self, long: u64, middle: u32, short: u8) -> u64 {
+        self.place(
+            [long],
+            u64::from(middle) | u64::from(short) << 32 | 13 << 56,
+        )
+    }
+
+    /// The same of whole words in little-endian order, and of the last word, which has the message's length in its top byte.
+    #[inline(always)]
+    #[must_use]
+    pub fn place<const N: usize>(&self, words: [u64; N], last: u64) -> u64 {
         let mut state = self.start;
-        state.absorb_short(long);
-        state.absorb_short(u64::from(middle) | u64::from(short) << 32 | 13 << 56);
+        for word in words {
+            state.absorb_short(word);
+        }
+        state.absorb_short(last);
         state.finish_short()
     }
 

@@ -5,10 +5,13 @@
 """
 
 import socket
+import struct
 import sys
 
+from lab.geneve import FIRST, three
 from lab.hosts import guest
 from lab.netlink import fresh, hops, one_table, running, shows
+from lab.packets import ip, udp
 from lab.run import main
 from lab.story import about, check, holds, same, say
 from lab.waiting import eventually
@@ -309,6 +312,76 @@ def only_one():
     found = remembered()
     same(1, len(found))
     return found[0]
+
+
+def prefix(address, length):
+    return {"address": address, "prefix-len": length}
+
+
+def test_geneve():
+    about("the role geneve by ynl: each attribute of attach, what is refused and why, and what is counted and remembered")
+    begin()
+    for words, attributes in (
+        ("only with the role geneve", dict(port=6081)),
+        ("only with the role geneve", dict(role="director", allow_from=[prefix("10.1.1.0", 24)])),
+        ("1 to 6000 seconds", dict(role="geneve", idle=0)),
+        ("1 to 6000 seconds", dict(role="geneve", tcp_idle=6001)),
+        ("1 to 13000000 flows", dict(role="geneve", max_flows=0)),
+        ("1 to 13000000 flows", dict(role="geneve", max_flows=13000001)),
+        ("longer than its address", dict(role="geneve", allow_from=[prefix("10.1.1.0", 33)])),
+        ("more than 16 prefixes", dict(role="geneve", allow_from=[prefix("10.1.%d.0" % n, 24) for n in range(17)])),
+        ("port", dict(role="geneve", port=0)),
+        ("pass", dict(role="geneve", **{"pass": 2})),
+        ("prefix-len", dict(role="geneve", allow_from=[prefix("fd00::", 129)])),
+    ):
+        with check("refused: %r: %s" % (attributes, words)):
+            says(words, refused("attach", ifname="lo", **attributes))
+    with check("nothing is attached"):
+        same([], dump("device-get"))
+    allowed = [prefix("10.1.%d.0" % n, 24) for n in range(15)] + [prefix("fd00::", 8)]
+    given = {"role": "geneve", "port": 7000, "class": 0x0167, "allow-from": allowed, "pass": 1, "strict": 1, "max-flows": 1000,
+             "idle": 10, "tcp-idle": 6000}
+    with check("each attribute is taken, and shown as it was given"):
+        do("attach", ifname="lo", **given)
+        shown = dump("device-get")
+        same([dict(given, ifindex=1, ifname="lo")], shown)
+    with check("other values take their place"):
+        do("attach", ifname="lo", role="geneve", replace=1)
+        shown = dump("device-get")[0]
+        same([6081, 0x0108, 0, 0, 131072, 350, 350],
+             [shown[name] for name in ("port", "class", "pass", "strict", "max-flows", "idle", "tcp-idle")])
+        same(None, shown.get("allow-from"))
+    guest.run("ip address add 192.0.2.1/32 dev lo")
+    with guest.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("192.0.2.1", 5353))
+        options = three()
+        inner = ip("198.51.100.7", "192.0.2.1", udp(40000, 5353, b"by ynl"))
+        head = struct.pack("!BBHI", len(options) // 4, 0, 0x0800, 0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind(("192.0.2.1", 50000))
+            sender.sendto(head + options + inner, ("192.0.2.1", 6081))
+        with check("flows are listed"):
+            flows = [flow for part in dump("geneve-flow-get") for flow in part.get("flow", [])]
+            same([{"endpoint": FIRST, "proto": 17, "src": "198.51.100.7", "src-port": 40000, "dst": "192.0.2.1", "dst-port": 5353,
+                   "outer-src": "192.0.2.1", "outer-dst": "192.0.2.1", "udp-src-port": 50000, "udp-dst-port": 6081,
+                   "options": options, "closing": 0}],
+                 [{name: value for name, value in flow.items() if name != "idle"} for flow in flows])
+    with check("so are endpoints"):
+        same([{"id": FIRST, "came-packets": 1, "came-bytes": len(inner), "left-packets": 0, "left-bytes": 0}],
+             dump("geneve-endpoint-get"))
+    with check("and counters, as glbctl has them"):
+        said, shown = do("geneve-stats-get"), guest.json("glbctl --json geneve stats")
+        for kind, theirs in (("came", "came"), ("left", "left"), ("flow", "flows")):
+            names = {counter["name"] for counter in said[kind]}
+            holds(names <= set(shown[theirs]), "%s: %r" % (kind, names - set(shown[theirs])))
+        came = {counter["name"]: counter["value"] for counter in said["came"]}
+        same([1, 1], [came["accepted_packets"], {each["name"]: each["value"] for each in said["flow"]}["first_flow_packets"]])
+        same([1, 157288], [said["in-use"], said["room"]])
+    do("detach", ifname="lo")
+    with check("without a device there are no flows, and no endpoints"):
+        same([[], []], [dump("geneve-flow-get"), dump("geneve-endpoint-get")])
+        same(None, do("geneve-stats-get").get("room"))
+    guest.run("ip address del 192.0.2.1/32 dev lo")
 
 
 def l3dsr(vip="192.0.2.1", **more):

@@ -125,7 +125,9 @@ pub fn uses_geneve(
         len: opened.inner_len,
         tos: 0,
     };
-    let envelope = held.envelope();
+    held.write_back(&letter, out)?;
+    let unpacked = held.unpack()?;
+    let envelope = unpacked.envelope();
     envelope.write_back(&letter, out)?;
     envelope.fill_checksum(out, packet.view.linear())?;
     Some(envelope.len())

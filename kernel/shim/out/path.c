@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/hash.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <net/dst.h>
@@ -12,6 +13,7 @@
 #include <net/sock.h>
 
 #include "../checks.h"
+#include "kept.h"
 #include "path.h"
 #include "ports.h"
 
@@ -178,6 +180,53 @@ struct dst_entry *glb_route6_kept_by_any(const struct net *net, struct dst_cache
 					 const struct sk_buff *skb, struct in6_addr *saddr)
 {
 	return glb_source_counts(net, true) ? NULL : glb_route6_kept(cache, skb, saddr);
+}
+
+/* --- routes between pairs of addresses --------------------------------------------------------------- */
+
+/* Few of the places are taken: load balancers are few, and so are the addresses here that they know. */
+static u32 glb_pair_of(struct glb_key *key, const struct glb_domain *domain, struct glb_flow flow,
+		       const void *daddr, const void *saddr, bool is_v6)
+{
+	*key = (struct glb_key){
+		.mark = domain->mark,
+		.l3mdev = domain->l3mdev,
+		.flow = (__force __be32)flow.tos,
+	};
+	if (is_v6) {
+		memcpy(&key->daddr, daddr, sizeof(key->daddr));
+		memcpy(&key->saddr, saddr, sizeof(key->saddr));
+		return hash_32(key->daddr.s6_addr32[1] ^ key->daddr.s6_addr32[3], GLB_ROUTES_BITS);
+	}
+	memcpy(&key->daddr, daddr, sizeof(__be32));
+	memcpy(&key->saddr, saddr, sizeof(__be32));
+	return hash_32(key->daddr.s6_addr32[0], GLB_ROUTES_BITS);
+}
+
+struct dst_entry *glb_route_between(struct net *net, struct glb_routes __percpu *routes,
+				    const struct sk_buff *skb, struct glb_flow flow,
+				    const void *daddr, const void *saddr, bool is_v6)
+{
+	const struct glb_domain domain = glb_domain_of(net, skb, flow, is_v6);
+	struct glb_key key;
+	const u32 at = glb_pair_of(&key, &domain, flow, daddr, saddr, is_v6);
+	struct dst_entry *dst = glb_kept_get(routes, is_v6, at, &key);
+	struct in6_addr source = key.saddr;
+	u32 cookie;
+
+	GLB_CHECK_BH_OFF();
+	GLB_CHECK_RCU();
+	if (likely(dst))
+		return dst;
+	dst = is_v6 ? glb_route6(net, domain, flow, &key.daddr, &source) :
+		      glb_route4(net, domain, flow, key.daddr.s6_addr32[0], &source.s6_addr32[0]);
+	if (!dst)
+		return NULL;
+	cookie = glb_kept_cookie(dst, is_v6);
+	/* Ports are not in the key. */
+	if (!glb_routes_need_flow(net, is_v6) && !glb_multipath_by_flow(net, is_v6))
+		glb_kept_put(routes, is_v6, at, &key, dst, cookie);
+	return dst;
 }
 
 bool glb_routes_by_source(const struct net *net, bool is_v6)

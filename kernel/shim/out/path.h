@@ -7,6 +7,7 @@
 
 struct dst_cache;
 struct dst_entry;
+struct glb_routes;
 struct in6_addr;
 struct net;
 struct sk_buff;
@@ -41,6 +42,12 @@ struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
 struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 				  const struct sk_buff *skb, struct glb_flow flow,
 				  const struct in6_addr *daddr, struct in6_addr *saddr);
+/* The route of `flow` between two addresses of the family, remembered by CPU: both belong to the key, and so do mark, TOS and routing
+ * domain. Otherwise as above.
+ */
+struct dst_entry *glb_route_between(struct net *net, struct glb_routes __percpu *routes,
+				    const struct sk_buff *skb, struct glb_flow flow,
+				    const void *daddr, const void *saddr, bool is_v6);
 /* Whether the way of a packet can depend on its source: then no route is kept for packets of all clients. RCU is held. */
 bool glb_routes_by_source(const struct net *net, bool is_v6);
 int glb_route_cache_init(struct dst_cache *cache);

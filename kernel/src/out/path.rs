@@ -7,6 +7,7 @@
 use crate::bindings;
 use crate::front::hook::Hook;
 use crate::net::Net;
+use crate::out::route::Routes;
 use crate::packet::skb::Skb;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -302,6 +303,39 @@ impl Path {
         source: Option<Addr>,
     ) -> Option<Self> {
         Self::find(hook, &RouteCache::none(), skb, flow, (to, source))
+    }
+
+    /// The route of `flow` from `source` to `to`, of one family, for the packet `skb`: one that this CPU has found for such a packet
+    /// and that still holds, or else it is looked up, and remembered where it may be the next such packet's.
+    #[inline]
+    pub fn of_pair(
+        hook: &Hook<'_>,
+        routes: &Routes,
+        skb: &Skb<'_>,
+        flow: Flow,
+        (to, source): (Addr, Addr),
+    ) -> Option<Self> {
+        let Some(percpu) = routes.percpu() else {
+            return Self::between(hook, skb, flow, to, Some(source));
+        };
+        let (net, skb) = (hook.net.as_ptr(), skb.as_ptr());
+        let route = |to: *const u8, from: *const u8, is_v6| {
+            // SAFETY: As in `kept`. The addresses are of the family and are read during the call; the table is there as long as
+            // `routes`.
+            unsafe {
+                let (percpu, to, from) = (percpu.as_ptr(), to.cast(), from.cast());
+                bindings::glb_route_between(net, percpu, skb, flow.raw(), to, from, is_v6)
+            }
+        };
+        let dst = match (&to, &source) {
+            (Addr::V4(to), Addr::V4(from)) => route(to.as_ptr(), from.as_ptr(), false),
+            (Addr::V6(to), Addr::V6(from)) => route(to.as_ptr(), from.as_ptr(), true),
+            _ => return None,
+        };
+        Some(Self {
+            dst: NonNull::new(dst)?,
+            source,
+        })
     }
 
     /// Whether it ends on this machine.
