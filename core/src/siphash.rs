@@ -75,20 +75,23 @@ impl State {
         self.v0 ^ self.v1 ^ self.v2 ^ self.v3
     }
 
+    /// Half of a hash of 128 bits.
+    #[inline(always)]
+    fn half(&mut self) -> u64 {
+        self.round();
+        self.round();
+        self.round();
+        self.round();
+        self.v0 ^ self.v1 ^ self.v2 ^ self.v3
+    }
+
     /// Ends the hash of 128 bits.
     #[inline(always)]
     fn finish_128(mut self) -> [u64; 2] {
         self.v2 ^= 0xee;
-        let mut half = || {
-            self.round();
-            self.round();
-            self.round();
-            self.round();
-            let half = self.v0 ^ self.v1 ^ self.v2 ^ self.v3;
-            self.v1 ^= 0xdd;
-            half
-        };
-        [half(), half()]
+        let first = self.half();
+        self.v1 ^= 0xdd;
+        [first, self.half()]
     }
 }
 

@@ -52,6 +52,7 @@ pub(super) fn find(
 }
 
 /// What the route of a packet depends on, beside its addresses. A cache has the routes of packets with `kept_tos`.
+#[inline(always)]
 pub(super) fn flow(packet: &Candidate, tos: u8, kept_tos: u8) -> Flow {
     let is_v6 = matches!(packet.key.addrs, Addrs::V6 { .. });
     let icmp = |v4: [u8; 2], v6: [u8; 2]| match is_v6 {

@@ -10,7 +10,7 @@ use super::way::Journey;
 use super::{dispatch, Own};
 use crate::tables::set::NextHop;
 use crate::tables::world::Plan;
-use glb_core::director::rewrite::{Change, Edit};
+use glb_core::director::rewrite::{Change, Edit, Spot};
 use glb_core::director::{Candidate, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -29,10 +29,53 @@ pub(super) fn send<'a>(
     mut skb: Skb<'a>,
     plan: Plan<'_, '_>,
 ) -> Outcome<'a> {
-    let spot = match find(&mut skb, hook.family, plan.packet.len, (edit, None)) {
-        Ok(spot) => spot,
-        Err(verdict) => return refuse(own.stats, skb, verdict),
-    };
+    match find(&mut skb, hook.family, plan.packet.len, (edit, None)) {
+        Ok(spot) => along((edit, spot), own, hook, skb, plan),
+        Err(verdict) => refuse(own.stats, skb, verdict),
+    }
+}
+
+/// The same of a common packet: all that such a packet cannot be is known to the compiler.
+#[inline(always)]
+pub(super) fn send_common<'a>(
+    edit: Edit,
+    own: Own<'_>,
+    hook: Hook<'_>,
+    skb: Skb<'a>,
+    plan: Plan<'_, '_>,
+) -> Outcome<'a> {
+    let view = View::new(skb.linear(), skb.len()).limit(plan.packet.len);
+    match Spot::find_common(view, hook.family, edit) {
+        Some(spot) => along((edit, spot), own, hook, skb, plan),
+        None => {
+            // Put together anew, so that it is in memory here only.
+            let plan = Plan { ..plan };
+            uncommon(edit, (own, hook), skb, plan)
+        }
+    }
+}
+
+/// A common packet in which what changes is not found in few steps, as one whose time to live ends here.
+#[cold]
+#[inline(never)]
+fn uncommon<'a>(
+    edit: Edit,
+    (own, hook): (Own<'_>, Hook<'_>),
+    skb: Skb<'a>,
+    plan: Plan<'_, '_>,
+) -> Outcome<'a> {
+    send(edit, own, hook, skb, plan)
+}
+
+/// The same where it is known what changes in the packet.
+#[inline(always)]
+fn along<'a>(
+    (edit, spot): (Edit, Spot),
+    own: Own<'_>,
+    hook: Hook<'_>,
+    skb: Skb<'a>,
+    plan: Plan<'_, '_>,
+) -> Outcome<'a> {
     // The next routers see this one; without ECN, which no route depends on.
     let tos = edit.tos(spot.tos()) & !3;
     let first = plan.hops.first();

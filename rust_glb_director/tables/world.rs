@@ -104,6 +104,11 @@ impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
     }
 
     #[inline(always)]
+    fn remembers(&self, table: &Table) -> bool {
+        FLOWS && table.flows.is_some()
+    }
+
+    #[inline(always)]
     fn known(&self, table: &Table, packet: &Candidate) -> Option<u8> {
         match FLOWS {
             true => known(table, table.flows.as_deref()?, self.learns, packet),
@@ -121,6 +126,7 @@ impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
 }
 
 impl Answers for Loaded<'_> {
+    #[inline(always)]
     fn origin(&self, backend: Addr, proto: Proto, port: u16) -> Option<Origin> {
         let bind = self.tables.services().bind(backend, proto, port)?;
         self.tables.origin_of(bind)

@@ -10,7 +10,7 @@ use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier
 use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::reverse::services::{chained, check, with_one_vip, Service, Services};
-use glb_core::director::reverse::{reverse, Answers, Origin};
+use glb_core::director::reverse::{reverse, reverse_common, Answers, Origin};
 use glb_core::director::rewrite::{Change, Edit, Spot};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
@@ -180,7 +180,11 @@ pub fn uses_reverse(
     len: usize,
     family: Family,
 ) -> Option<Verdict> {
-    let packet = director::inspect_answer(View::new(bytes, len), family).ok()?;
+    let view = View::new(bytes, len);
+    if let Some(packet) = director::common(view, family).and(director::again(view, family)) {
+        return Some(reverse_common(backends, settings, packet).ok()?.verdict);
+    }
+    let packet = director::inspect_answer(view, family).ok()?;
     Some(reverse(backends, settings, packet).ok()?.verdict)
 }
 
@@ -291,13 +295,15 @@ pub fn uses_common(
 }
 
 #[no_mangle]
-pub fn uses_decide_by_flow(
+pub fn uses_backend(
     tables: &Tables<'_>,
     settings: &Settings,
     packet: Candidate,
 ) -> Option<u64> {
     let bound = director::bind(tables, settings, packet).ok()?;
-    let plan = bound.decide_by_flow(tables, settings, |_| true).ok()?;
+    let hash = bound.hash(tables, settings);
+    let backend = bound.backend(tables, hash)?;
+    let plan = bound.toward(tables, backend, hash).ok()?;
     Some(plan.hash.0)
 }
 

@@ -52,6 +52,10 @@ pub trait World {
     fn flow(&self, _table: &Self::Table, _packet: Candidate, _first: Option<u8>) -> Option<u8> {
         None
     }
+    /// Whether the table may remember flows: [`Self::flow`] has nothing to say of another one's packets.
+    fn remembers(&self, _table: &Self::Table) -> bool {
+        true
+    }
     /// The backend that the packet's flow is remembered with, by its index, if that is known without a row: [`Self::flow`] says
     /// the same, and is asked where this says nothing. A world need not know.
     fn known(&self, _table: &Self::Table, _packet: &Candidate) -> Option<u8> {

@@ -167,6 +167,18 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 	return dst;
 }
 
+struct dst_entry *glb_route4_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     __be32 daddr, __be32 *saddr)
+{
+	return glb_route4(net, glb_domain_of(net, skb, flow, false), flow, daddr, saddr);
+}
+
+struct dst_entry *glb_route6_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     const struct in6_addr *daddr, struct in6_addr *saddr)
+{
+	return glb_route6(net, glb_domain_of(net, skb, flow, true), flow, daddr, saddr);
+}
+
 /* The same for packets that keep their source: with a routing rule or the like that may name it, no route is kept for all. */
 struct dst_entry *glb_route4_kept_by_any(const struct net *net, struct dst_cache *cache,
 					 const struct sk_buff *skb, __be32 *saddr)

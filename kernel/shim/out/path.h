@@ -41,6 +41,11 @@ struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
 struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 				  const struct sk_buff *skb, struct glb_flow flow,
 				  const struct in6_addr *daddr, struct in6_addr *saddr);
+/* The same for one packet, of which nothing is remembered. */
+struct dst_entry *glb_route4_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     __be32 daddr, __be32 *saddr);
+struct dst_entry *glb_route6_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     const struct in6_addr *daddr, struct in6_addr *saddr);
 /* Whether the way of a packet can depend on its source: then no route is kept for packets of all clients. RCU is held. */
 bool glb_routes_by_source(const struct net *net, bool is_v6);
 int glb_route_cache_init(struct dst_cache *cache);

@@ -35,7 +35,8 @@ unsafe impl Sync for RouteCache {}
 impl RouteCache {
     /// Knows nothing yet. May sleep.
     pub fn new() -> Result<Self, AllocError> {
-        let mut cache = Self::none();
+        // SAFETY: All zero is a valid value of a cache that is not set up.
+        let mut cache = Self(UnsafeCell::new(unsafe { core::mem::zeroed() }));
         // SAFETY: The cache is set up once. It may be moved then, as nobody points to it but to its per-CPU memory.
         let error = unsafe { bindings::glb_route_cache_init(cache.0.get_mut()) };
         // It fails for no other reason.
@@ -44,12 +45,6 @@ impl RouteCache {
         } else {
             Err(AllocError)
         }
-    }
-
-    /// One that never knows anything.
-    fn none() -> Self {
-        // SAFETY: All zero is a valid value of a cache that is not set up, which the functions take.
-        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
     }
 
     /// Forgets what it knows. What packets find while this runs may be what they would have found before.
@@ -294,6 +289,7 @@ impl Path {
 
     /// Looks the route of `flow` between these addresses up, for the packet `skb` or an answer to it, and remembers nothing.
     /// Without `source` the kernel chooses one.
+    #[inline]
     pub fn between(
         hook: &Hook<'_>,
         skb: &Skb<'_>,
@@ -301,7 +297,35 @@ impl Path {
         to: Addr,
         source: Option<Addr>,
     ) -> Option<Self> {
-        Self::find(hook, &RouteCache::none(), skb, flow, (to, source))
+        let (net, skb) = (hook.net.as_ptr(), skb.as_ptr());
+        match to {
+            Addr::V4(to) => {
+                let mut from = match source {
+                    Some(Addr::V4(from)) => u32::from_ne_bytes(from),
+                    _ => 0,
+                };
+                // SAFETY: In a hook of a device: bottom halves are off, RCU is held, and the buffer has a device. `from` is read
+                // and written.
+                let dst = unsafe {
+                    let to = u32::from_ne_bytes(to);
+                    bindings::glb_route4_between(net, skb, flow.raw(), to, &mut from)
+                };
+                Self::from_v4(dst, from)
+            }
+            Addr::V6(to) => {
+                let mut from = match source {
+                    Some(Addr::V6(from)) => from,
+                    _ => [0; 16],
+                };
+                // SAFETY: As above; an address is 16 bytes and needs no alignment on the architectures that the module is built
+                // for.
+                let dst = unsafe {
+                    let (to, from) = (to.as_ptr().cast(), from.as_mut_ptr().cast());
+                    bindings::glb_route6_between(net, skb, flow.raw(), to, from)
+                };
+                Self::from_v6(dst, from)
+            }
+        }
     }
 
     /// Whether it ends on this machine.
