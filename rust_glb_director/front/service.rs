@@ -14,6 +14,7 @@ use crate::send::refuse::refuse;
 use crate::send::{of_service, rewritten, tunnelled};
 use crate::tables::set::Table;
 use crate::tables::world::{Bound, Loaded, Plan};
+use glb_core::director::flows::Key;
 use glb_core::director::select::hash::PacketHash;
 use glb_core::director::{again, Leave, Tunnel, Verdict};
 use glb_core::packet::ip::Family;
@@ -64,7 +65,7 @@ fn in_tunnel<'a, const V6: bool>(
     let hook = of_family::<V6>(hook);
     // Of the headers in front, those of IPv6 have a flow label.
     let has_label = door.table.addresses.family() == Family::V6;
-    match plan(door, hook, &skb, has_label) {
+    match plan::<V6>(door, &skb, has_label) {
         Ok(plan) => tunnelled((tunnel, plan), door.world.stats, hook, door.config, skb),
         Err(verdict) => refuse(door.world.stats, skb, verdict),
     }
@@ -76,7 +77,7 @@ fn in_place<'a, const V6: bool>(door: &Door<'_>, hook: Hook<'_>, skb: Skb<'a>) -
     let Leave::Rewrite(edit) = door.table.forward.leave() else {
         return named::<V6>(door, hook, skb);
     };
-    match plan(door, hook, &skb, false) {
+    match plan::<V6>(door, &skb, false) {
         Ok(plan) => rewritten((edit, plan), door.world.stats, hook, door.config, skb),
         Err(verdict) => refuse(door.world.stats, skb, verdict),
     }
@@ -85,17 +86,22 @@ fn in_place<'a, const V6: bool>(door: &Door<'_>, hook: Hook<'_>, skb: Skb<'a>) -
 /// The hook, of whose family the compiler knows here.
 #[inline(always)]
 fn of_family<const V6: bool>(hook: Hook<'_>) -> Hook<'_> {
-    let family = match V6 {
+    let family = family::<V6>();
+    Hook { family, ..hook }
+}
+
+#[inline(always)]
+const fn family<const V6: bool>() -> Family {
+    match V6 {
         false => Family::V4,
         true => Family::V6,
-    };
-    Hook { family, ..hook }
+    }
 }
 
 /// The packet and its table, as they were found.
 #[inline(always)]
-fn bound<'d>(door: &'d Door<'_>, family: Family, skb: &Skb<'_>) -> Option<Bound<'d, 'd>> {
-    let packet = again(View::new(skb.linear(), skb.len()), family)?;
+fn bound<'d, const V6: bool>(door: &'d Door<'_>, skb: &Skb<'_>) -> Option<Bound<'d, 'd>> {
+    let packet = again(View::new(skb.linear(), skb.len()), family::<V6>())?;
     Some(Bound {
         packet,
         table: door.table,
@@ -106,39 +112,54 @@ fn bound<'d>(door: &'d Door<'_>, family: Family, skb: &Skb<'_>) -> Option<Bound<
 /// Where a packet goes that names no further hops. It is hashed where what is put in front of it depends on that, and where the
 /// table remembers no flows.
 #[inline(always)]
-fn plan<'d>(
+fn plan<'d, const V6: bool>(
     door: &'d Door<'_>,
-    hook: Hook<'_>,
     skb: &Skb<'_>,
     is_hashed: bool,
 ) -> Result<Plan<'d, 'd>, Verdict> {
     // It is there: it has been read.
-    let bound = bound(door, hook.family, skb).ok_or(Verdict::PassedUnknownFormat)?;
+    let bound = bound::<V6>(door, skb).ok_or(Verdict::PassedUnknownFormat)?;
     let hash = match is_hashed || door.table.flows.is_none() {
-        true => bound.hash(&door.world, door.config),
-        false => PacketHash(0),
+        true => Some(bound.hash(&door.world, door.config)),
+        false => None,
     };
-    let backend = match bound.backend(&door.world, hash) {
+    let hashed = hash.unwrap_or(PacketHash(0));
+    let key = bound.key(&door.world);
+    let backend = match bound.backend(&door.world, hashed, key.as_ref()) {
         Some(backend) => Some(backend),
-        None => apart(door, hook.family, skb),
+        None => other_backend::<V6>(door, skb, &Missed { hash, key }),
     };
     let backend = backend.ok_or(Verdict::DroppedNoHop)?;
-    bound.toward(&door.world, backend, hash)
+    bound.toward(&door.world, backend, hashed)
+}
+
+/// What is known of a packet whose backend is not.
+struct Missed {
+    hash: Option<PacketHash>,
+    key: Option<Key>,
 }
 
 /// The backend of a packet about which there is more to be said: the first one of a flow, or one whose row is selected by
 /// something else than its own hash.
 #[inline(never)]
-fn apart(door: &Door<'_>, family: Family, skb: &Skb<'_>) -> Option<u8> {
-    let plan = bound(door, family, skb)?.decide(&door.world, door.config);
-    Some(plan.ok()?.hops.backend())
+fn other_backend<const V6: bool>(
+    door: &Door<'_>,
+    skb: &Skb<'_>,
+    Missed { hash, key }: &Missed,
+) -> Option<u8> {
+    let bound = bound::<V6>(door, skb)?;
+    let hash = match hash {
+        Some(hash) => *hash,
+        None => bound.hash(&door.world, door.config),
+    };
+    bound.other_backend(&door.world, hash, key.as_ref())
 }
 
 /// A packet whose header names all hops of its row.
 #[inline(never)]
 fn named<'a, const V6: bool>(door: &Door<'_>, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
     let hook = of_family::<V6>(hook);
-    match bound(door, hook.family, &skb) {
+    match bound::<V6>(door, &skb) {
         Some(bound) => any(door.world, door.config, hook, skb, bound),
         None => refuse(door.world.stats, skb, Verdict::PassedUnknownFormat),
     }

@@ -8,14 +8,13 @@
 
 #![forbid(unsafe_code)]
 
-use super::in_place::{find, flow, InPlace};
+use super::in_place::{self, find, flow, InCommon, InPlace};
 use super::refuse::refuse;
 use super::way::Journey;
-use super::{dispatch, Own};
+use super::Own;
 use crate::config::Config;
 use crate::stats::Stats;
 use glb_core::director::reverse::Answer;
-use glb_core::director::rewrite::Spot;
 use glb_core::director::{Candidate, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -44,11 +43,30 @@ pub(crate) fn send<'a>(
     if path.is_here() {
         return refuse(own.stats, skb, Verdict::PassedAnswerHere);
     }
-    let edit = answer.origin.change().edit;
-    match find(&mut skb, hook.family, answer.packet.len, (edit, None)) {
-        Ok(spot) => dispatch(journey(own, *hook, path, (*answer, spot)), skb),
-        Err(verdict) => refuse(own.stats, skb, verdict),
-    }
+    let change = answer.origin.change();
+    let spot = match find(
+        &mut skb,
+        hook.family,
+        answer.packet.len,
+        (change.edit, None),
+    ) {
+        Ok(spot) => spot,
+        Err(verdict) => return refuse(own.stats, skb, verdict),
+    };
+    let journey = Journey {
+        stats: own.stats,
+        hook: *hook,
+        config: own.config,
+        path,
+        manner: InPlace {
+            packet: answer.packet,
+            verdict: answer.verdict,
+            change,
+            spot: Some(spot),
+            whole: None,
+        },
+    };
+    super::dispatch(journey, skb)
 }
 
 /// The same of a common packet, in registers (docs/decisions/0008).
@@ -60,9 +78,8 @@ pub(crate) fn send_common<'a>(
     skb: Skb<'a>,
     answer: Answer,
 ) -> Outcome<'a> {
-    let view = View::new(skb.linear(), skb.len()).limit(answer.packet.len);
-    let edit = answer.origin.change().edit;
-    let Some(spot) = Spot::find_common(view, hook.family, edit) else {
+    let change = answer.origin.change();
+    let Some(spot) = InCommon::spot(&skb, hook.family, &answer.packet, change.edit) else {
         // Put together anew, so that it is in memory here only.
         let answer = Answer { ..answer };
         return uncommon(stats, hook, config, skb, answer);
@@ -82,7 +99,13 @@ pub(crate) fn send_common<'a>(
     if path.is_here() {
         return refuse(own.stats, skb, Verdict::PassedAnswerHere);
     }
-    dispatch(journey(own, hook, path, (answer, spot)), skb)
+    let manner = InCommon {
+        packet: answer.packet,
+        verdict: answer.verdict,
+        change,
+        spot,
+    };
+    in_place::dispatch(own, hook, path, manner, skb)
 }
 
 /// A common packet in which what changes is not found in few steps.
@@ -96,28 +119,6 @@ fn uncommon<'a>(
     answer: Answer,
 ) -> Outcome<'a> {
     send(stats, &hook, config, skb, &answer)
-}
-
-#[inline(always)]
-fn journey<'p>(
-    own: Own<'p>,
-    hook: Hook<'p>,
-    path: Path,
-    (answer, spot): (Answer, Spot),
-) -> Journey<'p, InPlace> {
-    Journey {
-        stats: own.stats,
-        hook,
-        config: own.config,
-        path,
-        manner: InPlace {
-            packet: answer.packet,
-            verdict: answer.verdict,
-            change: answer.origin.change(),
-            spot: Some(spot),
-            whole: None,
-        },
-    }
 }
 
 /// What the route of the packet depends on that leaves, with this TOS.

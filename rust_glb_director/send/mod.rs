@@ -93,7 +93,8 @@ pub(crate) fn tunnelled<'a>(
     config: &Config,
     skb: Skb<'a>,
 ) -> Outcome<'a> {
-    tunnel::send(tunnel, Own::of_service(stats, config, &plan), hook, skb, plan)
+    let own = Own::of_service(stats, config, &plan);
+    tunnel::send(tunnel, own, hook, skb, plan)
 }
 
 /// The same, rewritten in place.

@@ -8,6 +8,7 @@
 //! [`World`] that they decide on. `lab/director-agrees` holds the hook against `glbctl encap`.
 
 use super::classify::classify;
+use super::flows::Key;
 use super::forward::Forward;
 use super::inspect::Candidate;
 use super::select::hash::{hash_apart, packet_hash, PacketHash};
@@ -119,17 +120,42 @@ impl<'w, W: World> Bound<'w, W> {
         Ok(self.plan(hash, None, hops))
     }
 
-    /// The backend that the packet goes to, where the table has other rows than GLB's, if that can be said in few steps: of a flow
-    /// that is known, which needs no row; and in a table that remembers none, of a packet whose row is that of its `hash`. Of
-    /// another one nothing is said and nothing is counted: [`Self::decide`] does, and of these it says the same.
+    /// The key by which its flow can be asked for in few steps.
     #[inline(always)]
     #[must_use]
-    pub fn backend(&self, world: &'w W, hash: PacketHash) -> Option<u8> {
+    pub fn key(&self, world: &'w W) -> Option<Key> {
+        world.key(self.table, &self.packet)
+    }
+
+    /// The backend that the packet goes to, where the table has other rows than GLB's, if that can be said in few steps: of a flow
+    /// that is known by its [`key`](Self::key), which needs no row; and in a table that remembers none, of a packet whose row is that
+    /// of its `hash`. Of another one nothing is counted: [`Self::other_backend`] does.
+    #[inline(always)]
+    #[must_use]
+    pub fn backend(&self, world: &'w W, hash: PacketHash, key: Option<&Key>) -> Option<u8> {
         if world.remembers(self.table) {
-            return world.known(self.table, &self.packet);
+            return world.known(self.table, &self.packet, key?);
         }
         let row = world.selector(self.table)?.row_of_hash(hash)?;
         world.numbered_row(self.table, row).first().copied()
+    }
+
+    /// The same where [`Self::backend`] has not said it.
+    #[inline]
+    #[must_use]
+    pub fn other_backend(&self, world: &'w W, hash: PacketHash, key: Option<&Key>) -> Option<u8> {
+        let (table, packet) = (self.table, self.packet);
+        let selector = world.selector(table)?;
+        let row = match selector.row_of_hash(hash) {
+            Some(row) => row,
+            None => selector.row(hash, packet.kind, &packet.key),
+        };
+        let first = world.numbered_row(table, row).first().copied();
+        let remembered = match key {
+            Some(key) => world.learn(table, packet, (key, first)),
+            None => world.flow(table, packet, first),
+        };
+        remembered.or(first)
     }
 
     /// The plan of a packet that goes to this backend and names no further hop. Nothing depends on the hash but what stands in front

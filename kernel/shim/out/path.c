@@ -220,7 +220,7 @@ void glb_dst_release(struct dst_entry *dst)
 	(SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4 | SKB_GSO_DODGY | SKB_GSO_TCP_ECN |         \
 	 SKB_GSO_TCP_ACCECN | SKB_GSO_TCP_FIXEDID)
 
-static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
+static noinline enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
 {
 	const struct skb_shared_info *info = skb_shinfo(skb);
 
@@ -236,11 +236,16 @@ static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
 	return skb_gso_validate_network_len(skb, room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
 }
 
+static __always_inline enum glb_fit glb_fits(const struct sk_buff *skb, unsigned int room)
+{
+	if (unlikely(skb_is_gso(skb)))
+		return glb_gso_fits(skb, room);
+	return likely(skb->len <= room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+}
+
 enum glb_fit glb_skb_fits(const struct sk_buff *skb, unsigned int room)
 {
-	if (skb_is_gso(skb))
-		return glb_gso_fits(skb, room);
-	return skb->len <= room ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+	return glb_fits(skb, room);
 }
 
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added)
@@ -249,7 +254,7 @@ enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst
 
 	if (mtu <= added)
 		return GLB_FIT_NOT;
-	return glb_skb_fits(skb, mtu - added);
+	return glb_fits(skb, mtu - added);
 }
 
 bool glb_dst_is_here(const struct dst_entry *dst, bool is_v6)

@@ -68,12 +68,18 @@ impl Service {
         let index = first.map(|addr| self.index(addr));
         // Every other packet is asked about as the module does: first whether its flow is known without a row.
         let asks = self.asks.replace(!self.asks.get());
-        if let Some(known) = asks.then(|| known(self, packet)).flatten() {
-            let event = self.events.borrow_mut().pop();
-            assert_eq!(event, Some(Event::Known));
-            return (Some(self.backends[usize::from(known)].0), event);
-        }
-        let other = follow(self, packet, index);
+        let key = asks.then(|| key(self, packet)).flatten();
+        let other = match key {
+            Some(key) => {
+                if let Some(known) = known(self, packet, &key) {
+                    let event = self.events.borrow_mut().pop();
+                    assert_eq!(event, Some(Event::Known));
+                    return (Some(self.backends[usize::from(known)].0), event);
+                }
+                learn(self, packet, &key, index)
+            }
+            None => follow(self, packet, index),
+        };
         assert!(other.is_none() || other != index);
         let addr = other.or(index).map(|at| self.backends[usize::from(at)].0);
         (addr, self.events.borrow_mut().pop())
@@ -85,6 +91,12 @@ impl Service {
 }
 
 impl Memory for Service {
+    fn secret(&self) -> &SipKey {
+        &SECRET
+    }
+    fn rules(&self) -> Rules {
+        self.rules
+    }
     fn table(&self) -> FlowTable<'_> {
         FlowTable {
             buckets: &self.buckets,

@@ -12,6 +12,7 @@
 //! its own checksums and that of the ICMP message (RFC 5508). Where a DSCP says what the packet is about it is not touched: it
 //! is what the backend sent.
 
+use crate::director::classify::bind::Proto;
 use crate::director::inspect::is_icmp_error;
 use crate::director::Verdict;
 use crate::packet::addr::Addr;
@@ -195,43 +196,65 @@ impl Spot {
         }
     }
 
-    /// The same in few steps, in a packet that most packets are like: whole, without options, TCP or UDP. All but what such a packet
-    /// can differ in is known to the compiler from there on.
+    /// The same in few steps, in a packet that most packets are like: whole, without options, TCP or UDP.
     #[inline(always)]
-    #[must_use]
-    pub fn find_common(view: View<'_>, family: Family, edit: Edit) -> Option<Self> {
-        let (transport, end, protocol, ttl) = match family {
+    fn find_common(view: View<'_>, family: Family, edit: Edit) -> Option<Self> {
+        let (end, protocol) = match family {
             Family::V4 => {
-                let &[version_ihl, _, len_hi, len_lo, _, _, frag_hi, frag_lo, ttl, protocol, ..]: &[u8; IPV4_LEN] =
+                let &[version_ihl, _, len_hi, len_lo, _, _, frag_hi, frag_lo, _, protocol, ..]: &[u8; IPV4_LEN] =
                     view.linear().first_chunk()?;
                 if version_ihl != 0x45 || frag_hi & 0x3f != 0 || frag_lo != 0 {
                     return None;
                 }
                 let len = u16::from_be_bytes([len_hi, len_lo]);
-                (IPV4_LEN, usize::from(len), protocol, ttl)
+                (usize::from(len), protocol)
             }
             Family::V6 => {
-                let &[version, _, _, _, len_hi, len_lo, protocol, ttl, s0, ..]: &[u8; IPV6_LEN] =
+                let &[version, _, _, _, len_hi, len_lo, protocol, ..]: &[u8; IPV6_LEN] =
                     view.linear().first_chunk()?;
-                // Whether the source is link-local is looked at where it may be.
-                if version >> 4 != 6 || s0 == 0xfe {
+                if version >> 4 != 6 {
                     return None;
                 }
                 let len = u16::from_be_bytes([len_hi, len_lo]);
-                let end = usize::from(len).wrapping_add(IPV6_LEN);
-                (IPV6_LEN, end, protocol, ttl)
+                (usize::from(len).wrapping_add(IPV6_LEN), protocol)
             }
         };
-        let (at, covers) = match protocol {
-            proto::TCP => (16, Covers::Both),
-            proto::UDP => (6, Covers::BothIfAny),
-            _ => return None,
+        let proto = Proto::from_number(protocol)?;
+        Self::of_common(view.limit(end), family, edit, proto)
+    }
+
+    /// The same in a packet that is known to be one of those ([`common`](crate::director::common)), of this protocol, and that ends
+    /// with the view. All but what such a packet can differ in is known to the compiler from there on. `None` if more is to be said,
+    /// as [`Self::find`] does.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_common(view: View<'_>, family: Family, edit: Edit, proto: Proto) -> Option<Self> {
+        let (transport, ttl) = match family {
+            Family::V4 => {
+                let header: &[u8; IPV4_LEN] = view.linear().first_chunk()?;
+                let &[_, _, _, _, _, _, _, _, ttl, ..] = header;
+                (IPV4_LEN, ttl)
+            }
+            Family::V6 => {
+                let header: &[u8; IPV6_LEN] = view.linear().first_chunk()?;
+                let &[_, _, _, _, _, _, _, ttl, s0, ..] = header;
+                // Whether the source is link-local is looked at where it may be.
+                if s0 == 0xfe {
+                    return None;
+                }
+                (IPV6_LEN, ttl)
+            }
+        };
+        let (at, covers) = match proto {
+            Proto::Tcp => (16, Covers::Both),
+            Proto::Udp => (6, Covers::BothIfAny),
+            Proto::Sctp => return None,
         };
         let check = Check {
             at: transport.wrapping_add(at),
             covers,
         };
-        if ttl <= 1 || check.end() > end || check.end() > view.linear().len() {
+        if ttl <= 1 || check.end() > view.linear().len() {
             return None;
         }
         Some(Self {
@@ -401,8 +424,10 @@ impl Spot {
             _ => pseudo,
         };
         whole = whole.replaced(&ports.0, &ports.1);
-        if let Some(inside) = &self.inside {
-            whole = inside.write(head, change, whole)?;
+        if let Some(inside) = self.inside {
+            // Of a copy, so that what changes in most packets is in no memory.
+            let change = *change;
+            whole = inside.write(head, &change, whole)?;
         }
         match sum {
             UdpChecksum::Complete => check.mend(head, whole, ports),
