@@ -112,6 +112,19 @@ static struct dst_entry *glb_route6(struct net *net, struct glb_domain domain, s
 
 	fl6.fl6_sport = flow.sport;
 	fl6.fl6_dport = flow.dport;
+	/*
+	 * Of a packet that is passed on, with its source, nothing but the route is looked up where no IPsec policy may want it, as in
+	 * ip6_forward(). What the look-up for own packets does beside that is about sources of this machine: which one, and whether it
+	 * is verified (RFC 4429).
+	 */
+	if (flow.is_passed_on && !ipv6_addr_any(saddr) && !glb_has_ipsec(net)) {
+		dst = ip6_route_output(net, NULL, &fl6);
+		if (unlikely(dst->error)) {
+			dst_release(dst);
+			return NULL;
+		}
+		return dst;
+	}
 	dst = ip6_dst_lookup_flow(net, NULL, &fl6, NULL);
 	if (IS_ERR(dst))
 		return NULL;

@@ -23,6 +23,8 @@ struct glb_flow {
 	u8 kept_tos;
 	/* An ICMP error to the client, and nothing to a hop. */
 	bool is_answer;
+	/* A client's packet, or one to a client, and nothing of our own. */
+	bool is_passed_on;
 };
 
 /* Routes, remembered by CPU where the cache is set up; the caller releases what it gets. `skb` is the client's packet.

@@ -70,6 +70,7 @@ pub struct Flow {
     tos: u8,
     kept_tos: u8,
     is_answer: bool,
+    is_passed_on: bool,
 }
 
 impl Flow {
@@ -88,6 +89,7 @@ impl Flow {
             // A cache of routes of tunnels has those without a DSCP.
             kept_tos: 0,
             is_answer: false,
+            is_passed_on: false,
         }
     }
 
@@ -102,6 +104,7 @@ impl Flow {
             tos,
             kept_tos,
             is_answer: false,
+            is_passed_on: true,
         }
     }
 
@@ -119,6 +122,7 @@ impl Flow {
             tos,
             kept_tos: 0,
             is_answer: true,
+            is_passed_on: false,
         }
     }
 
@@ -131,6 +135,7 @@ impl Flow {
             tos: self.tos,
             kept_tos: self.kept_tos,
             is_answer: self.is_answer,
+            is_passed_on: self.is_passed_on,
         }
     }
 }

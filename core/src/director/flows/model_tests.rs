@@ -472,7 +472,7 @@ fn room_is_had_again_when_its_time_is_over() {
 
 #[test]
 fn a_sweep_says_how_many_it_ends() {
-    let mut service = Service::new(64, BY_FLOW, &TWO);
+    let mut service = Service::new(256, BY_FLOW, &TWO);
     for n in 0..40 {
         let first = if n % 4 == 0 { 1 } else { 2 };
         assert_eq!(
