@@ -384,6 +384,32 @@ def test_geneve():
     guest.run("ip address del 192.0.2.1/32 dev lo")
 
 
+def sharing(*flows):
+    """Tables with one bind, each with these attributes; what the module says in the end."""
+    load = do("table-begin", tables=len(flows), binds=len(flows), row_bytes=7 * len(flows))["transaction"]
+    for number, more in enumerate(flows):
+        do("table-add", transaction=load, table=number, name="t%d" % number, hash_key=b"k" * 16, hops=1, forward="gre",
+           select="maglev", num_rows=7, backend=[{"address": "10.0.0.%d" % n} for n in (1, 2, 3)],
+           bind=[{"address": "192.0.2.%d" % number, "prefix-len": 24, "proto": "udp", "port-start": 53}], **more)
+        do("row-set", transaction=load, table=number, first_row=0, rows=PAPERS_ROWS)
+    return refused("table-commit", transaction=load)
+
+
+def test_flows_of_one_bind():
+    about("tables by ynl that have one bind: with flow tables all of them, or none")
+    begin()
+    none, some = {}, dict(flows={"buckets": 16})
+    for name, tables in (("none", (none, none)), ("all", (some, some))):
+        with check("loaded: " + name):
+            same(None, sharing(*tables))
+    with check("refused: the second alone"):
+        says("table 1: bind 0 is bind 0 of table 0 too, and only one of the two remembers flows", sharing(none, some))
+    with check("refused: all but the third"):
+        says("table 2: bind 0 is bind 0 of table 1 too, and only one of the two remembers flows", sharing(some, some, none))
+    with check("the tables that were loaded stay, and nothing else is left"):
+        shows(generation=2, loads_under_way=0, bytes_set_aside=0)
+
+
 def l3dsr(vip="192.0.2.1", **more):
     """A transaction with a table of two backends, but for `more`; what the module says of it."""
     load = do("table-begin", tables=1, binds=1, row_bytes=131072)["transaction"]

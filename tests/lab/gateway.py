@@ -261,13 +261,14 @@ def tcp_seen():
 
 
 def test_vectors():
-    about("Packets of an independent model: each has its verdict and no other, and the stack sees what was inside those that have none.")
+    about("Packets of an independent model: each has its verdict and no other, and the stack sees what was inside the others.")
     attach("--pass --allow-from 10.1.1.0/24")
     with open("/tests/vectors/geneve.tsv") as file:
         vectors = [line.rstrip("\n").split("\t") for line in file if not line.startswith("#")]
     holds(len(vectors) > 10)
     appliance.run("nft", "table inet judge { counter seen { } "
-                  "chain prerouting { type filter hook prerouting priority raw; iifname eth0 meta l4proto tcp counter name seen; } }")
+                  "chain prerouting { type filter hook prerouting priority raw; "
+                  "iifname eth0 meta l4proto tcp counter name seen; } }")
     watch()
     # What else comes (neighbour discovery) is none of these.
     others = ("total_packets", "passed_not_geneve_packets")
