@@ -17,7 +17,7 @@ import os
 import socket
 import struct
 
-from lab.captures import frame_for, frames, nothing, plain_capture, recv, send_frame, settle, watch
+from lab.captures import forget, frame_for, frames, nothing, plain_capture, recv, send_frame, settle, watch
 from lab.geneve import (
     CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route, stats, unfiltered,
 )  # fmt: skip
@@ -243,6 +243,7 @@ def test_geneve_in_geneve():
             inside = header(ip(client, server, udp(40000, 53, b"inside")))
             count = Count()
             watch()
+            forget()
             sends(ip(client, server, udp(50001, 6081, inside), ident=9))
             came, back = parts(recv(appliance, is_geneve)), parts(recv(gateway, is_geneve))
             with check("it is in the header that it came with"):
