@@ -17,8 +17,8 @@ import struct
 from lab import captures
 from lab.captures import frame_for, recv, send_frame, settle, watch
 from lab.geneve import (
-    CLIENT4, FIRST, THREE, Count, appliance, attach, comes, gateway, geneve_device, is_geneve, parts, route, stats, three, unfiltered,
-    wrapped,
+    CLIENT4, FIRST, THREE, Count, appliance, attach, comes, gateway, geneve_device, is_geneve, parts, route, stats, three,
+    unfiltered, wrapped,
 )  # fmt: skip
 from lab.hosts import Host, make
 from lab.packets import ip, udp
@@ -65,7 +65,7 @@ def flows(name):
 
 
 def test_a_full_cache_of_an_appliance_that_answers():
-    about("Thousands of false senders fill a cache of 64 flows: they give way to each other, and a connection that lives goes on.")
+    about("Thousands of false senders fill a cache of 64 flows: they give way to each other, and a living connection goes on.")
     attach("--strict --max-flows 64")
     udp_socket(appliance, "192.0.2.1", 5353)
     listening = listener(appliance, "192.0.2.1", 443)
@@ -129,7 +129,7 @@ def test_a_full_cache_of_an_appliance_that_forwards():
 
 
 def test_options_that_are_not_kept():
-    about("A header with more options than an entry keeps: its packet is not let in, since what answers it would have no way back.")
+    about("A header with more options than an entry keeps: its packet is not let in: its answer would have no way back.")
     attach()
     udp_socket(appliance, "192.0.2.1", 5353)
     count = Count()

@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -SE
 # SPDX-License-Identifier: GPL-2.0
 """An appliance behind a gateway load balancer where something goes wrong: hooks that cannot be registered, half of an aggregate
-lost, ICMP errors of its own and forged ones, a path that is narrower than IPv6 allows, Geneve in Geneve, Geneve for others, fragments
-in another order.
+lost, ICMP errors of its own and forged ones, a path that is narrower than IPv6 allows, Geneve in Geneve, Geneve for others,
+fragments in another order, datagrams that a device merges.
 
      gateway                         appliance
     +--------------------+          +------------------------+
@@ -304,7 +304,7 @@ def test_fragments_in_another_order():
 
 
 def test_merging_of_datagrams():
-    about("A device that merges UDP datagrams for whoever forwards does so no more when it gets the role; aggregates of it are dropped.")
+    about("A device that merges UDP datagrams for whoever forwards does so no more when it gets the role.")
     merging = ("rx-udp-gro-forwarding", "rx-gro-list")
     for name in merging:
         appliance.quietly("ethtool -K eth0", name, "on")

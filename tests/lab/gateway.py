@@ -270,7 +270,7 @@ def tcp_seen():
 
 
 def test_vectors():
-    about("Packets of an independent model: each has its verdict and no other, and the stack sees what was inside those that have none.")
+    about("Packets of an independent model: each has its verdict and no other, and the stack gets what is accepted.")
     attach("--pass --allow-from 10.1.1.0/24")
     with open("/tests/vectors/geneve.tsv") as file:
         vectors = [line.rstrip("\n").split("\t") for line in file if not line.startswith("#")]
