@@ -8,15 +8,13 @@
 #![forbid(unsafe_code)]
 
 use super::headers::understand;
-use crate::config::Config;
+use super::service::{self, Door};
 use crate::gateway::Device;
+use crate::send::by_rows;
 use crate::send::refuse::refuse;
-use crate::send::{by_rows, of_service};
 use crate::state::State;
-use crate::tables::set::NextHop;
-use crate::tables::world::{Bound, Loaded};
-use glb_core::director::{bind, common, inspect, Leave, Verdict};
-use glb_core::packet::addr::Addr;
+use crate::tables::world::Loaded;
+use glb_core::director::{bind, common, inspect, Verdict};
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::{Hook, Outcome};
@@ -70,18 +68,20 @@ fn of_family<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
     };
     match bind(&world, config, packet) {
         Ok(bound) if bound.table.is_service() => {
-            // Put together anew, so that it is in memory here only.
-            let Bound {
-                packet,
-                table,
-                verdict,
-            } = bound;
-            let bound = Bound {
-                packet,
-                table,
-                verdict,
+            // Put together anew, so that it is in memory here only. The packet is read again where it is wanted.
+            let door = Door {
+                world: Loaded {
+                    tables,
+                    stats,
+                    learns,
+                },
+                config,
+                table: bound.table,
             };
-            service(world, config, hook, skb, bound)
+            match hook.family {
+                Family::V4 => service::common::<false>(&door, hook, skb),
+                Family::V6 => service::common::<true>(&door, hook, skb),
+            }
         }
         Ok(bound) => match bound.decide_by_rows(&world, config) {
             Ok(plan) => by_rows(stats, hook, config, skb, plan),
@@ -110,40 +110,11 @@ fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> 
         learns,
     };
     match bind(&world, config, packet) {
-        Ok(bound) if bound.table.is_service() => service(world, config, hook, skb, bound),
+        Ok(bound) if bound.table.is_service() => service::any(world, config, hook, skb, bound),
         Ok(bound) => match bound.decide(&world, config) {
             Ok(plan) => by_rows(stats, hook, config, skb, plan),
             Err(verdict) => refuse(stats, skb, verdict),
         },
         Err(verdict) => refuse(stats, skb, verdict),
-    }
-}
-
-/// A packet of a service.
-#[inline(never)]
-fn service<'a>(
-    world: Loaded<'_>,
-    config: &Config,
-    hook: Hook<'_>,
-    skb: Skb<'a>,
-    Bound {
-        packet,
-        table,
-        verdict,
-    }: Bound<'_, '_>,
-) -> Outcome<'a> {
-    // Of the copy that is here.
-    let bound = Bound {
-        packet,
-        table,
-        verdict,
-    };
-    // Of the headers in front, those of IPv6 have a flow label.
-    let needs_hash = |hop: &NextHop| {
-        matches!(hop.addr, Addr::V6(_)) && matches!(table.forward.leave(), Leave::Tunnel(_))
-    };
-    match bound.decide_by_flow(&world, config, needs_hash) {
-        Ok(plan) => of_service(world.stats, hook, config, skb, plan),
-        Err(verdict) => refuse(world.stats, skb, verdict),
     }
 }

@@ -94,12 +94,19 @@ impl Memory {
         }
     }
 
-    /// Remembers the header of a packet that has come.
+    /// Remembers the header of a packet that has come. Not, if there is no room; the packet must not go on then.
     #[inline]
-    pub(crate) fn record(&self, endpoint: u64, of: (&Tuple, Turn), envelope: &Envelope<'_>) {
+    #[must_use]
+    pub(crate) fn record(
+        &self,
+        endpoint: u64,
+        of: (&Tuple, Turn),
+        envelope: &Envelope<'_>,
+    ) -> bool {
         let (tuple, turn) = of;
         let event = self.flows().record(endpoint, tuple, turn, envelope);
         self.events.add_at(event.index(), 1);
+        event.is_kept()
     }
 
     /// The header for a packet that goes back.

@@ -7,10 +7,12 @@
 #![allow(missing_docs)]
 
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
-use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules};
+use glb_core::director::flows::{
+    follow, key, known, learn, Bucket, Event, FlowTable, Memory, Rules,
+};
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::reverse::services::{chained, check, with_one_vip, Service, Services};
-use glb_core::director::reverse::{reverse, Answers, Origin};
+use glb_core::director::reverse::{reverse, reverse_common, Answers, Origin};
 use glb_core::director::rewrite::{Change, Edit, Spot};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
@@ -182,7 +184,11 @@ pub fn uses_reverse(
     len: usize,
     family: Family,
 ) -> Option<Verdict> {
-    let packet = director::inspect_answer(View::new(bytes, len), family).ok()?;
+    let view = View::new(bytes, len);
+    if let Some(packet) = director::common(view, family).and(director::again(view, family)) {
+        return Some(reverse_common(backends, settings, packet).ok()?.verdict);
+    }
+    let packet = director::inspect_answer(view, family).ok()?;
     Some(reverse(backends, settings, packet).ok()?.verdict)
 }
 
@@ -293,13 +299,15 @@ pub fn uses_common(
 }
 
 #[no_mangle]
-pub fn uses_decide_by_flow(
-    tables: &Tables<'_>,
-    settings: &Settings,
-    packet: Candidate,
-) -> Option<u64> {
+pub fn uses_backend(tables: &Tables<'_>, settings: &Settings, packet: Candidate) -> Option<u64> {
     let bound = director::bind(tables, settings, packet).ok()?;
-    let plan = bound.decide_by_flow(tables, settings, |_| true).ok()?;
+    let hash = bound.hash(tables, settings);
+    let key = bound.key(tables);
+    let backend = match bound.backend(tables, hash, key.as_ref()) {
+        Some(backend) => backend,
+        None => bound.other_backend(tables, hash, key.as_ref())?,
+    };
+    let plan = bound.toward(tables, backend, hash).ok()?;
     Some(plan.hash.0)
 }
 
@@ -356,6 +364,12 @@ pub fn uses_memory(
 struct Flows<'a>(FlowTable<'a>, &'a Roster);
 
 impl Memory for Flows<'_> {
+    fn secret(&self) -> &SipKey {
+        self.0.secret
+    }
+    fn rules(&self) -> Rules {
+        self.0.rules
+    }
     fn table(&self) -> FlowTable<'_> {
         self.0
     }
@@ -378,7 +392,11 @@ pub fn uses_flows(
     packet: &Candidate,
     first: Option<u8>,
 ) -> Option<u8> {
-    follow(&Flows(table, roster), packet, first)
+    let flows = Flows(table, roster);
+    match key(&flows, packet) {
+        Some(key) => known(&flows, packet, &key).or_else(|| learn(&flows, packet, &key, first)),
+        None => follow(&flows, packet, first),
+    }
 }
 
 #[no_mangle]

@@ -114,6 +114,21 @@ static struct dst_entry *glb_route6(struct net *net, struct glb_domain domain, s
 
 	fl6.fl6_sport = flow.sport;
 	fl6.fl6_dport = flow.dport;
+	/*
+	 * Of a packet that is passed on, with its source, nothing but the route is looked up where no IPsec policy may want it, as in
+	 * ip6_forward(). What the look-up for own packets does beside that is about sources of this machine: which one, and whether it
+	 * is verified (RFC 4429). And it refuses, as is left to it here, all packets where the machine has no IPv6 (ipv6.disable=1:
+	 * there is nothing to look a route up in), and sources that are IPv4's (RFC 4291, section 2.5.5.2).
+	 */
+	if (flow.is_passed_on && ipv6_mod_enabled() && !ipv6_addr_any(saddr) && !ipv6_addr_v4mapped(saddr) &&
+	    !glb_has_ipsec(net)) {
+		dst = ip6_route_output(net, NULL, &fl6);
+		if (unlikely(dst->error)) {
+			dst_release(dst);
+			return NULL;
+		}
+		return dst;
+	}
 	dst = ip6_dst_lookup_flow(net, NULL, &fl6, NULL);
 	if (IS_ERR(dst))
 		return NULL;
@@ -169,6 +184,18 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 	return dst;
 }
 
+struct dst_entry *glb_route4_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     __be32 daddr, __be32 *saddr)
+{
+	return glb_route4(net, glb_domain_of(net, skb, flow, false), flow, daddr, saddr);
+}
+
+struct dst_entry *glb_route6_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     const struct in6_addr *daddr, struct in6_addr *saddr)
+{
+	return glb_route6(net, glb_domain_of(net, skb, flow, true), flow, daddr, saddr);
+}
+
 /* The same for packets that keep their source: with a routing rule or the like that may name it, no route is kept for all. */
 struct dst_entry *glb_route4_kept_by_any(const struct net *net, struct dst_cache *cache,
 					 const struct sk_buff *skb, __be32 *saddr)
@@ -203,7 +230,7 @@ static u32 glb_pair_of(struct glb_key *key, const struct glb_domain *domain, str
 	return hash_32(key->daddr.s6_addr32[0], GLB_ROUTES_BITS);
 }
 
-struct dst_entry *glb_route_between(struct net *net, struct glb_routes __percpu *routes,
+struct dst_entry *glb_route_kept_between(struct net *net, struct glb_routes __percpu *routes,
 				    const struct sk_buff *skb, struct glb_flow flow,
 				    const void *daddr, const void *saddr, bool is_v6)
 {
@@ -257,7 +284,7 @@ void glb_dst_release(struct dst_entry *dst)
 	(SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4 | SKB_GSO_DODGY | SKB_GSO_TCP_ECN |         \
 	 SKB_GSO_TCP_ACCECN | SKB_GSO_TCP_FIXEDID)
 
-static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
+static noinline enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
 {
 	const struct skb_shared_info *info = skb_shinfo(skb);
 
@@ -273,11 +300,16 @@ static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
 	return skb_gso_validate_network_len(skb, room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
 }
 
+static __always_inline enum glb_fit glb_fits(const struct sk_buff *skb, unsigned int room)
+{
+	if (unlikely(skb_is_gso(skb)))
+		return glb_gso_fits(skb, room);
+	return likely(skb->len <= room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+}
+
 enum glb_fit glb_skb_fits(const struct sk_buff *skb, unsigned int room)
 {
-	if (skb_is_gso(skb))
-		return glb_gso_fits(skb, room);
-	return skb->len <= room ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+	return glb_fits(skb, room);
 }
 
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added)
@@ -286,7 +318,7 @@ enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst
 
 	if (mtu <= added)
 		return GLB_FIT_NOT;
-	return glb_skb_fits(skb, mtu - added);
+	return glb_fits(skb, mtu - added);
 }
 
 bool glb_dst_is_here(const struct dst_entry *dst, bool is_v6)

@@ -99,7 +99,8 @@ fn seek(
     }
 }
 
-/// Whether the packet is one that was sent from here, in its header.
+/// Whether the packet is one that was sent from here, in its header. A client, too, can send Geneve, which is passed on like all else:
+/// what is from here has an address of this machine as its source, and no packet that is passed on does (`come`).
 #[inline]
 fn is_geneve(
     hook: &Hook<'_>,
@@ -121,7 +122,7 @@ fn is_geneve(
             outer: hook.family,
         };
         match inspect(&packet, &settings) {
-            Ok(_) => return Ok(true),
+            Ok(opened) => return Ok(is_from_here(hook, skb, &opened.outer)),
             Err(Stop::Decided(_)) => return Ok(false),
             Err(Stop::NeedLinear(len)) => {
                 skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;
@@ -129,6 +130,14 @@ fn is_geneve(
         }
     }
     Ok(false)
+}
+
+#[cold]
+fn is_from_here(hook: &Hook<'_>, skb: &Skb<'_>, addrs: &Addrs) -> bool {
+    match *addrs {
+        Addrs::V4 { src, .. } => here::is_local(hook, skb, &Addr::V4(src)),
+        Addrs::V6 { src, .. } => here::is_local(hook, skb, &Addr::V6(src)),
+    }
 }
 
 /// What becomes of a packet without a header. What this machine sends from the device's own address, as it answers health checks,

@@ -25,6 +25,7 @@ use glb_core::table::v3::Words;
 use select::{Said, SELECT_FIELDS};
 use serde_json::Value;
 
+pub(crate) use across::unlike_flows;
 pub(crate) use flows::read_shown_flows;
 pub(crate) use forward::read_forward;
 pub(crate) use select::{members, read_compat};

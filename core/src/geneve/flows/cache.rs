@@ -77,7 +77,7 @@ pub enum Event {
     Known,
     /// It is known from now on.
     First,
-    /// Likewise, in the place of another one of which no packet had come since one had gone back.
+    /// Likewise, in the place of another one of which no packet had come since it had been answered, or none for a minute.
     Replaced,
     /// There is no room for it.
     Refused,
@@ -104,6 +104,16 @@ impl Event {
             Self::Replaced => "replaced_flow_packets",
             Self::Refused => "refused_flow_packets",
             Self::TooLong => "too_long_flow_packets",
+        }
+    }
+
+    /// Whether the flow has an entry, and so a way back.
+    #[inline]
+    #[must_use]
+    pub const fn is_kept(self) -> bool {
+        match self {
+            Self::Known | Self::First | Self::Replaced => true,
+            Self::Refused | Self::TooLong => false,
         }
     }
 
@@ -171,7 +181,8 @@ impl Sought<WORDS> for Hashed<'_> {
 }
 
 impl<'a> Cache<'a> {
-    /// Remembers the header of a packet that has come: at this endpoint, of this flow, doing this to its connection.
+    /// Remembers the header of a packet that has come: at this endpoint, of this flow, doing this to its connection. What has no entry
+    /// then ([`Event::is_kept`]) must not be let in: its answer would leave in the header of another endpoint that has the same flow.
     pub fn record(
         &self,
         endpoint: u64,
