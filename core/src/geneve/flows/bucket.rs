@@ -202,10 +202,8 @@ impl<W: Word, const S: usize, const N: usize> Entries<W, S, N> {
     /// What [`Pair::refresh`] does in one of the buckets.
     #[inline(always)]
     fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Refreshed {
-        let mut bits = self.tagged(tag);
-        while let Some(slot) = self.slot(bits) {
-            // All but the lowest.
-            bits &= bits.wrapping_sub(1);
+        // Flows take the first free entry: most are found in the first round.
+        for slot in self.slots() {
             let meta = slot.meta();
             if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
                 continue;
