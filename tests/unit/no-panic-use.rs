@@ -7,6 +7,7 @@
 #![allow(missing_docs)]
 
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::flow::{Asked, Classes, Found};
 use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::rewrite::{Edit, Spot};
@@ -42,6 +43,12 @@ pub fn uses_classifier(words: &[u32], dst: Addr, proto: Proto, port: u16) -> Opt
         .lookup(dst, proto, port)
         .or_else(|| classifier.lookup_addr(dst))
         .or_else(|| classifier.lookup_all(dst))
+}
+
+#[no_mangle]
+pub fn uses_classes(words: &[u32], asked: &Asked<'_>) -> Option<Found> {
+    let classes = Classes::new(words)?;
+    classes.lookup(asked).or_else(|| classes.by_rank(0))
 }
 
 #[no_mangle]

@@ -4,9 +4,11 @@
 //!
 //! ```text
 //! bind   who serves this address and port: a look-up over the binds of all tables
+//! flow   which service a packet belongs to by its addresses, ports and bytes: a look-up over classes
 //! ```
 
 pub mod bind;
+pub mod flow;
 
 use super::inspect::{Candidate, Kind};
 use super::select::Selector;

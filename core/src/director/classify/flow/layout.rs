@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where things stand in the words of compiled classes.
+//!
+//! The classes are ranked: highest priority first, equal ones in the file's order. Each dimension of a packet (destination,
+//! source, either port, a field of bytes) is looked up by itself, and gives the set of the classes that take it there. The
+//! first rank that is in all of the sets is the answer.
+//!
+//! A set is a bit map of ranks without its empty words: a map of the words that are not empty, and these. So a set costs what
+//! is in it, and 64 words of ranks are passed over at once where one set has none of them. (Lakshman and Stiliadis, 1998;
+//! aggregates: Baboescu and Varghese, 2001.) Sets that are alike stand once.
+//!
+//! ```text
+//! header   mark, number of classes, words of 64 bits of a map, destinations at, their words, set of others,
+//!          sources at, their words, set of others, kinds at, number of kinds, classes at
+//! kinds    of packets: TCP, UDP, SCTP, those without ports, then SCTP over UDP, one for each port
+//!            UDP port (else 0), set of the members, destination ports at, source ports at, fields at, number of fields
+//!          ports at 0: no member names any
+//! ports    256 offsets of pages, by the high byte; a page is 256 sets, by the low byte
+//! fields   (offset << 8 | bytes), mask, values at, number of values, set of those that do not ask
+//! values   ascending: value, set
+//! classes  by rank: place in the file, service
+//! set      map, then its words; all of 64 bits, low half first. Not a set: 0 is all, [`NONE`] is none
+//! ```
+//!
+//! Destinations and sources are words of a classifier of binds ([`crate::director::classify::bind`]), whose answer is the
+//! offset of a set.
+
+/// Most classes.
+pub const MAX_CLASSES: usize = 10_000;
+/// Most prefixes of one class, in either direction.
+pub const MAX_PREFIXES_EACH: usize = 1_000;
+/// Most different prefixes of all classes together, in either direction.
+pub const MAX_PREFIXES: usize = 1 << 18;
+/// Most matches of one class.
+pub const MAX_MATCHES: usize = 8;
+/// Most different fields (offset, bytes, mask) of a protocol, over all classes.
+pub const MAX_FIELDS: usize = 8;
+/// Most different ports of SCTP over UDP.
+pub const MAX_ENCAPS: usize = 8;
+/// Most words of compiled classes: 128 MiB.
+pub const MAX_WORDS: usize = 1 << 25;
+
+/// The first word: what it is, and the version of this layout.
+pub(super) const MARK: u32 = u32::from_be_bytes(*b"GLC1");
+/// Words of the header.
+pub(super) const HEADER: usize = 12;
+/// Words of a kind.
+pub(super) const KIND: usize = 6;
+/// Which kind has what is not TCP, UDP or SCTP.
+pub(super) const KIND_OTHER: u32 = 3;
+/// The first kind of SCTP over UDP.
+pub(super) const KIND_ENCAP: u32 = 4;
+/// Pages of ports, and ports of a page.
+pub(super) const PAGE: usize = 256;
+/// Words of a field.
+pub(super) const FIELD: usize = 5;
+/// Words of a value.
+pub(super) const VALUE: usize = 2;
+/// Words of a class.
+pub(super) const CLASS: usize = 2;
+/// Instead of a set: all classes.
+pub(super) const ALL: u32 = 0;
+/// Instead of a set: no class.
+pub(super) const NONE: u32 = u32::MAX;
+/// Sets of a packet: two of addresses, two of ports, the fields.
+pub(super) const MAX_SETS: usize = 4 + MAX_FIELDS;
+/// Most words of 64 bits in a map.
+pub(super) const MAX_MAP: u32 = (MAX_CLASSES.div_ceil(64 * 64)) as u32;

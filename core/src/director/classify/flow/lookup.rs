@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The look-up: the sets of a packet, and the first class that is in all of them.
+
+use super::bytes::number;
+use super::class::{Asked, Header};
+use super::layout::{
+    ALL, CLASS, FIELD, HEADER, KIND, KIND_ENCAP, KIND_OTHER, MARK, MAX_ENCAPS, MAX_FIELDS, MAX_MAP,
+    MAX_SETS, MAX_WORDS, NONE, PAGE, VALUE,
+};
+use super::transport::Transport;
+use crate::director::classify::bind::Classifier;
+use crate::packet::addr::Addr;
+use crate::packet::ip::Addrs;
+
+/// The classes of a file, ready to be asked.
+///
+/// Words that the tools did not make give wrong answers, but neither a panic nor an endless loop.
+#[derive(Debug, Clone, Copy)]
+pub struct Classes<'a> {
+    words: &'a [u32],
+}
+
+/// The class of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Its rank: 0 is the first that is asked.
+    pub rank: u32,
+    /// Its place in the file.
+    pub class: u32,
+    /// What it leads to: the index of a table.
+    pub service: u16,
+}
+
+/// A set while it is looked through.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    /// The next word of its map.
+    map: u32,
+    /// That word, once read.
+    now: u64,
+    /// The set's word of the first bit of it.
+    words: u32,
+}
+
+/// The sets of a packet.
+struct Sets {
+    all: [Cursor; MAX_SETS],
+    len: usize,
+}
+
+impl Sets {
+    /// Adds a set, `None` if no class is in it.
+    #[inline(always)]
+    fn add(&mut self, set: u32, map_words: u32) -> Option<()> {
+        match set {
+            ALL => {}
+            NONE => return None,
+            at => {
+                *self.all.get_mut(self.len)? = Cursor {
+                    map: at,
+                    now: 0,
+                    words: at.wrapping_add(map_words.wrapping_mul(2)),
+                };
+                self.len = self.len.wrapping_add(1);
+            }
+        }
+        Some(())
+    }
+}
+
+impl<'a> Classes<'a> {
+    /// The classes in these words; `None` if they are not of this form. No words are no classes.
+    #[must_use]
+    pub fn new(words: &'a [u32]) -> Option<Self> {
+        let classes = Self { words };
+        if words.is_empty() {
+            return Some(classes);
+        }
+        let &[mark, count, map_words, ..]: &[u32; HEADER] = words.first_chunk()?;
+        // What a look-up multiplies and adds is small then.
+        let fits = words.len() <= MAX_WORDS && map_words <= MAX_MAP;
+        (mark == MARK && fits && count > 0).then_some(classes)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> u32 {
+        self.header().map_or(0, |&[_, count, ..]| count)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the class of a rank leads to.
+    #[must_use]
+    pub fn by_rank(self, rank: u32) -> Option<Found> {
+        let &[_, count, _, _, _, _, _, _, _, _, _, classes] = self.header()?;
+        if rank >= count {
+            return None;
+        }
+        let &[class, service] = self.record::<CLASS>(classes, rank)?;
+        // The cast keeps the low half, of which there is more in words of others only.
+        Some(Found {
+            rank,
+            class,
+            service: service as u16,
+        })
+    }
+
+    /// Whether SCTP is expected in UDP packets to this port, so that the header behind that of UDP is to be asked of too.
+    #[inline]
+    #[must_use]
+    pub fn encapsulates(self, port: u16) -> bool {
+        self.encap(port).is_some()
+    }
+
+    /// The class of a packet.
+    #[inline]
+    #[must_use]
+    pub fn lookup(self, asked: &Asked<'_>) -> Option<Found> {
+        let header = self.header()?;
+        let &[_, _, map_words, dst, dst_len, no_dst, src, src_len, no_src, ..] = header;
+        let (from, to) = match asked.addrs {
+            Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
+            Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
+        };
+        let mut sets = Sets {
+            all: [Cursor::default(); MAX_SETS],
+            len: 0,
+        };
+        sets.add(self.by_addr((dst, dst_len, no_dst), to)?, map_words)?;
+        sets.add(self.by_addr((src, src_len, no_src), from)?, map_words)?;
+        let rank = match asked.transport {
+            None => self.of_kind(KIND_OTHER, None, sets),
+            Some((Transport::Udp, outer)) => {
+                let kind = Transport::Udp.index();
+                match asked.inner.zip(self.encap(outer.dport)) {
+                    None => self.of_kind(kind, Some(outer), sets),
+                    // Two kinds may have it: the first class of either.
+                    Some((inner, encap)) => {
+                        let (all, len) = (sets.all, sets.len);
+                        let of_udp = self.of_kind(kind, Some(outer), sets);
+                        let of_sctp = self.of_kind(encap, Some(inner), Sets { all, len });
+                        match (of_udp, of_sctp) {
+                            (Some(udp), Some(sctp)) => Some(udp.min(sctp)),
+                            (one, other) => one.or(other),
+                        }
+                    }
+                }
+            }
+            Some((transport, header)) => self.of_kind(transport.index(), Some(header), sets),
+        };
+        self.by_rank(rank?)
+    }
+
+    /// The first class of a kind of packets that is in the sets of the addresses and in those of the header.
+    #[inline]
+    fn of_kind(self, kind: u32, header: Option<Header<'_>>, mut sets: Sets) -> Option<u32> {
+        let &[_, _, map_words, _, _, _, _, _, _, kinds, num_kinds, _] = self.header()?;
+        if kind >= num_kinds {
+            return None;
+        }
+        let &[_, members, dports, sports, fields, num_fields] = self.record::<KIND>(kinds, kind)?;
+        match (header, dports) {
+            (Some(header), 1..) => sets.add(self.by_port(dports, header.dport)?, map_words)?,
+            _ => sets.add(members, map_words)?,
+        }
+        if let Some(header) = header {
+            if sports != 0 {
+                sets.add(self.by_port(sports, header.sport)?, map_words)?;
+            }
+            let mut number = 0;
+            while number < num_fields.min(MAX_FIELDS as u32) {
+                let set = self.by_field(self.record(fields, number)?, header.bytes)?;
+                sets.add(set, map_words)?;
+                number = number.wrapping_add(1);
+            }
+        }
+        let Sets { mut all, len } = sets;
+        self.first_common(all.get_mut(..len)?, map_words)
+    }
+
+    /// The first rank that is in all of the sets.
+    #[inline]
+    fn first_common(self, sets: &mut [Cursor], map_words: u32) -> Option<u32> {
+        if sets.is_empty() {
+            return Some(0);
+        }
+        let mut number = 0u32;
+        while number < map_words {
+            let mut left = u64::MAX;
+            for set in sets.iter_mut() {
+                set.now = self.word(set.map)?;
+                set.map = set.map.wrapping_add(2);
+                left &= set.now;
+            }
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                let below = 1u64.wrapping_shl(bit).wrapping_sub(1);
+                let mut ranks = u64::MAX;
+                for set in sets.iter() {
+                    let before = (set.now & below).count_ones();
+                    ranks &= self.word(set.words.wrapping_add(before.wrapping_mul(2)))?;
+                }
+                if ranks != 0 {
+                    let word = number.wrapping_mul(64).wrapping_add(bit);
+                    return Some(word.wrapping_mul(64).wrapping_add(ranks.trailing_zeros()));
+                }
+                left &= left.wrapping_sub(1);
+            }
+            for set in sets.iter_mut() {
+                let passed = set.now.count_ones().wrapping_mul(2);
+                set.words = set.words.wrapping_add(passed);
+            }
+            number = number.wrapping_add(1);
+        }
+        None
+    }
+
+    /// The set of an address: that of its longest prefix.
+    #[inline(always)]
+    fn by_addr(self, (at, len, others): (u32, u32, u32), addr: Addr) -> Option<u32> {
+        if len == 0 {
+            return Some(others);
+        }
+        let words = self.words.get(at as usize..)?.get(..len as usize)?;
+        let found = Classifier::new(words).lookup_all(addr);
+        Some(found.map_or(others, |id| id.to_word()))
+    }
+
+    /// The set of a port.
+    #[inline(always)]
+    fn by_port(self, pages: u32, port: u16) -> Option<u32> {
+        let pages: &[u32; PAGE] = self.array(pages)?;
+        let [high, low] = port.to_be_bytes();
+        let page: &[u32; PAGE] = self.array(*pages.get(usize::from(high))?)?;
+        page.get(usize::from(low)).copied()
+    }
+
+    /// The set of a field, by binary search over its values.
+    #[inline]
+    fn by_field(self, field: &[u32; FIELD], header: &[u8]) -> Option<u32> {
+        let &[place, mask, values, count, others] = field;
+        // The casts take the two bytes.
+        let Some(value) = number(header, (place >> 8) as u8, place as u8) else {
+            return Some(others);
+        };
+        let value = value & mask;
+        let len = (count as usize).wrapping_mul(VALUE);
+        let mut left = self.words.get(values as usize..)?.get(..len)?;
+        while !left.is_empty() {
+            let middle = (left.len() / VALUE / 2).wrapping_mul(VALUE);
+            let (lower, upper) = left.split_at_checked(middle)?;
+            let (&[at_middle, set], higher) = upper.split_first_chunk::<VALUE>()?;
+            if at_middle == value {
+                return Some(set);
+            }
+            left = if value < at_middle { lower } else { higher };
+        }
+        Some(others)
+    }
+
+    /// The kind of SCTP over UDP to this port.
+    #[inline]
+    fn encap(self, port: u16) -> Option<u32> {
+        let &[_, _, _, _, _, _, _, _, _, kinds, num_kinds, _] = self.header()?;
+        let mut kind = KIND_ENCAP;
+        while kind < num_kinds.min(KIND_ENCAP.wrapping_add(MAX_ENCAPS as u32)) {
+            let &[of_kind, ..] = self.record::<KIND>(kinds, kind)?;
+            if of_kind == u32::from(port) {
+                return Some(kind);
+            }
+            kind = kind.wrapping_add(1);
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn header(self) -> Option<&'a [u32; HEADER]> {
+        self.words.first_chunk()
+    }
+
+    #[inline(always)]
+    fn record<const N: usize>(self, at: u32, number: u32) -> Option<&'a [u32; N]> {
+        self.array(at.wrapping_add(number.wrapping_mul(N as u32)))
+    }
+
+    #[inline(always)]
+    fn array<const N: usize>(self, at: u32) -> Option<&'a [u32; N]> {
+        self.words.get(at as usize..)?.first_chunk()
+    }
+
+    /// A word of 64 bits.
+    #[inline(always)]
+    fn word(self, at: u32) -> Option<u64> {
+        let &[low, high] = self.array(at)?;
+        Some(u64::from(low) | u64::from(high) << 32)
+    }
+}
