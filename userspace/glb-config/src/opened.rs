@@ -3,6 +3,7 @@
 //! A file of tables whose rows are computed on demand, so that a query about one of a thousand tables does not
 //! wait for all of them.
 
+use crate::classes;
 use crate::compiled::{Compiled, CompiledFile};
 use crate::file::{read_kind, Kind};
 use crate::issue::{io_reason, quoted, Checked};
@@ -61,14 +62,20 @@ pub fn open_source(file: &str, bytes: &[u8]) -> Checked<Opened> {
         built: Cell::new(0),
     };
     match read_kind(file, bytes) {
-        Kind::Json(Checked { value, issues }) => Checked {
-            value: value.map(Contents::Json).map(opened),
-            issues,
-        },
-        Kind::Binary(Checked { value, issues }) => Checked {
-            value: value.map(Contents::Binary).map(opened),
-            issues,
-        },
+        Kind::Json(checked) => {
+            let Checked { value, issues } = classes::refuse(file, checked, |one| &one.classes);
+            Checked {
+                value: value.map(Contents::Json).map(opened),
+                issues,
+            }
+        }
+        Kind::Binary(checked) => {
+            let Checked { value, issues } = classes::refuse(file, checked, |one| &one.classes);
+            Checked {
+                value: value.map(Contents::Binary).map(opened),
+                issues,
+            }
+        }
     }
 }
 

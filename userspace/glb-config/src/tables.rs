@@ -2,15 +2,18 @@
 
 //! `forwarding_table.json` (docs/formats.md), and the fields of version 3 tables (docs/rows-v3.md).
 
+mod classes;
 mod flows;
 mod select;
 
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
+use classes::{read_classes, CLASS_FIELDS};
 use flows::{read_flows, FLOWS_FIELDS};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
 use glb_core::director::{Forward, ForwardKind, Selector};
 use glb_core::packet::addr::Addr;
@@ -31,6 +34,8 @@ pub use crate::checks::{escape_uri, Checks, HttpCheck, HttpsCheck, OwnTiming, Ti
 pub struct Config {
     /// The tables, in the file's order.
     pub tables: Vec<Table>,
+    /// The classes, in the file's order.
+    pub classes: Vec<NamedClass>,
     /// How the backends are checked.
     pub healthchecks: Timing,
     /// The file as it was read, with the fields that this version does not know.
@@ -136,15 +141,25 @@ pub struct TableBackend {
     pub checks: Checks,
 }
 
-/// Reads and checks a file's text; `file` is what issues call it.
+/// Reads and checks a file's text; `file` is what issues call it. A file with classes is refused: what it says is more than its
+/// tables.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Config> {
+    crate::classes::refuse(file, read_with_classes(file, text), |config| {
+        &config.classes
+    })
+}
+
+/// As [`read`], for one who heeds classes.
+#[must_use]
+pub fn read_with_classes(file: &str, text: &str) -> Checked<Config> {
     let names = [
         &ROOT_FIELDS[..],
         &TABLE_FIELDS,
         &FORWARD_FIELDS,
         &SELECT_FIELDS,
         &FLOWS_FIELDS,
+        &CLASS_FIELDS,
         &BIND_FIELDS,
         &BACKEND_FIELDS,
         &CHECK_FIELDS,
@@ -152,7 +167,7 @@ pub fn read(file: &str, text: &str) -> Checked<Config> {
     Reader::whole(file, text, &names.concat(), read_root)
 }
 
-const ROOT_FIELDS: [&str; 2] = ["tables", "healthchecks"];
+const ROOT_FIELDS: [&str; 3] = ["tables", "classes", "healthchecks"];
 
 fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
     let root = reader.object(tree, &ROOT_FIELDS)?;
@@ -189,8 +204,13 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
             table
         })
         .collect();
+    let classes = match root.get("classes") {
+        Some(node) => read_classes(reader, &node, &nodes),
+        None => Some(Vec::new()),
+    };
     Some(Config {
         tables: tables.into_iter().collect::<Option<_>>()?,
+        classes: classes?,
         healthchecks: timing?,
         tree: tree.value.clone(),
     })

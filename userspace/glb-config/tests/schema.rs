@@ -47,6 +47,7 @@ fn example(root: &Value, part: &Value, name: &str) -> Value {
             "source_v6" => json!("fd00::1"),
             "outbound_gateway_mac" => json!("00:11:22:33:44:55"),
             "hash_key" | "seed" => json!("00112233445566778899aabbccddeeff"),
+            "service" => json!("name"),
             "http_uri" | "https_uri" => json!("/x"),
             "http_host" | "https_host" => json!("www.example.net"),
             "listen" => json!("127.0.0.1:1"),

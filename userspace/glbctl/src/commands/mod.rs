@@ -5,6 +5,7 @@
 mod backend;
 mod bind;
 mod capture;
+mod classes;
 mod config_check;
 mod decap;
 mod doctor;

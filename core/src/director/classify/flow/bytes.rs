@@ -35,6 +35,22 @@ pub(super) fn number(header: &[u8], offset: u8, len: u8) -> Option<u32> {
 }
 
 impl ByteMatch {
+    /// Whether its bytes are in the header of its protocol, and can be what it wants.
+    #[must_use]
+    pub const fn is_fit(&self) -> bool {
+        let all = match self.len {
+            1 => 0xff,
+            2 => 0xffff,
+            4 => u32::MAX,
+            _ => return false,
+        };
+        let end = self.offset.saturating_add(self.len);
+        end <= self.transport.header_len()
+            && self.mask != 0
+            && self.mask & !all == 0
+            && self.value & !self.mask == 0
+    }
+
     /// Whether a header of its protocol has what it wants.
     #[must_use]
     pub fn takes(&self, header: &[u8]) -> bool {

@@ -8,6 +8,8 @@ use super::transport::Transport;
 use crate::packet::addr::Addr;
 use crate::packet::ip::Addrs;
 #[cfg(feature = "tables")]
+use alloc::string::String;
+#[cfg(feature = "tables")]
 use alloc::vec::Vec;
 
 /// A prefix of addresses.
@@ -102,6 +104,16 @@ pub struct Class {
     pub matches: Vec<ByteMatch>,
     /// Takes SCTP in UDP to this port too; the ports and bytes are those of the SCTP header then.
     pub udp_encap: Option<u16>,
+}
+
+/// A class of a file.
+#[cfg(feature = "tables")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedClass {
+    /// Its name.
+    pub name: String,
+    /// What it takes, and where it leads to.
+    pub class: Class,
 }
 
 /// What of a transport header is looked at.

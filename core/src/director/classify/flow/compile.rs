@@ -9,10 +9,10 @@ use super::bytes::ByteMatch;
 use super::class::{Class, Ports, Prefix};
 use super::layout::{
     ALL, CLASS, FIELD, HEADER, KIND, KIND_ENCAP, MARK, MAX_CLASSES, MAX_ENCAPS, MAX_FIELDS,
-    MAX_MATCHES, MAX_PREFIXES, MAX_PREFIXES_EACH, MAX_WORDS, NONE, PAGE,
+    MAX_MATCHES, MAX_PREFIXES, MAX_PREFIXES_EACH, MAX_WORDS, NONE, ONE, PAGE,
 };
 use super::transport::Transport;
-use crate::director::classify::bind::{build, words_needed, Bind, BindId, Entry};
+use crate::director::classify::bind::{build, words_needed, Bind, BindId, Entry, Proto};
 use crate::siphash::SipKey;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
@@ -132,8 +132,8 @@ fn rank(classes: &[Class]) -> Result<Vec<(usize, &Class)>, CompileError> {
         if ports.any(|range| range.first > range.last) {
             return Err(CompileError::Ports(place));
         }
-        let bad = |one: &ByteMatch| !matches!(one.len, 1 | 2 | 4) || one.value & !one.mask != 0;
-        if class.matches.len() > MAX_MATCHES || class.matches.iter().any(bad) {
+        let fit = class.matches.iter().all(ByteMatch::is_fit);
+        if class.matches.len() > MAX_MATCHES || !fit {
             return Err(CompileError::Matches(place));
         }
     }
@@ -218,6 +218,15 @@ impl Ranks {
         self.0[rank / 64] &= !(1 << (rank % 64));
     }
 
+    /// The first of them; 0 if there is none.
+    fn first(&self) -> u32 {
+        let words = self.0.iter().enumerate();
+        let mut firsts = words
+            .filter(|(_, word)| **word != 0)
+            .map(|(number, word)| number as u32 * 64 + word.trailing_zeros());
+        firsts.next().unwrap_or(0)
+    }
+
     fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
@@ -252,6 +261,7 @@ impl Words {
         match ranks.len() {
             0 => return Ok(NONE),
             len if len == count => return Ok(ALL),
+            1 => return Ok(ONE | ranks.first()),
             _ => {}
         }
         let mut map = vec![0u64; self.map_words];
@@ -330,7 +340,7 @@ impl Words {
                     bind: Bind {
                         addr: prefix.addr,
                         prefix_len: prefix.len,
-                        proto: None,
+                        proto: Some(Proto::Tcp),
                         port_start: 0,
                         port_end: u16::MAX,
                     },

@@ -20,11 +20,15 @@
 //! fields   (offset << 8 | bytes), mask, values at, number of values, set of those that do not ask
 //! values   ascending: value, set
 //! classes  by rank: place in the file, service
-//! set      map, then its words; all of 64 bits, low half first. Not a set: 0 is all, [`NONE`] is none
+//! set      map, then its words; all of 64 bits, low half first
 //! ```
 //!
-//! Destinations and sources are words of a classifier of binds ([`crate::director::classify::bind`]), whose answer is the
-//! offset of a set.
+//! Where a set is named by its offset, there may also be 0 for all classes, [`NONE`] for none, and [`ONE`] with a rank for that
+//! class alone: most packets are of one class by their destination already, and need no memory for it.
+//!
+//! Destinations and sources are words of a classifier of binds ([`crate::director::classify::bind`]) whose answer is a set. Each
+//! prefix is there as a bind of all TCP ports: the answer to such a bind is in the slot of its prefix, with nothing to be
+//! followed.
 
 /// Most classes.
 pub const MAX_CLASSES: usize = 10_000;
@@ -63,6 +67,9 @@ pub(super) const CLASS: usize = 2;
 pub(super) const ALL: u32 = 0;
 /// Instead of a set: no class.
 pub(super) const NONE: u32 = u32::MAX;
+/// Instead of a set: the class of the rank in the bits below.
+pub(super) const ONE: u32 = 1 << 31;
+const _: () = assert!(MAX_WORDS < ONE as usize && MAX_CLASSES < 1 << 24);
 /// Sets of a packet: two of addresses, two of ports, the fields.
 pub(super) const MAX_SETS: usize = 4 + MAX_FIELDS;
 /// Most words of 64 bits in a map.

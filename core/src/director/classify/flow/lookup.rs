@@ -6,10 +6,10 @@ use super::bytes::number;
 use super::class::{Asked, Header};
 use super::layout::{
     ALL, CLASS, FIELD, HEADER, KIND, KIND_ENCAP, KIND_OTHER, MARK, MAX_ENCAPS, MAX_FIELDS, MAX_MAP,
-    MAX_SETS, MAX_WORDS, NONE, PAGE, VALUE,
+    MAX_SETS, MAX_WORDS, NONE, ONE, PAGE, VALUE,
 };
 use super::transport::Transport;
-use crate::director::classify::bind::Classifier;
+use crate::director::classify::bind::{Classifier, Proto};
 use crate::packet::addr::Addr;
 use crate::packet::ip::Addrs;
 
@@ -32,41 +32,53 @@ pub struct Found {
     pub service: u16,
 }
 
-/// A set while it is looked through.
-#[derive(Clone, Copy, Default)]
-struct Cursor {
-    /// The next word of its map.
-    map: u32,
-    /// That word, once read.
-    now: u64,
-    /// The set's word of the first bit of it.
-    words: u32,
-}
-
-/// The sets of a packet.
+/// The sets of a packet that are neither all classes nor one.
+#[derive(Clone, Copy)]
 struct Sets {
-    all: [Cursor; MAX_SETS],
+    all: [u32; MAX_SETS],
     len: usize,
+    /// The rank that must be in all of them, if there is one that alone can be.
+    one: Option<u32>,
 }
 
 impl Sets {
-    /// Adds a set, `None` if no class is in it.
+    const NONE: Self = Self {
+        all: [0; MAX_SETS],
+        len: 0,
+        one: None,
+    };
+
+    /// Adds a set; `None` if no class is in it, or none that can be in the others.
     #[inline(always)]
-    fn add(&mut self, set: u32, map_words: u32) -> Option<()> {
+    fn add(&mut self, set: u32) -> Option<()> {
         match set {
             ALL => {}
             NONE => return None,
+            ONE.. => {
+                let rank = set & !ONE;
+                if self.one.is_some_and(|one| one != rank) {
+                    return None;
+                }
+                self.one = Some(rank);
+            }
             at => {
-                *self.all.get_mut(self.len)? = Cursor {
-                    map: at,
-                    now: 0,
-                    words: at.wrapping_add(map_words.wrapping_mul(2)),
-                };
+                *self.all.get_mut(self.len)? = at;
                 self.len = self.len.wrapping_add(1);
             }
         }
         Some(())
     }
+}
+
+/// A set while it is looked through.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    /// The next word of its map.
+    map: u32,
+    /// The set's word of the first bit of it.
+    words: u32,
+    /// That word of the map, once read.
+    now: u64,
 }
 
 impl<'a> Classes<'a> {
@@ -128,67 +140,102 @@ impl<'a> Classes<'a> {
             Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
             Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
         };
-        let mut sets = Sets {
-            all: [Cursor::default(); MAX_SETS],
-            len: 0,
-        };
-        sets.add(self.by_addr((dst, dst_len, no_dst), to)?, map_words)?;
-        sets.add(self.by_addr((src, src_len, no_src), from)?, map_words)?;
+        let mut sets = Sets::NONE;
+        sets.add(self.by_addr((dst, dst_len, no_dst), to)?)?;
+        sets.add(self.by_addr((src, src_len, no_src), from)?)?;
+        let first = |kind, header| self.first(self.of_kind(kind, header, sets)?, map_words);
         let rank = match asked.transport {
-            None => self.of_kind(KIND_OTHER, None, sets),
+            None => first(KIND_OTHER, None),
             Some((Transport::Udp, outer)) => {
-                let kind = Transport::Udp.index();
-                match asked.inner.zip(self.encap(outer.dport)) {
-                    None => self.of_kind(kind, Some(outer), sets),
-                    // Two kinds may have it: the first class of either.
-                    Some((inner, encap)) => {
-                        let (all, len) = (sets.all, sets.len);
-                        let of_udp = self.of_kind(kind, Some(outer), sets);
-                        let of_sctp = self.of_kind(encap, Some(inner), Sets { all, len });
-                        match (of_udp, of_sctp) {
-                            (Some(udp), Some(sctp)) => Some(udp.min(sctp)),
-                            (one, other) => one.or(other),
-                        }
-                    }
+                let encap = || asked.inner.zip(self.encap(outer.dport));
+                let of_udp = first(Transport::Udp.index(), Some(outer));
+                // Two kinds may have it: the first class of either.
+                match encap().and_then(|(inner, kind)| first(kind, Some(inner))) {
+                    Some(sctp) => Some(of_udp.map_or(sctp, |udp| udp.min(sctp))),
+                    None => of_udp,
                 }
             }
-            Some((transport, header)) => self.of_kind(transport.index(), Some(header), sets),
+            Some((transport, header)) => first(transport.index(), Some(header)),
         };
         self.by_rank(rank?)
     }
 
-    /// The first class of a kind of packets that is in the sets of the addresses and in those of the header.
-    #[inline]
-    fn of_kind(self, kind: u32, header: Option<Header<'_>>, mut sets: Sets) -> Option<u32> {
-        let &[_, _, map_words, _, _, _, _, _, _, kinds, num_kinds, _] = self.header()?;
+    /// The sets of the addresses, and those of a kind of packets and of the header.
+    #[inline(always)]
+    fn of_kind(self, kind: u32, header: Option<Header<'_>>, mut sets: Sets) -> Option<Sets> {
+        let &[_, _, _, _, _, _, _, _, _, kinds, num_kinds, _] = self.header()?;
         if kind >= num_kinds {
             return None;
         }
         let &[_, members, dports, sports, fields, num_fields] = self.record::<KIND>(kinds, kind)?;
-        match (header, dports) {
-            (Some(header), 1..) => sets.add(self.by_port(dports, header.dport)?, map_words)?,
-            _ => sets.add(members, map_words)?,
+        let Some(header) = header else {
+            sets.add(members)?;
+            return Some(sets);
+        };
+        match dports {
+            0 => sets.add(members)?,
+            pages => sets.add(self.by_port(pages, header.dport)?)?,
         }
-        if let Some(header) = header {
-            if sports != 0 {
-                sets.add(self.by_port(sports, header.sport)?, map_words)?;
-            }
-            let mut number = 0;
-            while number < num_fields.min(MAX_FIELDS as u32) {
-                let set = self.by_field(self.record(fields, number)?, header.bytes)?;
-                sets.add(set, map_words)?;
-                number = number.wrapping_add(1);
-            }
+        if sports != 0 {
+            sets.add(self.by_port(sports, header.sport)?)?;
         }
-        let Sets { mut all, len } = sets;
-        self.first_common(all.get_mut(..len)?, map_words)
+        let mut number = 0;
+        while number < num_fields.min(MAX_FIELDS as u32) {
+            sets.add(self.by_field(self.record(fields, number)?, header.bytes)?)?;
+            number = number.wrapping_add(1);
+        }
+        Some(sets)
     }
 
     /// The first rank that is in all of the sets.
+    #[inline(always)]
+    fn first(self, sets: Sets, map_words: u32) -> Option<u32> {
+        let all = sets.all.get(..sets.len)?;
+        match sets.one {
+            Some(rank) => {
+                for set in all {
+                    if !self.has(*set, rank, map_words)? {
+                        return None;
+                    }
+                }
+                Some(rank)
+            }
+            None if all.is_empty() => Some(0),
+            None => self.first_common(all, map_words),
+        }
+    }
+
+    /// Whether a rank is in a set.
     #[inline]
-    fn first_common(self, sets: &mut [Cursor], map_words: u32) -> Option<u32> {
-        if sets.is_empty() {
-            return Some(0);
+    fn has(self, set: u32, rank: u32, map_words: u32) -> Option<bool> {
+        let (number, bit) = (rank >> 12, rank >> 6 & 63);
+        if number >= map_words {
+            return Some(false);
+        }
+        let mut words = set.wrapping_add(map_words.wrapping_mul(2));
+        let mut passed = 0;
+        while passed < number {
+            let map = self.word(set.wrapping_add(passed.wrapping_mul(2)))?;
+            words = words.wrapping_add(map.count_ones().wrapping_mul(2));
+            passed = passed.wrapping_add(1);
+        }
+        let map = self.word(set.wrapping_add(number.wrapping_mul(2)))?;
+        if map.wrapping_shr(bit) & 1 == 0 {
+            return Some(false);
+        }
+        let before = (map & 1u64.wrapping_shl(bit).wrapping_sub(1)).count_ones();
+        let word = self.word(words.wrapping_add(before.wrapping_mul(2)))?;
+        Some(word.wrapping_shr(rank & 63) & 1 == 1)
+    }
+
+    /// The first rank that is in all of some sets.
+    #[inline]
+    fn first_common(self, all: &[u32], map_words: u32) -> Option<u32> {
+        let mut cursors = [Cursor::default(); MAX_SETS];
+        let sets = cursors.get_mut(..all.len())?;
+        for (set, at) in sets.iter_mut().zip(all) {
+            set.map = *at;
+            set.words = at.wrapping_add(map_words.wrapping_mul(2));
         }
         let mut number = 0u32;
         while number < map_words {
@@ -228,7 +275,7 @@ impl<'a> Classes<'a> {
             return Some(others);
         }
         let words = self.words.get(at as usize..)?.get(..len as usize)?;
-        let found = Classifier::new(words).lookup_all(addr);
+        let found = Classifier::new(words).lookup(addr, Proto::Tcp, 0);
         Some(found.map_or(others, |id| id.to_word()))
     }
 

@@ -30,7 +30,7 @@ pub use bytes::ByteMatch;
 pub use bytes::NoMatch;
 pub use class::{Asked, Header, Ports, Prefix};
 #[cfg(feature = "tables")]
-pub use class::{Class, Protocols};
+pub use class::{Class, NamedClass, Protocols};
 #[cfg(feature = "tables")]
 pub use compile::{compile, CompileError};
 pub use layout::{
