@@ -80,7 +80,7 @@ fn check_and_show_say_the_same_of_both_forms() {
     }
     // A file that has no class says nothing of classes.
     let plain = dir.file("p.json", &with(json!([])).to_string());
-    assert!(!glbctl("table check", &[&plain]).out.contains("class"));
+    assert!(!glbctl("table check", &[&plain]).out.contains(" KiB"));
     assert_eq!(
         glbctl("--json table show", &[&plain]).json()[0].get("classes"),
         None

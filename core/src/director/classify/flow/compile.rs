@@ -76,11 +76,10 @@ pub fn compile(classes: &[Class]) -> Result<Vec<u32>, CompileError> {
         return Ok(Vec::new());
     }
     let ranked = rank(classes)?;
-    let map_words = ranked.len().div_ceil(64 * 64);
+    let pieces = ranked.len().div_ceil(64 * 64);
     let mut words = Words {
         all: vec![0; HEADER],
         known: BTreeMap::new(),
-        map_words,
     };
     let dst = words.prefixes(&ranked, |class| &class.dst)?;
     let src = words.prefixes(&ranked, |class| &class.src)?;
@@ -101,7 +100,7 @@ pub fn compile(classes: &[Class]) -> Result<Vec<u32>, CompileError> {
     let header: [u32; HEADER] = [
         MARK,
         ranked.len() as u32,
-        map_words as u32,
+        pieces as u32,
         dst.at,
         dst.len,
         dst.others,
@@ -244,7 +243,6 @@ struct Words {
     all: Vec<u32>,
     /// Sets that stand already, by their hashes.
     known: BTreeMap<u64, u32>,
-    map_words: usize,
 }
 
 impl Words {
@@ -264,22 +262,23 @@ impl Words {
             1 => return Ok(ONE | ranks.first()),
             _ => {}
         }
-        let mut map = vec![0u64; self.map_words];
-        let mut full = Vec::new();
-        for (number, word) in ranks.0.iter().enumerate() {
-            if *word != 0 {
-                map[number / 64] |= 1 << (number % 64);
-                full.push(*word);
-            }
-        }
-        map.append(&mut full);
-        let bytes: Vec<u8> = map.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let hash = SipKey::new(&[0; 16]).hash(&bytes);
         // The casts take the two halves.
-        let words: Vec<u32> = map
-            .iter()
-            .flat_map(|word| [*word as u32, (*word >> 32) as u32])
-            .collect();
+        let halves = |word: u64| [word as u32, (word >> 32) as u32];
+        let (mut words, mut full) = (Vec::new(), Vec::new());
+        for piece in ranks.0.chunks(64) {
+            let before = full.len() / 2;
+            let mut map = 0u64;
+            for (number, word) in piece.iter().enumerate().filter(|(_, word)| **word != 0) {
+                map |= 1 << number;
+                full.extend(halves(*word));
+            }
+            words.extend(halves(map));
+            // The cast is exact: there are fewer words than classes.
+            words.push(before as u32);
+        }
+        words.append(&mut full);
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let hash = SipKey::new(&[0; 16]).hash(&bytes);
         if let Some(at) = self.known.get(&hash) {
             if self.all[*at as usize..].starts_with(&words) {
                 return Ok(*at);

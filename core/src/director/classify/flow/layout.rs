@@ -6,12 +6,12 @@
 //! source, either port, a field of bytes) is looked up by itself, and gives the set of the classes that take it there. The
 //! first rank that is in all of the sets is the answer.
 //!
-//! A set is a bit map of ranks without its empty words: a map of the words that are not empty, and these. So a set costs what
+//! A set is a bit map of ranks without its empty words of 64 bits: a map of the words that are not empty, and these. So a set costs what
 //! is in it, and 64 words of ranks are passed over at once where one set has none of them. (Lakshman and Stiliadis, 1998;
 //! aggregates: Baboescu and Varghese, 2001.) Sets that are alike stand once.
 //!
 //! ```text
-//! header   mark, number of classes, words of 64 bits of a map, destinations at, their words, set of others,
+//! header   mark, number of classes, pieces of a map, destinations at, their words, set of others,
 //!          sources at, their words, set of others, kinds at, number of kinds, classes at
 //! kinds    of packets: TCP, UDP, SCTP, those without ports, then SCTP over UDP, one for each port
 //!            UDP port (else 0), set of the members, destination ports at, source ports at, fields at, number of fields
@@ -20,7 +20,8 @@
 //! fields   (offset << 8 | bytes), mask, values at, number of values, set of those that do not ask
 //! values   ascending: value, set
 //! classes  by rank: place in the file, service
-//! set      map, then its words; all of 64 bits, low half first
+//! set      map: for each 4,096 ranks a piece: which 64 of them have a word, as 64 bits, and how many words are before;
+//!          then the words, of 64 bits; low half first
 //! ```
 //!
 //! Where a set is named by its offset, there may also be 0 for all classes, [`NONE`] for none, and [`ONE`] with a rank for that
@@ -72,5 +73,7 @@ pub(super) const ONE: u32 = 1 << 31;
 const _: () = assert!(MAX_WORDS < ONE as usize && MAX_CLASSES < 1 << 24);
 /// Sets of a packet: two of addresses, two of ports, the fields.
 pub(super) const MAX_SETS: usize = 4 + MAX_FIELDS;
-/// Most words of 64 bits in a map.
+/// Words of a piece of a map.
+pub(super) const PIECE: usize = 3;
+/// Most pieces of a map.
 pub(super) const MAX_MAP: u32 = (MAX_CLASSES.div_ceil(64 * 64)) as u32;

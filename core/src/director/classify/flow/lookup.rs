@@ -6,7 +6,7 @@ use super::bytes::number;
 use super::class::{Asked, Header};
 use super::layout::{
     ALL, CLASS, FIELD, HEADER, KIND, KIND_ENCAP, KIND_OTHER, MARK, MAX_ENCAPS, MAX_FIELDS, MAX_MAP,
-    MAX_SETS, MAX_WORDS, NONE, ONE, PAGE, VALUE,
+    MAX_SETS, MAX_WORDS, NONE, ONE, PAGE, PIECE, VALUE,
 };
 use super::transport::Transport;
 use crate::director::classify::bind::{Classifier, Proto};
@@ -70,17 +70,6 @@ impl Sets {
     }
 }
 
-/// A set while it is looked through.
-#[derive(Clone, Copy, Default)]
-struct Cursor {
-    /// The next word of its map.
-    map: u32,
-    /// The set's word of the first bit of it.
-    words: u32,
-    /// That word of the map, once read.
-    now: u64,
-}
-
 impl<'a> Classes<'a> {
     /// The classes in these words; `None` if they are not of this form. No words are no classes.
     #[must_use]
@@ -89,9 +78,9 @@ impl<'a> Classes<'a> {
         if words.is_empty() {
             return Some(classes);
         }
-        let &[mark, count, map_words, ..]: &[u32; HEADER] = words.first_chunk()?;
+        let &[mark, count, pieces, ..]: &[u32; HEADER] = words.first_chunk()?;
         // What a look-up multiplies and adds is small then.
-        let fits = words.len() <= MAX_WORDS && map_words <= MAX_MAP;
+        let fits = words.len() <= MAX_WORDS && pieces <= MAX_MAP;
         (mark == MARK && fits && count > 0).then_some(classes)
     }
 
@@ -135,7 +124,7 @@ impl<'a> Classes<'a> {
     #[must_use]
     pub fn lookup(self, asked: &Asked<'_>) -> Option<Found> {
         let header = self.header()?;
-        let &[_, _, map_words, dst, dst_len, no_dst, src, src_len, no_src, ..] = header;
+        let &[_, _, pieces, dst, dst_len, no_dst, src, src_len, no_src, ..] = header;
         let (from, to) = match asked.addrs {
             Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
             Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
@@ -143,7 +132,7 @@ impl<'a> Classes<'a> {
         let mut sets = Sets::NONE;
         sets.add(self.by_addr((dst, dst_len, no_dst), to)?)?;
         sets.add(self.by_addr((src, src_len, no_src), from)?)?;
-        let first = |kind, header| self.first(self.of_kind(kind, header, sets)?, map_words);
+        let first = |kind, header| self.first(self.of_kind(kind, header, sets)?, pieces);
         let rank = match asked.transport {
             None => first(KIND_OTHER, None),
             Some((Transport::Udp, outer)) => {
@@ -189,69 +178,47 @@ impl<'a> Classes<'a> {
 
     /// The first rank that is in all of the sets.
     #[inline(always)]
-    fn first(self, sets: Sets, map_words: u32) -> Option<u32> {
+    fn first(self, sets: Sets, pieces: u32) -> Option<u32> {
         let all = sets.all.get(..sets.len)?;
         match sets.one {
             Some(rank) => {
                 for set in all {
-                    if !self.has(*set, rank, map_words)? {
+                    if !self.has(*set, rank, pieces)? {
                         return None;
                     }
                 }
                 Some(rank)
             }
             None if all.is_empty() => Some(0),
-            None => self.first_common(all, map_words),
+            None => self.first_common(all, pieces),
         }
     }
 
     /// Whether a rank is in a set.
     #[inline]
-    fn has(self, set: u32, rank: u32, map_words: u32) -> Option<bool> {
+    fn has(self, set: u32, rank: u32, pieces: u32) -> Option<bool> {
         let (number, bit) = (rank >> 12, rank >> 6 & 63);
-        if number >= map_words {
+        if number >= pieces || self.piece(set, number)?.wrapping_shr(bit) & 1 == 0 {
             return Some(false);
         }
-        let mut words = set.wrapping_add(map_words.wrapping_mul(2));
-        let mut passed = 0;
-        while passed < number {
-            let map = self.word(set.wrapping_add(passed.wrapping_mul(2)))?;
-            words = words.wrapping_add(map.count_ones().wrapping_mul(2));
-            passed = passed.wrapping_add(1);
-        }
-        let map = self.word(set.wrapping_add(number.wrapping_mul(2)))?;
-        if map.wrapping_shr(bit) & 1 == 0 {
-            return Some(false);
-        }
-        let before = (map & 1u64.wrapping_shl(bit).wrapping_sub(1)).count_ones();
-        let word = self.word(words.wrapping_add(before.wrapping_mul(2)))?;
+        let word = self.word_of(set, (number, bit), pieces)?;
         Some(word.wrapping_shr(rank & 63) & 1 == 1)
     }
 
     /// The first rank that is in all of some sets.
     #[inline]
-    fn first_common(self, all: &[u32], map_words: u32) -> Option<u32> {
-        let mut cursors = [Cursor::default(); MAX_SETS];
-        let sets = cursors.get_mut(..all.len())?;
-        for (set, at) in sets.iter_mut().zip(all) {
-            set.map = *at;
-            set.words = at.wrapping_add(map_words.wrapping_mul(2));
-        }
+    fn first_common(self, sets: &[u32], pieces: u32) -> Option<u32> {
         let mut number = 0u32;
-        while number < map_words {
+        while number < pieces {
             let mut left = u64::MAX;
-            for set in sets.iter_mut() {
-                set.now = self.word(set.map)?;
-                set.map = set.map.wrapping_add(2);
-                left &= set.now;
+            for set in sets {
+                left &= self.piece(*set, number)?;
             }
             while left != 0 {
                 let bit = left.trailing_zeros();
-                let below = 1u64.wrapping_shl(bit).wrapping_sub(1);
                 let mut ranks = u64::MAX;
-                for set in sets.iter() {
-                    let before = (set.now & below).count_ones();
-                    ranks &= self.word(set.words.wrapping_add(before.wrapping_mul(2)))?;
+                for set in sets {
+                    ranks &= self.word_of(*set, (number, bit), pieces)?;
                 }
                 if ranks != 0 {
                     let word = number.wrapping_mul(64).wrapping_add(bit);
@@ -259,13 +226,28 @@ impl<'a> Classes<'a> {
                 }
                 left &= left.wrapping_sub(1);
             }
-            for set in sets.iter_mut() {
-                let passed = set.now.count_ones().wrapping_mul(2);
-                set.words = set.words.wrapping_add(passed);
-            }
             number = number.wrapping_add(1);
         }
         None
+    }
+
+    /// Which words a piece of a set's map has.
+    #[inline(always)]
+    fn piece(self, set: u32, number: u32) -> Option<u64> {
+        self.word(set.wrapping_add(number.wrapping_mul(PIECE as u32)))
+    }
+
+    /// The word of a set that stands for this bit of a piece of its map, which must be set.
+    #[inline(always)]
+    fn word_of(self, set: u32, (number, bit): (u32, u32), pieces: u32) -> Option<u64> {
+        let &[low, high, before]: &[u32; PIECE] = self.record(set, number)?;
+        let map = u64::from(low) | u64::from(high) << 32;
+        let below = map & 1u64.wrapping_shl(bit).wrapping_sub(1);
+        let place = before.wrapping_add(below.count_ones()).wrapping_mul(2);
+        self.word(
+            set.wrapping_add(pieces.wrapping_mul(PIECE as u32))
+                .wrapping_add(place),
+        )
     }
 
     /// The set of an address: that of its longest prefix.
