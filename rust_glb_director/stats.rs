@@ -24,7 +24,9 @@ const TOO_BIG_SENT: usize = Verdict::COUNT + 2;
 const FRAGMENTS_SENT: usize = Verdict::COUNT + 3;
 /// Position of the counter of TCP packets that were cut.
 const SEGMENTED: usize = Verdict::COUNT + 4;
-const COUNTERS: usize = Verdict::COUNT + 5;
+/// Position of the counter of bytes sent to clients.
+const RETURNED_BYTES: usize = Verdict::COUNT + 5;
+const COUNTERS: usize = Verdict::COUNT + 6;
 
 /// "Too big" messages of a namespace in a second, at most: as many as the kernel's `icmp_msgs_per_sec`.
 const TOO_BIG_PER_SECOND: u32 = 1000;
@@ -56,6 +58,12 @@ impl Stats {
     #[inline]
     pub(crate) fn count_bytes(&self, bytes: usize) {
         self.counters.add::<ENCAPSULATED_BYTES>(bytes as u64);
+    }
+
+    /// Counts the bytes of an answer that was sent to its client.
+    #[inline]
+    pub(crate) fn count_returned(&self, bytes: usize) {
+        self.counters.add::<RETURNED_BYTES>(bytes as u64);
     }
 
     /// Whether one more client may be told that its packet is too big.
@@ -91,6 +99,7 @@ impl Stats {
             names[Verdict::COUNT + 2] = (Verdict::TOO_BIG_SENT, TOO_BIG_SENT);
             names[Verdict::COUNT + 3] = (Verdict::FRAGMENTS_SENT, FRAGMENTS_SENT);
             names[Verdict::COUNT + 4] = (Verdict::SEGMENTED, SEGMENTED);
+            names[Verdict::COUNT + 5] = (Verdict::RETURNED_BYTES, RETURNED_BYTES);
             names
         };
         NAMES

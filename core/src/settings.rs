@@ -15,7 +15,15 @@
 //! A new type needs a variant in [`Form`] and in [`Value`]; the compiler then names the places that must handle it.
 
 use crate::director::select::hash::HashFields;
+use crate::packet::addr::Addr;
 use crate::packet::gue;
+use crate::packet::prefixes;
+
+/// Most prefixes of a setting of [`Form::Prefixes`].
+pub const MAX_PREFIXES: usize = 8;
+
+/// The prefixes of a setting.
+pub type Prefixes = prefixes::Prefixes<MAX_PREFIXES>;
 
 /// What a setting may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +42,8 @@ pub enum Form {
     Flag,
     /// A number from the first to the second.
     Number(u16, u16),
+    /// Up to [`MAX_PREFIXES`] prefixes, or none.
+    Prefixes,
 }
 
 /// What a setting is.
@@ -51,6 +61,8 @@ pub enum Value {
     Flag(bool),
     /// For [`Form::Number`].
     Number(u16),
+    /// For [`Form::Prefixes`].
+    Prefixes(Prefixes),
 }
 
 /// A type that holds a setting.
@@ -83,7 +95,8 @@ held!(
     Option<[u8; 6]> = Mac,
     Option<HashFields> = Fields,
     bool = Flag,
-    u16 = Number
+    u16 = Number,
+    Prefixes = Prefixes
 );
 
 impl Held for HashFields {
@@ -211,6 +224,8 @@ settings! {
         "Whether the outer UDP header has a checksum. Deployed directors send 0, which receivers accept.";
     9 SEGMENT_TCP segment_tcp: bool as Form::Flag, false,
         "Whether a TCP packet that does not fit the path is segmented; otherwise its sender gets an ICMP error.";
+    10 RETURN_EXCEPT return_except: Prefixes as Form::Prefixes, Prefixes::NONE,
+        "Prefixes of other directors and monitors, which ask backends by their own addresses; what backends answer them passes devices with the role return as it is.";
 }
 
 /// A value of another setting's type.
@@ -245,16 +260,47 @@ impl Form {
             | (Self::Mac, Value::Mac(_))
             | (Self::Fields | Self::OptionalFields, Value::Fields(_))
             | (Self::Flag, Value::Flag(_))
-            | (Self::Number(..), Value::Number(_)) => Ok(()),
+            | (Self::Number(..), Value::Number(_))
+            | (Self::Prefixes, Value::Prefixes(_)) => Ok(()),
             _ => Err(OTHER_TYPE),
         }
     }
 }
 
+/// Bytes of a prefix in an attribute: family (4 or 6), bits, address; an IPv4 address has zeros behind it.
+pub const PREFIX_LEN: usize = 18;
+
+fn read_prefix(&[family, bits, ref address @ ..]: &[u8; PREFIX_LEN]) -> Option<(Addr, u8)> {
+    let address = match (family, address) {
+        (4, &[a, b, c, d, ref zeros @ ..]) if *zeros == [0; 12] => Addr::V4([a, b, c, d]),
+        (6, address) => Addr::V6(*address),
+        _ => return None,
+    };
+    Some((address, bits))
+}
+
+fn write_prefix((address, bits): (Addr, u8)) -> [u8; PREFIX_LEN] {
+    let mut bytes = [0; PREFIX_LEN];
+    let [family, of_bits, place @ ..] = &mut bytes;
+    *of_bits = bits;
+    match address {
+        Addr::V4(address) => {
+            *family = 4;
+            let [a, b, c, d, ..] = place;
+            [*a, *b, *c, *d] = address;
+        }
+        Addr::V6(address) => {
+            *family = 6;
+            *place = address;
+        }
+    }
+    bytes
+}
+
 /// The form of an attribute, and of what a director is sent.
 impl Form {
     /// The value of a netlink attribute's payload, with numbers in the byte order of the machine. An address of all
-    /// zeros means none, and so does an empty set of fields.
+    /// zeros means none, and so does an empty set of fields. Prefixes stand one behind the other, each in [`PREFIX_LEN`] bytes.
     #[must_use]
     pub fn decode(self, payload: &[u8]) -> Option<Value> {
         fn some<const N: usize>(payload: &[u8]) -> Option<Option<[u8; N]>> {
@@ -276,15 +322,32 @@ impl Form {
                 _ => return None,
             },
             Self::Number(..) => Value::Number(u16::from_ne_bytes(payload.try_into().ok()?)),
+            Self::Prefixes => {
+                let mut all = Prefixes::NONE;
+                let mut rest = payload;
+                while let Some((one, behind)) = rest.split_first_chunk::<PREFIX_LEN>() {
+                    let (address, bits) = read_prefix(one)?;
+                    all.add(address, bits).ok()?;
+                    rest = behind;
+                }
+                match rest {
+                    [] => Value::Prefixes(all),
+                    _ => return None,
+                }
+            }
         })
     }
 }
 
 impl Value {
-    /// Whether this is an address that is not set. Such an attribute is omitted from answers.
+    /// Whether this is an address that is not set, or no prefixes. Such an attribute is omitted from answers.
     #[must_use]
     pub const fn is_unset_address(self) -> bool {
-        matches!(self, Self::V4(None) | Self::V6(None) | Self::Mac(None))
+        match self {
+            Self::V4(None) | Self::V6(None) | Self::Mac(None) => true,
+            Self::Prefixes(prefixes) => prefixes.is_empty(),
+            _ => false,
+        }
     }
 
     /// Passes the payload of the netlink attribute to `put`; [`Form::decode`] reads it.
@@ -296,6 +359,15 @@ impl Value {
             Self::Fields(fields) => put(&[fields.map_or(0, HashFields::bits)]),
             Self::Flag(flag) => put(&[u8::from(flag)]),
             Self::Number(number) => put(&number.to_ne_bytes()),
+            Self::Prefixes(prefixes) => {
+                let mut bytes = [[0; PREFIX_LEN]; MAX_PREFIXES];
+                let mut len = 0_usize;
+                for (place, prefix) in bytes.iter_mut().zip(prefixes.iter()) {
+                    *place = write_prefix(*prefix);
+                    len = len.wrapping_add(PREFIX_LEN);
+                }
+                put(bytes.as_flattened().get(..len).unwrap_or_default())
+            }
         }
     }
 }
@@ -303,6 +375,16 @@ impl Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of both families, and as many as there may be.
+    fn prefixes() -> Prefixes {
+        let mut all = Prefixes::NONE;
+        for n in 0..4 {
+            all.add(Addr::V4([10, n, 0, 0]), 16).unwrap();
+            all.add(Addr::V6([n; 16]), 128 - n).unwrap();
+        }
+        all
+    }
 
     /// A good value that is not the default.
     fn other(setting: &Setting) -> Value {
@@ -313,6 +395,7 @@ mod tests {
             (Form::Fields | Form::OptionalFields, _) => Value::Fields(HashFields::from_bits(12)),
             (Form::Flag, Value::Flag(flag)) => Value::Flag(!flag),
             (Form::Number(least, _), _) => Value::Number(least),
+            (Form::Prefixes, _) => Value::Prefixes(prefixes()),
             (form, value) => panic!("{form:?} {value:?}"),
         }
     }
@@ -381,5 +464,16 @@ mod tests {
         assert_eq!(settings, Settings::DEFAULT);
         assert_eq!(Form::Fields.decode(&[16]), None);
         assert_eq!(Form::Flag.decode(&[2]), None);
+        // A family that is none, a prefix that is longer than its address, bytes behind an address, one prefix too many.
+        let v4 = [4, 32, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert!(Form::Prefixes.decode(&v4).is_some());
+        for (at, byte) in [(0, 5), (1, 33), (17, 1)] {
+            let mut wrong = v4;
+            wrong[at] = byte;
+            assert_eq!(Form::Prefixes.decode(&wrong), None);
+        }
+        assert!(Form::Prefixes.decode(&v4.repeat(MAX_PREFIXES)).is_some());
+        assert_eq!(Form::Prefixes.decode(&v4.repeat(MAX_PREFIXES + 1)), None);
+        assert_eq!(Form::Prefixes.decode(&v4[..17]), None);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The classifier against a model that looks at every bind (longest prefix, then narrowest range
-//! of ports, then what takes all protocols, then table order).
+//! of ports, then what takes all protocols, then table order). Of SCTP it knows what binds name.
 
 use glb_core::director::classify::bind::{
     build, words_needed, Bind, BindId, BuildError, Classifier, Entry, Proto,
@@ -36,6 +36,8 @@ fn model(entries: &[Entry], dst: Addr, proto: Proto, port: u16) -> Option<BindId
             let wide = (e.bind.proto.is_none(), width);
             (128 - e.bind.prefix_len, wide, e.id.table, e.id.bind)
         })
+        // What a bind for all protocols takes of SCTP has no ports.
+        .filter(|e| proto != Proto::Sctp || e.bind.proto.is_some())
         .map(|e| e.id)
 }
 
@@ -83,7 +85,7 @@ fn addr() -> impl Strategy<Value = Addr> {
 }
 
 fn proto() -> impl Strategy<Value = Proto> {
-    prop_oneof![Just(Proto::Tcp), Just(Proto::Udp)]
+    prop_oneof![Just(Proto::Tcp), Just(Proto::Udp), Just(Proto::Sctp)]
 }
 
 fn port() -> impl Strategy<Value = u16> {

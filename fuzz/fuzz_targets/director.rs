@@ -82,7 +82,7 @@ static WORDS: LazyLock<Vec<u32>> = LazyLock::new(|| {
     };
     let mut entries = Vec::new();
     for addr in [Addr::V4([0; 4]), Addr::V6([0; 16])] {
-        for proto in [Some(Proto::Tcp), Some(Proto::Udp), None] {
+        for proto in [Some(Proto::Tcp), Some(Proto::Udp), Some(Proto::Sctp), None] {
             let id = BindId {
                 table: 0,
                 bind: entries.len() as u16,
@@ -92,7 +92,7 @@ static WORDS: LazyLock<Vec<u32>> = LazyLock::new(|| {
         }
     }
     let mut words = vec![0; words_needed(&entries)];
-    let used = build(&mut entries, &mut words).expect("six binds");
+    let used = build(&mut entries, &mut words).expect("eight binds");
     words.truncate(used);
     words
 });

@@ -75,7 +75,7 @@ pub(crate) fn spare(
 ) -> Result<Option<Arc<Memory>>> {
     match role {
         Able::Geneve => net.state(registered).gateways().spare(wanted),
-        Able::Director => Ok(None),
+        Able::Director | Able::Return => Ok(None),
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn detach(
     let device = attached?;
     let retired = match device.role {
         Able::Geneve => net.state(registered).gateways().remove(rtnl, ifindex),
-        Able::Director => None,
+        Able::Director | Able::Return => None,
     };
     Some((device, retired))
 }

@@ -4,19 +4,15 @@
 
 #![forbid(unsafe_code)]
 
+use super::headers::understand;
 use crate::send::refuse::refuse;
 use crate::send::send;
 use crate::state::State;
 use crate::tables::world::Loaded;
-use glb_core::director::{decide, inspect, Candidate, Stop, Verdict};
-use glb_core::packet::view::View;
+use glb_core::director::{decide, inspect, Verdict};
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::netdev;
 use glb_kernel::packet::skb::Skb;
-
-/// How often headers are made linear at most: IP and its extension headers, transport, embedded packet and
-/// its extension headers. Each round gets further than the one before.
-const MAX_PULLS: usize = 32;
 
 /// The director's handler of incoming packets.
 pub(crate) struct Ingress;
@@ -38,7 +34,7 @@ impl netdev::Ingress for Ingress {
             stats,
             learns,
         });
-        let plan = understand(hook, &mut skb).and_then(|packet| match &world {
+        let plan = understand(hook, &mut skb, inspect).and_then(|packet| match &world {
             Some(world) => decide(world, config, packet),
             None => Err(packet.unmatched()),
         });
@@ -47,19 +43,4 @@ impl netdev::Ingress for Ingress {
             Err(verdict) => refuse(stats, skb, verdict),
         }
     }
-}
-
-/// Reads the headers, making them linear where the core asks for it.
-#[inline]
-fn understand(hook: &Hook<'_>, skb: &mut Skb<'_>) -> Result<Candidate, Verdict> {
-    for _ in 0..MAX_PULLS {
-        match inspect(View::new(skb.linear(), skb.len()), hook.family) {
-            Ok(packet) => return Ok(packet),
-            Err(Stop::Pass(verdict)) => return Err(verdict),
-            Err(Stop::NeedLinear(len)) => {
-                skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;
-            }
-        }
-    }
-    Err(Verdict::PassedUnknownFormat)
 }

@@ -7,11 +7,15 @@
 //! role     what they are for, and who handles their packets:
 //!   ingress  director: what becomes of a client's packet, step by step
 //!   geneve   geneve: out of the header of a load balancer, and back into it
+//!   answers  return: what becomes of a backend's packet
+//!   headers  what they read
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod answers;
 pub(crate) mod devices;
 mod geneve;
+mod headers;
 mod ingress;
 pub(crate) mod role;

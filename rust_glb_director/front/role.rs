@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::answers::Answers;
 use super::geneve::back::Back;
 use super::geneve::come::Come;
 use super::ingress::Ingress;
@@ -52,6 +53,7 @@ macro_rules! handlers {
 
 handlers! {
     Director => Ingress;
+    Return => Answers;
     Geneve => Come, Back;
 }
 

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::state::State;
 use crate::tables::set::TooManyHops;
 use glb_core::netlink::glb::{command, operation};
-use glb_core::settings::Setting;
+use glb_core::settings::{Setting, MAX_PREFIXES, PREFIX_LEN};
 use glb_kernel::base::rcu;
 use glb_kernel::genl::{notify, Command, Message, Spec};
 use glb_kernel::refuse;
@@ -24,7 +24,7 @@ impl Command for ConfigSet {
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let config = state.change_config(|config, too_long| change(config, request, too_long))?;
-        notify(request.net(), command::CONFIG_NTF, 256, |message| {
+        notify(request.net(), command::CONFIG_NTF, SIZE, |message| {
             put(message, &config)
         });
         Ok(())
@@ -34,7 +34,10 @@ impl Command for ConfigSet {
 fn change(config: &mut Config, request: &Request<'_>, too_long: Option<TooManyHops>) -> Result {
     for sent in request.attrs() {
         let setting = Setting::by_number(sent.kind()).ok_or(EINVAL)?;
-        let value = setting.form.decode(sent.bytes()).ok_or(EINVAL)?;
+        let value = setting
+            .form
+            .decode(sent.bytes())
+            .ok_or_else(|| refuse!(request, EINVAL, Some(&sent), "no value of this setting"))?;
         if let Err(reason) = config.set(setting, value) {
             return Err(refuse!(request, EINVAL, Some(&sent), "{}", reason));
         }
@@ -66,6 +69,9 @@ fn put(message: &mut Message<'_>, config: &Config) -> Result {
     Ok(())
 }
 
+/// Bytes of a message with all settings, of which those with prefixes are the longest.
+const SIZE: usize = 256 + PREFIX_LEN * MAX_PREFIXES;
+
 /// `config-get`
 pub(super) struct ConfigGet;
 
@@ -75,6 +81,6 @@ impl Command for ConfigGet {
 
     fn run(state: &State, request: &Request<'_>) -> Result {
         let config = *state.config(&rcu::Guard::new());
-        request.reply(256, |message| put(message, &config))
+        request.reply(SIZE, |message| put(message, &config))
     }
 }

@@ -5,6 +5,8 @@
 //! ```text
 //! tunnel    headers in front
 //! rewrite   another destination, in place
+//! back      another source, in place: an answer to its client
+//! in_place  what these two have in common
 //! uncommon  a packet that cannot go as it came, by either
 //! way       what these have in common
 //! tally     where a packet is counted
@@ -13,6 +15,8 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod back;
+mod in_place;
 pub(crate) mod refuse;
 mod rewrite;
 mod tally;
@@ -93,13 +97,13 @@ fn of_service<'a>(
 
 /// Sends the packet as it is, if it fits. All of it is in line and in registers (docs/decisions/0008).
 #[inline(always)]
-fn dispatch<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>) -> Outcome<'a> {
+fn dispatch<'a, M: Manner>(way: Way<'_, M>, skb: Skb<'a>) -> Outcome<'a> {
     match way.path.fits(&skb, way.manner.added()) {
         Fit::Whole => {}
         fit => return uncommon::handle(way, skb, fit),
     }
-    match M::send(way, skb, way.plan.packet.len) {
-        Ok(true) => way.stats.count(way.plan.verdict),
+    match M::send(way, skb, way.manner.packet().len) {
+        Ok(true) => way.stats.count(way.manner.verdict()),
         Ok(false) => way.stats.count(Verdict::DroppedNoRoute),
         Err((skb, verdict)) => return refuse(way.stats, skb, verdict),
     }

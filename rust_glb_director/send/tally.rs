@@ -49,6 +49,11 @@ impl<'p> Tally<'p> {
         }
     }
 
+    /// Counts the bytes of the answer that was sent to its client. Of a backend what it is sent counts.
+    pub(super) fn count_returned(self, bytes: usize) {
+        self.stats.count_returned(bytes);
+    }
+
     /// Whether one more client may be told that its packet is too big.
     pub(super) fn may_tell(self) -> bool {
         self.stats.may_tell()

@@ -8,7 +8,9 @@ use super::refuse::refuse;
 use super::way::{Manner, Way};
 use super::{dispatch, Own};
 use crate::tables::world::Plan;
-use glb_core::director::{flow_label, source_port, Layout, Params, Shape, Tunnel, Verdict};
+use glb_core::director::{
+    flow_label, source_port, Candidate, Layout, Params, Shape, Tunnel, Verdict,
+};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::{tos, Family};
 use glb_core::packet::view::View;
@@ -19,7 +21,8 @@ use glb_kernel::packet::skb::Skb;
 
 /// The headers that a tunnel puts in front of the packet.
 #[derive(Clone, Copy)]
-struct InFront {
+struct InFront<'p, 's> {
+    plan: &'p Plan<'p, 's>,
     tunnel: Tunnel,
     header: Header,
     /// TOS or traffic class of the client's packet.
@@ -61,9 +64,9 @@ pub(super) fn send<'a>(
         stats: own.stats,
         hook,
         config: own.config,
-        plan,
         path: &path,
         manner: InFront {
+            plan,
             tunnel,
             header: Header {
                 layout,
@@ -112,7 +115,17 @@ fn look_up(
     Path::find(hook, &first.route, skb, flow, (first.addr, source))
 }
 
-impl Manner for InFront {
+impl Manner for InFront<'_, '_> {
+    #[inline(always)]
+    fn packet(&self) -> &Candidate {
+        &self.plan.packet
+    }
+
+    #[inline(always)]
+    fn verdict(self) -> Verdict {
+        self.plan.verdict
+    }
+
     #[inline(always)]
     fn added(self) -> usize {
         self.header.layout.len
@@ -124,26 +137,25 @@ impl Manner for InFront {
     }
 
     #[inline(always)]
-    fn send<'a>(
-        way: Way<'_, '_, Self>,
-        skb: Skb<'a>,
-        len: usize,
-    ) -> Result<bool, (Skb<'a>, Verdict)> {
+    fn send<'a>(way: Way<'_, Self>, skb: Skb<'a>, len: usize) -> Result<bool, (Skb<'a>, Verdict)> {
         let header = way.manner.header;
         let prepared =
             prepare(skb, way.path, len, header).map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
         let sent = prepared.send(way.hook.net, way.path, way.mac(), |out| {
             write(way, out, len)
         });
-        way.count(sent, len);
+        if sent == Some(true) {
+            let bytes = header.layout.len.wrapping_add(len);
+            way.stats.count_bytes(bytes);
+        }
         Ok(sent == Some(true))
     }
 }
 
 /// Writes the header in front of a packet of `len` bytes.
 #[inline(always)]
-fn write(way: Way<'_, '_, InFront>, out: &mut [u8], len: usize) -> Option<()> {
-    let plan = way.plan;
+fn write(way: Way<'_, InFront<'_, '_>>, out: &mut [u8], len: usize) -> Option<()> {
+    let plan = way.manner.plan;
     let (hash, hint) = (plan.hash, plan.packet.hint);
     let params = Params {
         src: way.path.source(),

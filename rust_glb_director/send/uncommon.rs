@@ -26,7 +26,7 @@ use glb_kernel::packet::skb::Skb;
 /// Decides what becomes of the packet, whose fit is not [`Fit::Whole`].
 #[cold]
 #[inline(never)]
-pub(super) fn handle<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
+pub(super) fn handle<'a, M: Manner>(way: Way<'_, M>, skb: Skb<'a>, fit: Fit) -> Outcome<'a> {
     match fit {
         Fit::Never => refuse(way.stats, skb, Verdict::DroppedLro),
         Fit::Apart => apart(way, skb),
@@ -37,7 +37,7 @@ pub(super) fn handle<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>, fit: Fit)
 /// Sends a packet of `len` bytes. It is gone, and the answer says whether it went; or it is given back with a verdict.
 #[inline(never)]
 fn transmit<'a, M: Manner>(
-    way: Way<'_, '_, M>,
+    way: Way<'_, M>,
     skb: Skb<'a>,
     len: usize,
 ) -> Result<Result<(), Verdict>, (Skb<'a>, Verdict)> {
@@ -48,23 +48,23 @@ fn transmit<'a, M: Manner>(
 }
 
 /// Sends a packet that was made here.
-fn transmit_own<M: Manner>(way: Way<'_, '_, M>, own: Own, len: usize) -> Result<(), Verdict> {
+fn transmit_own<M: Manner>(way: Way<'_, M>, own: Own, len: usize) -> Result<(), Verdict> {
     own.hand_over(|skb| transmit(way, skb, len))?
 }
 
 /// Sends what fits now.
-fn whole<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>) -> Outcome<'a> {
-    match transmit(way, skb, way.plan.packet.len) {
+fn whole<'a, M: Manner>(way: Way<'_, M>, skb: Skb<'a>) -> Outcome<'a> {
+    match transmit(way, skb, way.manner.packet().len) {
         Ok(sent) => {
-            way.stats.count(sent.err().unwrap_or(way.plan.verdict));
+            way.stats.count(sent.err().unwrap_or(way.manner.verdict()));
             Outcome::Stolen
         }
         Err((skb, verdict)) => refuse(way.stats, skb, verdict),
     }
 }
 
-fn too_long<'a, M: Manner>(way: Way<'_, '_, M>, mut skb: Skb<'a>) -> Outcome<'a> {
-    let len = way.plan.packet.len;
+fn too_long<'a, M: Manner>(way: Way<'_, M>, mut skb: Skb<'a>) -> Outcome<'a> {
+    let len = way.manner.packet().len;
     if let Some(ip_len) = way.tcp_to_segment(&skb, len) {
         if skb.is_gso() && skb.has_frag_list() {
             return apart(way, skb);
@@ -83,12 +83,12 @@ fn too_long<'a, M: Manner>(way: Way<'_, '_, M>, mut skb: Skb<'a>) -> Outcome<'a>
         return apart(way, skb);
     }
     let sent = match skb.finish_checksum() {
-        Ok(()) => way.of_part().pieces(&skb, len),
+        Ok(()) => way.pieces(&skb, len),
         Err(_) => Err(Verdict::DroppedNoMemory),
     };
     match sent {
         Ok(()) => {
-            way.stats.count(way.plan.verdict);
+            way.stats.count(way.manner.verdict());
             skb.consume();
             Outcome::Stolen
         }
@@ -97,7 +97,7 @@ fn too_long<'a, M: Manner>(way: Way<'_, '_, M>, mut skb: Skb<'a>) -> Outcome<'a>
 }
 
 /// Sends the packets of an aggregate one by one. The aggregate counts as one packet: the first that does not go ends it.
-fn apart<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>) -> Outcome<'a> {
+fn apart<'a, M: Manner>(way: Way<'_, M>, skb: Skb<'a>) -> Outcome<'a> {
     let packets = match Segments::of(skb) {
         Ok(packets) => packets,
         Err((skb, Whole::NoMemory)) => return refuse(way.stats, skb, Verdict::DroppedNoMemory),
@@ -105,11 +105,11 @@ fn apart<'a, M: Manner>(way: Way<'_, '_, M>, skb: Skb<'a>) -> Outcome<'a> {
     };
     let way = way.of_part();
     let sent = packets.into_iter().try_for_each(|packet| way.one(packet));
-    way.stats.count(sent.err().unwrap_or(way.plan.verdict));
+    way.stats.count(sent.err().unwrap_or(way.manner.verdict()));
     Outcome::Stolen
 }
 
-impl<M: Manner> Way<'_, '_, M> {
+impl<M: Manner> Way<'_, M> {
     /// The way of a part of the packet.
     fn of_part(self) -> Self {
         Self {
@@ -144,7 +144,7 @@ impl<M: Manner> Way<'_, '_, M> {
 
     /// Length of the IP header of a packet of `len` bytes that may be cut into shorter TCP packets.
     fn tcp_to_segment(self, skb: &Skb<'_>, len: usize) -> Option<usize> {
-        let packet = &self.plan.packet;
+        let packet = self.manner.packet();
         match (self.config.segment_tcp, packet.kind, packet.fragment) {
             (true, Kind::Flow(Proto::Tcp), None) => tcp_offset(View::new(skb.linear(), len)),
             _ => None,
@@ -167,6 +167,10 @@ impl<M: Manner> Way<'_, '_, M> {
     fn pieces(self, packet: &Skb<'_>, len: usize) -> Result<(), Verdict> {
         let cut = self.cut(packet, len).ok_or(Verdict::DroppedTooBig)?;
         let head = cut.header_len();
+        let way = Self {
+            manner: self.manner.of_piece(len.wrapping_sub(head)),
+            ..self
+        };
         let mut start = 0;
         while let Some(part) = cut.piece(start) {
             let room = self.manner.added();
@@ -176,21 +180,27 @@ impl<M: Manner> Way<'_, '_, M> {
                 .and_then(|header| cut.write(header, &part))
                 .ok_or(Verdict::DroppedTooBig)?;
             let len = head.wrapping_add(part.len);
-            transmit_own(self, own, len)?;
+            transmit_own(way, own, len)?;
             self.stats.count_fragment();
             start = start.wrapping_add(part.len);
         }
         Ok(())
     }
 
-    /// Tells the client what fits. For an ICMP error or an echo request nobody is told: the first would be an error about an
-    /// error, and the second has no flow that could adapt.
+    /// Tells the sender what fits: the client, by the address that it has asked; a backend whose answer it is, by this machine's
+    /// own. For an ICMP error or an echo nobody is told: the first would be an error about an error, and the second has no flow
+    /// that could adapt.
     fn tell(self, skb: &Skb<'_>) {
-        if self.plan.verdict != Verdict::Encapsulated || !self.stats.may_tell() {
+        let is_answer = match self.manner.verdict() {
+            Verdict::Encapsulated => false,
+            Verdict::Returned => true,
+            _ => return,
+        };
+        if !self.stats.may_tell() {
             return;
         }
-        let addrs = self.plan.packet.key.addrs;
-        let (client, bound) = match addrs {
+        let addrs = self.manner.packet().key.addrs;
+        let (sender, receiver) = match addrs {
             Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
             Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
         };
@@ -199,12 +209,20 @@ impl<M: Manner> Way<'_, '_, M> {
             Family::V4 => Flow::icmp_error(family, 3, 4),
             Family::V6 => Flow::icmp_error(family, 2, 0),
         };
+        let teller = (!is_answer).then_some(receiver);
+        let Some(path) = Path::between(self.hook, skb, flow, sender, teller) else {
+            return;
+        };
+        let addrs = match (addrs, path.source()) {
+            (Addrs::V4 { src, .. }, Addr::V4(dst)) => Addrs::V4 { src, dst },
+            (Addrs::V6 { src, .. }, Addr::V6(dst)) => Addrs::V6 { src, dst },
+            _ => return,
+        };
         let mut answer = [0; MAX_TOO_BIG_LEN];
         let view = View::new(skb.linear(), skb.len());
         let told = too_big(view, &addrs, self.room(), &mut answer)
             .and_then(|len| answer.get(..len))
-            .zip(Path::between(self.hook, skb, flow, client, bound))
-            .is_some_and(|(answer, path)| send_own(self.hook.net, skb, &path, family, answer));
+            .is_some_and(|answer| send_own(self.hook.net, skb, &path, family, answer));
         if told {
             self.stats.count_told();
         }

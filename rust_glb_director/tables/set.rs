@@ -12,6 +12,8 @@ use glb_core::backend::State as BackendState;
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::flows::{Rules, Spec};
 use glb_core::director::ids::Roster;
+use glb_core::director::reverse::services::Services;
+use glb_core::director::reverse::Origin;
 use glb_core::director::{Addresses, Forward, Selector};
 use glb_core::netlink::glb as netlink;
 use glb_core::packet::addr::Addr;
@@ -46,6 +48,9 @@ pub(crate) struct TableSet {
     pub(crate) generation: u32,
     /// Words of a [`Classifier`].
     pub(crate) classifier: KVVec<u32>,
+    /// Words of the two look-ups of [`Services`]; none if no table translates.
+    pub(crate) services: KVVec<u32>,
+    pub(crate) with_one_vip: KVVec<u32>,
     /// In the order in which they were sent.
     pub(crate) tables: KVVec<Table>,
     /// Every address of a backend once, over all tables whose packets take the same route there.
@@ -75,7 +80,12 @@ impl TableSet {
 
     /// Bytes that the set takes, about.
     pub(crate) fn bytes(&self) -> u64 {
-        let words = self.classifier.len().saturating_mul(4);
+        let words = self
+            .classifier
+            .len()
+            .saturating_add(self.services.len())
+            .saturating_add(self.with_one_vip.len())
+            .saturating_mul(4);
         let hops = self
             .next_hops
             .len()
@@ -112,6 +122,25 @@ impl TableSet {
             }
         }
         None
+    }
+
+    /// The services of all tables that translate.
+    #[inline]
+    pub(crate) fn services(&self) -> Services<'_> {
+        Services::new(&self.services, &self.with_one_vip)
+    }
+
+    /// Whether any table translates.
+    #[inline]
+    pub(crate) fn has_services(&self) -> bool {
+        !self.services.is_empty()
+    }
+
+    /// Where the answers to packets of this bind come from.
+    pub(crate) fn origin_of(&self, id: BindId) -> Option<Origin> {
+        let table = self.table_of(id)?;
+        let bind = table.binds.get(usize::from(id.bind))?;
+        Some(Origin::of(table.forward, bind))
     }
 
     #[inline]

@@ -7,14 +7,15 @@
 use super::counts::Counts;
 use super::memory::gfp;
 use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
-use glb_core::director::classify::bind::{self, BindId, BuildError, Entry};
+use glb_core::director::classify::bind::{self, BindId, BuildError, Classifier, Entry};
 use glb_core::director::flows::Spec;
 use glb_core::director::ids::Roster;
+use glb_core::director::reverse::services::{self, Ambiguous, Chained, Service, MAX_SERVICES};
 use glb_core::director::{Forward, Leave, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
-use glb_kernel::base::random;
 use glb_kernel::base::vec::Append;
+use glb_kernel::base::{memory, random, time};
 use kernel::prelude::*;
 
 /// Loads that may be under way in a namespace.
@@ -35,7 +36,8 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    /// Bytes that such a load takes at its end.
+    /// Bytes that such a load takes at its end, but for the services of tables that translate: how many there are shows then, and
+    /// memory for them is asked for then ([`Load::services`]).
     pub(crate) fn bytes(&self) -> u64 {
         let each = core::mem::size_of::<Table>().saturating_add(core::mem::size_of::<Roster>());
         let tables = (self.tables as u64).saturating_mul(each as u64);
@@ -158,7 +160,7 @@ impl Load {
     pub(crate) fn next_hop(&mut self, addr: Addr, forward: Forward) -> Result<u16, Refusal> {
         let tos = match forward.leave() {
             Leave::Tunnel(_) => 0,
-            Leave::Rewrite(edit) => edit.dscp.over(0),
+            Leave::Rewrite(edit) => edit.tos(0),
         };
         self.next_hops.index_of(addr, tos)
     }
@@ -175,21 +177,88 @@ impl Load {
                 entries.append(Entry { bind: *bind, id }, gfp())?;
             }
         }
-        let mut room = zeroes(bind::words_needed(&entries))?;
-        let used = bind::build(&mut entries, &mut room).map_err(|error| match error {
-            BuildError::Bind(id) => Unfinished::Bind(id),
-            BuildError::Space => Unfinished::Space,
-        })?;
-        let mut classifier = KVVec::with_capacity(used, gfp())?;
-        let words = room.get(..used).ok_or(Unfinished::Space)?;
-        classifier.append_slice(words, gfp())?;
+        let classifier = classifier(&mut entries)?;
+        let (services, with_one_vip) = self.services(&classifier)?;
         Ok(TableSet {
             generation: 0,
             classifier,
+            services,
+            with_one_vip,
             tables: core::mem::take(&mut self.tables),
             next_hops: core::mem::take(&mut self.next_hops.list),
             num_binds: self.num_binds,
         })
+    }
+}
+
+/// The words of a classifier.
+fn classifier(entries: &mut KVVec<Entry>) -> Result<KVVec<u32>, Unfinished> {
+    let mut room = zeroes(bind::words_needed(entries))?;
+    let used = bind::build(entries, &mut room).map_err(|error| match error {
+        BuildError::Bind(id) => Unfinished::Bind(id),
+        BuildError::Space => Unfinished::Space,
+    })?;
+    let mut classifier = KVVec::with_capacity(used, gfp())?;
+    let words = room.get(..used).ok_or(Unfinished::Space)?;
+    classifier.append_slice(words, gfp())?;
+    Ok(classifier)
+}
+
+impl Load {
+    /// The words of both look-ups of the way back; none if no table translates.
+    fn services(&self, binds: &[u32]) -> Result<(KVVec<u32>, KVVec<u32>), Unfinished> {
+        let mut services: KVVec<Service> = KVVec::new();
+        let mut num_services = 0u64;
+        for (table, index) in self.tables.iter().zip(0u16..=u16::MAX) {
+            if table.forward.translates() {
+                let of_table =
+                    (table.binds.len() as u64).saturating_mul(table.backends.len() as u64);
+                num_services = num_services.saturating_add(of_table);
+            }
+            if num_services > MAX_SERVICES as u64 {
+                return Err(Unfinished::Services(index));
+            }
+        }
+        if num_services.saturating_mul(BYTES_PER_BIND) > memory::available() {
+            return Err(Unfinished::Memory);
+        }
+        for (table, index) in self.tables.iter().zip(0u16..=u16::MAX) {
+            if !table.forward.translates() {
+                continue;
+            }
+            for (bind, of_table) in table.binds.iter().zip(0u16..=u16::MAX) {
+                let id = BindId {
+                    table: index,
+                    bind: of_table,
+                };
+                for backend in 0..=u8::MAX {
+                    let Some(backend) = table.addresses.get(backend) else {
+                        break;
+                    };
+                    services.append(Service::new(table.forward, bind, id, backend), gfp())?;
+                }
+            }
+            time::pause();
+        }
+        if services.is_empty() {
+            return Ok((KVVec::new(), KVVec::new()));
+        }
+        services::check(&mut services).map_err(Unfinished::Ambiguous)?;
+        time::pause();
+        if let Some(chained) = services::chained(&services, Classifier::new(binds)) {
+            return Err(Unfinished::Chained(chained));
+        }
+        let mut entries = KVVec::with_capacity(services.len(), gfp())?;
+        for service in services.iter() {
+            entries.append(service.entry(), gfp())?;
+        }
+        let by_port = classifier(&mut entries)?;
+        time::pause();
+        let mut entries = KVVec::new();
+        for entry in services::with_one_vip(&services) {
+            entries.append(entry, gfp())?;
+        }
+        Ok((by_port, classifier(&mut entries)?))
     }
 }
 
@@ -201,6 +270,12 @@ pub(crate) enum Unfinished {
     Bind(BindId),
     /// The classifier has become too large.
     Space,
+    /// With this table there are more services than there may be.
+    Services(u16),
+    /// Answers could be of either of two services.
+    Ambiguous(Ambiguous),
+    /// Answers would have two sources.
+    Chained(Chained),
 }
 
 impl From<kernel::alloc::AllocError> for Unfinished {

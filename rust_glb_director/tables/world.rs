@@ -8,6 +8,7 @@ use super::follow::remembered;
 use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
 use glb_core::director::classify::bind::Proto;
+use glb_core::director::reverse::{Answers, Origin};
 use glb_core::director::{self, Addresses, Candidate, Forward, Selector, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -86,6 +87,30 @@ impl World for Loaded<'_> {
             counts.count_no_hop();
         }
         found
+    }
+
+    fn remember(&self, key: &FlowKey, fragment: Fragment) {
+        self.stats.record_fragment(key, fragment);
+    }
+
+    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
+        self.stats.ports_of_fragment(addrs, fragment)
+    }
+}
+
+impl Answers for Loaded<'_> {
+    fn origin(&self, backend: Addr, proto: Proto, port: u16) -> Option<Origin> {
+        let bind = self.tables.services().bind(backend, proto, port)?;
+        self.tables.origin_of(bind)
+    }
+
+    fn has_backend(&self, backend: Addr) -> bool {
+        self.tables.services().has_backend(backend)
+    }
+
+    fn only_vip(&self, backend: Addr) -> Option<Addr> {
+        let bind = self.tables.services().bind_of_only_vip(backend)?;
+        Some(self.tables.origin_of(bind)?.vip)
     }
 
     fn remember(&self, key: &FlowKey, fragment: Fragment) {

@@ -88,7 +88,7 @@ def test_commands():
         same("total_packets", do("stats-get")["counter"][0]["name"])
     with check("what the module can"):
         can = do("features-get")
-        same([["gue", "gre", "ipip", "l3dsr"], 9, 4096, 65536],
+        same([["gue", "gre", "ipip", "l3dsr", "nat"], 9, 4096, 65536],
              [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"]])
     with check("and which rows it can have"):
         same([["glb", "maglev"], ["own", "vpp", "vpp-sticky", "nfqlb", "nfqlb-sctp-ports"]], [can["select"], can["flow-hash"]])
@@ -262,6 +262,50 @@ def test_l3dsr():
     with check("a packet gets its DSCP"):
         answer = do("lookup", dst="192.0.2.1", src="10.11.12.13", proto="udp", dst_port=53, src_port=9)
         same(["l3dsr", 63], [answer["forward"], answer["dscp"]])
+
+
+def nat(*tables):
+    """Tables of one bind (address, prefix, ports) and one target port each, to one backend; what the module says in the end."""
+    load = do("table-begin", tables=len(tables), binds=len(tables), row_bytes=131072 * len(tables))["transaction"]
+    for number, ((vip, bits, first, last), port) in enumerate(tables):
+        more = {"target-port": port} if port else {}
+        ynl.do("table-add", {
+            "transaction": load, "table": number, "name": "nat%d" % number, "hash-key": b"k" * 16, "hops": 2, "forward": "nat",
+            "backend": [{"address": "10.0.0.1"}], **more,
+            "bind": [{"address": vip, "prefix-len": bits, "proto": "tcp", "port-start": first, "port-end": last}],
+        })
+        for row in range(0, 65536, 16384):
+            rows = {"transaction": load, "table": number, "first-row": row, "rows": bytes(2) * 16384}
+            ynl.do("row-set", rows)
+    return refused("table-commit", transaction=load)
+
+
+def test_nat():
+    about("tables by ynl whose packets get another address and port: what cannot be, and what is said about it")
+    begin()
+    web, other = ("192.0.2.1", 32, 80, 80), ("192.0.2.2", 32, 80, 80)
+    with check("two services of one backend are loaded"):
+        same(None, nat((web, 8080), (other, 8081)))
+    for name, words, tables in (
+        ("two of one port", "table 1: bind 0 and bind 0 of table 0 send to one port", ((web, 8080), (other, 8080))),
+        ("a prefix", "bind 0 has several addresses", ((("192.0.2.0", 24, 80, 80), 8080),)),
+        ("several ports", "bind 0 has several ports", ((("192.0.2.1", 32, 80, 81), 8080),)),
+        ("ports of the backends' own", "bind 0 has ports up from 32768", ((("192.0.2.1", 32, 1000, 40000), 0),)),
+        ("port 0", "bind 0 has port 0", ((("192.0.2.1", 32, 0, 0), 8080),)),
+        ("a backend that is bound", "table 0: bind 0 sends to an address of bind 0 of table 1",
+         ((web, 8080), (("10.0.0.1", 32, 81, 81), 8081))),
+    ):
+        with check(name):
+            says(words, nat(*tables))
+    with check("a port with GRE"):
+        refusal = l3dsr(forward="gre", target_port=8080)[1]
+        says("forward gre gives packets no port", refusal)
+    with check("the tables that were loaded stay"):
+        table = do("table-get", index=1)
+        same(["nat", 8081], [table["forward"], table["target-port"]])
+    with check("a packet gets its port"):
+        answer = do("lookup", dst="192.0.2.1", src="10.11.12.13", proto="tcp", dst_port=80, src_port=9)
+        same(["nat", 8080], [answer["forward"], answer["target-port"]])
 
 
 main("rust_glb_director")

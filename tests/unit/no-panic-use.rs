@@ -10,7 +10,9 @@ use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier
 use glb_core::director::classify::flow::{Asked, Classes, Found};
 use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
-use glb_core::director::rewrite::{Edit, Spot};
+use glb_core::director::reverse::services::{chained, check, with_one_vip, Service, Services};
+use glb_core::director::reverse::{reverse, Answers, Origin};
+use glb_core::director::rewrite::{Change, Edit, Spot};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
 use glb_core::director::{
@@ -150,6 +152,58 @@ pub fn uses_director(bytes: &[u8], len: usize, family: Family) -> usize {
     director::inspect(View::new(bytes, len), family).map_or(0, |seen| seen.len)
 }
 
+/// Services of whatever shape.
+pub struct Backends<'a> {
+    services: Services<'a>,
+    origin: Origin,
+    fragments: &'a FragmentTable,
+}
+
+impl Answers for Backends<'_> {
+    fn origin(&self, backend: Addr, proto: Proto, port: u16) -> Option<Origin> {
+        self.services.bind(backend, proto, port)?;
+        Some(self.origin)
+    }
+    fn has_backend(&self, backend: Addr) -> bool {
+        self.services.has_backend(backend)
+    }
+    fn only_vip(&self, backend: Addr) -> Option<Addr> {
+        self.services.bind_of_only_vip(backend)?;
+        Some(self.origin.vip)
+    }
+    fn remember(&self, key: &FlowKey, fragment: Fragment) {
+        self.fragments.record_ports(key, fragment, 2);
+    }
+    fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
+        self.fragments.ports(addrs, fragment, 3)
+    }
+}
+
+#[no_mangle]
+pub fn uses_reverse(
+    backends: &Backends<'_>,
+    settings: &Settings,
+    bytes: &[u8],
+    len: usize,
+    family: Family,
+) -> Option<Verdict> {
+    let packet = director::inspect_answer(View::new(bytes, len), family).ok()?;
+    Some(reverse(backends, settings, packet).ok()?.verdict)
+}
+
+#[no_mangle]
+pub fn uses_services(services: &mut [Service], binds: Classifier<'_>) -> Option<usize> {
+    check(services).ok()?;
+    if chained(services, binds).is_some() {
+        return None;
+    }
+    let mut singles = 0usize;
+    for entry in with_one_vip(services) {
+        singles = singles.wrapping_add(usize::from(entry.id.bind));
+    }
+    Some(singles)
+}
+
 /// Tables of whatever shape: the compiler knows nothing about what is in them.
 pub struct Tables<'a> {
     key: &'a SipKey,
@@ -220,7 +274,7 @@ pub fn uses_decide(
     let plan = director::decide(tables, settings, packet).ok()?;
     match plan.forward().leave() {
         Leave::Tunnel(tunnel) => tunnel.write(params, &plan.hops, out)?,
-        Leave::Rewrite(edit) => return Some((edit.dscp.value(), plan.verdict)),
+        Leave::Rewrite(edit) => return Some((edit.tos(1), plan.verdict)),
     }
     let first = plan.hops.first();
     Some((first[0] ^ plan.hops.others(), plan.verdict))
@@ -244,18 +298,18 @@ pub fn uses_layout(tunnel: Tunnel, shape: &Shape) -> usize {
 }
 
 #[no_mangle]
-pub fn uses_spot(bytes: &[u8], len: usize, family: Family) -> usize {
-    Spot::find(View::new(bytes, len), family).map_or(0, |spot| spot.len(family))
+pub fn uses_spot(bytes: &[u8], len: usize, family: Family, edit: Edit) -> usize {
+    Spot::find(View::new(bytes, len), family, edit).map_or(0, |spot| spot.len(family))
 }
 
 #[no_mangle]
 pub fn uses_rewrite_in_place(
     head: &mut [u8],
     spot: &Spot,
-    to: Addr,
-    how: (Edit, UdpChecksum),
+    change: &Change,
+    sum: UdpChecksum,
 ) -> bool {
-    spot.write(head, to, how.0, how.1).is_some()
+    spot.write(head, change, sum).is_some()
 }
 
 #[no_mangle]

@@ -16,7 +16,7 @@ use std::vec::Vec;
 const CLIENT: [u8; 4] = [10, 11, 12, 13];
 const BOUND: [u8; 4] = [1, 1, 1, 1];
 const OTHER: [u8; 4] = [1, 1, 1, 2];
-/// Another bind takes all protocols of it.
+/// Another bind takes all protocols of it, and one SCTP to [`PORT`].
 const ALL: [u8; 4] = [1, 1, 2, 1];
 /// The backends.
 const HOPS: [[u8; 4]; 2] = [[10, 0, 0, 1], [10, 0, 0, 2]];
@@ -39,8 +39,9 @@ impl World for Small {
     type Hop = [u8; 4];
 
     fn by_port(&self, dst: Addr, proto: Proto, port: u16) -> Option<&()> {
-        let bound = dst == Addr::V4(BOUND) && proto == Proto::Tcp && port == PORT;
-        bound.then_some(&())
+        let of_tcp = dst == Addr::V4(BOUND) && proto == Proto::Tcp && port == PORT;
+        let of_sctp = dst == Addr::V4(ALL) && proto == Proto::Sctp && port == PORT;
+        (of_tcp || of_sctp).then_some(&())
     }
     fn by_addr(&self, dst: Addr) -> Option<&()> {
         (dst == Addr::V4(BOUND)).then_some(&())
@@ -119,6 +120,7 @@ fn each_kind_by_its_bind() {
     use Verdict::*;
     let flow = Kind::Flow(Proto::Tcp);
     let error = Kind::IcmpError(Proto::Tcp);
+    let other = Kind::IcmpFailure(Proto::Tcp);
     let later = Kind::LaterFragment(Proto::Tcp);
     // Kind, address, port, offset; and, where echo requests are not forwarded, and where ports are hashed.
     let cases = [
@@ -134,6 +136,8 @@ fn each_kind_by_its_bind() {
         ),
         (error, BOUND, PORT, None, [EncapsulatedIcmpError; 3]),
         (error, BOUND, 81, None, [PassedNoMatchingBind; 3]),
+        (other, BOUND, PORT, None, [PassedUnknownFormat; 3]),
+        (other, BOUND, 81, None, [PassedUnknownFormat; 3]),
         (
             Kind::Echo,
             BOUND,
@@ -194,6 +198,75 @@ fn each_kind_by_its_bind() {
             let got = verdict(&small(), settings, packet(kind, dst, port, offset));
             assert_eq!(got, wanted, "{kind:?} {dst:?} {port} {settings:?}");
         }
+    }
+}
+
+/// What no bind names of SCTP is as of any other protocol; a later fragment whose first one is not known, too.
+#[test]
+fn sctp_by_its_bind() {
+    use Verdict::*;
+    let flow = Kind::Flow(Proto::Sctp);
+    let error = Kind::IcmpError(Proto::Sctp);
+    let later = Kind::LaterFragment(Proto::Sctp);
+    let portless = Kind::Portless(132);
+    let about_portless = Kind::PortlessIcmpError(132);
+    let (here, there) = (Some((4000, PORT)), Some((4000, 81)));
+    for (kind, dst, port, known, want) in [
+        (flow, ALL, PORT, None, Ok((flow, PORT, Encapsulated))),
+        (flow, ALL, 81, None, Ok((portless, 0, Encapsulated))),
+        (flow, BOUND, PORT, None, Err(PassedUnknownFormat)),
+        (flow, OTHER, PORT, None, Err(PassedUnknownFormat)),
+        (
+            error,
+            ALL,
+            PORT,
+            None,
+            Ok((error, PORT, EncapsulatedIcmpError)),
+        ),
+        (
+            error,
+            ALL,
+            81,
+            None,
+            Ok((about_portless, 0, EncapsulatedIcmpError)),
+        ),
+        (error, BOUND, PORT, None, Err(PassedUnknownFormat)),
+        (
+            later,
+            ALL,
+            0,
+            here,
+            Ok((later, PORT, EncapsulatedFragment)),
+        ),
+        (
+            later,
+            ALL,
+            0,
+            there,
+            Ok((portless, 0, EncapsulatedFragment)),
+        ),
+        (later, ALL, 0, None, Ok((portless, 0, EncapsulatedFragment))),
+        (later, BOUND, 0, None, Err(PassedUnknownFormat)),
+        (later, BOUND, 0, here, Err(PassedUnknownFormat)),
+    ] {
+        let world = Small { known, ..small() };
+        let offset = (kind == later).then_some(5);
+        let packet = packet(kind, dst, port, offset);
+        let got = decide(&world, &Settings::DEFAULT, packet)
+            .map(|plan| (plan.packet.kind, plan.packet.key.dst_port, plan.verdict));
+        assert_eq!(got, want, "{kind:?} {dst:?} {port} {known:?}");
+    }
+    // First fragments are remembered where a bind names them.
+    for (port, count) in [(PORT, 1), (81, 0)] {
+        let world = small();
+        verdict(&world, &Settings::DEFAULT, packet(flow, ALL, port, Some(0)));
+        assert_eq!(world.remembered.borrow().len(), count);
+    }
+    // No forward here translates.
+    for kind in [Kind::IcmpFailure(Proto::Sctp), Kind::EchoIcmpError] {
+        let packet = packet(kind, ALL, PORT, None);
+        let got = verdict(&small(), &Settings::DEFAULT, packet);
+        assert_eq!(got, PassedUnknownFormat);
     }
 }
 

@@ -13,6 +13,7 @@
 //! counts     what is counted of a backend                                                 pure, this room
 //! fit        a packet that is too big: its pieces, or the error about it                  pure, this room
 //! forward    what stands in front of the packet, or changes in it                         pure, this room
+//! reverse    an answer of a backend: which VIP and port it comes from                     pure, this room
 //! send       route, neighbour, device                                                     the kernel
 //! ```
 
@@ -24,6 +25,7 @@ pub mod flows;
 mod forward;
 pub mod ids;
 mod inspect;
+pub mod reverse;
 mod role;
 pub mod select;
 mod verdict;
@@ -32,10 +34,10 @@ mod world;
 pub use decide::{decide, Plan};
 pub use fit::{tcp_offset, too_big, Cut, Piece, MAX_TOO_BIG_LEN};
 pub use forward::{
-    flow_label, header_len, rewrite, source_port, Forward, ForwardKind, Gso, Layout, Leave, Others,
-    Params, Shape, Tunnel, MAX_HEADER_LEN,
+    flow_label, header_len, rewrite, source_port, Forward, ForwardKind, Given, Gso, Layout, Leave,
+    Misfit, Others, Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
-pub use inspect::{inspect, Candidate, Kind, Stop, Turn};
+pub use inspect::{inspect, inspect_answer, Candidate, Kind, Stop, Turn};
 pub use role::Role;
 pub use select::{FlowHash, Hops, Select, Selector, Unfit};
 pub use verdict::Verdict;

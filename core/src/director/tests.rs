@@ -182,10 +182,26 @@ fn icmp_errors_follow_their_flow() {
     assert_eq!(seen.hint, 0xb26e);
     let flow = look(&hex(SYN), Family::V4).unwrap();
     assert_eq!(seen.key, flow.key);
-    for (icmp_type, code) in [(3, 3), (0, 0), (11, 0)] {
+    for (icmp_type, code) in [(0, 0), (4, 0), (5, 0), (13, 0)] {
         let other = look(&icmp4(icmp_type, code, &sent[..28]), Family::V4);
         assert_eq!(other, Err(Stop::Pass(Verdict::PassedUnknownFormat)));
     }
+    // Which of the others are a table's business depends on its forward.
+    for (icmp_type, code) in [(3, 3), (11, 0), (12, 0)] {
+        let other = look(&icmp4(icmp_type, code, &sent[..28]), Family::V4).unwrap();
+        assert_eq!(other.kind, Kind::IcmpFailure(Proto::Tcp));
+        assert_eq!(other.key, flow.key);
+    }
+    // To another one than the sender of what is inside: "too long" is passed on as ever, and nothing else is.
+    sent[15] = 2;
+    let seen = look(&icmp4(3, 4, &sent[..28]), Family::V4).unwrap();
+    assert_eq!(seen.kind, Kind::IcmpError(Proto::Tcp));
+    let unknown = Err(Stop::Pass(Verdict::PassedUnknownFormat));
+    assert_eq!(look(&icmp4(3, 3, &sent[..28]), Family::V4), unknown);
+    let back = |message: Vec<u8>| inspect_answer(View::whole(&message), Family::V4);
+    assert_eq!(back(icmp4(3, 4, &sent[..28])), unknown);
+    sent[15] = 1;
+    assert!(back(icmp4(3, 4, &sent[..28])).is_ok());
 }
 
 #[test]
@@ -285,6 +301,99 @@ fn icmp_errors_about_protocols_without_ports_follow_them() {
 }
 
 #[test]
+fn sctp_has_ports_that_a_bind_may_name() {
+    let with = |fragment: [u8; 2], len: usize| {
+        let mut p = hex(SYN)[..len].to_vec();
+        (p[3], p[9]) = (len as u8, 132);
+        p[6..8].copy_from_slice(&fragment);
+        look(&summed(p), Family::V4).unwrap()
+    };
+    let whole = with([0, 0], 40);
+    assert_eq!(whole.kind, Kind::Flow(Proto::Sctp));
+    assert_eq!((whole.key.src_port, whole.key.dst_port), (45678, 80));
+    assert_eq!(whole.hint, 45678);
+    assert_eq!(with([0, 5], 40).kind, Kind::LaterFragment(Proto::Sctp));
+    // One that ends before them, and all of it where no bind does, are as of any protocol.
+    let short = with([0, 0], 23);
+    assert_eq!(short.kind, Kind::Portless(132));
+    for one in [whole, with([0, 5], 40), short] {
+        let other = one.without_ports();
+        assert_eq!((other.kind, other.hint), (Kind::Portless(132), 0));
+        assert_eq!((other.key, other.len), (short.key, one.len));
+        assert_eq!(other.fragment, one.fragment);
+        assert_eq!(one.unmatched(), Verdict::PassedUnknownFormat);
+    }
+    let tcp = look(&hex(SYN), Family::V4).unwrap();
+    assert_eq!(tcp.without_ports(), tcp);
+
+    // An error has ports and verification tag, or less.
+    let mut sent = hex(SYN);
+    sent[9] = 132;
+    sent[12..16].copy_from_slice(&[1, 1, 1, 1]);
+    sent[16..20].copy_from_slice(&[10, 11, 12, 13]);
+    sent[20..24].copy_from_slice(&[0, 80, 0xb2, 0x6e]);
+    let error = |kind, code, len| look(&icmp4(kind, code, &sent[..len]), Family::V4);
+    let seen = error(3, 4, 28).unwrap();
+    assert_eq!(
+        (seen.kind, seen.key),
+        (Kind::IcmpError(Proto::Sctp), whole.key)
+    );
+    assert_eq!(seen.without_ports().kind, Kind::PortlessIcmpError(132));
+    assert_eq!(error(3, 4, 23).unwrap(), {
+        let seen = error(3, 4, 28).unwrap().without_ports();
+        Candidate { len: 51, ..seen }
+    });
+    let seen = error(3, 3, 28).unwrap();
+    assert_eq!(seen.kind, Kind::IcmpFailure(Proto::Sctp));
+    let unknown = Err(Stop::Pass(Verdict::PassedUnknownFormat));
+    assert_eq!(error(3, 3, 23), unknown);
+}
+
+/// From a client's side about a reply of the VIP, from a backend's about a request to it; never the other way round.
+#[test]
+fn icmp_errors_about_echoes() {
+    let mut sent = hex(SYN)[..28].to_vec();
+    sent[9] = 1;
+    sent[12..16].copy_from_slice(&[1, 1, 1, 1]);
+    sent[16..20].copy_from_slice(&[10, 11, 12, 13]);
+    let unknown = Err(Stop::Pass(Verdict::PassedUnknownFormat));
+    for (icmp_type, of_client, of_backend) in [(0, true, false), (8, false, true), (13, false, false)]
+    {
+        sent[20..24].copy_from_slice(&[icmp_type, 0, 0, 0]);
+        for (kind, code) in [(3, 4), (3, 3), (11, 0)] {
+            let packet = icmp4(kind, code, &sent);
+            for (got, is_known) in [
+                (look(&packet, Family::V4), of_client),
+                (inspect_answer(View::whole(&packet), Family::V4), of_backend),
+            ] {
+                if !is_known {
+                    assert_eq!(got, unknown);
+                    continue;
+                }
+                let got = got.unwrap();
+                assert_eq!(got.kind, Kind::EchoIcmpError);
+                let echo = look(&icmp4(8, 0, &[]), Family::V4).unwrap();
+                let Addrs::V4 { dst, .. } = echo.key.addrs else {
+                    unreachable!("of IPv4")
+                };
+                let client = [10, 11, 12, 13];
+                assert_eq!(got.key.addrs, Addrs::V4 { src: client, dst });
+                assert_eq!((got.key.src_port, got.key.dst_port), (0, 0));
+                assert_eq!(got.unmatched(), Verdict::PassedUnknownFormat);
+            }
+            // Too little of it, a later fragment of it, and one that is not told its sender.
+            assert_eq!(look(&icmp4(kind, code, &sent[..23]), Family::V4), unknown);
+            let mut other = sent.clone();
+            other[7] = 5;
+            assert_eq!(look(&icmp4(kind, code, &other), Family::V4), unknown);
+            let mut other = sent.clone();
+            other[15] = 9;
+            assert_eq!(look(&icmp4(kind, code, &other), Family::V4), unknown);
+        }
+    }
+}
+
+#[test]
 fn later_fragments_have_no_ports() {
     let mut p = hex(SYN);
     p[6..8].copy_from_slice(&[0, 5]);
@@ -332,9 +441,9 @@ fn a_forward_has_a_number_and_a_name() {
     assert_eq!(ForwardKind::Gre.plain(), Some(Forward::Gre));
     assert_eq!(ForwardKind::L3dsr.plain(), None);
     // Files and modules have the numbers: they stay.
-    let numbers = ["gue", "gre", "ipip", "l3dsr"].map(ForwardKind::from_name);
+    let numbers = ["gue", "gre", "ipip", "l3dsr", "nat"].map(ForwardKind::from_name);
     let numbers = numbers.map(|kind| kind.map(ForwardKind::number));
-    assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3)]);
+    assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
     assert_eq!(ForwardKind::from_number(255), None);
     assert_eq!(ForwardKind::from_name(""), None);
 }

@@ -42,6 +42,18 @@ verdicts! {
     DroppedLro: Drop = "dropped_lro_packets",
     /// No memory for the headers.
     DroppedNoMemory: Drop = "dropped_no_memory_packets",
+    /// An answer of a backend to which addresses are translated, sent to its client with the VIP as its source.
+    Returned: Send = "returned_packets",
+    /// An ICMP error about a packet to such a backend, sent to the client that it concerns.
+    ReturnedIcmpError: Send = "returned_icmp_error_packets",
+    /// An echo reply of such a backend.
+    ReturnedEcho: Send = "returned_echo_packets",
+    /// A later fragment of such an answer.
+    ReturnedFragment: Send = "returned_fragment_packets",
+    /// Came in by a device with the role return, and is the answer of no service: left to the rest of the stack.
+    PassedNoService: Pass = "passed_no_service_packets",
+    /// An answer to this machine itself, as to a health check of a backend's own address: left to the rest of the stack.
+    PassedAnswerHere: Pass = "passed_answer_here_packets",
 }
 
 impl Verdict {
@@ -53,4 +65,6 @@ impl Verdict {
     pub const SEGMENTED: &'static str = "segmented_tcp";
     /// Name of the counter of fragments sent in place of packets that did not fit.
     pub const FRAGMENTS_SENT: &'static str = "fragments_sent";
+    /// Name of the counter of bytes sent to clients, IP header included.
+    pub const RETURNED_BYTES: &'static str = "returned_bytes";
 }

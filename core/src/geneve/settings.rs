@@ -4,6 +4,9 @@
 
 use crate::packet::addr::Addr;
 use crate::packet::ip::Addrs;
+use crate::packet::prefixes::Prefixes;
+
+pub use crate::packet::prefixes::Unfit;
 
 /// UDP port of Geneve (RFC 8926, section 3.3).
 pub const PORT: u16 = 6081;
@@ -36,54 +39,33 @@ impl Settings {
 
 /// Up to [`MAX_SENDERS`] prefixes of both families; none at all allows every sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Senders {
-    /// The used ones come first.
-    prefixes: [Option<(Addr, u8)>; MAX_SENDERS],
-}
-
-/// Why a prefix was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfit {
-    /// There are [`MAX_SENDERS`] already.
-    TooMany,
-    /// It is longer than its address.
-    TooLong,
-}
+pub struct Senders(Prefixes<MAX_SENDERS>);
 
 impl Senders {
     /// Every sender is allowed.
-    pub const ANY: Self = Self {
-        prefixes: [None; MAX_SENDERS],
-    };
+    pub const ANY: Self = Self(Prefixes::NONE);
 
     /// Allows the senders of a prefix. Bits of the address behind it do not matter.
     pub fn allow(&mut self, address: Addr, bits: u8) -> Result<(), Unfit> {
-        if bits > address.bits() {
-            return Err(Unfit::TooLong);
-        }
-        let free = self.prefixes.iter_mut().find(|prefix| prefix.is_none());
-        *free.ok_or(Unfit::TooMany)? = Some((address.masked(bits), bits));
-        Ok(())
+        self.0.add(address, bits)
     }
 
     /// The prefixes; none allows every sender.
     pub fn prefixes(&self) -> impl Iterator<Item = &(Addr, u8)> {
-        self.prefixes.iter().flatten()
+        self.0.iter()
     }
 
     /// Whether the sender of a packet is allowed.
     #[inline]
     #[must_use]
     pub fn allows(&self, addrs: &Addrs) -> bool {
-        let [None, ..] = self.prefixes else {
-            let sender = match *addrs {
-                Addrs::V4 { src, .. } => Addr::V4(src),
-                Addrs::V6 { src, .. } => Addr::V6(src),
-            };
-            let mut prefixes = self.prefixes.iter().flatten();
-            return prefixes.any(|(network, bits)| sender.masked(*bits) == *network);
-        };
-        true
+        if self.0.is_empty() {
+            return true;
+        }
+        self.0.has(match *addrs {
+            Addrs::V4 { src, .. } => Addr::V4(src),
+            Addrs::V6 { src, .. } => Addr::V6(src),
+        })
     }
 }
 

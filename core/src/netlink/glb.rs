@@ -45,8 +45,9 @@ pub mod forward {
     pub const GRE: u8 = 1;
     pub const IPIP: u8 = 2;
     pub const L3DSR: u8 = 3;
+    pub const NAT: u8 = 4;
     /// Names, by their numbers.
-    pub const NAMES: [&str; 4] = ["gue", "gre", "ipip", "l3dsr"];
+    pub const NAMES: [&str; 5] = ["gue", "gre", "ipip", "l3dsr", "nat"];
 }
 
 /// The numbers of `select`.
@@ -75,6 +76,7 @@ pub mod protocol {
     pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;
     pub const ICMPV6: u8 = 58;
+    pub const SCTP: u8 = 132;
 }
 
 /// The numbers of `hash-fields`.
@@ -173,6 +175,7 @@ pub mod operation {
             super::load::FLOW_HASH,
             super::load::FLOWS,
             super::load::DSCP,
+            super::load::TARGET_PORT,
         ],
         takes_for_list: &[],
     };
@@ -284,6 +287,7 @@ pub mod operation {
             super::config::UDP_PORT,
             super::config::UDP_CHECKSUM,
             super::config::SEGMENT_TCP,
+            super::config::RETURN_EXCEPT,
         ],
         takes_for_list: &[],
     };
@@ -507,6 +511,7 @@ pub mod load {
     pub const FLOW_HASH: u16 = 17;
     pub const FLOWS: u16 = 18;
     pub const DSCP: u16 = 19;
+    pub const TARGET_PORT: u16 = 20;
 
     pub const SET: super::Set = super::Set {
         name: "load",
@@ -530,6 +535,7 @@ pub mod load {
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(1, u16::MAX)),
         ],
     };
 }
@@ -588,6 +594,7 @@ pub mod table {
     pub const FLOW_HASH: u16 = 12;
     pub const FLOWS: u16 = 13;
     pub const DSCP: u16 = 14;
+    pub const TARGET_PORT: u16 = 15;
 
     pub const SET: super::Set = super::Set {
         name: "table",
@@ -600,12 +607,13 @@ pub mod table {
             super::Attribute::new(NUM_BINDS, "num-binds", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
             super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(0, u16::MAX)),
         ],
     };
 }
@@ -633,6 +641,7 @@ pub mod lookup {
     pub const FLOW_HASH: u16 = 19;
     pub const DSCP: u16 = 20;
     pub const KNOWN_FLOW: u16 = 21;
+    pub const TARGET_PORT: u16 = 22;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -651,7 +660,7 @@ pub mod lookup {
             super::Attribute::new(ALT_ROW, "alt-row", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(HOP, "hop", super::Form::Nest(&super::hop::SET)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65535)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(ROW_NUMBER, "row-number", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(
@@ -662,6 +671,7 @@ pub mod lookup {
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(KNOWN_FLOW, "known-flow", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(0, u16::MAX)),
         ],
     };
 }
@@ -695,6 +705,7 @@ pub mod config {
     pub const UDP_PORT: u16 = 7;
     pub const UDP_CHECKSUM: u16 = 8;
     pub const SEGMENT_TCP: u16 = 9;
+    pub const RETURN_EXCEPT: u16 = 10;
 
     pub const SET: super::Set = super::Set {
         name: "config",
@@ -712,6 +723,7 @@ pub mod config {
             super::Attribute::new(UDP_PORT, "udp-port", super::Form::U16(1, u16::MAX)),
             super::Attribute::new(UDP_CHECKSUM, "udp-checksum", super::Form::U8(0, 1)),
             super::Attribute::new(SEGMENT_TCP, "segment-tcp", super::Form::U8(0, 1)),
+            super::Attribute::new(RETURN_EXCEPT, "return-except", super::Form::Bytes(0, 144)),
         ],
     };
 }
@@ -840,7 +852,7 @@ pub mod features {
     pub const SET: super::Set = super::Set {
         name: "features",
         attributes: &[
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 3)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
             super::Attribute::new(SETTING, "setting", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_TABLES, "max-tables", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_BINDS, "max-binds", super::Form::U32(0, u32::MAX)),

@@ -141,6 +141,16 @@ impl Addrs {
             Self::V6 { src, dst } => Self::V6 { src: dst, dst: src },
         }
     }
+
+    /// Whether both go to one address.
+    #[must_use]
+    pub fn have_one_receiver(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::V4 { dst: a, .. }, Self::V4 { dst: b, .. }) => a == b,
+            (Self::V6 { dst: a, .. }, Self::V6 { dst: b, .. }) => a == b,
+            _ => false,
+        }
+    }
 }
 
 /// Where a packet stands in a fragmented datagram.

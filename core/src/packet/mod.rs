@@ -10,16 +10,20 @@
 //! flow       addresses and ports of a packet
 //! fragments  what became of first fragments, for those that follow
 //! checksum   the Internet checksum
+//! crc32c     the checksum of SCTP
 //! dscp       the DSCP of a packet
 //! addr       an address, and the prefixes made from it
+//! prefixes   a short list of prefixes
 //! ```
 
 pub mod addr;
 pub mod checksum;
+pub mod crc32c;
 pub mod dscp;
 pub mod flow;
 pub mod fragments;
 pub mod gue;
 pub mod ip;
+pub mod prefixes;
 pub mod valid;
 pub mod view;

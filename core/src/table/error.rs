@@ -45,6 +45,7 @@ pub enum Field {
     Rows,
     FlowHash,
     Dscp,
+    TargetPort,
     NumClasses,
     ClassService,
     ClassProtocols,
@@ -98,6 +99,7 @@ impl Field {
             Self::Rows => "rows",
             Self::FlowHash => "flow_hash",
             Self::Dscp => "dscp",
+            Self::TargetPort => "target_port",
             Self::NumClasses => "num_classes",
             Self::ClassService => "class.service",
             Self::ClassProtocols => "class.protocols",
@@ -123,7 +125,7 @@ impl Field {
             Self::NumBackends => "1 to 256",
             Self::NumBinds => "0 to 256",
             Self::BackendFamily => "1 (IPv4) or 2 (IPv6)",
-            Self::BindFamily => "1 (IPv4) or 2 (IPv6); that of the backends with forward 3 (l3dsr)",
+            Self::BindFamily => "1 (IPv4) or 2 (IPv6); that of the backends with forward 3 (l3dsr) or 4 (nat)",
             Self::BackendAddress | Self::BindAddress => {
                 "zeroes behind the 4 bytes of an IPv4 address"
             }
@@ -131,9 +133,9 @@ impl Field {
                 "0 (filling), 1 (active), 2 (draining) or, in version 3, 3 (inactive)"
             }
             Self::BackendHealth => "0 or 1",
-            Self::BindPrefix => "at most 32 (IPv4) or 128 (IPv6)",
-            Self::BindPorts => "a first port that is not above the last; 0 to 65535 with protocol 0",
-            Self::BindProto => "6 (TCP), 17 (UDP) or, in version 3 with rule 3, 0 (all protocols)",
+            Self::BindPrefix => "at most 32 (IPv4) or 128 (IPv6), and no less with forward 4 (nat)",
+            Self::BindPorts => "a first port that is not above the last; 0 to 65535 with protocol 0; with forward 4 (nat), one port other than 0 if there is a target port, and several ones below 32768 if there is none",
+            Self::BindProto => "6 (TCP), 17 (UDP) or, in version 3 with rule 3, 132 (SCTP) and, without forward 4 (nat), 0 (all protocols)",
             Self::BindReserved | Self::Reserved => "0",
             Self::RowPrimary | Self::RowSecondary | Self::RowHop => "an index below num_backends",
             Self::Checksum => "the checksum of the bytes before it: the file was damaged",
@@ -152,6 +154,7 @@ impl Field {
             Self::Rows => "65536; in a Maglev table 1 to 655373, with the hash of VPP a power of two",
             Self::FlowHash => "0 (own); another one only in a Maglev table",
             Self::Dscp => "there with forward 3 (l3dsr), and with no other",
+            Self::TargetPort => "none, but with forward 4 (nat)",
             Self::NumClasses => "1 to 10000",
             Self::ClassService => "an index below num_tables",
             Self::ClassProtocols => "0 to 7: 1 for TCP, 2 for UDP and 4 for SCTP",

@@ -230,7 +230,9 @@ fn bind(record: &[u8; BIND_LEN]) -> Result<Bind, Bad> {
         let both = u64::from(port_start) << 16 | u64::from(port_end);
         return Err((Field::BindPorts, both));
     }
-    let proto = Proto::from_number(proto).ok_or((Field::BindProto, u64::from(proto)))?;
+    // That format has no others.
+    let known = Proto::from_number(proto).filter(|proto| *proto != Proto::Sctp);
+    let proto = known.ok_or((Field::BindProto, u64::from(proto)))?;
     if reserved != 0 {
         return Err((Field::BindReserved, u64::from(reserved)));
     }

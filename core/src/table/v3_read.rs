@@ -15,11 +15,12 @@ use super::v3::{
 };
 use super::words::Words;
 use crate::backend::{Backend, State, MAX_BACKENDS};
-use crate::director::classify::bind::Bind;
+use crate::director::classify::bind::{Bind, Proto};
 use crate::director::classify::flow::NamedClass;
+use crate::director::reverse::services::{check_bind, OneWay};
 use crate::director::select::hash::ROWS;
 use crate::director::select::rows::v3::MAX_WEIGHT;
-use crate::director::{Forward, ForwardKind, Select, Unfit};
+use crate::director::{Forward, ForwardKind, Misfit, Select, Unfit};
 use crate::packet::addr::Addr;
 use alloc::vec::Vec;
 
@@ -231,9 +232,10 @@ fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
         }
         false => (Words::DEFAULT, rest),
     };
-    let forward = kind
-        .with(words.dscp)
-        .ok_or((Field::Dscp, None, u64::from(forward)))?;
+    let forward = kind.with(words.given()).map_err(|misfit| match misfit {
+        Misfit::NoDscp | Misfit::Dscp => (Field::Dscp, None, u64::from(forward)),
+        Misfit::TargetPort => (Field::TargetPort, None, u64::from(forward)),
+    })?;
     // What is too much to be counted is more than there is.
     let len = usize::from(hops).checked_mul(words.rows as usize);
     let (rows, rest) = take(rest, len.unwrap_or(usize::MAX))?;
@@ -308,7 +310,7 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
     for record in records::<BIND_LEN>(table.binds) {
         let bind = bind(record).map_err(|(field, value)| (field, Some(index), value))?;
         // Deployed directors have no such binds.
-        if table.rule == 2 && bind.proto.is_none() {
+        if table.rule == 2 && matches!(bind.proto, None | Some(Proto::Sctp)) {
             return Err((
                 Field::BindProto,
                 Some(index),
@@ -318,6 +320,21 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
         let &[of_bind, ..] = record;
         if family.is_some_and(|family| family != of_bind) {
             return Err((Field::BindFamily, Some(index), u64::from(of_bind)));
+        }
+        match check_bind(table.forward, &bind) {
+            Ok(()) => {}
+            Err(OneWay::Prefix) => {
+                let len = u64::from(bind.prefix_len);
+                return Err((Field::BindPrefix, Some(index), len));
+            }
+            Err(OneWay::Protocols) => {
+                let number = u64::from(bind.proto_number());
+                return Err((Field::BindProto, Some(index), number));
+            }
+            Err(OneWay::Ports | OneWay::OwnPorts | OneWay::NoPort) => {
+                let both = u64::from(bind.port_start) << 16 | u64::from(bind.port_end);
+                return Err((Field::BindPorts, Some(index), both));
+            }
         }
         index = index.wrapping_add(1);
     }

@@ -8,8 +8,9 @@
 
 use super::error::Field;
 use crate::director::flows::{By, Spec};
-use crate::director::{FlowHash, Forward, Select, Selector};
+use crate::director::{FlowHash, Forward, Given, Select, Selector};
 use crate::packet::dscp::Dscp;
+use core::num::NonZeroU16;
 
 /// The value of a word.
 pub trait Word: Copy + PartialEq {
@@ -91,6 +92,18 @@ impl Word for Dscp {
     }
 }
 
+impl Word for NonZeroU16 {
+    const LEN: usize = 2;
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        u16::read(bytes).and_then(Self::new)
+    }
+
+    fn write(self, out: &mut dyn FnMut(&[u8])) {
+        self.get().write(out);
+    }
+}
+
 /// A word that a table may lack; its default is `None`.
 impl<T: Word> Word for Option<T> {
     const LEN: usize = T::LEN;
@@ -154,6 +167,8 @@ words! {
     flows: Option<Spec> = None, 4;
     /// The DSCP that the forward `l3dsr` gives its packets.
     dscp: Option<Dscp> = None, 5;
+    /// The port that the forward `nat` gives its packets, if it gives them another one.
+    target_port: Option<NonZeroU16> = None, 6;
 }
 
 impl Default for Words {
@@ -185,9 +200,20 @@ impl Words {
     /// The same with the parameters of this forward.
     #[must_use]
     pub fn with_forward(self, forward: Forward) -> Self {
+        let Given { dscp, target_port } = forward.given();
         Self {
-            dscp: forward.dscp(),
+            dscp,
+            target_port,
             ..self
+        }
+    }
+
+    /// What is said of the forward.
+    #[must_use]
+    pub const fn given(&self) -> Given {
+        Given {
+            dscp: self.dscp,
+            target_port: self.target_port,
         }
     }
 
@@ -265,6 +291,11 @@ mod tests {
         assert_eq!(written(&words), [5, 1, 0]);
         assert_eq!(Words::read(&[5, 1, 0]), Ok(words));
         assert_eq!(words.with_forward(Forward::Gre), Words::DEFAULT);
+        let words = Words::DEFAULT.with_forward(Forward::Nat(NonZeroU16::new(3307)));
+        assert_eq!(written(&words), [6, 2, 0xeb, 0x0c]);
+        assert_eq!(Words::read(&[6, 2, 0xeb, 0x0c]), Ok(words));
+        let port_stays = words.with_forward(Forward::Nat(None));
+        assert_eq!(port_stays, Words::DEFAULT);
     }
 
     #[test]
@@ -292,6 +323,7 @@ mod tests {
                 (Field::WordValue, Some(4), 2 << 48 | 1 << 32 | 1),
             ),
             (&[5, 1, 64], (Field::WordValue, Some(5), 64)),
+            (&[6, 2, 0, 0], (Field::WordValue, Some(6), 0)),
         ] {
             assert_eq!(Words::read(bytes), Err(expected), "{bytes:?}");
         }

@@ -222,6 +222,12 @@ enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst
 	return skb->len <= mtu - added ? GLB_FIT_WHOLE : GLB_FIT_NOT;
 }
 
+bool glb_dst_is_here(const struct dst_entry *dst, bool is_v6)
+{
+	return is_v6 ? dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL :
+		       dst_rtable(dst)->rt_flags & RTCF_LOCAL;
+}
+
 unsigned int glb_dst_mtu(const struct dst_entry *dst)
 {
 	return dst_mtu(dst);

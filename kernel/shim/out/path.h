@@ -56,5 +56,7 @@ enum glb_fit {
 
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added);
 unsigned int glb_dst_mtu(const struct dst_entry *dst);
+/* Whether a route leads to an address of this machine. */
+bool glb_dst_is_here(const struct dst_entry *dst, bool is_v6);
 
 #endif /* _GLB_PATH_H */

@@ -96,15 +96,15 @@ impl Flow {
     }
 
     /// A client's packet of this protocol that is passed on: between these ports if it is TCP or UDP; of ICMP, type and code
-    /// stand in the place of the second. A cache has the routes of packets with this TOS.
+    /// stand in the place of the second. A cache has the routes of packets with `kept_tos`.
     #[inline]
-    pub fn passed_on(proto: u8, (src_port, dst_port): (u16, u16), tos: u8) -> Self {
+    pub fn passed_on(proto: u8, (src_port, dst_port): (u16, u16), tos: u8, kept_tos: u8) -> Self {
         Self {
             src_port,
             dst_port,
             proto,
             tos,
-            kept_tos: tos,
+            kept_tos,
             is_answer: false,
         }
     }
@@ -239,16 +239,23 @@ impl Path {
         unsafe { bindings::glb_routes_by_source(hook.net.as_ptr(), is_v6) }
     }
 
-    /// Looks the route of `flow` between these addresses up, for the client's packet `skb` or an answer to it, and remembers
-    /// nothing.
+    /// Looks the route of `flow` between these addresses up, for the packet `skb` or an answer to it, and remembers nothing.
+    /// Without `source` the kernel chooses one.
     pub fn between(
         hook: &Hook<'_>,
         skb: &Skb<'_>,
         flow: Flow,
         to: Addr,
-        source: Addr,
+        source: Option<Addr>,
     ) -> Option<Self> {
-        Self::find(hook, &RouteCache::none(), skb, flow, (to, Some(source)))
+        Self::find(hook, &RouteCache::none(), skb, flow, (to, source))
+    }
+
+    /// Whether it ends on this machine.
+    pub fn is_here(&self) -> bool {
+        let is_v6 = matches!(self.source, Addr::V6(_));
+        // SAFETY: The route is valid, and of the family of its source.
+        unsafe { bindings::glb_dst_is_here(self.dst.as_ptr(), is_v6) }
     }
 
     /// The route itself, valid as long as the path.

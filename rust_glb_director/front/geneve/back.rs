@@ -166,7 +166,7 @@ fn send<'a>(hook: &Hook<'_>, skb: Skb<'a>, held: &Held, memory: &Memory) -> (Out
     let ports = (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([p2, p3]));
     // No route depends on ECN.
     let flow = Flow::tunnel(proto::UDP, ports, tos & !3);
-    let Some(path) = Path::between(hook, &skb, flow, to, from) else {
+    let Some(path) = Path::between(hook, &skb, flow, to, Some(from)) else {
         return end(skb, Verdict::DroppedNoRoute);
     };
     let way = Way {

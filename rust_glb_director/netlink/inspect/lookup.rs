@@ -118,6 +118,9 @@ impl Command for Lookup {
             if let Some(dscp) = table.forward.dscp() {
                 message.u8(attr::DSCP, dscp.value())?;
             }
+            if let Some(port) = table.forward.target_port() {
+                message.u16(attr::TARGET_PORT, port.get())?;
+            }
             let named = table.forward.named(table.any_row(row));
             // Who may not list the flows is not told which are known, either.
             let remembered = match request.is_admin() {

@@ -67,6 +67,9 @@ fn put_table(message: &mut Message<'_>, index: u32, table: &Table) -> Result {
     if let Some(dscp) = table.forward.dscp() {
         message.u8(of_table::DSCP, dscp.value())?;
     }
+    if let Some(port) = table.forward.target_port() {
+        message.u16(of_table::TARGET_PORT, port.get())?;
+    }
     let Some(spec) = &table.flow_spec else {
         return Ok(());
     };

@@ -54,7 +54,7 @@ pub(super) fn next<'a>(load: &mut Load, request: &Request<'a>, nest: &Attr<'a>) 
             request,
             EINVAL,
             Some(&proto),
-            "protocol {number}: must be 6 (TCP), 17 (UDP) or 0 (all)"
+            "protocol {number}: must be 6 (TCP), 17 (UDP), 132 (SCTP) or 0 (all)"
         )
     })?;
     let first = nest.nested().get(bind::PORT_START);

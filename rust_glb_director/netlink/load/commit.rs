@@ -10,6 +10,7 @@ use crate::state::{State, Unpublished};
 use crate::tables::follow::Lasting;
 use crate::tables::set::Table;
 use crate::tables::staging::{Load, Unfinished};
+use glb_core::director::reverse::services::{check_bind, OneWay, MAX_SERVICES};
 use glb_core::netlink::glb::{command, operation, table as of_table};
 use glb_kernel::genl::{Command, Spec};
 use glb_kernel::refuse;
@@ -28,6 +29,32 @@ impl Command for TableCommit {
         let load = load.ok_or_else(|| unknown(request, &number))?;
         check(&load, request)?;
         let set = load.finish().map_err(|unfinished| match unfinished {
+            Unfinished::Services(table) => refuse!(
+                request,
+                E2BIG,
+                None,
+                "table {table}: more than {MAX_SERVICES} backends of binds with forward nat, in all tables"
+            ),
+            Unfinished::Ambiguous(of) => refuse!(
+                request,
+                EINVAL,
+                None,
+                "table {}: bind {} and bind {} of table {} send to one port of one backend, whose answers could be of either",
+                of.second.id().table,
+                of.second.id().bind,
+                of.first.id().bind,
+                of.first.id().table
+            ),
+            Unfinished::Chained(of) => refuse!(
+                request,
+                EINVAL,
+                None,
+                "table {}: bind {} sends to an address of bind {} of table {}, so that an answer would have two sources",
+                of.service.id().table,
+                of.service.id().bind,
+                of.bind.bind,
+                of.bind.table
+            ),
             Unfinished::Memory => {
                 refuse!(request, ENOMEM, None, "no memory for the binds")
             }
@@ -91,6 +118,12 @@ fn other_family(table: &Table) -> Option<u16> {
         .map(|(index, _)| index)
 }
 
+/// The first bind whose answers could not be given their source again, and why.
+fn one_way(table: &Table) -> Option<(u16, OneWay)> {
+    let mut binds = (0..=u16::MAX).zip(table.binds.iter());
+    binds.find_map(|(index, bind)| Some((index, check_bind(table.forward, bind).err()?)))
+}
+
 /// Whether all that was promised has come.
 fn check(load: &Load, request: &Request<'_>) -> Result {
     let (tables, binds) = (load.tables.len(), load.num_binds);
@@ -130,6 +163,25 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
                 None,
                 "table {index}: bind {bind} is not of the backends' family, which forward {} needs",
                 table.forward.name()
+            ));
+        }
+        if let Some((bind, why)) = one_way(table) {
+            let what = match why {
+                OneWay::Prefix => {
+                    "several addresses, and an answer does not say which one was asked"
+                }
+                OneWay::Protocols => {
+                    "all protocols, and an answer without ports is like any packet"
+                }
+                OneWay::Ports => "several ports, and an answer does not say which one was asked",
+                OneWay::OwnPorts => "ports up from 32768, which backends' own connections have",
+                OneWay::NoPort => "port 0, which an answer cannot be given back",
+            };
+            return Err(refuse!(
+                request,
+                EINVAL,
+                None,
+                "table {index}: bind {bind} has {what}"
             ));
         }
     }

@@ -11,9 +11,10 @@ use crate::tables::flows::MAX_BYTES;
 use crate::tables::memory::gfp;
 use crate::tables::set::{AddressList, Backend};
 use crate::tables::staging::{self, Form, Load, Refusal};
+use core::num::NonZeroU16;
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::director::flows::{By, Rules, Spec as FlowSpec, Unfit as UnfitFlows};
-use glb_core::director::{FlowHash, Forward, ForwardKind, Select, Selector, Unfit};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Given, Misfit, Select, Selector, Unfit};
 use glb_core::netlink::glb::{backend, flows, operation};
 use glb_core::packet::dscp::Dscp;
 use glb_core::packet::gue::max_hops;
@@ -122,50 +123,55 @@ impl Command for TableAdd {
 
 /// How its packets leave.
 fn forward(request: &Request<'_>) -> Result<Forward> {
-    let Some(sent) = request.get(attr::FORWARD) else {
-        return match request.get(attr::DSCP) {
-            Some(dscp) => Err(refuse!(
-                request,
-                EINVAL,
-                Some(&dscp),
-                "forward gue gives packets no dscp"
-            )),
-            None => Ok(Forward::default()),
-        };
+    let (dscp, target_port) = (request.get(attr::DSCP), request.get(attr::TARGET_PORT));
+    let sent = request.get(attr::FORWARD);
+    let number = match &sent {
+        Some(sent) => sent.u8()?,
+        None => ForwardKind::default().number(),
     };
-    let number = sent.u8()?;
     let kind = ForwardKind::from_number(number).ok_or_else(|| {
         refuse!(
             request,
             not_supported(),
-            Some(&sent),
+            sent.as_ref(),
             "this module knows no forward {number}"
         )
     })?;
-    let dscp = request.get(attr::DSCP);
-    let value = match &dscp {
-        Some(sent) => {
-            let value = sent.u8()?;
-            let in_range = Dscp::new(value)
-                .ok_or_else(|| refuse!(request, EINVAL, Some(sent), "dscp {value}: at most 63"))?;
-            Some(in_range)
-        }
-        None => None,
+    let given = Given {
+        dscp: match &dscp {
+            Some(sent) => {
+                let value = sent.u8()?;
+                let in_range = Dscp::new(value).ok_or_else(|| {
+                    refuse!(request, EINVAL, Some(sent), "dscp {value}: at most 63")
+                })?;
+                Some(in_range)
+            }
+            None => None,
+        },
+        target_port: match &target_port {
+            Some(sent) => NonZeroU16::new(sent.u16()?),
+            None => None,
+        },
     };
-    kind.with(value).ok_or_else(|| match dscp {
-        Some(dscp) => refuse!(
+    let name = kind.name();
+    kind.with(given).map_err(|misfit| match misfit {
+        Misfit::NoDscp => refuse!(
             request,
             EINVAL,
-            Some(&dscp),
-            "forward {} gives packets no dscp",
-            kind.name()
+            sent.as_ref(),
+            "forward {name} needs the attribute dscp"
         ),
-        None => refuse!(
+        Misfit::Dscp => refuse!(
             request,
             EINVAL,
-            Some(&sent),
-            "forward {} needs the attribute dscp",
-            kind.name()
+            dscp.as_ref(),
+            "forward {name} gives packets no dscp"
+        ),
+        Misfit::TargetPort => refuse!(
+            request,
+            EINVAL,
+            target_port.as_ref(),
+            "forward {name} gives packets no port"
         ),
     })
 }

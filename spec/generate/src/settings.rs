@@ -6,7 +6,7 @@
 use crate::parts::between;
 use anyhow::Result;
 use glb_config::settings::{expected, file_json, may_be_none, text, FIELDS};
-use glb_core::settings::{Form, Setting, Settings};
+use glb_core::settings::{Form, Setting, Settings, MAX_PREFIXES, PREFIX_LEN};
 use serde_json::{json, Value as Json};
 
 fn each(make: impl Fn(&Setting) -> String) -> String {
@@ -28,6 +28,9 @@ fn attribute(setting: &Setting) -> String {
     let none = match setting.form {
         Form::V4 | Form::V6 | Form::Mac => " All zeros or absent means none.",
         Form::OptionalFields => " 0 is none.",
+        Form::Prefixes => {
+            " One behind the other, each family (4 or 6), bits, and an address of 16 bytes; of IPv4 zeros stand behind it."
+        }
         Form::Fields | Form::Flag | Form::Number(..) => "",
     };
     let address = |hint: &str, len| {
@@ -45,6 +48,10 @@ fn attribute(setting: &Setting) -> String {
         Form::Flag => "u8\n        checks: {max: 1}".to_owned(),
         Form::Number(least, u16::MAX) => format!("u16\n        checks: {{min: {least}}}"),
         Form::Number(least, most) => format!("u16\n        checks: {{min: {least}, max: {most}}}"),
+        Form::Prefixes => {
+            let most = PREFIX_LEN * MAX_PREFIXES;
+            format!("binary\n        checks: {{max-len: {most}}}")
+        }
     };
     let (name, doc) = (setting.option, setting.doc);
     format!("      -\n        name: {name}\n        type: {form}\n        doc: {doc}{none}\n")
@@ -60,6 +67,10 @@ pub(crate) fn schema_of_the_file(old: &str) -> Result<String> {
             Form::Flag => json!({"type": "boolean"}),
             Form::Number(least, most) => {
                 json!({"type": "integer", "minimum": least, "maximum": most})
+            }
+            Form::Prefixes => {
+                let item = json!({"type": "string", "pattern": PREFIX});
+                json!({"type": "array", "items": item, "maxItems": MAX_PREFIXES})
             }
         };
         let default = file_json(Settings::DEFAULT.get(setting));
@@ -79,6 +90,9 @@ pub(crate) fn schema_of_the_file(old: &str) -> Result<String> {
     between(old, begin, "    \"statsd_port\": {\n", &properties)
 }
 
+/// An address or a prefix.
+const PREFIX: &str = "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$";
+
 /// A MAC address as the reader of `director.conf` takes it.
 const MAC: &str = "^([0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{1,2}(-[0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{1,4}([:.][0-9a-fA-F]{1,4}){2})$";
 
@@ -96,7 +110,7 @@ pub(crate) fn schema_of_what_is_shown(old: &str) -> Result<String> {
             };
             let form = match setting.form {
                 Form::V4 | Form::V6 | Form::Mac => json!({"type": or_null("string")}),
-                Form::Fields | Form::OptionalFields => {
+                Form::Fields | Form::OptionalFields | Form::Prefixes => {
                     json!({"type": or_null("array"), "items": {"type": "string"}})
                 }
                 Form::Flag => json!({"type": "boolean"}),

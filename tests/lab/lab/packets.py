@@ -3,6 +3,7 @@
 
     tcp(sport, dport, flags='A', seq, ack, payload, options)    flags: letters of SFRPAU
     udp(sport, dport, payload)
+    sctp(sport, dport, payload, tag)                            a header and what chunks are given
     icmp(type, code, rest, payload)                             ICMP or ICMPv6, by the packet around it
     raw(proto, payload)
     ip(src, dst, transport, ...)                                IPv4 or IPv6, by the addresses; see there
@@ -74,6 +75,23 @@ def udp(sport, dport, payload=b"", check=True):
 
 def icmp(kind, code, rest=b"\0\0\0\0", payload=b""):
     return Transport(1, struct.pack("!BBH", kind, code, 0) + rest + payload, 2, 58)
+
+
+def crc32c(data):
+    """CRC32c, bit by bit (RFC 9260, appendix A)."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def sctp(sport, dport, payload=b"", tag=0x01020304, check=True):
+    """Its checksum covers no addresses."""
+    head = struct.pack("!HHI", sport, dport, tag)
+    crc = crc32c(head + b"\0\0\0\0" + payload) if check else 0
+    return raw(132, head + struct.pack("<I", crc) + payload)
 
 
 def raw(proto, payload=b""):
@@ -228,7 +246,7 @@ def outer_src(packet):
     return packet[8:24] if packet[0] >> 4 == 6 else packet[12:16]
 
 
-_NAMES = {1: "ICMP", 4: "IPv4", 6: "TCP", 17: "UDP", 41: "IPv6", 47: "GRE", 50: "ESP", 58: "ICMPv6"}
+_NAMES = {1: "ICMP", 4: "IPv4", 6: "TCP", 17: "UDP", 41: "IPv6", 47: "GRE", 50: "ESP", 58: "ICMPv6", 132: "SCTP"}
 
 
 def describe(packet):

@@ -28,10 +28,10 @@ def listens(host, port):
 
 
 class Transfers:
-    """From a client by a director to a proxy. `device` is the proxy's device."""
+    """From a client by a director to a proxy. `device` is the proxy's device, `port` where it listens."""
 
-    def __init__(self, client, director, proxy, device="eth0"):
-        self.client, self.director, self.proxy, self.device = client, director, proxy, device
+    def __init__(self, client, director, proxy, device="eth0", port=80):
+        self.client, self.director, self.proxy, self.device, self.port = client, director, proxy, device, port
         self.data = work("data")
         if not os.path.exists(self.data):
             with open(self.data, "wb") as file:
@@ -42,8 +42,8 @@ class Transfers:
         arrived = work("arrived")
         if os.path.exists(arrived):
             os.remove(arrived)
-        server = self.proxy.spawn("socat -u TCP6-LISTEN:80,reuseaddr,ipv6only=0", "CREATE:" + arrived, told=False)
-        eventually(listens, self.proxy, 80)
+        server = self.proxy.spawn("socat -u TCP6-LISTEN:%d,reuseaddr,ipv6only=0" % self.port, "CREATE:" + arrived, told=False)
+        eventually(listens, self.proxy, self.port)
         say("%s: socat sends 3 MB to %s" % (self.client, address))
         status = self.client.status("socat -u", "OPEN:" + self.data, "TCP:%s:80" % address)
         with check("the upload ends in order"):

@@ -2,6 +2,7 @@
 
 //! Reads binary files of tables (docs/formats.md).
 
+use crate::answers::{self, Part, Wrong};
 use crate::compiled::{Compiled, CompiledBackend, CompiledFile, Format};
 use crate::issue::Checked;
 use glb_core::backend::Backend;
@@ -86,14 +87,36 @@ fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
             rows: table.rows.to_vec(),
         }
     });
+    let tables: Vec<Compiled> = tables.collect();
+    if let Some(wrong) = ambiguous(&tables) {
+        let table = crate::quoted(&tables[wrong.table].label(wrong.table)).to_string();
+        let reason = format!("table {table}: binds[{}] {}", wrong.bind, wrong.reason);
+        return Checked::failed(file, reason);
+    }
     Checked {
         value: Some(CompiledFile {
             format: Format::V3,
-            tables: tables.collect(),
+            tables,
             classes: checked.classes(),
         }),
         issues: Vec::new(),
     }
+}
+
+/// Two binds whose answers nobody could tell apart.
+fn ambiguous(tables: &[Compiled]) -> Option<Wrong> {
+    let mut parts = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let backends = table.backends.iter();
+        parts.push(Part {
+            index,
+            label: table.label(index),
+            forward: table.forward,
+            binds: &table.binds,
+            backends: backends.map(|one| one.backend.addr).collect(),
+        });
+    }
+    answers::find(&parts)
 }
 
 fn plain(backend: Backend) -> CompiledBackend {

@@ -128,13 +128,21 @@ mod tests {
     fn what_matters_to_packets_matters() {
         let same = digest(|_| {});
         type Change = fn(&mut Value);
-        let others: [Change; 12] = [
+        let others: [Change; 14] = [
             |t| t["hash_key"] = json!("22345678901234561234567890123456"),
             |t| t["seed"] = json!("59a3d861d661ae5ab06ed9326871a2f5"),
             |t| t["hops"] = json!(2),
             |t| t["forward"] = json!({"kind": "gre"}),
             |t| t["forward"] = json!({"kind": "l3dsr", "dscp": 0}),
             |t| t["forward"] = json!({"kind": "l3dsr", "dscp": 1}),
+            |t| {
+                t["binds"][0]["ip"] = json!("9.9.9.9");
+                t["forward"] = json!({"kind": "nat"});
+            },
+            |t| {
+                t["binds"][0]["ip"] = json!("9.9.9.9");
+                t["forward"] = json!({"kind": "nat", "target_port": 81});
+            },
             |t| t["binds"][0]["port"] = json!(81),
             |t| t["binds"][0]["ip"] = json!("9.9.9.0/25"),
             |t| t["backends"][0]["state"] = json!("draining"),

@@ -18,6 +18,7 @@
 //! not do this. The tree is kept with the checked values: a program that writes a file back edits the tree, so
 //! fields that this version does not know are not lost.
 
+mod answers;
 pub mod atomic;
 mod binary;
 pub mod build;

@@ -297,29 +297,12 @@ impl Reader {
     /// An address with or without a prefix length.
     pub(crate) fn prefix(&mut self, node: &Node<'_>) -> Option<(Addr, u8)> {
         let text = self.string(node)?;
-        let (addr, len) = match text.split_once('/') {
-            Some((addr, len)) => (addr, Some(len)),
-            None => (text, None),
-        };
-        let Some(addr) = addr.parse().ok().map(core_addr) else {
-            self.error(node, "must be an IPv4 or IPv6 address, or a prefix of one");
-            return None;
-        };
-        let bits = addr.bits();
-        let len = match len {
-            None => bits,
-            // Digits only: `parse` alone would take "+8".
-            Some(len) => match len
-                .parse()
-                .ok()
-                .filter(|_| len.bytes().all(|b| b.is_ascii_digit()))
-            {
-                Some(len) if len <= bits => len,
-                _ => {
-                    self.error(node, format!("prefix length must be from 0 to {bits}"));
-                    return None;
-                }
-            },
+        let (addr, len) = match prefix(text) {
+            Ok(prefix) => prefix,
+            Err(reason) => {
+                self.error(node, reason);
+                return None;
+            }
         };
         if addr.masked(len) != addr {
             self.warn(
@@ -328,6 +311,26 @@ impl Reader {
             );
         }
         Some((addr, len))
+    }
+}
+
+/// An address with or without a prefix length, or what it must be.
+pub(crate) fn prefix(text: &str) -> Result<(Addr, u8), String> {
+    let (addr, len) = match text.split_once('/') {
+        Some((addr, len)) => (addr, Some(len)),
+        None => (text, None),
+    };
+    let addr = addr.parse().map(core_addr);
+    let addr = addr.map_err(|_| "must be an IPv4 or IPv6 address, or a prefix of one".to_owned())?;
+    let bits = addr.bits();
+    let Some(len) = len else {
+        return Ok((addr, bits));
+    };
+    // Digits only: `parse` alone would take "+8".
+    let digits = len.bytes().all(|b| b.is_ascii_digit());
+    match len.parse() {
+        Ok(len) if digits && len <= bits => Ok((addr, len)),
+        _ => Err(format!("prefix length must be from 0 to {bits}")),
     }
 }
 

@@ -2,9 +2,10 @@
 
 //! The text forms of the settings of `core/src/settings.rs`: on a command line and in JSON.
 
-use crate::read::{Node, Reader};
+use crate::read::{prefix, Node, Reader};
 use glb_core::director::select::hash::HashFields;
-use glb_core::settings::{Form, Value};
+use glb_core::packet::addr::Addr;
+use glb_core::settings::{Form, Prefixes, Value, MAX_PREFIXES};
 use serde_json::{json, Value as Json};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -32,7 +33,7 @@ pub fn field_names(fields: HashFields) -> Vec<&'static str> {
 #[must_use]
 pub fn may_be_none(form: Form) -> bool {
     match form {
-        Form::V4 | Form::V6 | Form::Mac | Form::OptionalFields => true,
+        Form::V4 | Form::V6 | Form::Mac | Form::OptionalFields | Form::Prefixes => true,
         Form::Fields | Form::Flag | Form::Number(..) => false,
     }
 }
@@ -51,6 +52,9 @@ pub fn expected(form: Form) -> String {
         }
         Form::Flag => "true or false".to_owned(),
         Form::Number(least, most) => format!("a whole number from {least} to {most}"),
+        Form::Prefixes => {
+            format!("at most {MAX_PREFIXES} comma-separated addresses or prefixes, as in 10.0.0.0/8")
+        }
     };
     match may_be_none(form) {
         true => format!("{what}, or none"),
@@ -80,6 +84,7 @@ pub fn parse(form: Form, text: &str) -> Result<Value, String> {
             .ok()
             .filter(|number| (least..=most).contains(number))
             .map(Value::Number),
+        Form::Prefixes => parse_prefixes(text.split(',')),
     };
     value.ok_or_else(|| format!("expected {}", expected(form)))
 }
@@ -95,10 +100,11 @@ pub fn text(value: Value) -> String {
         Value::Fields(fields) => or_none(fields.map(|fields| field_names(fields).join(","))),
         Value::Flag(flag) => flag.to_string(),
         Value::Number(number) => number.to_string(),
+        Value::Prefixes(all) => or_none((!all.is_empty()).then(|| prefix_texts(&all).join(","))),
     }
 }
 
-/// A value in what commands print: null for none, fields as a list.
+/// A value in what commands print: null for none, fields and prefixes as a list.
 #[must_use]
 pub fn json(value: Value) -> Json {
     match value {
@@ -107,6 +113,8 @@ pub fn json(value: Value) -> Json {
         Value::Fields(Some(fields)) => json!(field_names(fields)),
         Value::Flag(flag) => json!(flag),
         Value::Number(number) => json!(number),
+        Value::Prefixes(all) if all.is_empty() => Json::Null,
+        Value::Prefixes(all) => json!(prefix_texts(&all)),
     }
 }
 
@@ -138,6 +146,7 @@ pub(crate) fn read(reader: &mut Reader, node: &Node<'_>, form: Form) -> Option<V
         Form::Fields | Form::OptionalFields => read_fields(reader, node),
         Form::Flag => reader.boolean(node).map(Value::Flag),
         Form::Number(least, most) => reader.integer(node, least..=most).map(Value::Number),
+        Form::Prefixes => read_prefixes(reader, node),
     }
 }
 
@@ -150,7 +159,48 @@ fn none(form: Form) -> Value {
         Form::Fields | Form::OptionalFields => Value::Fields(None),
         Form::Flag => Value::Flag(false),
         Form::Number(..) => Value::Number(0),
+        Form::Prefixes => Value::Prefixes(Prefixes::NONE),
     }
+}
+
+fn prefix_texts(all: &Prefixes) -> Vec<String> {
+    all.iter()
+        .map(|(addr, bits)| {
+            let text = match addr {
+                Addr::V4(addr) => Ipv4Addr::from(*addr).to_string(),
+                Addr::V6(addr) => Ipv6Addr::from(*addr).to_string(),
+            };
+            match *bits == addr.bits() {
+                true => text,
+                false => format!("{text}/{bits}"),
+            }
+        })
+        .collect()
+}
+
+fn parse_prefixes<'t>(texts: impl Iterator<Item = &'t str>) -> Option<Value> {
+    let mut all = Prefixes::NONE;
+    for text in texts {
+        let (addr, bits) = prefix(text).ok()?;
+        all.add(addr, bits).ok()?;
+    }
+    Some(Value::Prefixes(all))
+}
+
+fn read_prefixes(reader: &mut Reader, node: &Node<'_>) -> Option<Value> {
+    let mut all = Prefixes::NONE;
+    let mut good = true;
+    for item in reader.array(node)? {
+        let Some((addr, bits)) = reader.prefix(&item) else {
+            good = false;
+            continue;
+        };
+        if all.add(addr, bits).is_err() {
+            reader.error(&item, format!("is one too many: at most {MAX_PREFIXES}"));
+            return None;
+        }
+    }
+    good.then_some(Value::Prefixes(all))
 }
 
 fn parse_fields(text: &str) -> Option<Value> {
@@ -236,6 +286,7 @@ mod tests {
             (Form::Mac, "02:00:00:00:00:0a"),
             (Form::Fields, "src_addr,dst_port"),
             (Form::Number(1, 9), "9"),
+            (Form::Prefixes, "192.0.2.1,10.0.0.0/8,fd00::/64"),
         ] {
             assert_eq!(parse(form, shown).map(text).as_deref(), Ok(shown));
         }
@@ -245,6 +296,9 @@ mod tests {
             (Form::Fields, ""),
             (Form::Fields, "src_addr,"),
             (Form::Number(1, 9), "10"),
+            (Form::Prefixes, ""),
+            (Form::Prefixes, "10.0.0.0/33"),
+            (Form::Prefixes, "10.0.0.0/8,"),
         ] {
             assert!(parse(form, bad).is_err(), "{bad}");
         }

@@ -234,9 +234,8 @@ fn read_binds(reader: &mut Reader, node: &Node<'_>) -> Option<Vec<Bind>> {
 fn bind(text: &str) -> Option<Bind> {
     let words: Vec<&str> = text.split(' ').collect();
     let (proto, prefix, ports) = match *words.as_slice() {
-        ["tcp", prefix, "port", ports] => (Some(Proto::Tcp), prefix, ports),
-        ["udp", prefix, "port", ports] => (Some(Proto::Udp), prefix, ports),
         ["any", prefix] => (None, prefix, "0-65535"),
+        [proto, prefix, "port", ports] => (Some(Proto::from_name(proto)?), prefix, ports),
         _ => return None,
     };
     let number = |text: &str| {

@@ -6,6 +6,7 @@ mod classes;
 mod flows;
 mod select;
 
+use crate::answers::{self, Part};
 use crate::checks::{read_checks, read_timing, CHECK_FIELDS};
 use crate::issue::{quoted, Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
@@ -14,8 +15,9 @@ use flows::{read_flows, FLOWS_FIELDS};
 use glb_core::backend::{Backend, State, MAX_BACKENDS};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::classify::flow::NamedClass;
+use glb_core::director::reverse::services::{check_bind, OneWay};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
-use glb_core::director::{Forward, ForwardKind, Selector};
+use glb_core::director::{Forward, ForwardKind, Given, Misfit, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
@@ -23,6 +25,7 @@ use glb_core::table::v3::Words;
 use select::{Said, SELECT_FIELDS};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::num::NonZeroU16;
 
 pub(crate) use flows::read_shown_flows;
 pub(crate) use select::{members, read_compat};
@@ -204,6 +207,7 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
             table
         })
         .collect();
+    check_all_answers(reader, &tables);
     let classes = match root.get("classes") {
         Some(node) => read_classes(reader, &node, &nodes),
         None => Some(Vec::new()),
@@ -214,6 +218,29 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         healthchecks: timing?,
         tree: tree.value.clone(),
     })
+}
+
+/// An error where an answer of a backend could be that of two tables.
+fn check_all_answers(reader: &mut Reader, tables: &[Option<Table>]) {
+    let mut parts = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let Some(table) = table else { continue };
+        let backends = table.backends.iter();
+        parts.push(Part {
+            index,
+            label: table.label(index),
+            forward: table.forward,
+            binds: &table.binds,
+            backends: backends.map(|one| one.backend.addr).collect(),
+        });
+    }
+    let Some(wrong) = answers::find(&parts) else {
+        return;
+    };
+    let of_table = parts.iter().find(|part| part.index == wrong.table);
+    reader.in_table(of_table.map(|part| part.label.clone()));
+    reader.error_at(&format!("binds[{}]", wrong.bind), wrong.reason);
+    reader.in_table(None);
 }
 
 /// The table's name. The deployed checker writes an empty one for a table that has none.
@@ -316,7 +343,13 @@ const TABLE_FIELDS: [&str; 10] = [
     "backends",
 ];
 
-const FORWARD_FIELDS: [&str; 2] = ["kind", "dscp"];
+/// Whether a table may have this field.
+#[must_use]
+pub fn has_field(name: &str) -> bool {
+    TABLE_FIELDS.contains(&name)
+}
+
+const FORWARD_FIELDS: [&str; 4] = ["kind", "dscp", "target_port", "node_port"];
 
 fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let node = Node {
@@ -360,6 +393,7 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
         .required(&object, "backends")
         .and_then(|node| read_backends(reader, &node, rule));
     check_families(reader, forward, binds.as_ref(), backends.as_ref());
+    check_answers(reader, forward, &object, binds.as_ref());
     let selector = match (said, &backends) {
         (None, _) => select.as_ref().map(|_| Selector::GLB),
         (Some(said), Some(backends)) => {
@@ -387,11 +421,17 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     Some(table)
 }
 
-/// Warns of checks through the forward that ask nobody.
+/// Warns of checks through the forward that ask nobody, and refuses those that nobody could answer.
 fn check_through(reader: &mut Reader, table: &Table) {
     for (index, backend) in table.backends.iter().enumerate() {
         let checks = &backend.checks;
         if !checks.through {
+            continue;
+        }
+        if table.forward.translates() {
+            let reason = "is true, and with forward nat the VIP's packets are answered from the backend's own address, which the \
+                          other checks ask: leave it out";
+            reader.error_at(&format!("backends[{index}].healthchecks.through"), reason);
             continue;
         }
         let http = checks.http.as_ref().map(|check| check.port);
@@ -505,17 +545,76 @@ pub(crate) fn read_forward(
         reader.error(&kind, "needs \"version\": 3");
         return None;
     }
-    let dscp = fields.get("dscp");
-    let Some(plain) = known.plain() else {
-        let node = reader.required(&fields, "dscp")?;
-        let value = reader.integer(&node, 0..=Dscp::MAX)?;
-        return Dscp::new(value).map(Forward::L3dsr);
+    let dscp = match fields.get("dscp") {
+        Some(node) => Some(reader.integer(&node, 0..=Dscp::MAX)?),
+        None => None,
     };
-    if let Some(node) = dscp {
-        reader.error(&node, "needs \"kind\": \"l3dsr\"");
+    let target_port = match fields.get("target_port") {
+        Some(node) => Some(reader.integer(&node, 1..=u16::MAX)?),
+        None => None,
+    };
+    if let Some(node) = fields.get("node_port") {
+        reader.error(
+            &node,
+            "cannot be: a client's connections to the VIP and to the director would be one at the backend, and its answer does not say which was asked; \
+             make a table of its own whose bind is the director's own address and this port, with another target_port at which the backends listen too",
+        );
         return None;
     }
-    Some(plain)
+    let given = Given {
+        dscp: dscp.and_then(Dscp::new),
+        target_port: target_port.and_then(NonZeroU16::new),
+    };
+    let (name, reason) = match known.with(given) {
+        Ok(forward) => return Some(forward),
+        Err(Misfit::NoDscp) => {
+            reader.required(&fields, "dscp")?;
+            return None;
+        }
+        Err(Misfit::Dscp) => ("dscp", "needs \"kind\": \"l3dsr\""),
+        Err(Misfit::TargetPort) => ("target_port", "needs \"kind\": \"nat\""),
+    };
+    if let Some(node) = fields.get(name) {
+        reader.error(&node, reason);
+    }
+    None
+}
+
+/// Errors where answers could not be given their source again.
+fn check_answers(
+    reader: &mut Reader,
+    forward: Option<Forward>,
+    object: &Object<'_>,
+    binds: Option<&Vec<Bind>>,
+) {
+    let (Some(forward), Some(binds)) = (forward, binds) else {
+        return;
+    };
+    let path = object.path_of("binds");
+    for (index, bind) in binds.iter().enumerate() {
+        let (field, reason) = match check_bind(forward, bind) {
+            Ok(()) => continue,
+            Err(OneWay::Prefix) => (
+                "ip",
+                "is a prefix, and forward nat needs whole addresses: an answer does not say which one was asked",
+            ),
+            Err(OneWay::Protocols) => (
+                "proto",
+                "is any, and forward nat needs tcp, udp or sctp: of other protocols an answer is like any packet of the backend's",
+            ),
+            Err(OneWay::Ports) => (
+                "port",
+                "are several ports, and target_port makes them one: an answer does not say which one was asked",
+            ),
+            Err(OneWay::OwnPorts) => (
+                "port_end",
+                "is above 32767, where systems take the ports of their own connections from: what a backend asks others would be taken \
+                 for answers of the VIP; end below, and give single ports above it a bind each",
+            ),
+            Err(OneWay::NoPort) => ("port", "is 0, which an answer could not be given back: must be 1 to 65535 with target_port"),
+        };
+        reader.error_at(&format!("{path}[{index}].{field}"), reason);
+    }
 }
 
 /// Errors where a forward without a tunnel would have to make packets of one family those of the other.
@@ -576,8 +675,11 @@ fn read_bind(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Option
         .and_then(|node| reader.prefix(&node));
     let proto = reader.required(&object, "proto").and_then(|node| {
         let proto = match reader.string(&node)? {
-            "tcp" => Some(Some(Proto::Tcp)),
-            "udp" => Some(Some(Proto::Udp)),
+            "sctp" if rule == Some(Rule::V2) => {
+                let reason = "needs \"version\": 3; a table of version 2 has binds of tcp and udp";
+                reader.error(&node, reason);
+                return None;
+            }
             "any" if rule == Some(Rule::V2) => {
                 let reason = "needs \"version\": 3; in a table of version 2 give one bind for \"tcp\" and one for \"udp\", \
                               each with port_start 0 and port_end 65535";
@@ -585,10 +687,10 @@ fn read_bind(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Option
                 return None;
             }
             "any" => Some(None),
-            _ => None,
+            name => Proto::from_name(name).map(Some),
         };
         if proto.is_none() {
-            reader.error(&node, "must be \"tcp\", \"udp\" or \"any\"");
+            reader.error(&node, "must be \"tcp\", \"udp\", \"sctp\" or \"any\"");
         }
         proto
     });

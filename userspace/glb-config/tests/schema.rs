@@ -43,7 +43,7 @@ fn example(root: &Value, part: &Value, name: &str) -> Value {
         Some("integer") => part["maximum"].clone(),
         Some("boolean") => json!(true),
         Some("string") => match name {
-            "ip" | "backend" | "outbound_src_ip" | "source_v4" => json!("10.0.0.1"),
+            "ip" | "backend" | "outbound_src_ip" | "source_v4" | "return_except" => json!("10.0.0.1"),
             "source_v6" => json!("fd00::1"),
             "outbound_gateway_mac" => json!("00:11:22:33:44:55"),
             "hash_key" | "seed" => json!("00112233445566778899aabbccddeeff"),
@@ -74,8 +74,12 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
     let table = &mut file["tables"][0];
     let bind = table["binds"][0].as_object_mut().unwrap();
     bind.remove("port");
-    // Checks through the forward ask where a bind has their port.
     bind.insert("proto".to_owned(), json!("tcp"));
+    // The last forward translates: no backend is bound, and none is asked through it.
+    bind.insert("ip".to_owned(), json!("192.0.2.1"));
+    table["backends"][0]["healthchecks"]["through"] = json!(false);
+    // The parameters of one forward, the last one.
+    table["forward"].as_object_mut().unwrap().remove("dscp");
     let mut second = table["backends"][0].clone();
     table["backends"][0]["state"] = json!("active");
     second["ip"] = json!("10.0.0.2");
@@ -167,6 +171,8 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
             }
             *other.pointer_mut(pointer).unwrap() = value.clone();
             if value == "any" {
+                // Which a forward that translates does not take.
+                other["tables"][0]["forward"] = json!({"kind": "gre"});
                 let bind = other["tables"][0]["binds"][0].as_object_mut().unwrap();
                 bind.retain(|name, _| !name.starts_with("port"));
             }

@@ -6,7 +6,8 @@
 use glb_config::director::{read, write};
 use glb_config::settings::{file_json, FIELDS};
 use glb_core::director::select::hash::HashFields;
-use glb_core::settings::{Form, Setting, Settings, Value};
+use glb_core::packet::addr::Addr;
+use glb_core::settings::{Form, Prefixes, Setting, Settings, Value};
 use serde_json::{json, Value as Json};
 use std::fs;
 
@@ -19,6 +20,12 @@ fn other(setting: &Setting) -> Value {
         (Form::Fields | Form::OptionalFields, _) => Value::Fields(HashFields::from_bits(5)),
         (Form::Flag, Value::Flag(flag)) => Value::Flag(!flag),
         (Form::Number(least, _), _) => Value::Number(least),
+        (Form::Prefixes, _) => {
+            let mut all = Prefixes::NONE;
+            all.add(Addr::V4([10, 0, 0, 0]), 8).unwrap();
+            all.add(Addr::V6([0xfd; 16]), 128).unwrap();
+            Value::Prefixes(all)
+        }
         (form, value) => panic!("{form:?} {value:?}"),
     }
 }

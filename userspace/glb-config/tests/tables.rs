@@ -99,8 +99,8 @@ fn each_fault_is_named_with_file_table_field_and_value() {
         ),
         (
             "\"tcp\"",
-            "\"sctp\"",
-            r#"binds[0].proto: "sctp": must be "tcp", "udp" or "any""#,
+            "\"dccp\"",
+            r#"binds[0].proto: "dccp": must be "tcp", "udp", "sctp" or "any""#,
         ),
         (
             "\"port\": 80",
@@ -322,4 +322,124 @@ fn a_forward_has_its_own_parameters() {
         ["f.json: table \"api\": binds[1].ip: is IPv6, and the backends are IPv4: forward l3dsr needs one family"]
     );
     assert_eq!(said(r#"{"kind": "gre"}"#, "fd00::/64"), none);
+    for (forward, error) in [
+        (
+            r#"{"kind": "nat", "target_port": 0}"#,
+            "forward.target_port: 0: must be a whole number from 1 to 65535",
+        ),
+        (
+            r#"{"kind": "nat", "target_port": 1, "dscp": 1}"#,
+            r#"forward.dscp: 1: needs "kind": "l3dsr""#,
+        ),
+        (
+            r#"{"kind": "l3dsr", "target_port": 1, "dscp": 1}"#,
+            r#"forward.target_port: 1: needs "kind": "nat""#,
+        ),
+    ] {
+        let want = format!("f.json: table \"api\": {error}");
+        assert_eq!(said(forward, "1.1.1.1"), [want]);
+    }
+    let node_port = said(r#"{"kind": "nat", "node_port": 30964}"#, "1.1.1.1");
+    assert!(
+        node_port.len() == 1 && node_port[0].contains("forward.node_port: 30964: cannot be: "),
+        "{node_port:?}"
+    );
+}
+
+/// Tables that translate: each with its name, its forward's parameters, its binds and its backends.
+fn translating(tables: &[(&str, &str, &str, &str)]) -> Vec<String> {
+    let table = |(name, more, binds, backend): &(&str, &str, &str, &str)| {
+        format!(
+            r#"{{"name": "{name}", "version": 3, "forward": {{"kind": "nat"{more}}}, "hash_key": "{name:0>32}",
+                "seed": "{name:0>32}", "binds": [{binds}],
+                "backends": [{{"ip": "{backend}", "state": "active", "healthy": true}}]}}"#
+        )
+    };
+    let tables: Vec<String> = tables.iter().map(table).collect();
+    let text = format!(r#"{{"tables": [{}]}}"#, tables.join(","));
+    let checked = tables::read("f.json", &text);
+    checked.errors().map(ToString::to_string).collect()
+}
+
+#[test]
+fn answers_have_one_source() {
+    let web = r#"{"ip": "9.9.9.9", "proto": "tcp", "port": 80}"#;
+    let dns = r#"{"ip": "9.9.9.9", "proto": "udp", "port_start": 53, "port_end": 54}"#;
+    let none: [&str; 0] = [];
+    assert_eq!(
+        translating(&[("a", r#", "target_port": 80"#, web, "10.0.0.1")]),
+        none
+    );
+    assert_eq!(translating(&[("a", "", dns, "10.0.0.1")]), none);
+    for (more, bind, error) in [
+        ("", web.replace("9.9.9.9", "9.9.9.0/24"), "ip: is a prefix"),
+        (
+            r#", "target_port": 5353"#,
+            dns.to_owned(),
+            "port: are several ports, and target_port makes them one",
+        ),
+        ("", web.replace("9.9.9.9", "fd00::9"), "ip: is IPv6"),
+        (
+            "",
+            dns.replace("54", "40000"),
+            "port_end: is above 32767, where systems take",
+        ),
+        (
+            r#", "target_port": 8080"#,
+            web.replace("80", "0"),
+            "port: is 0, which an answer could not be given back",
+        ),
+        (
+            "",
+            r#"{"ip": "9.9.9.9", "proto": "any"}"#.to_owned(),
+            "proto: is any, and forward nat needs tcp, udp or sctp",
+        ),
+    ] {
+        let said = translating(&[("a", more, &bind, "10.0.0.1")]);
+        let want = format!(r#"f.json: table "a": binds[0].{error}"#);
+        assert!(said.len() == 1 && said[0].starts_with(&want), "{said:?}");
+    }
+    // Each mistake is one error: what is said of a bind is not said of another one that meets it.
+    let both = format!("{}, {web}", web.replace("9.9.9.9", "9.9.9.0/24"));
+    let said = translating(&[("a", r#", "target_port": 8080"#, &both, "10.0.0.1")]);
+    assert!(
+        said.len() == 1 && said[0].contains("binds[0].ip: is a prefix"),
+        "{said:?}"
+    );
+    // A check that nobody could answer.
+    let checked =
+        r#"10.0.0.1", "healthchecks": {"tcp": 80, "through": true}, "weight": 1, "domain": "r"#;
+    let said = translating(&[("a", "", web, checked)]);
+    assert!(
+        said.len() == 1
+            && said[0].contains("backends[0].healthchecks.through: is true, and with forward nat"),
+        "{said:?}"
+    );
+    // A backend that is itself asked.
+    let next = web.replace("9.9.9.9", "10.0.0.1");
+    let said = translating(&[("a", "", web, "10.0.0.1"), ("b", "", &next, "10.0.0.2")]);
+    assert_eq!(
+        said,
+        [
+            r#"f.json: table "a": binds[0]: sends packets to 10.0.0.1, which is an address of binds[0] of table "b": an answer would not get the sources of both; with forward nat a backend must have an address that is not bound"#
+        ]
+    );
+    // Two services, of one port of one backend.
+    let other = web.replace("80", "8080");
+    let to = r#", "target_port": 8080"#;
+    let said = translating(&[("a", to, web, "10.0.0.1"), ("b", "", &other, "10.0.0.1")]);
+    assert_eq!(
+        said,
+        [
+            r#"f.json: table "b": binds[0]: sends packets to 10.0.0.1 tcp port 8080, as binds[0] of table "a" does: an answer from there does not say which of the two was asked; give one of them another target_port"#
+        ]
+    );
+    assert_eq!(
+        translating(&[("a", to, web, "10.0.0.1"), ("b", "", &other, "10.0.0.2")]),
+        none
+    );
+    assert_eq!(
+        translating(&[("a", "", web, "10.0.0.1"), ("b", "", &other, "10.0.0.1")]),
+        none
+    );
 }

@@ -10,7 +10,7 @@ use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::flows::{By, Spec, Who};
-use glb_core::director::{FlowHash, Forward, ForwardKind, Role, Select, Selector};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Given, Role, Select, Selector};
 use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, flow, flow_list, flows, hop, load, lookup,
     stats, status, table, VERSION,
@@ -19,6 +19,7 @@ use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
 use glb_core::settings::{Setting, Settings, Value};
 use glb_core::table::v3::Words;
+use std::num::NonZeroU16;
 
 /// Binds of one message: an attribute of 16 bits has room for more.
 const BINDS_A_MESSAGE: usize = 512;
@@ -446,7 +447,10 @@ impl Glb {
                 flow_hash: attrs
                     .get(lookup::FLOW_HASH)
                     .map_or(Ok(FlowHash::default()), flow_hash)?,
-                forward: forward(attrs.get(lookup::FORWARD), attrs.get(lookup::DSCP))?,
+                forward: forward(
+                    attrs.get(lookup::FORWARD),
+                    given(attrs.get(lookup::DSCP), attrs.get(lookup::TARGET_PORT)),
+                )?,
                 known_flow: attrs.u8(lookup::KNOWN_FLOW) != 0,
                 hops: hops(attrs),
             })
@@ -751,6 +755,9 @@ fn put_words(request: &mut Request, words: &Words) {
     if let Some(dscp) = words.dscp {
         request.u8(load::DSCP, dscp.value());
     }
+    if let Some(port) = words.target_port {
+        request.u16(load::TARGET_PORT, port.get());
+    }
 }
 
 fn put_bind(request: &mut Request, one: &Bind) {
@@ -783,21 +790,30 @@ fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo {
 }
 
 /// How packets leave. A module that does not say knows no other way than the first.
-fn forward(kind: Option<Attr<'_>>, dscp: Option<Attr<'_>>) -> Result<Forward, Error> {
+fn forward(kind: Option<Attr<'_>>, given: Given) -> Result<Forward, Error> {
     let Some(kind) = kind else {
         return Ok(Forward::default());
     };
     // The casts are exact: the specification has numbers of 8 bits.
     let number = kind.number() as u8;
-    let dscp = dscp.and_then(|attr| Dscp::new(attr.number() as u8));
     ForwardKind::from_number(number)
-        .and_then(|kind| kind.with(dscp))
+        .and_then(|kind| kind.with(given).ok())
         .ok_or(Error::Forward(number))
+}
+
+/// The parameters of a forward, as a module shows them.
+fn given(dscp: Option<Attr<'_>>, target_port: Option<Attr<'_>>) -> Given {
+    // The casts are exact: the specification has numbers of 8 and of 16 bits.
+    Given {
+        dscp: dscp.and_then(|attr| Dscp::new(attr.number() as u8)),
+        target_port: target_port.and_then(|attr| NonZeroU16::new(attr.number() as u16)),
+    }
 }
 
 /// The words of a table that the module shows; each that it does not is the default.
 fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
     let default = Words::DEFAULT;
+    let Given { dscp, target_port } = given(attrs.get(table::DSCP), attrs.get(table::TARGET_PORT));
     Ok(Words {
         select: match attrs.get(table::SELECT) {
             Some(attr) => select(attr)?,
@@ -816,9 +832,8 @@ fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
             Some(attr) => Some(flow_spec(attr.nested())?),
             None => default.flows,
         },
-        dscp: attrs
-            .get(table::DSCP)
-            .and_then(|attr| Dscp::new(attr.number() as u8)),
+        dscp,
+        target_port,
     })
 }
 
@@ -847,7 +862,10 @@ fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
         name: attrs.text(table::NAME),
         generation: attrs.u32(table::GENERATION),
         hops: attrs.u8(table::HOPS),
-        forward: forward(attrs.get(table::FORWARD), attrs.get(table::DSCP))?,
+        forward: forward(
+            attrs.get(table::FORWARD),
+            given(attrs.get(table::DSCP), attrs.get(table::TARGET_PORT)),
+        )?,
         words: words(attrs)?,
         num_backends: attrs.u32(table::NUM_BACKENDS),
         num_binds: attrs.u32(table::NUM_BINDS),
@@ -994,10 +1012,14 @@ mod tests {
     use super::*;
     use crate::wire::messages;
     use glb_core::director::select::hash::HashFields;
+    use glb_core::settings::Prefixes;
 
     /// What the module is sent it takes by the same table, so the answer to `config-get` has the same form.
     #[test]
     fn every_setting_goes_over_netlink_and_back() {
+        let mut prefixes = Prefixes::NONE;
+        prefixes.add(Addr::V4([10, 0, 0, 0]), 8).unwrap();
+        prefixes.add(Addr::V6([0xfd; 16]), 128).unwrap();
         for setting in Setting::ALL {
             let values = [
                 Settings::DEFAULT.get(setting),
@@ -1008,6 +1030,7 @@ mod tests {
                 Value::Flag(true),
                 Value::Flag(false),
                 Value::Number(7),
+                Value::Prefixes(prefixes),
             ];
             let mut tried = 0;
             for value in values {

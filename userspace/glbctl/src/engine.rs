@@ -7,7 +7,7 @@
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
 use glb_config::world::Tables;
-use glb_core::director::rewrite::{Edit, Spot, Unchanged};
+use glb_core::director::rewrite::{Change, Edit, Spot, Unchanged};
 use glb_core::director::{
     decide, flow_label, inspect, source_port, Gso, Layout, Leave, Params, Plan, Shape, Stop,
     Tunnel, Verdict, MAX_HEADER_LEN,
@@ -117,14 +117,15 @@ fn rewrite<'p>(
     family: Family,
     packet: &'p [u8],
 ) -> Result<Sent<'p>, Verdict> {
-    let spot = Spot::find(View::whole(packet), family).map_err(|why| match why {
+    let spot = Spot::find(View::whole(packet), family, edit).map_err(|why| match why {
         Unchanged::Ends(verdict) => verdict,
         // All of it is at hand.
         Unchanged::NeedLinear(_) => Verdict::PassedUnknownFormat,
     })?;
     let mut packet = packet.to_vec();
     let to = plan.hops.first().backend.addr;
-    spot.write(&mut packet, to, edit, UdpChecksum::Complete)
+    let change = Change::toward(to, edit);
+    spot.write(&mut packet, &change, UdpChecksum::Complete)
         .ok_or(Verdict::DroppedNoRoute)?;
     Ok(Sent {
         header: [0; MAX_HEADER_LEN],

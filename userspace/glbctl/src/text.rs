@@ -16,11 +16,7 @@ pub(crate) fn addr(addr: Addr) -> String {
 
 /// What a bind calls its protocol.
 pub(crate) fn proto(proto: Option<Proto>) -> &'static str {
-    match proto {
-        Some(Proto::Tcp) => "tcp",
-        Some(Proto::Udp) => "udp",
-        None => "any",
-    }
+    proto.map_or("any", Proto::name)
 }
 
 /// The bind as people write it: `tcp 1.1.1.0/24 port 80-90`, `any 1.1.1.0/24`.

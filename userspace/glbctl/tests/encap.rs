@@ -250,6 +250,22 @@ fn a_packet_that_is_rewritten() {
     assert_eq!(counters["passed_ttl_packets"], 1);
 }
 
+/// The same with the backend's port, 8080, and the client's DSCP.
+#[test]
+fn a_packet_that_is_translated() {
+    let table = TABLE.replace(
+        r#""name": "t","#,
+        r#""name": "t", "version": 3, "forward": {"kind": "nat", "target_port": 8080},"#,
+    );
+    let lab = Lab::new("nat", &table, CONFIG);
+    let (out, counters) = lab.encap(1, &[ethernet("", "0800", SYN)]);
+    let want = "45000028000100003f065dae0a0b0c0d03040506b26e1f900000000000000000500220009fc20000";
+    let want = [&hex(ROUTER)[..], &hex(OURS), &[8, 0], &hex(want)].concat();
+    assert_eq!(out, [(0, want)]);
+    assert_eq!(counters["encapsulated_packets"], 1);
+    assert_eq!(counters["encapsulated_bytes"], 40);
+}
+
 #[test]
 fn a_damaged_capture_leaves_no_output() {
     let lab = Lab::new("damaged", TABLE, CONFIG);

@@ -239,6 +239,66 @@ fn a_narrower_bind_has_its_packets_first() {
     );
 }
 
+/// Those of them that translate addresses, with servers: the document names none.
+#[test]
+fn nat_becomes_tables_that_translate() {
+    let dir = Dir::new("vpp-nat");
+    let text = "\
+lb vip 90.1.2.1/32 encap nat4 port 3306 target_port 3307 node_port 30964 new_len 1024
+lb vip 2004::/16 encap nat6 port 6306 target_port 6307 node_port 30966 new_len 1024
+lb as 90.1.2.1/32 10.0.0.1 10.0.0.2
+lb as 2004::/16 2001::2
+";
+    let (from, to) = (dir.file("lb.vpp", text), dir.path("t.json"));
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!((run.code, &*run.err), (0, ""), "{run:?}");
+    for note in [
+        "line 1: node_port 30964 is left out",
+        "line 2: node_port 30966 is left out",
+        "line 2: VPP answers from 2004:: whatever address of 2004::/16 is asked",
+    ] {
+        assert!(run.out.contains(note), "{run:?}");
+    }
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(&to).unwrap()).unwrap();
+    let [v4, v6] = [&file["tables"][0], &file["tables"][1]];
+    assert_eq!(v4["forward"], json!({"kind": "nat", "target_port": 3307}));
+    assert_eq!(v6["forward"], json!({"kind": "nat", "target_port": 6307}));
+    let bind = |ip: &str, proto: &str, port: u16| json!({"ip": ip, "proto": proto, "port": port});
+    let both = |ip, port| json!([bind(ip, "tcp", port), bind(ip, "udp", port)]);
+    assert_eq!(v4["binds"], both("90.1.2.1", 3306));
+    assert_eq!(v6["binds"], both("2004::", 6306));
+    assert_eq!(glbctl("table check", &[&to]).code, 0);
+    let shown = glbctl("table show", &[&to]);
+    assert!(shown.out.contains("nat to port 3307"), "{shown:?}");
+    holds("table show", &glbctl("--json table show", &[&to]).json());
+    // Binary.
+    let bin = dir.path("t.bin");
+    assert_eq!(glbctl("table build", &[&to, &bin]).code, 0);
+    let shown = glbctl("table show", &[&bin]);
+    assert!(shown.out.contains("nat to port 6307"), "{shown:?}");
+    // What is asked by the director's own address is a table of it.
+    let text = text.replace("nat4 port", "nat4 type nodeport port");
+    let from = dir.file("nodeport.vpp", &text);
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(
+        run.err
+            .contains("line 1: type nodeport: needs a line \"lb conf ip4-src-address"),
+        "{run:?}"
+    );
+    let text = text + "lb conf ip4-src-address 65.65.65.65 ip6-src-address fd65::65\n";
+    let from = dir.file("nodeport.vpp", &text);
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!((run.code, &*run.err), (0, ""), "{run:?}");
+    let note = "line 1: VPP answers from its source address, whatever address was asked";
+    assert!(run.out.contains(note), "{run:?}");
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(&to).unwrap()).unwrap();
+    let [v4, v6] = [&file["tables"][0], &file["tables"][1]];
+    assert_eq!(v4["binds"], both("65.65.65.65", 3306));
+    assert_eq!(v6["binds"], both("2004::", 6306));
+    assert_eq!(glbctl("table check", &[&to]).code, 0);
+}
+
 #[test]
 fn a_line_that_is_not_taken_is_named_and_nothing_is_written() {
     let dir = Dir::new("vpp-refused");

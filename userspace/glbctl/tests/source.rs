@@ -345,7 +345,7 @@ fn binds_come_and_go_in_the_file() {
     assert_eq!(now(), four());
     for bad in [
         "tcp:9.9.9.9",
-        "sctp:9.9.9.9:80",
+        "dccp:9.9.9.9:80",
         "tcp:9.9.9.0/33:80",
         "tcp:9.9.9.9:90-80",
         "9.9.9.9:80",

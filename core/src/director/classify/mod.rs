@@ -31,24 +31,35 @@ pub(super) fn classify<'w, W: World>(
         Addrs::V4 { dst, .. } => Addr::V4(dst),
         Addrs::V6 { dst, .. } => Addr::V6(dst),
     };
-    let by_port = |proto: Proto, key: &FlowKey| {
-        world
-            .by_port(bound, proto, key.dst_port)
-            .ok_or(Verdict::PassedNoMatchingBind)
-    };
+    let by_port = |proto: Proto, key: &FlowKey| world.by_port(bound, proto, key.dst_port);
     let by_addr = || world.by_addr(bound).ok_or(Verdict::PassedNoMatchingBind);
-    // What no bind takes counts as not understood, as it did before binds could take it.
-    let by_all = || world.by_all(bound).ok_or(Verdict::PassedUnknownFormat);
+    // By value, so that a packet that is named stays in registers.
+    let other = |packet: &mut Candidate| {
+        let (table, verdict, seen) = by_all(world, bound, *packet)?;
+        *packet = seen;
+        Ok((table, verdict))
+    };
     match packet.kind {
         Kind::Flow(proto) => {
-            let table = by_port(proto, &packet.key)?;
+            let Some(table) = by_port(proto, &packet.key) else {
+                return other(packet);
+            };
             if let Some(fragment) = packet.fragment {
                 world.remember(&packet.key, fragment);
             }
             Ok((table, Verdict::Encapsulated))
         }
-        Kind::IcmpError(proto) => {
-            Ok((by_port(proto, &packet.key)?, Verdict::EncapsulatedIcmpError))
+        Kind::IcmpError(proto) => match by_port(proto, &packet.key) {
+            Some(table) => Ok((table, Verdict::EncapsulatedIcmpError)),
+            None => other(packet),
+        },
+        Kind::IcmpFailure(proto) => {
+            // Other forwards leave it to the stack, which finds nothing that it could be about.
+            let table = world.by_port(bound, proto, packet.key.dst_port);
+            match table.filter(|table| W::forward(table).translates()) {
+                Some(table) => Ok((table, Verdict::EncapsulatedIcmpError)),
+                None => Err(Verdict::PassedUnknownFormat),
+            }
         }
         Kind::Echo => {
             let table = by_addr()?;
@@ -56,6 +67,16 @@ pub(super) fn classify<'w, W: World>(
                 Ok((table, Verdict::EncapsulatedEcho))
             } else {
                 Err(Verdict::PassedEcho)
+            }
+        }
+        Kind::EchoIcmpError => {
+            // As any other failure: only a forward that translates knows what to do with it.
+            let table = world.by_addr(bound);
+            match table.filter(|table| W::forward(table).translates()) {
+                Some(table) if settings.forward_icmp_ping_responses => {
+                    Ok((table, Verdict::EncapsulatedIcmpError))
+                }
+                _ => Err(Verdict::PassedUnknownFormat),
             }
         }
         Kind::LaterFragment(proto) => {
@@ -66,7 +87,14 @@ pub(super) fn classify<'w, W: World>(
                 // With the ports of the first fragment it takes the first fragment's way exactly.
                 (packet.key.src_port, packet.key.dst_port) = (src_port, dst_port);
                 packet.hint = src_port;
-                return Ok((by_port(proto, &packet.key)?, Verdict::EncapsulatedFragment));
+                return match by_port(proto, &packet.key) {
+                    Some(table) => Ok((table, Verdict::EncapsulatedFragment)),
+                    None => other(packet),
+                };
+            }
+            // Whether a bind names it is not known, so it is like all other fragments without ports.
+            if proto == Proto::Sctp {
+                return other(packet);
             }
             let table = by_addr()?;
             let selector = world.selector(table);
@@ -76,11 +104,29 @@ pub(super) fn classify<'w, W: World>(
                 Ok((table, Verdict::EncapsulatedFragment))
             }
         }
-        // Without ports all fragments are alike: each goes by its addresses, and nothing is remembered.
-        Kind::Portless(_) => match packet.fragment {
-            Some(Fragment { offset: 1.., .. }) => Ok((by_all()?, Verdict::EncapsulatedFragment)),
-            _ => Ok((by_all()?, Verdict::Encapsulated)),
-        },
-        Kind::PortlessIcmpError(_) => Ok((by_all()?, Verdict::EncapsulatedIcmpError)),
+        Kind::Portless(_) | Kind::PortlessIcmpError(_) => other(packet),
     }
 }
+
+/// Finds the table of a packet that no bind names by its port: one of a protocol without ports, or of SCTP, which then is like
+/// those: the packet as it is seen then comes with it.
+#[cold]
+#[inline(never)]
+fn by_all<'w, W: World>(
+    world: &'w W,
+    bound: Addr,
+    packet: Candidate,
+) -> Result<(&'w W::Table, Verdict, Candidate), Verdict> {
+    let packet = packet.without_ports();
+    let verdict = match (packet.kind, packet.fragment) {
+        // Without ports all fragments are alike: each goes by its addresses, and nothing is remembered.
+        (Kind::Portless(_), Some(Fragment { offset: 1.., .. })) => Verdict::EncapsulatedFragment,
+        (Kind::Portless(_), _) => Verdict::Encapsulated,
+        (Kind::PortlessIcmpError(_), _) => Verdict::EncapsulatedIcmpError,
+        _ => return Err(Verdict::PassedNoMatchingBind),
+    };
+    // What no bind takes counts as not understood, as it did before binds could take it.
+    let table = world.by_all(bound).ok_or(Verdict::PassedUnknownFormat)?;
+    Ok((table, verdict, packet))
+}
+

@@ -2,7 +2,7 @@
 
 //! What of a packet is compared: 96 bits and a kind, in an entry of 128 bits.
 //!
-//! An IPv4 flow is held as it is: both addresses and both ports are 96 bits, and the kind tells TCP from UDP. So is an IPv4
+//! An IPv4 flow of TCP or UDP is held as it is: both addresses and both ports are 96 bits, and the kind tells the protocol. So is an IPv4
 //! client. What is longer, or of another protocol, is held as a fingerprint: 96 bits of SipHash-2-4 with a secret key and a
 //! result of 128 bits. Other 32 bits of the same result choose the bucket (docs/decisions/0014).
 
@@ -105,6 +105,7 @@ impl Key {
                 let kind = match proto {
                     Proto::Tcp => Kind::V4Tcp,
                     Proto::Udp => Kind::V4Udp,
+                    Proto::Sctp => return Self::of_other(secret, (*src, *dst), ports(flow), proto.number()),
                 };
                 let addrs =
                     u64::from(u32::from_be_bytes(*src)) << 32 | u64::from(u32::from_be_bytes(*dst));
@@ -130,12 +131,16 @@ impl Key {
             // A client is one, whatever the protocol.
             (By::Source, _) => Self::new(secret, by, Proto::Tcp, flow),
             (By::Flow, Addrs::V6 { src, dst }) => Self::of_tuple(secret, (src, dst), 0, number),
-            (By::Flow, Addrs::V4 { src, dst }) => {
-                // No packet has such addresses: the stack drops them (`packet/valid.rs`).
-                let (src, dst) = (mapped(*src), mapped(*dst));
-                Self::of_tuple(secret, (&src, &dst), 0, number)
-            }
+            (By::Flow, Addrs::V4 { src, dst }) => Self::of_other(secret, (*src, *dst), 0, number),
         }
+    }
+
+    /// Of another protocol than TCP and UDP over IPv4.
+    #[cold]
+    fn of_other(secret: &SipKey, (src, dst): ([u8; 4], [u8; 4]), ports: u32, number: u8) -> Self {
+        // No packet has such addresses: the stack drops them (`packet/valid.rs`).
+        let (src, dst) = (mapped(src), mapped(dst));
+        Self::of_tuple(secret, (&src, &dst), ports, number)
     }
 
     #[inline]
@@ -242,7 +247,7 @@ mod tests {
     fn each_field_of_the_tuple_tells_flows_apart() {
         let mut keys = HashSet::new();
         let mut count = 0;
-        for proto in [Proto::Tcp, Proto::Udp] {
+        for proto in Proto::ALL {
             let flows = [v4(1, 2, 3, 4), v6(1, 2, 3, 4)];
             for flow in flows {
                 keys.insert(compared(Key::new(&SECRET, By::Flow, proto, &flow)));

@@ -281,11 +281,13 @@ pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> O
     let by = table.rules.by;
     let (proto, is_flow) = match packet.kind {
         inspect::Kind::Flow(proto) => (Ok(proto), true),
-        inspect::Kind::IcmpError(proto) | inspect::Kind::LaterFragment(proto) => (Ok(proto), false),
+        inspect::Kind::IcmpError(proto)
+        | inspect::Kind::IcmpFailure(proto)
+        | inspect::Kind::LaterFragment(proto) => (Ok(proto), false),
         inspect::Kind::Portless(number) => (Err(number), true),
         inspect::Kind::PortlessIcmpError(number) => (Err(number), false),
         // An echo request has no flow, but a client.
-        inspect::Kind::Echo => match by {
+        inspect::Kind::Echo | inspect::Kind::EchoIcmpError => match by {
             By::Flow => return None,
             By::Source => (Ok(Proto::Tcp), false),
         },

@@ -14,7 +14,7 @@ pub(super) type Params = Dscp;
 
 #[inline(always)]
 pub(super) const fn edit(dscp: Params) -> Edit {
-    Edit { dscp }
+    Edit::Mark(dscp)
 }
 
 #[cfg(test)]

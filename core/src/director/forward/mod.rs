@@ -16,6 +16,7 @@ mod gre;
 mod gue;
 mod ipip;
 mod l3dsr;
+mod nat;
 mod others;
 mod outer;
 pub mod rewrite;
@@ -24,6 +25,7 @@ use crate::director::select::hash::PacketHash;
 use crate::packet::addr::Addr;
 use crate::packet::dscp::Dscp;
 use crate::packet::ip::Family;
+use core::num::NonZeroU16;
 use rewrite::Edit;
 
 pub use gue::{header_len, source_port, MAX_HEADER_LEN};
@@ -240,6 +242,9 @@ forwards! {
     rewrites {
         /// Layer 3 direct server return: the backend's address as the destination, and a DSCP that says which VIP it was.
         L3dsr(l3dsr) = 3, "l3dsr";
+        /// Network address translation: the backend's address as the destination, and its port. Answers come back through the
+        /// director.
+        Nat(nat) = 4, "nat";
     }
 }
 
@@ -248,6 +253,26 @@ forwards! {
 pub const fn flow_label(hash: PacketHash, hint: u16) -> u32 {
     // The cast keeps the low bits.
     ((hash.0 >> 16) as u32 ^ hint as u32) & 0xf_ffff
+}
+
+/// Parameters as files and requests give them, of whatever forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Given {
+    /// The DSCP that packets get: of `l3dsr`.
+    pub dscp: Option<Dscp>,
+    /// The port that packets get: of `nat`.
+    pub target_port: Option<NonZeroU16>,
+}
+
+/// Why a forward cannot have the parameters that are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit {
+    /// It needs a DSCP.
+    NoDscp,
+    /// It gives packets no DSCP.
+    Dscp,
+    /// It gives packets no port.
+    TargetPort,
 }
 
 impl Forward {
@@ -269,8 +294,34 @@ impl Forward {
     pub const fn dscp(self) -> Option<Dscp> {
         match self {
             Self::L3dsr(dscp) => Some(dscp),
-            Self::Gue | Self::Gre | Self::Ipip => None,
+            Self::Gue | Self::Gre | Self::Ipip | Self::Nat(_) => None,
         }
+    }
+
+    /// The port that its packets get, if it gives them another one.
+    #[must_use]
+    pub const fn target_port(self) -> Option<NonZeroU16> {
+        match self {
+            Self::Nat(port) => port,
+            Self::Gue | Self::Gre | Self::Ipip | Self::L3dsr(_) => None,
+        }
+    }
+
+    /// All its parameters.
+    #[must_use]
+    pub const fn given(self) -> Given {
+        Given {
+            dscp: self.dscp(),
+            target_port: self.target_port(),
+        }
+    }
+
+    /// Whether addresses are translated, so that answers have to come back through a director
+    /// ([`reverse`](crate::director::reverse)).
+    #[inline(always)]
+    #[must_use]
+    pub const fn translates(self) -> bool {
+        matches!(self, Self::Nat(_))
     }
 
     /// Whether a packet names the hops behind the first ([`ForwardKind::lists_hops`]).
@@ -299,13 +350,20 @@ impl ForwardKind {
         self as u8
     }
 
-    /// The forward of this kind with these parameters: `None` if one is missing, or is not of this kind.
-    #[must_use]
-    pub const fn with(self, dscp: Option<Dscp>) -> Option<Forward> {
-        match (self, dscp) {
-            (Self::L3dsr, Some(dscp)) => Some(Forward::L3dsr(dscp)),
-            (_, None) => self.plain(),
-            _ => None,
+    /// The forward of this kind with these parameters; or the name of one that is missing, or is not of this kind.
+    pub const fn with(self, given: Given) -> Result<Forward, Misfit> {
+        let Given { dscp, target_port } = given;
+        match (self, dscp, target_port) {
+            (Self::L3dsr, None, _) => Err(Misfit::NoDscp),
+            (Self::L3dsr, Some(dscp), None) => Ok(Forward::L3dsr(dscp)),
+            (Self::Nat, None, port) => Ok(Forward::Nat(port)),
+            (_, Some(_), None) => Err(Misfit::Dscp),
+            (Self::Nat, Some(_), Some(_)) => Err(Misfit::Dscp),
+            (_, _, Some(_)) => Err(Misfit::TargetPort),
+            (_, None, None) => match self.plain() {
+                Some(forward) => Ok(forward),
+                None => Err(Misfit::NoDscp),
+            },
         }
     }
 

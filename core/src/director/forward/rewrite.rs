@@ -1,24 +1,97 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Changing a packet in place: it is routed to the backend, as a router with another table would.
+//! Changing a packet in place: it is routed to the backend, or back to the client, as a router with another table would.
 //!
-//! The destination becomes the backend, the DSCP what the forward says, ECN stays, and TTL or hop limit goes down by one
-//! (docs/decisions/0015). All checksums that cover any of it are updated by the difference (RFC 1624), so that a wrong one
-//! stays wrong: the IPv4 header's, and those of TCP, UDP, UDP-Lite, DCCP and ICMPv6, whose pseudo header has the destination. A
-//! later fragment has an IP header only. The packet inside an ICMP error is not touched: it is what the backend sent.
+//! One address becomes another, and TTL or hop limit goes down by one (docs/decisions/0015). What else changes is an [`Edit`]:
+//! the DSCP, or the port at that address. All checksums that cover any of it are updated by the difference (RFC 1624), so that a
+//! wrong one stays wrong: the IPv4 header's, those of TCP, UDP, UDP-Lite, DCCP and ICMPv6, whose pseudo header has the addresses,
+//! and the CRC32c of SCTP, which has no pseudo header. A later fragment has an IP header only.
+//!
+//! The packet inside an ICMP error was sent the other way. Where addresses are translated it is, too: at its other end, with
+//! its own checksums and that of the ICMP message (RFC 5508). Where a DSCP says what the packet is about it is not touched: it
+//! is what the backend sent.
 
+use crate::director::inspect::is_icmp_error;
 use crate::director::Verdict;
 use crate::packet::addr::Addr;
 use crate::packet::checksum::{Delta, UdpChecksum};
+use crate::packet::crc32c;
 use crate::packet::dscp::Dscp;
-use crate::packet::ip::{self, proto, Family, Fragment, IpError, IPV4_LEN, IPV6_LEN};
+use crate::packet::ip::{self, proto, Family, Fragment, Ip, IpError, IPV4_LEN, IPV6_LEN};
 use crate::packet::view::{Short, View};
+use core::num::NonZeroU16;
 
-/// What a forward changes, beside the destination.
+/// What changes in a packet, beside an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edit {
-    /// The DSCP that the packet gets.
-    pub dscp: Dscp,
+pub enum Edit {
+    /// The DSCP becomes this one.
+    Mark(Dscp),
+    /// The port becomes this one, if one is given; and what is inside an ICMP error is translated, too.
+    Translate(Option<NonZeroU16>),
+}
+
+impl Edit {
+    /// TOS or traffic class of a packet that had this one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn tos(self, old: u8) -> u8 {
+        match self {
+            Self::Mark(dscp) => dscp.over(old),
+            Self::Translate(_) => old,
+        }
+    }
+
+    /// Port, at the end that changes, of a packet that had this one: routes and policies are asked for the packet that leaves.
+    #[inline]
+    #[must_use]
+    pub const fn port(self, old: u16) -> u16 {
+        match self {
+            Self::Translate(Some(port)) => port.get(),
+            Self::Translate(None) | Self::Mark(_) => old,
+        }
+    }
+}
+
+/// Whose address changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The sender's.
+    Source,
+    /// The receiver's.
+    Destination,
+}
+
+impl End {
+    const fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
+        }
+    }
+}
+
+/// What a packet becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Whose address changes.
+    pub end: End,
+    /// What it becomes.
+    pub addr: Addr,
+    /// What else changes.
+    pub edit: Edit,
+}
+
+impl Change {
+    /// Of a packet that goes to a backend.
+    #[inline(always)]
+    #[must_use]
+    pub const fn toward(backend: Addr, edit: Edit) -> Self {
+        Self {
+            end: End::Destination,
+            addr: backend,
+            edit,
+        }
+    }
 }
 
 /// Where in a packet stands what changes.
@@ -26,10 +99,25 @@ pub struct Edit {
 pub struct Spot {
     /// The transport header, or a later fragment's payload: its offset from the IP header.
     transport: usize,
-    /// The transport header's checksum that covers the destination, if there is one.
+    /// Whether the transport header begins with ports, and they may change.
+    ports: bool,
+    /// The transport header's checksum that covers what changes, if there is one.
     check: Option<Check>,
+    /// The packet inside an ICMP error, if it changes.
+    inside: Option<Inside>,
     /// TOS or traffic class that the packet has.
     tos: u8,
+}
+
+/// The packet inside an ICMP error: offsets from the outer IP header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Inside {
+    ip: usize,
+    transport: usize,
+    /// Whether it begins with ports: an echo does not.
+    ports: bool,
+    /// If the error has that much of the packet.
+    check: Option<Check>,
 }
 
 /// A checksum of a transport header.
@@ -37,8 +125,39 @@ pub struct Spot {
 struct Check {
     /// Its offset from the IP header.
     at: usize,
-    /// Whether 0 says that there is none, as in UDP.
-    optional: bool,
+    covers: Covers,
+}
+
+/// What a checksum covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Covers {
+    /// Pseudo header and message.
+    Both,
+    /// Likewise; 0 says that there is none, as in UDP.
+    BothIfAny,
+    /// The message alone, as in ICMP over IPv4.
+    Message,
+    /// A message of so many bytes, by CRC32c, as in SCTP.
+    Crc(usize),
+}
+
+impl Check {
+    /// Where it ends.
+    #[inline]
+    const fn end(self) -> usize {
+        match self.covers {
+            Covers::Crc(_) => self.at.wrapping_add(4),
+            _ => self.at.wrapping_add(2),
+        }
+    }
+
+    /// Whether it is at hand.
+    fn look(self, view: View<'_>) -> Result<(), Short> {
+        match self.covers {
+            Covers::Crc(_) => view.array::<4>(self.at).map(|_| ()),
+            _ => view.array::<2>(self.at).map(|_| ()),
+        }
+    }
 }
 
 /// Why a packet cannot be changed.
@@ -51,9 +170,20 @@ pub enum Unchanged {
 }
 
 impl Spot {
-    /// Finds what changes in the packet of `view`, from its IP header on.
+    /// Finds what changes by `edit` in the packet of `view`, from its IP header on.
     #[inline]
-    pub fn find(view: View<'_>, family: Family) -> Result<Self, Unchanged> {
+    pub fn find(view: View<'_>, family: Family, edit: Edit) -> Result<Self, Unchanged> {
+        Self::find_in(view, family, edit, None)
+    }
+
+    /// The same; of a fragment that was cut here, `whole` is how many bytes its packet had behind the IP header.
+    #[inline]
+    pub fn find_in(
+        view: View<'_>,
+        family: Family,
+        edit: Edit,
+        whole: Option<usize>,
+    ) -> Result<Self, Unchanged> {
         let ip = ip::parse(view, 0, family)?;
         let view = view.limit(ip.end);
         let ttl = match family {
@@ -68,34 +198,79 @@ impl Spot {
         if family == Family::V6 && view.byte(8)? == 0xfe && view.byte(9)? & 0xc0 == 0x80 {
             return Err(Unchanged::Ends(Verdict::PassedMartian));
         }
-        let (offset, optional) = match (ip.protocol, family, ip.fragment) {
-            (_, _, Some(Fragment { offset: 1.., .. })) => (None, false),
-            (proto::TCP, _, _) => (Some(16), false),
-            (proto::UDP | proto::UDPLITE, _, _) => (Some(6), true),
-            (proto::DCCP, _, _) => (Some(6), false),
-            (proto::ICMPV6, Family::V6, _) => (Some(2), false),
-            _ => (None, false),
-        };
-        let check = match offset {
-            None => None,
-            Some(offset) => {
-                let at = ip.transport.wrapping_add(offset);
-                match view.array::<2>(at) {
-                    Ok(_) => Some(Check { at, optional }),
-                    Err(Short::NeedLinear(len)) => return Err(Unchanged::NeedLinear(len)),
-                    // A first fragment that is shorter than its transport header: the checksum is in another one.
-                    Err(Short::Truncated) if ip.fragment.is_some() => {
-                        return Err(Unchanged::Ends(Verdict::DroppedFragment));
-                    }
-                    Err(Short::Truncated) => return Err(UNKNOWN),
-                }
-            }
-        };
-        Ok(Self {
+        let mut spot = Self {
             transport: ip.transport,
-            check,
+            ports: false,
+            check: None,
+            inside: None,
             tos: ip::tos(view, family)?,
-        })
+        };
+        if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
+            return Ok(spot);
+        }
+        if let Edit::Translate(port) = edit {
+            spot = spot.find_translated(view, &ip, family)?;
+            // Its CRC covers the other fragments, too, whose length nobody knows yet if it was cut elsewhere.
+            if ip.protocol == proto::SCTP && ip.fragment.is_some() && port.is_some() {
+                let whole = whole.ok_or(Unchanged::Ends(Verdict::DroppedFragment))?;
+                spot.check = spot.check.map(|check| Check {
+                    covers: Covers::Crc(whole),
+                    ..check
+                });
+            }
+        }
+        if let Some(check) = spot.check.or_else(|| pseudo_check(&ip, family)) {
+            match check.look(view) {
+                Ok(()) => spot.check = Some(check),
+                Err(Short::NeedLinear(len)) => return Err(Unchanged::NeedLinear(len)),
+                // A first fragment that is shorter than its transport header: the checksum is in another one.
+                Err(Short::Truncated) if ip.fragment.is_some() => {
+                    return Err(Unchanged::Ends(Verdict::DroppedFragment));
+                }
+                Err(Short::Truncated) => return Err(UNKNOWN),
+            }
+        }
+        Ok(spot)
+    }
+
+    /// The same with what a translation changes beside an address.
+    fn find_translated(
+        mut self,
+        view: View<'_>,
+        ip: &Ip,
+        family: Family,
+    ) -> Result<Self, Unchanged> {
+        let icmp = match family {
+            Family::V4 => proto::ICMP,
+            Family::V6 => proto::ICMPV6,
+        };
+        match ip.protocol {
+            proto::TCP | proto::UDP => self.ports = true,
+            proto::SCTP => {
+                self.ports = true;
+                let len = view.len().wrapping_sub(ip.transport);
+                self.check = Some(Check {
+                    at: ip.transport.wrapping_add(8),
+                    covers: Covers::Crc(len),
+                });
+            }
+            protocol if protocol == icmp && is_icmp_error(family, view.byte(ip.transport)?) => {
+                let at = ip.transport.wrapping_add(ICMP_LEN);
+                self.inside = Some(Inside::find(view, at, family)?);
+                self.check = Some(Check {
+                    at: ip.transport.wrapping_add(2),
+                    covers: match family {
+                        Family::V4 => Covers::Message,
+                        Family::V6 => Covers::Both,
+                    },
+                });
+            }
+            _ => {}
+        }
+        if self.ports {
+            view.array::<4>(ip.transport)?;
+        }
+        Ok(self)
     }
 
     /// TOS or traffic class that the packet has.
@@ -116,45 +291,234 @@ impl Spot {
     #[inline]
     #[must_use]
     pub fn len(&self, family: Family) -> usize {
-        match (self.check, family) {
-            // It stands behind the IP header.
-            (Some(check), _) => check.at.wrapping_add(2),
-            (None, Family::V4) => IPV4_LEN,
-            (None, Family::V6) => IPV6_LEN,
-        }
+        let header = match family {
+            Family::V4 => IPV4_LEN,
+            Family::V6 => IPV6_LEN,
+        };
+        // What stands further behind is longer.
+        let ports = match self.ports {
+            true => self.transport.wrapping_add(4),
+            false => header,
+        };
+        let check = self.check.map_or(0, Check::end);
+        let inside = self.inside.map_or(0, |inside| inside.end());
+        ports.max(check).max(inside)
     }
 
-    /// Changes the packet that begins with `head`, so that it goes to `to`. `sum` says what the transport header's checksum
-    /// field holds. `None` if the backend is not of the packet's family, or `head` is too short.
+    /// Changes the packet that begins with `head`. `sum` says what the transport header's checksum field holds. `None` if the
+    /// new address is not of the packet's family, or `head` is too short.
     #[inline]
-    pub fn write(&self, head: &mut [u8], to: Addr, edit: Edit, sum: UdpChecksum) -> Option<()> {
-        // First what may fail, so that a packet is changed whole or not at all.
-        if let Some(check) = self.check {
-            head.get(check.at..)?.first_chunk::<2>()?;
-        }
-        let pseudo = match (head.first()? >> 4, to) {
-            (4, Addr::V4(to)) => write_v4(head, to, edit)?,
-            (6, Addr::V6(to)) => write_v6(head, to, edit)?,
+    pub fn write(&self, head: &mut [u8], change: &Change, sum: UdpChecksum) -> Option<()> {
+        let family = match (head.first()? >> 4, change.addr) {
+            (4, Addr::V4(_)) => Family::V4,
+            (6, Addr::V6(_)) => Family::V6,
             _ => return None,
         };
-        if let Some(check) = self.check {
-            let field = head.get_mut(check.at..)?.first_chunk_mut::<2>()?;
-            let old = u16::from_be_bytes(*field);
-            let new = match (sum, check.optional) {
-                (UdpChecksum::PseudoHeader, _) => pseudo.apply_to_sum(old),
-                (UdpChecksum::Complete, true) if old == 0 => 0,
-                // RFC 768: a computed 0 is sent as all ones.
-                (UdpChecksum::Complete, true) => match pseudo.apply(old) {
-                    0 => 0xffff,
-                    new => new,
-                },
-                (UdpChecksum::Complete, false) => pseudo.apply(old),
-            };
-            *field = new.to_be_bytes();
+        // First what may fail, so that a packet is changed whole or not at all.
+        head.get(..self.len(family))?;
+        let pseudo = match change.addr {
+            Addr::V4(to) => write_v4(head, to, change)?,
+            Addr::V6(to) => write_v6(head, to, change)?,
+        };
+        let mut ports = ([0; 4], [0; 4]);
+        if self.ports {
+            ports = write_port(head, self.transport, change.end, change.edit)?;
         }
+        let Some(check) = self.check else {
+            return Some(());
+        };
+        let mut whole = match check.covers {
+            Covers::Message => Delta::NONE,
+            _ => pseudo,
+        };
+        whole = whole.replaced(&ports.0, &ports.1);
+        if let Some(inside) = &self.inside {
+            whole = inside.write(head, change, whole)?;
+        }
+        match sum {
+            UdpChecksum::Complete => check.mend(head, whole, ports),
+            // What covers the data is yet to come.
+            UdpChecksum::PseudoHeader => match check.covers {
+                Covers::Both | Covers::BothIfAny => {
+                    let field = head.get_mut(check.at..)?.first_chunk_mut::<2>()?;
+                    *field = pseudo
+                        .apply_to_sum(u16::from_be_bytes(*field))
+                        .to_be_bytes();
+                    Some(())
+                }
+                Covers::Message | Covers::Crc(_) => Some(()),
+            },
+        }
+    }
+}
+
+/// The checksum that covers the pseudo header of a packet that is no later fragment.
+#[inline]
+fn pseudo_check(ip: &Ip, family: Family) -> Option<Check> {
+    let (offset, covers) = match (ip.protocol, family) {
+        (proto::TCP, _) => (16, Covers::Both),
+        (proto::UDP | proto::UDPLITE, _) => (6, Covers::BothIfAny),
+        (proto::DCCP, _) => (6, Covers::Both),
+        (proto::ICMPV6, Family::V6) => (2, Covers::Both),
+        _ => return None,
+    };
+    Some(Check {
+        at: ip.transport.wrapping_add(offset),
+        covers,
+    })
+}
+
+impl Check {
+    /// Makes a final checksum right again, where what it covers has changed by `whole`, of which these are the ports.
+    #[inline]
+    fn mend(self, head: &mut [u8], whole: Delta, ports: ([u8; 4], [u8; 4])) -> Option<()> {
+        let field = head.get_mut(self.at..)?;
+        if let Covers::Crc(len) = self.covers {
+            let field = field.first_chunk_mut::<4>()?;
+            let old = u32::from_le_bytes(*field);
+            // 0 says that both ends do without (RFC 9653).
+            if old != 0 && ports.0 != ports.1 {
+                let change = crc32c::difference(ports.0, ports.1, len.wrapping_sub(4));
+                *field = (old ^ change).to_le_bytes();
+            }
+            return Some(());
+        }
+        let field = field.first_chunk_mut::<2>()?;
+        let old = u16::from_be_bytes(*field);
+        let new = match self.covers {
+            Covers::BothIfAny if old == 0 => 0,
+            // RFC 768: a computed 0 is sent as all ones.
+            Covers::BothIfAny => match whole.apply(old) {
+                0 => 0xffff,
+                new => new,
+            },
+            _ => whole.apply(old),
+        };
+        *field = new.to_be_bytes();
         Some(())
     }
 }
+
+impl Inside {
+    /// Finds it at `at` of the packet.
+    fn find(view: View<'_>, at: usize, family: Family) -> Result<Self, Unchanged> {
+        let ip = ip::parse(view, at, family)?;
+        // Ports, or the first half of an echo's header. Nobody asks about anything else: no flow would have been found.
+        view.array::<4>(ip.transport)?;
+        let mut check = pseudo_check(&ip, family);
+        let len = ip.end.wrapping_sub(ip.transport);
+        // Of a part of a message nobody knows the length.
+        if ip.protocol == proto::SCTP && ip.fragment.is_none() && ip.end != usize::MAX {
+            check = Some(Check {
+                at: ip.transport.wrapping_add(8),
+                covers: Covers::Crc(len),
+            });
+        }
+        if let Some(one) = check {
+            match one.look(view) {
+                Ok(()) => {}
+                Err(Short::NeedLinear(len)) => return Err(Unchanged::NeedLinear(len)),
+                // An error need not have more than 8 bytes behind the IP header (RFC 792).
+                Err(Short::Truncated) => check = None,
+            }
+        }
+        Ok(Self {
+            ip: at,
+            transport: ip.transport,
+            ports: !matches!(ip.protocol, proto::ICMP | proto::ICMPV6),
+            check,
+        })
+    }
+
+    /// Where what changes in it ends.
+    fn end(&self) -> usize {
+        let ports = self.transport.wrapping_add(4);
+        self.check.map_or(ports, |check| ports.max(check.end()))
+    }
+
+    /// Changes it at its other end; answers what `delta` has become by it.
+    fn write(&self, head: &mut [u8], change: &Change, mut delta: Delta) -> Option<Delta> {
+        let end = change.end.other();
+        let pseudo = match change.addr {
+            Addr::V4(new) => {
+                let at = match end {
+                    End::Source => 12,
+                    End::Destination => 16,
+                };
+                let old = replace(head, self.ip.wrapping_add(at), new)?;
+                let pseudo = Delta::NONE.replaced(&old, &new);
+                let at = self.ip.wrapping_add(10);
+                let field = head.get_mut(at..)?.first_chunk_mut::<2>()?;
+                let (old_check, new_check) = (*field, pseudo.apply(u16::from_be_bytes(*field)));
+                *field = new_check.to_be_bytes();
+                delta = delta.replaced(&old, &new).replaced(&old_check, field);
+                pseudo
+            }
+            Addr::V6(new) => {
+                let at = match end {
+                    End::Source => 8,
+                    End::Destination => 24,
+                };
+                let old = replace(head, self.ip.wrapping_add(at), new)?;
+                delta = delta.replaced(&old, &new);
+                Delta::NONE.replaced(&old, &new)
+            }
+        };
+        let ports = match self.ports {
+            true => write_port(head, self.transport, end, change.edit)?,
+            false => ([0; 4], [0; 4]),
+        };
+        delta = delta.replaced(&ports.0, &ports.1);
+        let Some(check) = self.check else {
+            return Some(delta);
+        };
+        // Its checksum may be the last two bytes that there are, which is no matter of two or four.
+        let before = self.field(head, check)?;
+        check.mend(head, pseudo.replaced(&ports.0, &ports.1), ports)?;
+        Some(delta.replaced(&before, &self.field(head, check)?))
+    }
+
+    /// The bytes of its checksum; of a short one, zeroes behind it.
+    fn field(&self, head: &[u8], check: Check) -> Option<[u8; 4]> {
+        let field = head.get(check.at..check.end())?;
+        match *field {
+            [a, b, c, d] => Some([a, b, c, d]),
+            [a, b] => Some([a, b, 0, 0]),
+            _ => None,
+        }
+    }
+}
+
+/// Writes an address; answers what stood there.
+#[inline]
+fn replace<const N: usize>(head: &mut [u8], at: usize, new: [u8; N]) -> Option<[u8; N]> {
+    let place = head.get_mut(at..)?.first_chunk_mut::<N>()?;
+    Some(core::mem::replace(place, new))
+}
+
+/// Writes the port of one end; answers both ports before and after.
+#[inline]
+fn write_port(
+    head: &mut [u8],
+    transport: usize,
+    end: End,
+    edit: Edit,
+) -> Option<([u8; 4], [u8; 4])> {
+    let ports = head.get_mut(transport..)?.first_chunk_mut::<4>()?;
+    let old = *ports;
+    if let Edit::Translate(Some(port)) = edit {
+        let [high, low] = port.get().to_be_bytes();
+        let [s0, s1, d0, d1] = old;
+        *ports = match end {
+            End::Source => [high, low, d0, d1],
+            End::Destination => [s0, s1, high, low],
+        };
+    }
+    Some((old, *ports))
+}
+
+/// Length of an ICMP header, bytes.
+const ICMP_LEN: usize = 8;
 
 const UNKNOWN: Unchanged = Unchanged::Ends(Verdict::PassedUnknownFormat);
 
@@ -180,39 +544,50 @@ impl From<IpError> for Unchanged {
 
 /// Changes an IPv4 header; answers what changed in the pseudo header.
 #[inline(always)]
-fn write_v4(head: &mut [u8], to: [u8; 4], edit: Edit) -> Option<Delta> {
+fn write_v4(head: &mut [u8], new: [u8; 4], change: &Change) -> Option<Delta> {
     let header: &mut [u8; IPV4_LEN] = head.first_chunk_mut()?;
-    let [version_ihl, tos, _, _, _, _, _, _, ttl, protocol, check_hi, check_lo, _, _, _, _, d0, d1, d2, d3] =
+    let [version_ihl, tos, _, _, _, _, _, _, ttl, protocol, check_hi, check_lo, s0, s1, s2, s3, d0, d1, d2, d3] =
         header;
-    let old = [*d0, *d1, *d2, *d3];
-    let (new_tos, new_ttl) = (edit.dscp.over(*tos), ttl.wrapping_sub(1));
-    let pseudo = Delta::NONE.replaced(&old, &to);
+    let place = match change.end {
+        End::Source => [s0, s1, s2, s3],
+        End::Destination => [d0, d1, d2, d3],
+    };
+    let [a, b, c, d] = place;
+    let old = [*a, *b, *c, *d];
+    [*a, *b, *c, *d] = new;
+    let (new_tos, new_ttl) = (change.edit.tos(*tos), ttl.wrapping_sub(1));
+    let pseudo = Delta::NONE.replaced(&old, &new);
     let header = pseudo
         .replaced(&[*version_ihl, *tos], &[*version_ihl, new_tos])
         .replaced(&[*ttl, *protocol], &[new_ttl, *protocol]);
     let check = u16::from_be_bytes([*check_hi, *check_lo]);
     [*check_hi, *check_lo] = header.apply(check).to_be_bytes();
     (*tos, *ttl) = (new_tos, new_ttl);
-    [*d0, *d1, *d2, *d3] = to;
     Some(pseudo)
 }
 
 /// The same of an IPv6 header.
 #[inline(always)]
-fn write_v6(head: &mut [u8], to: [u8; 16], edit: Edit) -> Option<Delta> {
+fn write_v6(head: &mut [u8], new: [u8; 16], change: &Change) -> Option<Delta> {
     let header: &mut [u8; IPV6_LEN] = head.first_chunk_mut()?;
     let (fixed, addrs) = header.split_first_chunk_mut::<8>()?;
     let [first, second, _, _, _, _, _, hop_limit] = fixed;
-    let tos = edit.dscp.over(*first << 4 | *second >> 4);
+    let tos = change.edit.tos(*first << 4 | *second >> 4);
     *first = *first & 0xf0 | tos >> 4;
     *second = *second & 0x0f | tos << 4;
     *hop_limit = hop_limit.wrapping_sub(1);
-    let destination = addrs.get_mut(16..)?.first_chunk_mut::<16>()?;
-    let pseudo = Delta::NONE.replaced(destination, &to);
-    *destination = to;
-    Some(pseudo)
+    let at = match change.end {
+        End::Source => 0,
+        End::Destination => 16,
+    };
+    let old = replace(addrs, at, new)?;
+    Some(Delta::NONE.replaced(&old, &new))
 }
 
 #[cfg(test)]
 #[path = "rewrite_tests.rs"]
 pub(super) mod tests;
+
+#[cfg(test)]
+#[path = "translate_tests.rs"]
+mod translate_tests;

@@ -2,13 +2,14 @@
 
 //! Changed packets against packets that are made anew, with checksums that are summed anew.
 
-use super::{Edit, Spot, Unchanged};
+use super::{Change, Edit, Spot, Unchanged};
 use crate::director::Verdict;
 use crate::packet::addr::Addr;
 use crate::packet::checksum::UdpChecksum;
 use crate::packet::dscp::Dscp;
 use crate::packet::ip::{proto, Family};
 use crate::packet::view::View;
+use core::num::NonZeroU16;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::format;
@@ -30,14 +31,19 @@ pub(in crate::director::forward) fn changed(packet: &str, edit: Edit, to: &str) 
     }
 }
 
+fn mark(dscp: u8) -> Edit {
+    Edit::Mark(Dscp::new(dscp).expect("below 64"))
+}
+
 fn apply(packet: &mut [u8], edit: Edit, to: Addr, sum: UdpChecksum) -> Result<(), Unchanged> {
     let family = match packet[0] >> 4 {
         4 => Family::V4,
         _ => Family::V6,
     };
-    let spot = Spot::find(View::whole(packet), family)?;
+    let spot = Spot::find(View::whole(packet), family, edit)?;
     let head = &mut packet[..spot.len(family)];
-    spot.write(head, to, edit, sum).expect("it fits");
+    spot.write(head, &Change::toward(to, edit), sum)
+        .expect("it fits");
     Ok(())
 }
 
@@ -232,7 +238,7 @@ proptest! {
     /// Final checksums are those that a sum over all bytes gives, and nothing else changes.
     #[test]
     fn as_if_made_anew((model, to) in models(), dscp in 0_u8..64) {
-        let edit = Edit { dscp: Dscp::new(dscp).expect("below 64") };
+        let edit = mark(dscp);
         let mut packet = model.bytes(false);
         apply(&mut packet, edit, addr(&to), UdpChecksum::Complete).expect("changed");
         prop_assert_eq!(packet, model.sent(dscp, &to).bytes(false));
@@ -241,7 +247,7 @@ proptest! {
     /// The sum of the pseudo header alone stays that.
     #[test]
     fn a_sum_that_is_to_be_completed((model, to) in with_pseudo_header(), dscp in 0_u8..64) {
-        let edit = Edit { dscp: Dscp::new(dscp).expect("below 64") };
+        let edit = mark(dscp);
         let mut packet = model.bytes(true);
         apply(&mut packet, edit, addr(&to), UdpChecksum::PseudoHeader).expect("changed");
         prop_assert_eq!(packet, model.sent(dscp, &to).bytes(true));
@@ -254,7 +260,7 @@ proptest! {
         let whole = model.fragment.is_none_or(|(offset, _)| offset == 0);
         let mut packet = model.bytes(false);
         let at = packet.len() - model.transport(false).len();
-        let edit = Edit { dscp: Dscp::new(1).expect("below 64") };
+        let edit = mark(1);
         let field = |packet: &[u8]| {
             let at = at + match model.proto { proto::TCP => 16, proto::UDP => 6, _ => 2 };
             u16::from_be_bytes([packet[at], packet[at + 1]])
@@ -276,19 +282,24 @@ proptest! {
         if let Some(first) = packet.first_mut() {
             *first = *first & 0x0f | if v6 { 0x60 } else { 0x40 };
         }
-        let linear = &packet[..cut.min(packet.len())];
-        if let Ok(spot) = Spot::find(View::new(linear, packet.len()), family) {
+        let linear = packet[..cut.min(packet.len())].to_vec();
+        for edit in [mark(9), Edit::Translate(None), Edit::Translate(NonZeroU16::new(9))] {
+            let Ok(spot) = Spot::find(View::new(&linear, packet.len()), family, edit) else {
+                continue;
+            };
             prop_assert!(spot.len(family) <= linear.len());
             let before = packet.clone();
-            let edit = Edit { dscp: Dscp::new(9).expect("below 64") };
             let (to, other) = match v6 {
                 true => (Addr::V6([7; 16]), Addr::V4([7; 4])),
                 false => (Addr::V4([7; 4]), Addr::V6([7; 16])),
             };
             let short = &mut packet[..spot.len(family) - 1];
-            prop_assert_eq!(spot.write(short, to, edit, UdpChecksum::Complete), None);
-            prop_assert_eq!(spot.write(&mut packet, other, edit, UdpChecksum::Complete), None);
-            prop_assert_eq!(before, packet);
+            prop_assert_eq!(spot.write(short, &Change::toward(to, edit), UdpChecksum::Complete), None);
+            prop_assert_eq!(spot.write(&mut packet, &Change::toward(other, edit), UdpChecksum::Complete), None);
+            prop_assert_eq!(&before, &packet);
+            // One that is changed keeps its length, and does not panic.
+            let mut whole = packet.clone();
+            prop_assert!(spot.write(&mut whole, &Change::toward(to, edit), UdpChecksum::Complete).is_some());
         }
     }
 }
@@ -317,9 +328,7 @@ fn no_udp_checksum_stays_none() {
         let mut packet = model.bytes(false);
         let at = packet.len() - model.data.len() - 2;
         packet[at..at + 2].fill(0);
-        let edit = Edit {
-            dscp: Dscp::new(2).expect("below 64"),
-        };
+        let edit = mark(2);
         apply(&mut packet, edit, addr(to), UdpChecksum::Complete).expect("changed");
         assert_eq!(packet[at..at + 2], [0, 0]);
     }
@@ -333,9 +342,7 @@ fn a_checksum_that_comes_to_0() {
     let check = !ones_sum(&[&model.transport(false)[..6], &model.sent(2, &to).pseudo(12)]);
     model.data = [&check.to_be_bytes()[..], &[0, 0]].concat();
     let mut packet = model.bytes(false);
-    let edit = Edit {
-        dscp: Dscp::new(2).expect("below 64"),
-    };
+    let edit = mark(2);
     apply(&mut packet, edit, addr(&to), UdpChecksum::Complete).expect("changed");
     assert_eq!(packet[26..28], [0xff, 0xff]);
     assert_eq!(packet, model.sent(2, &to).bytes(false));
@@ -350,7 +357,12 @@ fn what_is_not_changed() {
         } else {
             Family::V4
         };
-        Spot::find(View::new(&bytes[..bytes.len() - drop], bytes.len()), family).err()
+        Spot::find(
+            View::new(&bytes[..bytes.len() - drop], bytes.len()),
+            family,
+            mark(2),
+        )
+        .err()
     };
     let mut model = small(proto::TCP);
     assert_eq!(find(&model, 0), None);
@@ -386,9 +398,7 @@ fn what_is_not_changed() {
     // A TCP header of 8 bytes: whole, and in a first fragment.
     let head = "4500001c00004000400600000a00000109090909001600500000000000000000";
     let fragment = "4500001c00002000400600000a00000109090909001600500000000000000000";
-    let edit = Edit {
-        dscp: Dscp::new(2).expect("below 64"),
-    };
+    let edit = mark(2);
     let at_end = |packet: &str| changed(&packet[..56], edit, "1.2.3.4");
     assert_eq!(at_end(head), "Ends(PassedUnknownFormat)");
     assert_eq!(at_end(fragment), "Ends(DroppedFragment)");

@@ -10,21 +10,44 @@ use crate::packet::valid::{self, Invalid};
 use crate::packet::view::{Short, View};
 
 const ICMP_LEN: usize = 8;
+const ICMP_ECHO_REPLY: u8 = 0;
 const ICMP_DEST_UNREACH: u8 = 3;
 const ICMP_FRAG_NEEDED: u8 = 4;
 const ICMP_ECHO: u8 = 8;
+const ICMP_TIME_EXCEEDED: u8 = 11;
+const ICMP_PARAM_PROBLEM: u8 = 12;
+const ICMPV6_DEST_UNREACH: u8 = 1;
 const ICMPV6_PKT_TOOBIG: u8 = 2;
+const ICMPV6_PARAM_PROBLEM: u8 = 4;
 const ICMPV6_ECHO_REQUEST: u8 = 128;
+const ICMPV6_ECHO_REPLY: u8 = 129;
+
+/// Whether an ICMP message of this type is an error about a packet, which a translation of addresses concerns (RFC 5508,
+/// section 4). A redirect says nothing about the flow, and holds on its own link only.
+#[inline]
+pub(super) const fn is_icmp_error(family: Family, icmp_type: u8) -> bool {
+    match family {
+        Family::V4 => matches!(
+            icmp_type,
+            ICMP_DEST_UNREACH | ICMP_TIME_EXCEEDED | ICMP_PARAM_PROBLEM
+        ),
+        Family::V6 => matches!(icmp_type, ICMPV6_DEST_UNREACH..=ICMPV6_PARAM_PROBLEM),
+    }
+}
 
 /// What kind of packet it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP.
     Flow(Proto),
-    /// An ICMP error about a packet of this protocol.
+    /// An ICMP error about a packet of this protocol: that it was too long, which every forward passes on.
     IcmpError(Proto),
-    /// An echo request.
+    /// Another ICMP error about a packet of this protocol: it did not arrive.
+    IcmpFailure(Proto),
+    /// An echo request; of a backend, an echo reply.
     Echo,
+    /// An ICMP error about an echo reply; of what is before a backend, about an echo request.
+    EchoIcmpError,
     /// A fragment without ports, of a datagram of this protocol; the ports in the key are 0.
     LaterFragment(Proto),
     /// Of the protocol with this number, of which no ports are known: the ports in the key are 0, in all fragments alike.
@@ -53,7 +76,7 @@ const TCP_FLAGS: usize = 13;
 pub struct Candidate {
     /// What kind of packet it is.
     pub kind: Kind,
-    /// The flow, seen from client to bound address.
+    /// The flow, seen from client to bound address; of a packet from a backend, seen from the backend to the client.
     pub key: FlowKey,
     /// What the outer source port is mixed with, beside the hash.
     pub hint: u16,
@@ -71,9 +94,28 @@ impl Candidate {
     #[inline]
     #[must_use]
     pub fn unmatched(self) -> Verdict {
-        match self.kind {
-            Kind::Portless(_) | Kind::PortlessIcmpError(_) => Verdict::PassedUnknownFormat,
+        match self.without_ports().kind {
+            Kind::Portless(_) | Kind::PortlessIcmpError(_) | Kind::EchoIcmpError => {
+                Verdict::PassedUnknownFormat
+            }
             _ => Verdict::PassedNoMatchingBind,
+        }
+    }
+
+    /// A packet of SCTP that no bind names, as if nothing were known of its ports; any other one as it is.
+    #[must_use]
+    pub fn without_ports(self) -> Self {
+        let number = Proto::Sctp.number();
+        let kind = match self.kind {
+            Kind::Flow(Proto::Sctp) | Kind::LaterFragment(Proto::Sctp) => Kind::Portless(number),
+            Kind::IcmpError(Proto::Sctp) => Kind::PortlessIcmpError(number),
+            _ => return self,
+        };
+        Self {
+            kind,
+            key: key(self.key.addrs, 0, 0),
+            hint: 0,
+            ..self
         }
     }
 
@@ -133,9 +175,28 @@ impl From<IpError> for Stop {
     }
 }
 
+/// Where a packet comes from, which decides the echoes that concern it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    Client,
+    Backend,
+}
+
 /// Reads a client's packet from its IP header on.
 #[inline]
 pub fn inspect(view: View<'_>, family: Family) -> Result<Candidate, Stop> {
+    inspect_from(view, family, Sender::Client)
+}
+
+/// Reads a backend's packet from its IP header on: its flow is seen from the backend. An ICMP error is about a packet to the
+/// backend.
+#[inline]
+pub fn inspect_answer(view: View<'_>, family: Family) -> Result<Candidate, Stop> {
+    inspect_from(view, family, Sender::Backend)
+}
+
+#[inline(always)]
+fn inspect_from(view: View<'_>, family: Family, from: Sender) -> Result<Candidate, Stop> {
     let ip = ip::parse(view, 0, family)?;
     let len = if ip.end == usize::MAX {
         view.len()
@@ -150,7 +211,8 @@ pub fn inspect(view: View<'_>, family: Family) -> Result<Candidate, Stop> {
     let (kind, key, hint) = match (ip.protocol, family) {
         (proto::TCP, _) => flow(view, &ip, Proto::Tcp)?,
         (proto::UDP, _) => flow(view, &ip, Proto::Udp)?,
-        (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => icmp(view, &ip, family)?,
+        (proto::SCTP, _) => sctp(view, &ip)?,
+        (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) => icmp(view, &ip, family, from)?,
         (number, _) if has_no_ports(number, family) => {
             (Kind::Portless(number), key(ip.addrs, 0, 0), 0)
         }
@@ -184,6 +246,15 @@ fn flow(view: View<'_>, ip: &Ip, proto: Proto) -> Result<(Kind, FlowKey, u16), S
     ))
 }
 
+/// SCTP has its ports where TCP and UDP have them. A packet that ends before has none, like those of other protocols.
+#[cold]
+fn sctp(view: View<'_>, ip: &Ip) -> Result<(Kind, FlowKey, u16), Stop> {
+    match flow(view, ip, Proto::Sctp) {
+        Err(UNKNOWN) => Ok((Kind::Portless(proto::SCTP), key(ip.addrs, 0, 0), 0)),
+        flow => flow,
+    }
+}
+
 /// Whether a protocol is one of which no ports are known. ICMP is not, as its messages speak of other packets or are this
 /// machine's. Nor is an extension header of IPv6, behind which a later fragment has the protocol.
 #[cold]
@@ -194,49 +265,117 @@ fn has_no_ports(number: u8, family: Family) -> bool {
     }
 }
 
-fn icmp(view: View<'_>, ip: &Ip, family: Family) -> Result<(Kind, FlowKey, u16), Stop> {
+fn icmp(
+    view: View<'_>,
+    ip: &Ip,
+    family: Family,
+    from: Sender,
+) -> Result<(Kind, FlowKey, u16), Stop> {
     // A later fragment of an ICMP message says nothing about what it is about.
     if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
         return Err(UNKNOWN);
     }
     let &[icmp_type, code] = view.array(ip.transport)?;
-    match (family, icmp_type, code) {
+    let echo = match (family, from) {
+        (Family::V4, Sender::Client) => ICMP_ECHO,
+        (Family::V4, Sender::Backend) => ICMP_ECHO_REPLY,
+        (Family::V6, Sender::Client) => ICMPV6_ECHO_REQUEST,
+        (Family::V6, Sender::Backend) => ICMPV6_ECHO_REPLY,
+    };
+    if icmp_type == echo {
         // What tells echo requests of one client apart is no port: the identification of the IPv4
         // packet, or the low 16 bits of the flow label.
-        (Family::V4, ICMP_ECHO, _) => Ok((Kind::Echo, key(ip.addrs, 0, 0), view.be16(4)?)),
-        (Family::V6, ICMPV6_ECHO_REQUEST, _) => {
-            Ok((Kind::Echo, key(ip.addrs, 0, 0), view.be16(2)?))
+        let hint = match family {
+            Family::V4 => view.be16(4)?,
+            Family::V6 => view.be16(2)?,
+        };
+        return Ok((Kind::Echo, key(ip.addrs, 0, 0), hint));
+    }
+    let too_long = matches!(
+        (family, icmp_type, code),
+        (Family::V4, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED) | (Family::V6, ICMPV6_PKT_TOOBIG, _)
+    );
+    if !too_long && !is_icmp_error(family, icmp_type) {
+        return Err(UNKNOWN);
+    }
+    let inside = ip.transport.wrapping_add(ICMP_LEN);
+    let (about, key) = embedded(view, inside, family, from)?;
+    // Whoever has sent the packet inside is told about it, and nobody else (RFC 5508, section 4.2): otherwise a translation
+    // would make it speak for the VIP to anybody. What other forwards pass on is what it always was.
+    let passed_on = from == Sender::Client && too_long && !matches!(about, About::Echo);
+    if !passed_on && !ip.addrs.have_one_receiver(key.addrs) {
+        return Err(UNKNOWN);
+    }
+    let kind = match (about, too_long) {
+        (About::Flow(proto), true) => Kind::IcmpError(proto),
+        (About::Flow(proto), false) => Kind::IcmpFailure(proto),
+        (About::Echo, _) => Kind::EchoIcmpError,
+        (About::Portless(number), true) => Kind::PortlessIcmpError(number),
+        // Nothing that translates has such a flow.
+        (About::Portless(_), false) => return Err(UNKNOWN),
+    };
+    Ok((kind, key, key.src_port))
+}
+
+/// What an ICMP error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Flow(Proto),
+    Echo,
+    /// A packet of the protocol with this number, of which no ports are known.
+    Portless(u8),
+}
+
+/// The flow of the packet inside an ICMP error: it was sent the other way.
+fn embedded(
+    view: View<'_>,
+    at: usize,
+    family: Family,
+    from: Sender,
+) -> Result<(About, FlowKey), Stop> {
+    let ip = ip::parse(view, at, family)?;
+    let portless = Ok((About::Portless(ip.protocol), key(ip.addrs.reversed(), 0, 0)));
+    let is_later = matches!(ip.fragment, Some(Fragment { offset: 1.., .. }));
+    let Some(proto) = Proto::from_number(ip.protocol) else {
+        return match (ip.protocol, family) {
+            (proto::ICMP, Family::V4) | (proto::ICMPV6, Family::V6) if !is_later => {
+                is_echo(view, ip.transport, family, from)?;
+                Ok((About::Echo, key(ip.addrs.reversed(), 0, 0)))
+            }
+            (number, _) if has_no_ports(number, family) => portless,
+            _ => Err(UNKNOWN),
+        };
+    };
+    let ports = match is_later {
+        true => Err(UNKNOWN),
+        false => view.array(ip.transport).map_err(Stop::from),
+    };
+    match ports {
+        Ok(&[s0, s1, d0, d1]) => {
+            let sender = u16::from_be_bytes([d0, d1]);
+            let receiver = u16::from_be_bytes([s0, s1]);
+            let key = key(ip.addrs.reversed(), sender, receiver);
+            Ok((About::Flow(proto), key))
         }
-        (Family::V4, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED) | (Family::V6, ICMPV6_PKT_TOOBIG, _) => {
-            embedded(view, ip.transport.wrapping_add(ICMP_LEN), family)
-        }
-        _ => Err(UNKNOWN),
+        Err(UNKNOWN) if proto == Proto::Sctp => portless,
+        Err(stop) => Err(stop),
     }
 }
 
-/// The flow of the packet inside an ICMP error: a proxy sent it, so its source is the bound address.
-fn embedded(view: View<'_>, at: usize, family: Family) -> Result<(Kind, FlowKey, u16), Stop> {
-    let ip = ip::parse(view, at, family)?;
-    let Some(proto) = Proto::from_number(ip.protocol) else {
-        return match has_no_ports(ip.protocol, family) {
-            true => {
-                let key = key(ip.addrs.reversed(), 0, 0);
-                Ok((Kind::PortlessIcmpError(ip.protocol), key, 0))
-            }
-            false => Err(UNKNOWN),
-        };
+/// Whether the ICMP message inside an error is an echo that the error can be about: a reply of the VIP, or a request to a backend.
+fn is_echo(view: View<'_>, at: usize, family: Family, from: Sender) -> Result<(), Stop> {
+    let want = match (family, from) {
+        (Family::V4, Sender::Client) => ICMP_ECHO_REPLY,
+        (Family::V4, Sender::Backend) => ICMP_ECHO,
+        (Family::V6, Sender::Client) => ICMPV6_ECHO_REPLY,
+        (Family::V6, Sender::Backend) => ICMPV6_ECHO_REQUEST,
     };
-    if matches!(ip.fragment, Some(Fragment { offset: 1.., .. })) {
-        return Err(UNKNOWN);
+    // With its checksum, which may change.
+    let &[icmp_type, _, _, _] = view.array(at)?;
+    match icmp_type == want {
+        true => Ok(()),
+        false => Err(UNKNOWN),
     }
-    let &[s0, s1, d0, d1] = view.array(ip.transport)?;
-    let client_port = u16::from_be_bytes([d0, d1]);
-    let bound_port = u16::from_be_bytes([s0, s1]);
-    Ok((
-        Kind::IcmpError(proto),
-        key(ip.addrs.reversed(), client_port, bound_port),
-        client_port,
-    ))
 }
 
 #[inline]

@@ -127,12 +127,16 @@ impl Selector {
 /// The number of the protocol whose flow the packet belongs to.
 fn protocol(kind: Kind, key: &FlowKey) -> u8 {
     match (kind, key.addrs) {
-        (Kind::Flow(proto) | Kind::IcmpError(proto) | Kind::LaterFragment(proto), _) => {
-            proto.number()
-        }
+        (
+            Kind::Flow(proto)
+            | Kind::IcmpError(proto)
+            | Kind::IcmpFailure(proto)
+            | Kind::LaterFragment(proto),
+            _,
+        ) => proto.number(),
         (Kind::Portless(number) | Kind::PortlessIcmpError(number), _) => number,
-        (Kind::Echo, Addrs::V4 { .. }) => proto::ICMP,
-        (Kind::Echo, Addrs::V6 { .. }) => proto::ICMPV6,
+        (Kind::Echo | Kind::EchoIcmpError, Addrs::V4 { .. }) => proto::ICMP,
+        (Kind::Echo | Kind::EchoIcmpError, Addrs::V6 { .. }) => proto::ICMPV6,
     }
 }
 

@@ -197,13 +197,13 @@ pub(super) fn inner(
     Ok(Some(inner))
 }
 
-/// The packet of a frame without a tunnel, to one of these addresses. `None`: it goes elsewhere.
-pub(super) fn plain<'f>(
-    frame: &'f [u8],
-    backends: &[IpAddr],
+/// The packet of a frame without a tunnel, if it is one that is meant. `None`: it is another one.
+pub(super) fn plain(
+    frame: &[u8],
+    meant: impl Fn(&Ip<'_>) -> bool,
     mtu: usize,
-    dscp: u8,
-) -> Result<Option<&'f [u8]>> {
+    dscp: Option<u8>,
+) -> Result<Option<&[u8]>> {
     let Some(packet) = frame.get(ETHERNET_LEN..) else {
         return Ok(None);
     };
@@ -211,7 +211,7 @@ pub(super) fn plain<'f>(
         return Ok(None);
     }
     let ip = Ip::parse(packet)?;
-    if !backends.contains(&ip.dst) {
+    if !meant(&ip) {
         return Ok(None);
     }
     ensure!(
@@ -219,7 +219,9 @@ pub(super) fn plain<'f>(
         "{} bytes, and the path takes {mtu}",
         packet.len()
     );
-    ensure!(ip.tos >> 2 == dscp, "DSCP {}, not {dscp}", ip.tos >> 2);
+    if let Some(dscp) = dscp {
+        ensure!(ip.tos >> 2 == dscp, "DSCP {}, not {dscp}", ip.tos >> 2);
+    }
     Ok(Some(packet))
 }
 

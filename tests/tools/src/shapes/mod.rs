@@ -41,32 +41,41 @@ pub(crate) struct Shapes {
     /// UDP destination port of the tunnel
     #[arg(long, default_value_t = glb_core::packet::gue::PORT)]
     port: u16,
-    /// Instead of a tunnel: packets leave with this DSCP, and a TTL that is lower by one, for the backend of their family
-    #[arg(long, requires = "backends")]
-    dscp: Option<u8>,
-    /// Such a backend
+    /// Instead of a tunnel: packets leave with a TTL that is lower by one, for the backend of their family
     #[arg(long = "backend", value_name = "ADDRESS")]
     backends: Vec<IpAddr>,
+    /// They have this DSCP
+    #[arg(long, requires = "backends")]
+    dscp: Option<u8>,
+    /// They go to this port
+    #[arg(long, requires = "backends")]
+    target_port: Option<u16>,
+    /// Instead of a tunnel: packets leave with a TTL that is lower by one, from the VIP of their family
+    #[arg(long = "vip", value_name = "ADDRESS", conflicts_with = "backends")]
+    vips: Vec<IpAddr>,
 }
 
 impl Shapes {
     /// What is in a frame that left. `None`: nothing of ours.
     fn taken_from<'f>(&self, frame: &'f [u8]) -> Result<Option<&'f [u8]>> {
-        match self.dscp {
-            Some(dscp) => frame::plain(frame, &self.backends, self.mtu, dscp),
-            None => frame::inner(frame, self.port, self.mtu, self.outer_checksum),
+        if self.backends.is_empty() && self.vips.is_empty() {
+            return frame::inner(frame, self.port, self.mtu, self.outer_checksum);
         }
+        let meant = |ip: &Ip<'_>| self.backends.contains(&ip.dst) || self.vips.contains(&ip.src);
+        frame::plain(frame, meant, self.mtu, self.dscp)
     }
 
     /// The packet as it is to leave.
     fn leaves(&self, mut spec: Spec) -> Spec {
-        if self.dscp.is_none() {
-            return spec;
+        let is_v4 = spec.dst.is_ipv4();
+        let of_family = |all: &[IpAddr]| all.iter().copied().find(|one| one.is_ipv4() == is_v4);
+        let (backend, vip) = (of_family(&self.backends), of_family(&self.vips));
+        if backend.or(vip).is_some() {
+            spec.ttl = spec.ttl.saturating_sub(1);
         }
-        let family = |address: &IpAddr| address.is_ipv4() == spec.dst.is_ipv4();
-        if let Some(backend) = self.backends.iter().copied().find(family) {
-            (spec.dst, spec.ttl) = (backend, spec.ttl.saturating_sub(1));
-        }
+        spec.dst = backend.unwrap_or(spec.dst);
+        spec.src = vip.unwrap_or(spec.src);
+        spec.dport = self.target_port.unwrap_or(spec.dport);
         spec
     }
 }

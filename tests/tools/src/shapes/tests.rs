@@ -89,6 +89,8 @@ fn verdict(want: &str, frames: &[Vec<u8>], mtu: usize) -> Result<()> {
         port: glb_core::packet::gue::PORT,
         dscp: None,
         backends: Vec::new(),
+        target_port: None,
+        vips: Vec::new(),
     });
     fs::remove_dir_all(&dir)?;
     result

@@ -21,7 +21,7 @@ use super::echo::source_to;
 use super::packet::{header_checksum, tcp_checksum};
 use super::Failure;
 use crate::logic::probe::Way;
-use glb_core::director::rewrite::Spot;
+use glb_core::director::rewrite::{Change, Spot};
 use glb_core::director::{Leave, Params, Shape, Tunnel};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::UdpChecksum;
@@ -377,9 +377,9 @@ impl Segment {
             Leave::Tunnel(tunnel) => self.tunnelled(tunnel, way, outer),
             Leave::Rewrite(edit) => {
                 let view = View::whole(&self.packet);
-                let spot = Spot::find(view, self.family).ok()?;
-                let to = addr(way.backend);
-                spot.write(&mut self.packet, to, edit, UdpChecksum::Complete)?;
+                let spot = Spot::find(view, self.family, edit).ok()?;
+                let change = Change::toward(addr(way.backend), edit);
+                spot.write(&mut self.packet, &change, UdpChecksum::Complete)?;
                 Some(self.packet)
             }
         }

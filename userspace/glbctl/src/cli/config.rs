@@ -67,6 +67,7 @@ fn option(setting: &'static Setting) -> Arg {
         Form::Fields | Form::OptionalFields => "FIELDS",
         Form::Flag => "BOOL",
         Form::Number(..) => "NUMBER",
+        Form::Prefixes => "PREFIXES",
     };
     let doc = setting.doc.trim_end_matches('.');
     let expected = settings::expected(setting.form);

@@ -106,6 +106,11 @@ impl Protocol {
     pub(crate) fn has_no_ports(self) -> bool {
         !matches!(self, Self::Ported(_))
     }
+
+    /// Whether a packet cannot be asked about without its ports. Of SCTP, binds for all protocols need none.
+    pub(crate) fn needs_ports(self) -> bool {
+        matches!(self, Self::Ported(Proto::Tcp | Proto::Udp))
+    }
 }
 
 fn protocol(text: &str) -> Result<Protocol, String> {

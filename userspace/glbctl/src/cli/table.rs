@@ -117,6 +117,9 @@ pub(crate) struct TableNew {
     /// The DSCP that its packets get, 0 to 63; forward l3dsr
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=63))]
     pub(crate) dscp: Option<u8>,
+    /// The port that its packets get, if another than that of the bind; forward nat
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) target_port: Option<u16>,
     /// Add it to this file behind the existing tables, or create the file
     #[arg(long)]
     pub(crate) file: Option<PathBuf>,

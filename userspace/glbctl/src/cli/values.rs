@@ -60,10 +60,11 @@ pub(crate) fn bind(text: &str) -> Result<Bind, String> {
         || "expected PROTOCOL:ADDRESS[/BITS]:PORT[-PORT], or any:ADDRESS[/BITS]".to_owned();
     let (proto, rest) = text.split_once(':').ok_or_else(expected)?;
     let proto = match proto {
-        "tcp" => Some(Proto::Tcp),
-        "udp" => Some(Proto::Udp),
         "any" => None,
-        _ => return Err("the protocol must be tcp, udp or any".to_owned()),
+        name => match Proto::from_name(name) {
+            Some(proto) => Some(proto),
+            None => return Err("the protocol must be tcp, udp, sctp or any".to_owned()),
+        },
     };
     let (ip, ports) = match proto {
         Some(_) => rest.rsplit_once(':').ok_or_else(expected)?,

@@ -12,7 +12,7 @@ use glb_config::opened::Opened;
 use glb_config::settings::field_names;
 use glb_config::world::{self, Tables};
 use glb_config::{quoted, DeadRows};
-use glb_core::director::classify::bind::{Bind, BindId, Classifier};
+use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::select::hash::{HashFields, PacketHash};
 use glb_core::director::{decide, Candidate, Kind};
 use glb_core::packet::addr::Addr;
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         .into_iter()
         .flatten()
     {
-        let needed = fields.contains(HashFields::SRC_PORT) && !args.proto.has_no_ports();
+        let needed = fields.contains(HashFields::SRC_PORT) && args.proto.needs_ports();
         if needed && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
@@ -196,7 +196,10 @@ fn packet(args: &Lookup) -> Result<Candidate, Failure> {
 fn service_port(args: &Lookup) -> Result<u16, Failure> {
     let missing =
         || Failure::Message("the service's port is missing: give ADDRESS:PORT".to_owned());
-    args.service.port.ok_or_else(missing)
+    match args.proto.needs_ports() {
+        true => args.service.port.ok_or_else(missing),
+        false => Ok(args.service.port.unwrap_or(0)),
+    }
 }
 
 /// The words of a classifier over all binds of the tables.
@@ -234,7 +237,11 @@ fn classify(words: &[u32], args: &Lookup, file: &Path) -> Result<BindId, Failure
             let port = service_port(args)?;
             let name = text::proto(Some(proto));
             let what = format!("{name} {addr} port {port}");
-            (classifier.lookup(dst, proto, port), what)
+            let found = match (classifier.lookup(dst, proto, port), proto) {
+                (None, Proto::Sctp) => classifier.lookup_all(dst),
+                (found, _) => found,
+            };
+            (found, what)
         }
         Protocol::Echo => (classifier.lookup_addr(dst), format!("icmp {addr}")),
         Protocol::Other(number) => {

@@ -71,6 +71,9 @@ fn table(args: &TableNew) -> Result<Value, Failure> {
         // Reading the table says so if the forward has none.
         table["forward"]["dscp"] = dscp.into();
     }
+    if let Some(port) = args.target_port {
+        table["forward"]["target_port"] = port.into();
+    }
     table["hash_key"] = hex(&key()?).into();
     table["seed"] = hex(&key()?).into();
     table["binds"] = args.binds.iter().map(bind::value).collect();

@@ -11,9 +11,11 @@ use glb_config::{quoted, DeadRows};
 use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::flows::Spec;
 use glb_core::director::{FlowHash, Forward, Select, Selector};
+use glb_core::packet::dscp::Dscp;
 use serde::Serialize;
 use std::fmt;
 use std::io::{self, Write};
+use std::num::NonZeroU16;
 use std::path::Path;
 
 #[derive(Serialize)]
@@ -68,16 +70,16 @@ pub(crate) struct ForwardView {
     pub(crate) kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dscp: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target_port: Option<u16>,
 }
 
 impl ForwardView {
     pub(crate) fn new(forward: Forward) -> Self {
         Self {
             kind: forward.name(),
-            dscp: match forward {
-                Forward::L3dsr(dscp) => Some(dscp.value()),
-                _ => None,
-            },
+            dscp: forward.dscp().map(Dscp::value),
+            target_port: forward.target_port().map(NonZeroU16::get),
         }
     }
 }
@@ -86,9 +88,10 @@ impl ForwardView {
 impl fmt::Display for ForwardView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind)?;
-        match self.dscp {
-            Some(dscp) => write!(f, " with DSCP {dscp}"),
-            None => Ok(()),
+        match (self.dscp, self.target_port) {
+            (Some(dscp), _) => write!(f, " with DSCP {dscp}"),
+            (None, Some(port)) => write!(f, " to port {port}"),
+            (None, None) => Ok(()),
         }
     }
 }

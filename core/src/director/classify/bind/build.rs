@@ -10,7 +10,7 @@
 use super::arena::{Arena, BuildError, Entry};
 use super::layout::{
     first_slot_v4, first_slot_v6, words_of, Found, ALL_PORTS, FAMILY_HEADER, HEADER, MANY, NODE,
-    NONE, SLOT_V4, SLOT_V6,
+    NONE, PORTS, SLOT_V4, SLOT_V6,
 };
 use super::ports::{self, Scratch};
 use super::Proto;
@@ -25,7 +25,7 @@ pub fn words_needed(entries: &[Entry]) -> usize {
     HEADER
         .saturating_add(v4.words(SLOT_V4))
         .saturating_add(v6.words(SLOT_V6))
-        .saturating_add(n.saturating_mul(NODE.wrapping_add(ports::WORDS_PER_BIND)))
+        .saturating_add(n.saturating_mul(NODE.wrapping_add(PORTS).wrapping_add(ports::WORDS_PER_BIND)))
         .saturating_add(Scratch::words(n))
 }
 
@@ -192,13 +192,21 @@ fn add_prefix(
         all => all,
     };
     let split = run_length(ported, |entry| entry.bind.proto == Some(Proto::Tcp));
-    let (tcp, udp) = ported.split_at_checked(split).ok_or(BuildError::Space)?;
+    let (tcp, others) = ported.split_at_checked(split).ok_or(BuildError::Space)?;
+    let split = run_length(others, |entry| entry.bind.proto == Some(Proto::Udp));
+    let (udp, sctp) = others.split_at_checked(split).ok_or(BuildError::Space)?;
     let (tcp_at, tcp_count) = ports::add(arena, scratch, tcp)?;
     let (udp_at, udp_count) = ports::add(arena, scratch, udp)?;
+    let mut sctp_ports = 0;
+    if !sctp.is_empty() {
+        sctp_ports = arena.take(PORTS)?;
+        let (at, count) = ports::add(arena, scratch, sctp)?;
+        arena.set(sctp_ports, [at, count])?;
+    }
     arena.set(
         node,
         [
-            parent, portless, tcp_at, tcp_count, udp_at, udp_count, all, 0,
+            parent, portless, tcp_at, tcp_count, udp_at, udp_count, all, sctp_ports,
         ],
     )?;
     // The slot itself answers for the first interval of ports; for all of TCP where nothing narrower is there.

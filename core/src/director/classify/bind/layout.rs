@@ -13,7 +13,7 @@
 //!             IPv6: prefix in four words, length + 1, (node << 1 | udp), first interval
 //!           length + 1 is 0 in an empty slot; a first interval that is empty says nothing
 //! nodes     one for each prefix: parent, the bind that has what has no ports, then (offset, count) of its TCP and of its UDP
-//!           ports, and the bind that takes all protocols
+//!           ports, the bind that takes all protocols, and where (offset, count) of its SCTP ports stand, 0 without any
 //! ports     few:  intervals that do not overlap: (first << 16 | last), bind
 //!           many: top, pages, binds (see below)
 //! ```
@@ -38,6 +38,8 @@ pub(super) const SLOT_V4: usize = 4;
 pub(super) const SLOT_V6: usize = 8;
 /// Words of a node.
 pub(super) const NODE: usize = 8;
+/// Words of a pair (offset, count) that stands outside of its node.
+pub(super) const PORTS: usize = 2;
 /// Words of an interval.
 pub(super) const INTERVAL: usize = 2;
 /// Words of `top`.

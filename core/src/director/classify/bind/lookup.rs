@@ -9,7 +9,7 @@
 
 use super::layout::{
     first_slot_v4, first_slot_v6, words_of, Found, FAMILY_HEADER, INTERVAL, MANY, MAP, NODE, NONE,
-    PAGE, SLOT_V4, SLOT_V6, TOP,
+    PAGE, PORTS, SLOT_V4, SLOT_V6, TOP,
 };
 use super::{BindId, Proto};
 use crate::packet::addr::{mask_128, mask_32, Addr};
@@ -30,21 +30,26 @@ impl<'a> Classifier<'a> {
         Self { words }
     }
 
-    /// The bind that a packet to this address and port belongs to.
+    /// The bind that a packet to this address and port belongs to. Of SCTP only binds that name it are asked: what those for all
+    /// protocols take has no ports ([`Self::lookup_all`]).
     #[inline]
     #[must_use]
     pub fn lookup(self, dst: Addr, proto: Proto, port: u16) -> Option<BindId> {
         let found = self.longest_prefix(dst)?;
-        if found.udp == (proto == Proto::Udp) && within(found.ends, port) {
+        // An interval in a slot is one of TCP or UDP, so SCTP equals neither.
+        if u8::from(found.udp) == proto as u8 && within(found.ends, port) {
             return Some(BindId::from_word(found.bind));
         }
         let mut at = found.node;
+        if proto == Proto::Sctp {
+            return self.lookup_sctp(at, port);
+        }
         loop {
             let &[parent, _, tcp_at, tcp_count, udp_at, udp_count, all, _]: &[u32; NODE] =
                 self.array(at)?;
             let found = match proto {
                 Proto::Tcp => self.port(tcp_at, tcp_count, port),
-                Proto::Udp => self.port(udp_at, udp_count, port),
+                Proto::Udp | Proto::Sctp => self.port(udp_at, udp_count, port),
             };
             if found.is_some() {
                 return found;
@@ -54,6 +59,26 @@ impl<'a> Classifier<'a> {
             }
             // Shorter prefixes stand before longer ones, which bounds the walk. 0 is no node.
             if parent == 0 || parent >= at {
+                return None;
+            }
+            at = parent;
+        }
+    }
+
+    /// The bind of SCTP of this port, from the node `at` on. One for all protocols of a longer prefix comes first.
+    #[cold]
+    #[inline(never)]
+    fn lookup_sctp(self, mut at: u32, port: u16) -> Option<BindId> {
+        loop {
+            let &[parent, _, _, _, _, _, all, ports]: &[u32; NODE] = self.array(at)?;
+            if ports != 0 {
+                let &[first, count]: &[u32; PORTS] = self.array(ports)?;
+                let found = self.port(first, count, port);
+                if found.is_some() {
+                    return found;
+                }
+            }
+            if all != NONE || parent == 0 || parent >= at {
                 return None;
             }
             at = parent;

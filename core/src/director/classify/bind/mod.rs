@@ -22,14 +22,20 @@ pub use lookup::Classifier;
 
 /// Transport protocol of a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
 pub enum Proto {
     /// TCP.
-    Tcp,
+    Tcp = 0,
     /// UDP.
-    Udp,
+    Udp = 1,
+    /// SCTP. What no bind names is like a packet of any other protocol, as if it had no ports.
+    Sctp = 2,
 }
 
 impl Proto {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
+
     /// The IP protocol number.
     #[inline]
     #[must_use]
@@ -37,7 +43,24 @@ impl Proto {
         match self {
             Self::Tcp => crate::packet::ip::proto::TCP,
             Self::Udp => crate::packet::ip::proto::UDP,
+            Self::Sctp => crate::packet::ip::proto::SCTP,
         }
+    }
+
+    /// Its name in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+
+    /// The protocol of this name in files.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|proto| proto.name() == name)
     }
 
     /// The protocol with this number, if binds can name it.
@@ -47,6 +70,7 @@ impl Proto {
         match number {
             crate::packet::ip::proto::TCP => Some(Self::Tcp),
             crate::packet::ip::proto::UDP => Some(Self::Udp),
+            crate::packet::ip::proto::SCTP => Some(Self::Sctp),
             _ => None,
         }
     }

@@ -8,7 +8,6 @@ use crate::output::{print, Failure};
 use crate::progress::Progress;
 use crate::text::addr;
 use glb_config::quoted;
-use glb_core::director::classify::bind::Proto;
 use glb_core::director::flows::{Who, ENTRIES};
 use glb_core::packet::addr::Addr;
 use glb_netlink::{FlowInfo, FlowPart};
@@ -120,11 +119,7 @@ impl FlowView {
                 client,
                 bound,
             } => {
-                let proto = match proto {
-                    Proto::Tcp => "tcp",
-                    Proto::Udp => "udp",
-                };
-                (Some(proto), Some(end(client)), Some(end(bound)), None)
+                (Some(proto.name()), Some(end(client)), Some(end(bound)), None)
             }
             Who::Client(client) => (None, Some(addr(client)), None, None),
             Who::Fingerprint(high, low) => {

@@ -39,7 +39,7 @@ struct Hashed {
 pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
     let mut glb = director()?;
     let ported = !args.proto.has_no_ports();
-    if ported && args.service.port.is_none() {
+    if args.proto.needs_ports() && args.service.port.is_none() {
         let message = "the service's port is missing: give ADDRESS:PORT";
         return Err(Failure::Message(message.to_owned()));
     }
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         .into_iter()
         .flatten()
     {
-        if ported && fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
+        if args.proto.needs_ports() && fields.contains(HashFields::SRC_PORT) && args.client.port.is_none() {
             let message = "the client's port is hashed: give ADDRESS:PORT for the client";
             return Err(Failure::Message(message.to_owned()));
         }

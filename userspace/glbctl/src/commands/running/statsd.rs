@@ -104,7 +104,10 @@ fn result_of(verdict: Verdict) -> &'static str {
     match verdict {
         // The last two are not looked at any further; deployed directors never see the first of them.
         Verdict::PassedUnknownFormat | Verdict::PassedOtherHost | Verdict::PassedMartian => unknown,
-        Verdict::PassedNoMatchingBind => unbound,
+        // Deployed directors have no answers: those of no service are what packets without a bind are.
+        Verdict::PassedNoMatchingBind | Verdict::PassedNoService | Verdict::PassedAnswerHere => {
+            unbound
+        }
         Verdict::Encapsulated
         | Verdict::EncapsulatedIcmpError
         | Verdict::EncapsulatedEcho
@@ -116,7 +119,11 @@ fn result_of(verdict: Verdict) -> &'static str {
         | Verdict::DroppedNoRoute
         | Verdict::DroppedTooBig
         | Verdict::DroppedLro
-        | Verdict::DroppedNoMemory => matched,
+        | Verdict::DroppedNoMemory
+        | Verdict::Returned
+        | Verdict::ReturnedIcmpError
+        | Verdict::ReturnedEcho
+        | Verdict::ReturnedFragment => matched,
     }
 }
 
@@ -218,13 +225,13 @@ mod tests {
     fn differences_under_the_deployed_names() {
         let lines = report(&counters(1), &counters(3), "xdp");
         let all = Verdict::COUNT as u64;
-        let (processed, matched) = (2 * all, 2 * (all - 4));
+        let (processed, matched) = (2 * all, 2 * (all - 6));
         for line in [
             format!("glb.director.packets.processed:{processed}|c|#glb_engine:xdp").as_str(),
             "glb.director.packets.encapsulated:8|c|#glb_engine:xdp",
             "glb.director.packets.encapsulated_bytes:2000|c|#glb_engine:xdp",
             "glb.director.packets.results:6|c|#glb_engine:xdp,result:UnknownFormat",
-            "glb.director.packets.results:2|c|#glb_engine:xdp,result:NoMatchingBind",
+            "glb.director.packets.results:6|c|#glb_engine:xdp,result:NoMatchingBind",
             format!("glb.director.packets.results:{matched}|c|#glb_engine:xdp,result:Matched")
                 .as_str(),
             "glb.director.packets.internal_errors:0|c|#glb_engine:xdp,error:ErrorTable",

@@ -80,7 +80,12 @@ pub(super) fn pieces(binds: &[&Bind], old: Classifier<'_>, new: Classifier<'_>) 
             continue;
         };
         let covering = around.iter().filter_map(|at| by_prefix.get(at)).flatten();
-        for proto in [Proto::Tcp, Proto::Udp] {
+        for proto in Proto::ALL {
+            // What no bind names of SCTP has no ports.
+            let is_named = |bind: &&Bind| bind.proto == Some(proto) || proto != Proto::Sctp;
+            if !covering.clone().any(|bind| is_named(bind)) {
+                continue;
+            }
             let of_proto = covering
                 .clone()
                 .filter(|bind| bind.proto.is_none_or(|one| one == proto));
@@ -102,8 +107,8 @@ pub(super) fn pieces(binds: &[&Bind], old: Classifier<'_>, new: Classifier<'_>) 
                         port_start: start,
                         port_end: end,
                     },
-                    old: old.lookup(own, proto, start),
-                    new: new.lookup(own, proto, start),
+                    old: by_port(old, own, proto, start),
+                    new: by_port(new, own, proto, start),
                 };
                 match &mut last {
                     Some(before) if (before.old, before.new) == (piece.old, piece.new) => {
@@ -131,6 +136,14 @@ pub(super) fn pieces(binds: &[&Bind], old: Classifier<'_>, new: Classifier<'_>) 
     }
     pieces.retain(|piece| piece.old.is_some() || piece.new.is_some());
     pieces
+}
+
+/// The bind of a packet to this address and port: of SCTP, if no bind names it, the one for all protocols.
+fn by_port(binds: Classifier<'_>, addr: Addr, proto: Proto, port: u16) -> Option<BindId> {
+    match (binds.lookup(addr, proto, port), proto) {
+        (None, Proto::Sctp) => binds.lookup_all(addr),
+        (found, _) => found,
+    }
 }
 
 /// An address of the prefix that is in none of the narrower ones, which follow it in order.

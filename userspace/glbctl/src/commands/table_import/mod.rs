@@ -48,7 +48,10 @@ pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
     let mut trees = Vec::new();
     for vip in &found.vips {
         match table(vip, &found) {
-            Ok(tree) => trees.push(tree),
+            Ok(tree) => {
+                trees.push(tree);
+                notes.extend(of_nat(vip).map(|note| format!("line {}: {note}", vip.line)));
+            }
             Err(Left::Out(note)) => notes.push(format!("line {}: {note}", vip.line)),
             Err(Left::Refused(reason)) => refused.push(issue(&name, vip.line, None, &reason)),
         }
@@ -130,6 +133,7 @@ enum Left {
 /// A VIP as a table.
 fn table(vip: &Vip, found: &Found) -> Result<Value, Left> {
     let forward = forward(vip).map_err(Left::Refused)?;
+    let binds = binds(vip, found).map_err(Left::Refused)?;
     if vip.servers.is_empty() {
         let note = "no line lb as names an application server of this VIP: it is left out";
         return Err(Left::Out(note.to_owned()));
@@ -144,7 +148,7 @@ fn table(vip: &Vip, found: &Found) -> Result<Value, Left> {
         "name": vip.key.name(),
         "select": {"kind": Select::Maglev.name(), "size": vip.rows, "compat": compat.name()},
         "forward": forward,
-        "binds": binds(vip),
+        "binds": binds,
         "backends": vip.servers.iter().map(backend).collect::<Value>(),
     });
     // VPP remembers flows, and so does a table of these forwards where it says nothing.
@@ -175,14 +179,8 @@ fn forward(vip: &Vip) -> Result<Value, String> {
     if ForwardKind::from_name(kind).is_none() {
         return Err(format!("tables have no forward {kind} yet"));
     }
-    let ports = [
-        ("target_port", vip.target_port),
-        ("node_port", vip.node_port),
-    ];
-    for (name, value) in ports {
-        if let Some(value) = value {
-            forward[name] = value.into();
-        }
+    if let Some(port) = vip.target_port {
+        forward["target_port"] = port.into();
     }
     if let Some(dscp) = vip.dscp {
         forward["dscp"] = dscp.into();
@@ -190,10 +188,45 @@ fn forward(vip: &Vip) -> Result<Value, String> {
     Ok(forward)
 }
 
+/// What of a VIP whose addresses are translated is otherwise than its line says.
+fn of_nat(vip: &Vip) -> impl Iterator<Item = String> {
+    let nat = matches!(vip.encap, Encap::Nat4 | Encap::Nat6);
+    let most = if vip.key.addr.is_ipv4() { 32 } else { 128 };
+    let node = vip.is_node_port.then(|| {
+        "VPP answers from its source address, whatever address was asked: the table has only this one, and not the VIP"
+            .to_owned()
+    });
+    let prefix = (nat && !vip.is_node_port && vip.key.bits < most).then(|| {
+        format!(
+            "VPP answers from {} whatever address of {}/{} is asked: the table has only this one",
+            vip.key.addr, vip.key.addr, vip.key.bits
+        )
+    });
+    let port = vip.node_port.filter(|_| nat);
+    let port = port.map(|port| {
+        format!("node_port {port} is left out: VPP itself asks and answers with the port of the VIP")
+    });
+    node.into_iter().chain(prefix).chain(port)
+}
+
 /// Its binds: one for all protocols, where it names none; TCP and UDP, where it names a port alone.
-fn binds(vip: &Vip) -> Value {
+fn binds(vip: &Vip, found: &Found) -> Result<Value, String> {
     let key = vip.key;
-    let ip = format!("{}/{}", key.addr, key.bits);
+    let nat = matches!(vip.encap, Encap::Nat4 | Encap::Nat6);
+    // Answers of translated packets have one source.
+    let ip = match (nat, vip.is_node_port) {
+        (true, true) => {
+            let mut sources = found.sources.iter();
+            let own = sources.find(|addr| addr.is_ipv4() == key.addr.is_ipv4());
+            let family = if key.addr.is_ipv4() { 4 } else { 6 };
+            let missing = || {
+                format!("type nodeport: needs a line \"lb conf ip{family}-src-address ADDRESS\", which VPP answers from")
+            };
+            own.ok_or_else(missing)?.to_string()
+        }
+        (true, false) => key.addr.to_string(),
+        (false, _) => format!("{}/{}", key.addr, key.bits),
+    };
     let bind = |proto: Proto| {
         let proto = proto.name();
         match key.port {
@@ -201,9 +234,9 @@ fn binds(vip: &Vip) -> Value {
             None => json!({"ip": ip, "proto": proto, "port_start": 0, "port_end": u16::MAX}),
         }
     };
-    match (key.proto, key.port) {
+    Ok(match (key.proto, key.port) {
         (Some(proto), _) => json!([bind(proto)]),
         (None, Some(_)) => json!([bind(Proto::Tcp), bind(Proto::Udp)]),
         (None, None) => json!([{"ip": ip, "proto": "any"}]),
-    }
+    })
 }

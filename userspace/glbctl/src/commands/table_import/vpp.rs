@@ -23,6 +23,8 @@ pub(super) struct Found {
     /// `buckets` and `timeout` of `lb conf`.
     pub(super) buckets: Option<u32>,
     pub(super) timeout: Option<u16>,
+    /// Its source addresses, which VIPs of the type nodeport answer from.
+    pub(super) sources: Vec<IpAddr>,
     /// What is to be done elsewhere: number of the line, what.
     pub(super) notes: Vec<(usize, String)>,
     /// Lines that are not taken: number, the line, why.
@@ -38,6 +40,8 @@ pub(super) struct Vip {
     pub(super) dscp: Option<u8>,
     pub(super) target_port: Option<u16>,
     pub(super) node_port: Option<u16>,
+    /// Whether the service is asked by its node port, and not by its VIP.
+    pub(super) is_node_port: bool,
     pub(super) rows: u32,
     pub(super) sticky: bool,
     pub(super) servers: Vec<(IpAddr, u16)>,
@@ -163,14 +167,19 @@ impl Found {
     fn conf(&mut self, number: usize, words: &[&str]) -> Result<(), String> {
         let mut words = Words(words);
         let (mut notes, mut buckets, mut timeout) = (Vec::new(), self.buckets, self.timeout);
+        let mut sources = self.sources.clone();
         while let Some(word) = words.next() {
             match word {
                 "ip4-src-address" => {
                     let addr: std::net::Ipv4Addr = words.value(word, "an IPv4 address")?;
+                    sources.retain(|one: &IpAddr| !one.is_ipv4());
+                    sources.push(addr.into());
                     notes.push(format!("glbctl config set --source-v4 {addr}"));
                 }
                 "ip6-src-address" => {
                     let addr: std::net::Ipv6Addr = words.value(word, "an IPv6 address")?;
+                    sources.retain(|one: &IpAddr| !one.is_ipv6());
+                    sources.push(addr.into());
                     notes.push(format!("glbctl config set --source-v6 {addr}"));
                 }
                 "buckets" => {
@@ -192,7 +201,7 @@ impl Found {
                 other => return Err(unknown(other)),
             }
         }
-        (self.buckets, self.timeout) = (buckets, timeout);
+        (self.buckets, self.timeout, self.sources) = (buckets, timeout, sources);
         self.notes.extend(notes.into_iter().map(|note| {
             let note = format!("the source address is a setting of the director: {note}");
             (number, note)
@@ -213,6 +222,7 @@ impl Found {
             dscp: None,
             target_port: None,
             node_port: None,
+            is_node_port: false,
             rows: DEFAULT_ROWS,
             sticky: false,
             servers: Vec::new(),
@@ -237,8 +247,8 @@ impl Found {
                     vip.dscp = Some(dscp);
                 }
                 "type" => match words.next() {
-                    // A node port says itself what it is.
-                    Some("clusterip" | "nodeport") => {}
+                    Some("clusterip") => vip.is_node_port = false,
+                    Some("nodeport") => vip.is_node_port = true,
                     other => {
                         let other = other.unwrap_or_default();
                         return Err(format!("type {other:?}: must be clusterip or nodeport"));

@@ -42,6 +42,7 @@ fn the_examples_are_taken_word_for_word() {
             dscp: None,
             target_port: None,
             node_port: None,
+            is_node_port: false,
             rows,
             sticky: false,
             servers: Vec::new(),
