@@ -5,6 +5,7 @@
 //! ```text
 //! tunnel    headers in front
 //! rewrite   another destination, in place
+//! mark      up the stack, with a mark
 //! back      another source, in place: an answer to its client
 //! in_place  what these two have in common
 //! uncommon  a packet that cannot go as it came, by either
@@ -17,6 +18,7 @@
 
 pub(crate) mod back;
 mod in_place;
+mod mark;
 pub(crate) mod refuse;
 mod rewrite;
 mod tally;
@@ -92,6 +94,7 @@ fn of_service<'a>(
     match plan.forward().leave() {
         Leave::Tunnel(tunnel) => tunnel::send(tunnel, own, hook, skb, plan),
         Leave::Rewrite(edit) => rewrite::send(edit, own, hook, skb, plan),
+        Leave::Mark(offset) => mark::send(offset, own.stats, skb, plan),
     }
 }
 

@@ -159,7 +159,7 @@ impl Load {
     /// The index among the next hops of an address to which packets leave by this forward.
     pub(crate) fn next_hop(&mut self, addr: Addr, forward: Forward) -> Result<u16, Refusal> {
         let tos = match forward.leave() {
-            Leave::Tunnel(_) => 0,
+            Leave::Tunnel(_) | Leave::Mark(_) => 0,
             Leave::Rewrite(edit) => edit.tos(0),
         };
         self.next_hops.index_of(addr, tos)

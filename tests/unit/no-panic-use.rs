@@ -275,6 +275,7 @@ pub fn uses_decide(
     match plan.forward().leave() {
         Leave::Tunnel(tunnel) => tunnel.write(params, &plan.hops, out)?,
         Leave::Rewrite(edit) => return Some((edit.tos(1), plan.verdict)),
+        Leave::Mark(offset) => return Some((offset.mark(plan.hops.backend()) as u8, plan.verdict)),
     }
     let first = plan.hops.first();
     Some((first[0] ^ plan.hops.others(), plan.verdict))

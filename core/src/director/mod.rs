@@ -35,7 +35,7 @@ pub use decide::{decide, Plan};
 pub use fit::{tcp_offset, too_big, Cut, Piece, MAX_TOO_BIG_LEN};
 pub use forward::{
     flow_label, header_len, rewrite, source_port, Forward, ForwardKind, Given, Gso, Layout, Leave,
-    Misfit, Others, Params, Shape, Tunnel, MAX_HEADER_LEN,
+    MarkOffset, Misfit, Others, Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
 pub use inspect::{inspect, inspect_answer, Candidate, Kind, Stop, Turn};
 pub use role::Role;

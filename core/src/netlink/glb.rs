@@ -46,8 +46,9 @@ pub mod forward {
     pub const IPIP: u8 = 2;
     pub const L3DSR: u8 = 3;
     pub const NAT: u8 = 4;
+    pub const MARK: u8 = 5;
     /// Names, by their numbers.
-    pub const NAMES: [&str; 5] = ["gue", "gre", "ipip", "l3dsr", "nat"];
+    pub const NAMES: [&str; 6] = ["gue", "gre", "ipip", "l3dsr", "nat", "mark"];
 }
 
 /// The numbers of `select`.
@@ -176,6 +177,7 @@ pub mod operation {
             super::load::FLOWS,
             super::load::DSCP,
             super::load::TARGET_PORT,
+            super::load::MARK_OFFSET,
         ],
         takes_for_list: &[],
     };
@@ -512,6 +514,7 @@ pub mod load {
     pub const FLOWS: u16 = 18;
     pub const DSCP: u16 = 19;
     pub const TARGET_PORT: u16 = 20;
+    pub const MARK_OFFSET: u16 = 21;
 
     pub const SET: super::Set = super::Set {
         name: "load",
@@ -536,6 +539,7 @@ pub mod load {
             super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(1, u16::MAX)),
+            super::Attribute::new(MARK_OFFSET, "mark-offset", super::Form::U32(1, u32::MAX)),
         ],
     };
 }
@@ -595,6 +599,7 @@ pub mod table {
     pub const FLOWS: u16 = 13;
     pub const DSCP: u16 = 14;
     pub const TARGET_PORT: u16 = 15;
+    pub const MARK_OFFSET: u16 = 16;
 
     pub const SET: super::Set = super::Set {
         name: "table",
@@ -607,13 +612,14 @@ pub mod table {
             super::Attribute::new(NUM_BINDS, "num-binds", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
             super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 5)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(MARK_OFFSET, "mark-offset", super::Form::U32(0, u32::MAX)),
         ],
     };
 }
@@ -642,6 +648,7 @@ pub mod lookup {
     pub const DSCP: u16 = 20;
     pub const KNOWN_FLOW: u16 = 21;
     pub const TARGET_PORT: u16 = 22;
+    pub const MARK_OFFSET: u16 = 23;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -660,7 +667,7 @@ pub mod lookup {
             super::Attribute::new(ALT_ROW, "alt-row", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(HOP, "hop", super::Form::Nest(&super::hop::SET)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65535)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 5)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(ROW_NUMBER, "row-number", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(
@@ -672,6 +679,7 @@ pub mod lookup {
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(KNOWN_FLOW, "known-flow", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(MARK_OFFSET, "mark-offset", super::Form::U32(0, u32::MAX)),
         ],
     };
 }
@@ -852,7 +860,7 @@ pub mod features {
     pub const SET: super::Set = super::Set {
         name: "features",
         attributes: &[
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 5)),
             super::Attribute::new(SETTING, "setting", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_TABLES, "max-tables", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_BINDS, "max-binds", super::Form::U32(0, u32::MAX)),

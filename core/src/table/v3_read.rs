@@ -235,6 +235,7 @@ fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
     let forward = kind.with(words.given()).map_err(|misfit| match misfit {
         Misfit::NoDscp | Misfit::Dscp => (Field::Dscp, None, u64::from(forward)),
         Misfit::TargetPort => (Field::TargetPort, None, u64::from(forward)),
+        Misfit::NoMarkOffset | Misfit::MarkOffset => (Field::MarkOffset, None, u64::from(forward)),
     })?;
     // What is too much to be counted is more than there is.
     let len = usize::from(hops).checked_mul(words.rows as usize);

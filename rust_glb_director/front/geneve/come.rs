@@ -58,7 +58,7 @@ impl netdev::Ingress for Come {
         };
         stats.came(verdict);
         match verdict.fate() {
-            Fate::Pass => Outcome::Accept(skb),
+            Fate::Pass | Fate::Mark => Outcome::Accept(skb),
             Fate::Send | Fate::Drop => Outcome::Drop(skb),
         }
     }

@@ -121,6 +121,9 @@ impl Command for Lookup {
             if let Some(port) = table.forward.target_port() {
                 message.u16(attr::TARGET_PORT, port.get())?;
             }
+            if let Some(offset) = table.forward.mark_offset() {
+                message.u32(attr::MARK_OFFSET, offset.value())?;
+            }
             let named = table.forward.named(table.any_row(row));
             // Who may not list the flows is not told which are known, either.
             let remembered = match request.is_admin() {

@@ -17,7 +17,7 @@ use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::reverse::services::{check_bind, OneWay};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
-use glb_core::director::{Forward, ForwardKind, Given, Misfit, Selector};
+use glb_core::director::{Forward, ForwardKind, Given, MarkOffset, Misfit, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
 use glb_core::table::v2::MAX_BINDS;
@@ -349,7 +349,7 @@ pub fn has_field(name: &str) -> bool {
     TABLE_FIELDS.contains(&name)
 }
 
-const FORWARD_FIELDS: [&str; 4] = ["kind", "dscp", "target_port", "node_port"];
+const FORWARD_FIELDS: [&str; 5] = ["kind", "dscp", "target_port", "node_port", "offset"];
 
 fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let node = Node {
@@ -426,6 +426,11 @@ fn check_through(reader: &mut Reader, table: &Table) {
     for (index, backend) in table.backends.iter().enumerate() {
         let checks = &backend.checks;
         if !checks.through {
+            continue;
+        }
+        if table.forward.mark_offset().is_some() {
+            let reason = "cannot be with forward mark: what is marked goes where the routes of the director lead it, which no check knows";
+            reader.error_at(&format!("backends[{index}].healthchecks.through"), reason);
             continue;
         }
         if table.forward.translates() {
@@ -553,6 +558,10 @@ pub(crate) fn read_forward(
         Some(node) => Some(reader.integer(&node, 1..=u16::MAX)?),
         None => None,
     };
+    let offset = match fields.get("offset") {
+        Some(node) => Some(reader.integer(&node, MarkOffset::MIN..=MarkOffset::MAX)?),
+        None => None,
+    };
     if let Some(node) = fields.get("node_port") {
         reader.error(
             &node,
@@ -564,6 +573,7 @@ pub(crate) fn read_forward(
     let given = Given {
         dscp: dscp.and_then(Dscp::new),
         target_port: target_port.and_then(NonZeroU16::new),
+        mark_offset: offset.and_then(MarkOffset::new),
     };
     let (name, reason) = match known.with(given) {
         Ok(forward) => return Some(forward),
@@ -573,6 +583,11 @@ pub(crate) fn read_forward(
         }
         Err(Misfit::Dscp) => ("dscp", "needs \"kind\": \"l3dsr\""),
         Err(Misfit::TargetPort) => ("target_port", "needs \"kind\": \"nat\""),
+        Err(Misfit::NoMarkOffset) => {
+            reader.required(&fields, "offset")?;
+            return None;
+        }
+        Err(Misfit::MarkOffset) => ("offset", "needs \"kind\": \"mark\""),
     };
     if let Some(node) = fields.get(name) {
         reader.error(&node, reason);

@@ -10,7 +10,9 @@ use glb_config::compiled::Compiled;
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::flows::{By, Spec, Who};
-use glb_core::director::{FlowHash, Forward, ForwardKind, Given, Role, Select, Selector};
+use glb_core::director::{
+    FlowHash, Forward, ForwardKind, Given, MarkOffset, Role, Select, Selector,
+};
 use glb_core::netlink::glb::{
     backend, bind, command, counter, device, features, flow, flow_list, flows, hop, load, lookup,
     stats, status, table, VERSION,
@@ -449,7 +451,10 @@ impl Glb {
                     .map_or(Ok(FlowHash::default()), flow_hash)?,
                 forward: forward(
                     attrs.get(lookup::FORWARD),
-                    given(attrs.get(lookup::DSCP), attrs.get(lookup::TARGET_PORT)),
+                    given(
+                        [lookup::DSCP, lookup::TARGET_PORT, lookup::MARK_OFFSET]
+                            .map(|name| attrs.get(name)),
+                    ),
                 )?,
                 known_flow: attrs.u8(lookup::KNOWN_FLOW) != 0,
                 hops: hops(attrs),
@@ -758,6 +763,9 @@ fn put_words(request: &mut Request, words: &Words) {
     if let Some(port) = words.target_port {
         request.u16(load::TARGET_PORT, port.get());
     }
+    if let Some(offset) = words.mark_offset {
+        request.u32(load::MARK_OFFSET, offset.value());
+    }
 }
 
 fn put_bind(request: &mut Request, one: &Bind) {
@@ -802,18 +810,28 @@ fn forward(kind: Option<Attr<'_>>, given: Given) -> Result<Forward, Error> {
 }
 
 /// The parameters of a forward, as a module shows them.
-fn given(dscp: Option<Attr<'_>>, target_port: Option<Attr<'_>>) -> Given {
-    // The casts are exact: the specification has numbers of 8 and of 16 bits.
+fn given([dscp, target_port, mark_offset]: [Option<Attr<'_>>; 3]) -> Given {
+    // The casts are exact: the specification has numbers of 8, of 16 and of 32 bits.
     Given {
         dscp: dscp.and_then(|attr| Dscp::new(attr.number() as u8)),
         target_port: target_port.and_then(|attr| NonZeroU16::new(attr.number() as u16)),
+        mark_offset: mark_offset.and_then(|attr| MarkOffset::new(attr.number() as u32)),
     }
+}
+
+/// The parameters of a table's forward.
+fn given_of_table(attrs: Attrs<'_>) -> Given {
+    given([table::DSCP, table::TARGET_PORT, table::MARK_OFFSET].map(|name| attrs.get(name)))
 }
 
 /// The words of a table that the module shows; each that it does not is the default.
 fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
     let default = Words::DEFAULT;
-    let Given { dscp, target_port } = given(attrs.get(table::DSCP), attrs.get(table::TARGET_PORT));
+    let Given {
+        dscp,
+        target_port,
+        mark_offset,
+    } = given_of_table(attrs);
     Ok(Words {
         select: match attrs.get(table::SELECT) {
             Some(attr) => select(attr)?,
@@ -834,6 +852,7 @@ fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
         },
         dscp,
         target_port,
+        mark_offset,
     })
 }
 
@@ -862,10 +881,7 @@ fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
         name: attrs.text(table::NAME),
         generation: attrs.u32(table::GENERATION),
         hops: attrs.u8(table::HOPS),
-        forward: forward(
-            attrs.get(table::FORWARD),
-            given(attrs.get(table::DSCP), attrs.get(table::TARGET_PORT)),
-        )?,
+        forward: forward(attrs.get(table::FORWARD), given_of_table(attrs))?,
         words: words(attrs)?,
         num_backends: attrs.u32(table::NUM_BACKENDS),
         num_binds: attrs.u32(table::NUM_BINDS),

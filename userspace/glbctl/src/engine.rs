@@ -82,6 +82,8 @@ impl<'a> Engine<'a> {
                 Ok(sent)
             }
             Leave::Rewrite(edit) => rewrite(&plan, edit, family, packet),
+            // It goes on up the stack of the director: where to is its routes' business.
+            Leave::Mark(_) => Err(Verdict::Marked),
         }
     }
 }

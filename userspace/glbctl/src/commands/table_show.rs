@@ -10,7 +10,7 @@ use glb_config::compiled::{Compiled, CompiledBackend, CompiledFile};
 use glb_config::{quoted, DeadRows};
 use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::flows::Spec;
-use glb_core::director::{FlowHash, Forward, Select, Selector};
+use glb_core::director::{FlowHash, Forward, MarkOffset, Select, Selector};
 use glb_core::packet::dscp::Dscp;
 use serde::Serialize;
 use std::fmt;
@@ -72,6 +72,9 @@ pub(crate) struct ForwardView {
     pub(crate) dscp: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target_port: Option<u16>,
+    /// The mark of the first backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) offset: Option<u32>,
 }
 
 impl ForwardView {
@@ -80,6 +83,7 @@ impl ForwardView {
             kind: forward.name(),
             dscp: forward.dscp().map(Dscp::value),
             target_port: forward.target_port().map(NonZeroU16::get),
+            offset: forward.mark_offset().map(MarkOffset::value),
         }
     }
 }
@@ -91,7 +95,10 @@ impl fmt::Display for ForwardView {
         match (self.dscp, self.target_port) {
             (Some(dscp), _) => write!(f, " with DSCP {dscp}"),
             (None, Some(port)) => write!(f, " to port {port}"),
-            (None, None) => Ok(()),
+            (None, None) => match self.offset {
+                Some(offset) => write!(f, " from {offset} on"),
+                None => Ok(()),
+            },
         }
     }
 }
