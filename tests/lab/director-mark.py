@@ -49,7 +49,7 @@ def setup():
         director.run("sysctl -qw net." + name)
     director.ip("".join("neigh replace %s lladdr %s dev eth0 nud permanent\n" % (address, host.mac) for host in PROXIES
                         for address in (host.ipv4, host.ipv6)))
-    director.run("glbctl config set --hash-fields src-addr,src-port")
+    director.run("glbctl config set --hash-fields src_addr,src_port")
     both = table_file("both.json", tables(("active", "active")))
     load(director, both)
     director.run("glbctl attach eth0")
@@ -154,9 +154,20 @@ def test_what_is_shown():
     about("The running director says what the file said.")
     with check("forward and offset"):
         same({"kind": "mark", "offset": OFFSET}, director.json("glbctl --json table show --running")[0]["forward"])
-    with check("each backend has what was marked for it"):
-        counted = director.json("glbctl --json stats --service api")
-        same(True, "sent_packets" in str(counted))
+    count = begin(director)
+    lead(proxy1, proxy2)
+    before = sent()
+    packet, after = both(VIP4, tcp(ports(VIP4)[1], 80, "A"))
+    goes("one more", packet, after, proxy2)
+    with check("the backend has what was marked for it, the other one nothing"):
+        same([0, 1], [now - then for now, then in zip(sent(), before)])
+    count.exactly(marked_packets=1, encapsulated_bytes=len(packet))
+
+
+def sent():
+    """Packets of each backend."""
+    counters = director.json("glbctl --json stats --backends")
+    return [sum(value for key, value in counters.items() if host.ipv4 in key and key.endswith("/sent_packets")) for host in PROXIES]
 
 
 main("rust_glb_director")
