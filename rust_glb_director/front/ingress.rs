@@ -13,9 +13,10 @@ use crate::gateway::Device;
 use crate::send::refuse::refuse;
 use crate::send::{by_rows, of_service};
 use crate::state::State;
-use crate::tables::set::NextHop;
+use crate::tables::set::{NextHop, TableSet};
 use crate::tables::world::{Bound, Loaded};
-use glb_core::director::{bind, common, inspect, Leave, Verdict};
+use glb_core::director::classify::by_class::Bytes;
+use glb_core::director::{bind, bind_classed, common, inspect, Leave, Verdict, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
@@ -54,9 +55,10 @@ impl netdev::Ingress for Ingress {
 fn of_family<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
     let config = state.config(hook.rcu);
     let tables = state.tables(hook.rcu);
-    // With a second set of hash fields a header names the hops of two rows.
-    let (Some(tables), None) = (tables, config.alt_hash_fields) else {
-        return uncommon(state, hook, skb);
+    // With a second set of hash fields a header names the hops of two rows. Classes are asked before binds are.
+    let tables = match (tables, config.alt_hash_fields) {
+        (Some(tables), None) if !tables.has_classes() => tables,
+        _ => return uncommon(state, hook, skb),
     };
     let Some(packet) = common(View::new(skb.linear(), skb.len()), hook.family) else {
         return uncommon(state, hook, skb);
@@ -94,6 +96,9 @@ fn of_family<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
 /// Another packet.
 #[inline(never)]
 fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+    if let Some(tables) = state.tables(hook.rcu).filter(|tables| tables.has_classes()) {
+        return classed(state, hook, skb, tables);
+    }
     let config = state.config(hook.rcu);
     let stats = state.stats();
     let packet = match understand(&hook, &mut skb, inspect) {
@@ -110,6 +115,35 @@ fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> 
         learns,
     };
     match bind(&world, config, packet) {
+        Ok(bound) if bound.table.is_service() => service(world, config, hook, skb, bound),
+        Ok(bound) => match bound.decide(&world, config) {
+            Ok(plan) => by_rows(stats, hook, config, skb, plan),
+            Err(verdict) => refuse(stats, skb, verdict),
+        },
+        Err(verdict) => refuse(stats, skb, verdict),
+    }
+}
+
+/// A packet where there are classes.
+#[inline(never)]
+fn classed<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>, tables: &TableSet) -> Outcome<'a> {
+    let config = state.config(hook.rcu);
+    let stats = state.stats();
+    let learns = true;
+    let world = Loaded {
+        tables,
+        stats,
+        learns,
+    };
+    let bound = understand(&hook, &mut skb, |view, family| {
+        let packet = match common(view, family) {
+            Some(packet) => packet,
+            None => inspect(view, family)?,
+        };
+        let bytes = Bytes::read(view, family, &packet, world.classes())?;
+        Ok(bind_classed(&world, config, packet, bytes))
+    });
+    match bound.and_then(|bound| bound) {
         Ok(bound) if bound.table.is_service() => service(world, config, hook, skb, bound),
         Ok(bound) => match bound.decide(&world, config) {
             Ok(plan) => by_rows(stats, hook, config, skb, plan),

@@ -5,6 +5,7 @@
 //! ```text
 //! tunnel    headers in front
 //! rewrite   another destination, in place
+//! mark      up the stack, with a mark
 //! back      another source, in place: an answer to its client
 //! in_place  what these two have in common
 //! uncommon  a packet that cannot go as it came, by either
@@ -17,6 +18,7 @@
 
 pub(crate) mod back;
 mod in_place;
+mod mark;
 pub(crate) mod refuse;
 mod rewrite;
 mod tally;
@@ -93,6 +95,7 @@ pub(crate) fn of_service<'a>(
         Leave::Tunnel(Tunnel::Gre) => in_gre(own, hook, skb, &plan),
         Leave::Tunnel(Tunnel::Ipip) => in_ip(own, hook, skb, &plan),
         Leave::Rewrite(edit) => rewritten(edit, own, hook, skb, &plan),
+        Leave::Mark(offset) => mark::send(offset, own.stats, skb, &plan),
     }
 }
 

@@ -69,7 +69,7 @@ impl netdev::Egress for Back {
 /// The end of a packet that is not sent in a header.
 fn end(skb: Skb<'_>, verdict: Verdict) -> (Outcome<'_>, Verdict) {
     match verdict.fate() {
-        Fate::Pass => (Outcome::Accept(skb), verdict),
+        Fate::Pass | Fate::Mark => (Outcome::Accept(skb), verdict),
         Fate::Send | Fate::Drop => (Outcome::Drop(skb), verdict),
     }
 }

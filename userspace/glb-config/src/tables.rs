@@ -5,6 +5,7 @@
 mod across;
 mod backends;
 mod binds;
+mod classes;
 mod flows;
 mod forward;
 mod select;
@@ -15,10 +16,12 @@ use crate::read::{Node, Object, Reader};
 use across::{check_all_answers, check_counters, name_of, Across};
 use backends::{read_backends, BACKEND_FIELDS};
 use binds::{read_binds, BIND_FIELDS};
+use classes::{check_services, read_classes, CLASS_FIELDS};
 use flows::{read_flows, FLOWS_FIELDS};
 use forward::{check_answers, check_families, check_through, FORWARD_FIELDS};
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::{Forward, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::table::v3::Words;
@@ -36,6 +39,8 @@ pub use crate::checks::{escape_uri, Checks, HttpCheck, HttpsCheck, OwnTiming, Ti
 pub struct Config {
     /// The tables, in the file's order.
     pub tables: Vec<Table>,
+    /// The classes, in the file's order.
+    pub classes: Vec<NamedClass>,
     /// How the backends are checked.
     pub healthchecks: Timing,
     /// The file as it was read, with the fields that this version does not know.
@@ -148,15 +153,25 @@ pub struct TableBackend {
     pub checks: Checks,
 }
 
-/// Reads and checks a file's text; `file` is what issues call it.
+/// Reads and checks a file's text; `file` is what issues call it. A file with classes is refused: what it says is more than its
+/// tables.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Config> {
+    crate::classes::refuse(file, read_with_classes(file, text), |config| {
+        &config.classes
+    })
+}
+
+/// As [`read`], for one who heeds classes.
+#[must_use]
+pub fn read_with_classes(file: &str, text: &str) -> Checked<Config> {
     let names = [
         &ROOT_FIELDS[..],
         &TABLE_FIELDS,
         &FORWARD_FIELDS,
         &SELECT_FIELDS,
         &FLOWS_FIELDS,
+        &CLASS_FIELDS,
         &BIND_FIELDS,
         &BACKEND_FIELDS,
         &CHECK_FIELDS,
@@ -164,7 +179,7 @@ pub fn read(file: &str, text: &str) -> Checked<Config> {
     Reader::whole(file, text, &names.concat(), read_root)
 }
 
-const ROOT_FIELDS: [&str; 2] = ["tables", "healthchecks"];
+const ROOT_FIELDS: [&str; 3] = ["tables", "classes", "healthchecks"];
 
 fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
     let root = reader.object(tree, &ROOT_FIELDS)?;
@@ -202,11 +217,21 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         })
         .collect();
     check_all_answers(reader, &tables);
-    let mut tables = tables.into_iter().collect::<Option<Vec<_>>>()?;
-    flows::share(reader, &nodes, &mut tables);
-    check_counters(reader, &tables);
+    let mut tables = tables.into_iter().collect::<Option<Vec<_>>>();
+    if let Some(tables) = &mut tables {
+        flows::share(reader, &nodes, tables);
+        check_counters(reader, tables);
+    }
+    let classes = match root.get("classes") {
+        Some(node) => read_classes(reader, &node, &nodes),
+        None => Some(Vec::new()),
+    };
+    if let (Some(tables), Some(classes)) = (&tables, &classes) {
+        check_services(reader, classes, tables);
+    }
     Some(Config {
-        tables,
+        tables: tables?,
+        classes: classes?,
         healthchecks: timing?,
         tree: tree.value.clone(),
     })

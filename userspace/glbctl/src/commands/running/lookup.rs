@@ -24,8 +24,16 @@ struct Answer {
     hashes: Vec<Hashed>,
     /// Whether the first hop is the flow's, which the table remembers, and not the row's.
     known_flow: bool,
+    /// The class that has the packet, by its place in the file, where one has it and not a bind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<ClassPlace>,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
+}
+
+#[derive(Serialize)]
+struct ClassPlace {
+    index: u32,
 }
 
 #[derive(Serialize)]
@@ -82,6 +90,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             })
             .collect(),
         known_flow: found.known_flow,
+        class: found.class.map(|index| ClassPlace { index }),
         hops: found
             .hops
             .iter()
@@ -95,6 +104,9 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             quoted(&answer.table),
             answer.generation
         )?;
+        if let Some(ClassPlace { index }) = &answer.class {
+            writeln!(out, "class classes[{index}] of the file that was loaded")?;
+        }
         for hashed in &answer.hashes {
             write_hash(out, &answer.select, (&hashed.hash, ""))?;
             if let Some(row) = hashed.row {
