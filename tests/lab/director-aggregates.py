@@ -18,6 +18,13 @@ from lab.testdev import held, inject, load_testdev
 
 director = Host("director", "65.65.65.65", "fd65::65")
 
+# What the headers in front are.
+FORWARDS = {
+    "gue": {},
+    "gre": {"version": 3, "hops": 2, "forward": {"kind": "gre"}},
+    "ipip": {"version": 3, "hops": 2, "forward": {"kind": "ipip"}},
+}
+
 
 def setup():
     global tables
@@ -38,9 +45,11 @@ def setup():
     """ % "\n".join(neighbours))
     load_module()
     director.run("glbctl attach in")
+    proxies = {"v4": ("10.1.0.1", "10.1.0.2"), "v6": ("fd01::1", "fd01::2")}
     tables = {
-        "v4": table_file("v4.json", table("10.1.0.1", "10.1.0.2")),
-        "v6": table_file("v6.json", table("fd01::1", "fd01::2")),
+        (tunnel, underlay): table_file("%s-%s.json" % (tunnel, underlay), table(*addresses, **forward))
+        for tunnel, forward in FORWARDS.items()
+        for underlay, addresses in proxies.items()
     }
     config(director, "--source-v6 fd65::65")
 
@@ -162,7 +171,7 @@ UNCOUNTED = (
 )
 
 
-def come_in(what, lines, mtu, ways=ALL_WAYS, segmented=0, **counted):
+def come_in(what, lines, mtu, ways=ALL_WAYS, segmented=0, tunnel="gue", **counted):
     """The lines come in; what leaves, over each underlay and with each setting of the outer checksum and the device, is what
     they want, and these counters are exact."""
     director.ip("link set out mtu %d" % mtu)
@@ -171,16 +180,17 @@ def come_in(what, lines, mtu, ways=ALL_WAYS, segmented=0, **counted):
     # With SG the kernel cuts by references into the aggregate's memory and leaves an outer checksum to the device; without, it
     # copies and sums up itself.
     for underlay, memory, checksum, outer in ways:
-        load(director, tables[underlay])
+        load(director, tables[tunnel, underlay])
         config(director, "--udp-checksum " + checksum)
         director.run("ethtool -K out " + ("tx on sg on" if memory == "shared" else "tx off sg off"))
         with context("%s, over IP%s, outer checksum %s, memory is %s: " % (what, underlay, outer, memory)):
-            dump = Dump(director, work("got.pcap"), device="out")
+            dump = Dump(director, work("got.pcap"), "ip or ip6", device="out")
             count = begin(director)
             inject(director, "in", lines.lines)
             dump.end()
             with check("what left is what must leave"):
-                guest.quietly("glb-packets shapes", work("want"), work("got.pcap"), "--mtu", mtu, "--outer-checksum", outer)
+                words = "--tunnel %s --mtu %d --outer-checksum %s" % (tunnel, mtu, outer)
+                guest.quietly("glb-packets shapes", work("want"), work("got.pcap"), *words.split())
             exactly(count.deltas(), counted, segmented)
 
 
@@ -223,6 +233,25 @@ def test_packets():
     lines.add("same", "len=1400 gso=none csum=none bad=1")
     lines.add("same", "proto=udp dport=1500 len=1400 gso=none csum=none bad=1")
     come_in("fitting packets", lines, 2000, TWO_WAYS, encapsulated_packets=len(lines))
+
+
+def test_other_tunnels():
+    about("The same in GRE and IP in IP, which have DSCP and ECN of what they carry.")
+    ways = (("v4", "copied", "false", "none"), ("v6", "shared", "true", "none"))
+    for tunnel in ("gre", "ipip"):
+        fit = Lines()
+        fit.aggregates(1400, "same", "same")
+        fit.packets(1400, "same", "same")
+        come_in("what fits in " + tunnel, fit, 2000, ways, tunnel=tunnel, encapsulated_packets=len(fit))
+        long = Lines()
+        long.aggregates(1458, "nothing", "nothing")
+        come_in("what does not fit in " + tunnel, long, 1500, ways, tunnel=tunnel, dropped_too_big_packets=len(long))
+        cut = Lines()
+        for buffer, segments in BUFFERS:
+            words = sized(buffer, 1458, segments) + " df=0"
+            cut.add("fragments", words, families=(4,))
+            cut.add("fragments", "%s %s" % (words, UDP), families=(4,))
+        come_in("what may be fragmented in " + tunnel, cut, 1500, ways, tunnel=tunnel, encapsulated_packets=len(cut))
 
 
 def test_too_long():

@@ -3,11 +3,13 @@
 """One decision: what the module makes of random packets is what `glbctl encap` makes of the same capture, byte for byte and
 verdict for verdict.
 
-    client ---> director ===GUE===> proxies (one neighbour)      captured there
+    client ---> director ===GUE, or as a service forwards===> proxies (one neighbour)      captured there
 """
 
+import itertools
 import json
 import os
+import random
 
 from lab.director import KEY, SEED, UNCERTAIN, backend, begin, config, load, table_file
 from lab.dumps import Dump
@@ -25,15 +27,17 @@ director = Host("director", "65.65.65.65", "fd65::65")
 proxy1 = Host("proxy1", "10.1.0.1", "fd01::1")
 
 
+BACKENDS = {name: [address % number for number in range(1, 7)] for name, address in (("v4", "10.1.0.%d"), ("v6", "fd01::%d"))}
+
+
 def setup():
     global tables
     make(client, director, proxy1)
-    backends = {name: [address % number for number in range(1, 7)] for name, address in (("v4", "10.1.0.%d"), ("v6", "fd01::%d"))}
-    everyone = backends["v4"] + backends["v6"]
+    everyone = BACKENDS["v4"] + BACKENDS["v6"]
     director.ip("\n".join("neigh add %s lladdr %s dev eth0 nud permanent" % (each, proxy1.mac) for each in everyone))
     # A capture has outer checksums as they are on the wire.
     director.run("ethtool -K eth0 tx off")
-    tables = {name: two_tables(name + ".json", addresses) for name, addresses in backends.items()}
+    tables = {name: two_tables(name + ".json", addresses) for name, addresses in BACKENDS.items()}
     director.run("glbctl attach eth0")
     config(director, "--source-v4 65.65.65.65 --source-v6 fd65::65")
 
@@ -84,9 +88,50 @@ def test_classes():
     for name, path in tables.items():
         with open(path) as file:
             tree = json.load(file)
-        for seed, settings in ((201, ROUNDS[1][1]), (202, ROUNDS[2][1])):
+        for seed, settings in ((301, ROUNDS[1][1]), (302, ROUNDS[2][1])):
             with context("%s with classes, seed %d: " % (name, seed)):
                 agrees(work_json("classes.json", {**tree, "classes": CLASSES}), seed, settings)
+
+
+# A forward, and the family of its backends; None where it must be that of the bind.
+FORWARDS = (
+    ({"kind": "gre"}, "v4"),
+    ({"kind": "gre"}, "v6"),
+    ({"kind": "ipip"}, "v4"),
+    ({"kind": "ipip"}, "v6"),
+    ({"kind": "l3dsr", "dscp": 7}, None),
+    ({"kind": "nat"}, None),
+)
+
+
+def services(forward, underlay):
+    """A service for each family and protocol: Maglev's rows for TCP, rows of two hops for UDP."""
+    kinds = (("tcp", {"select": {"kind": "maglev", "size": 1021}}), ("udp", {"version": 3, "hops": 2}))
+    return table_file("services.json", *(
+        {
+            "name": proto + family, "hash_key": KEY, "seed": "%032x" % number, "forward": forward, **more,
+            "binds": [{"ip": vip, "proto": proto, "port_start": 1, "port_end": 32000}],
+            "backends": [backend(address) for address in BACKENDS[underlay or family]],
+        }
+        for number, ((proto, more), (family, vip)) in enumerate(itertools.product(kinds, (("v4", VIP4), ("v6", VIP6))))
+    ))
+
+
+def drawn(seed):
+    """Settings by chance."""
+    draw = random.Random(seed)
+    fields = [field for field in ("dst_addr", "src_port", "dst_port") if draw.random() < 0.5]
+    words = ("--hash-fields", ",".join(["src_addr"] + fields), "--alt-hash-fields none --udp-port", draw.randrange(1, 65536),
+             "--udp-checksum", draw.choice(("true", "false")), "--forward-icmp-ping-responses", draw.choice(("true", "false")))
+    return " ".join(map(str, words))
+
+
+def test_forwards():
+    about("So do they about services, by whatever forward, with settings by chance.")
+    for seed, (forward, underlay) in enumerate(FORWARDS, 201):
+        settings = drawn(seed)
+        with context("%s%s, seed %d, %s: " % (forward["kind"], " over " + underlay if underlay else "", seed, settings)):
+            agrees(services(forward, underlay), seed, settings)
 
 
 def agrees(path, seed, settings):
@@ -120,8 +165,9 @@ SENT = ("encapsulated_packets", "encapsulated_icmp_error_packets", "encapsulated
 def one_round(given, got, model):
     """The packets go through the director once: what it counted."""
     count = begin(director)
-    # The tunnel's port is a setting; what else is sent there is neighbour discovery.
-    dump = Dump(proxy1, got, "udp and not ip6 proto 58")
+    # What the stack itself answers goes to the client, but for neighbour discovery (ICMPv6 135 and 136).
+    found = "ip6 proto 58 and ip6[40] >= 135 and ip6[40] <= 136"
+    dump = Dump(proxy1, got, "ether src %s and ether dst %s and ( ip or ip6 ) and not ( %s )" % (director.mac, proxy1.mac, found))
     client.run("taskset -c 1 tcpreplay --intf1=eth0 --pps=4000 --no-flow-stats --preload-pcap", given)
     # What comes in beside them is neighbour discovery, which is not among the verdicts that are counted here.
     deltas = eventually(all_counted, count, model)

@@ -7,16 +7,17 @@
        +--------- answers directly ------------+
 """
 
+import itertools
 import struct
 
 from lab.agree import flows, sends_the_same
 from lab.captures import nothing, recv, send
-from lab.director import backend, config, load, table, table_file
+from lab.director import backend, begin, config, load, table, table_file
 from lab.hosts import Host, make
-from lab.packets import ip, ones_sum, tcp
+from lab.packets import ip, is_icmp, ones_sum, tcp, udp
 from lab.run import main
 from lab.settings import VIP4, VIP6, work
-from lab.story import about, check, context, same
+from lab.story import about, check, context, holds, same
 from lab.transfers import Transfers
 
 client = Host("client", "10.2.0.1", "fd02::1")
@@ -39,13 +40,20 @@ class Way:
         else:
             self.filter = "{0} proto 4 or {0} proto 41".format("ip" if four else "ip6")
         self.tables = "%s-%s.json" % (kind, underlay)
+        self.protocols = (47,) if kind == "gre" else (4, 41)
 
     def forwarding(self):
         """Its table. proxy2 drains: it is the second hop of every row, which no packet names."""
-        binds = [{"ip": vip, "proto": "tcp", "port_start": 1, "port_end": 65535} for vip in (VIP4, VIP6)]
+        to = itertools.product((VIP4, VIP6), ("tcp", "udp"))
+        binds = [{"ip": vip, "proto": proto, "port_start": 1, "port_end": 65535} for vip, proto in to]
         backends = [backend(self.to), backend(self.by, "draining")]
         forward = {"kind": self.kind}
         self.path = table_file(self.tables, table(*backends, name="web", version=3, hops=2, forward=forward, binds=binds))
+
+    def is_outer(self, packet):
+        """Whether it is one that left by this way."""
+        four = packet[0] >> 4 == 4
+        return four == (self.underlay == "v4") and packet[9 if four else 6] in self.protocols
 
     def ip(self, command):
         """A command of `ip` for the director, of the underlay's family."""
@@ -181,6 +189,77 @@ def protocol_rules(way):
     way.ip("rule add pref 100 ipproto %d table 100" % other)
     goes_to("the rule names another protocol", proxy1)
     way.ip("rule del pref 100")
+
+
+def test_marks():
+    about("DSCP (RFC 2983) and ECN (RFC 6040) of a client's packet stand in the header in front, whatever they are.")
+    each(marks)
+
+
+def marks(way):
+    with check("every TOS and traffic class, of both families inside"):
+        for src, vip in (("10.11.12.13", VIP4), ("fd11::13", VIP6)):
+            for tos in range(256):
+                send(client, director, ip(src, vip, tcp(1234, 80, "A"), tos=tos))
+                outer = recv(proxy1, way.is_outer)
+                same(tos, tos_of(outer))
+
+
+def tos_of(packet):
+    return packet[1] if packet[0] >> 4 == 4 else (packet[0] << 4 | packet[1] >> 4) & 255
+
+
+def test_mtu():
+    about("What does not fit with the headers in front: its sender is told how long it may be, or it leaves in fragments.")
+    # A client's own kernel has nothing to do with it.
+    each(mtu)
+
+
+def mtu(way):
+    way.ip("route replace %s dev eth0 mtu 1400" % way.to)
+    way.neighbour(way.to, proxy1)
+    room = 1400 - (20 if way.underlay == "v4" else 40) - (4 if way.kind == "gre" else 0)
+    for family, src, vip, head, kind in (
+        (4, "10.2.0.1", VIP4, 28, (3, 4)),
+        (6, "fd02::1", VIP6, 48, (2, 0)),
+    ):
+        with context("IPv%d inside: " % family):
+            count = begin(director)
+            fits, long = (ip(src, vip, udp(4000, 1500, b"m" * (length - head))) for length in (room, room + 1))
+            send(client, director, fits)
+            with check("a packet of %d bytes goes" % room):
+                same(fits, recv(proxy1, way.is_outer)[1400 - room :])
+            send(client, director, long)
+            told = recv(client, lambda packet: is_icmp(packet, kind))
+            at = 20 if family == 4 else 40
+            with check("the sender of a longer one is told %d" % room):
+                same(room, int.from_bytes(told[at + 4 : at + 8], "big"))
+            with check("about the packet as it was"):
+                same(long[:64], told[at + 8 : at + 72])
+            counted = {"encapsulated_packets": 1, "encapsulated_bytes": 1400}
+            counted.update(dropped_too_big_packets=1, icmp_too_big_sent=1)
+            if family == 4:
+                parts = fragments(way, ip(src, vip, udp(4000, 1500, b"m" * 1450), df=False, ident=7), room)
+                counted["encapsulated_packets"] += 1
+                counted["encapsulated_bytes"] += sum(map(len, parts))
+                counted["fragments_sent"] = len(parts)
+            count.exactly(**counted)
+    way.ip("route del %s dev eth0 mtu 1400" % way.to)
+
+
+def fragments(way, packet, room):
+    """It leaves in two fragments, each in headers of its own, of which it is put together again."""
+    send(client, director, packet)
+    parts = [recv(proxy1, way.is_outer) for _ in range(2)]
+    inner = [part[1400 - room :] for part in parts]
+    with check("each fragment fits"):
+        holds(all(len(part) <= 1400 for part in parts))
+    with check("together they are the packet"):
+        offsets = [(int.from_bytes(part[6:8], "big") & 0x1FFF) * 8 for part in inner]
+        same([0, len(inner[0]) - 20], offsets)
+        same([0x20, 0], [part[6] & 0x20 for part in inner])
+        same(packet[20:], b"".join(part[20:] for part in inner))
+    return parts
 
 
 def goes_to(what, host, tos=0, src="10.11.12.13", vip=VIP4):

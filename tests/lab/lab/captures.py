@@ -51,12 +51,16 @@ class Capture:
         size = self.FRAME * self.FRAMES
         self.socket.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack("IIII", size, 1, self.FRAME, self.FRAMES))
         self.ring = mmap.mmap(self.socket.fileno(), size)
+        # A frame's status is written through this in one store. struct.pack_into would store twice, and in between the kernel
+        # may have filled the frame of a full ring: its status would be lost, and nothing behind it would ever be taken.
+        self.words = memoryview(self.ring).cast("I")
         self.at = 0
         self.socket.bind(("eth0", ETH_P_ALL))
         traffic.sources[self.socket] = self.drain
 
     def close(self):
         del traffic.sources[self.socket]
+        self.words.release()
         self.ring.close()
         self.socket.close()
 
@@ -70,7 +74,7 @@ class Capture:
                 return
             kind = self.ring[start + 32 + 10]  # sll_pkttype, behind struct tpacket2_hdr
             frame = self.ring[start + mac : start + mac + snaplen]
-            struct.pack_into("I", self.ring, start, 0)
+            self.words[start // 4] = 0
             self.at = (self.at + 1) % self.FRAMES
             if kind != PACKET_OUTGOING and frame[12:14] in (IPV4, IPV6):
                 self.packets.append(frame[14:])

@@ -2,13 +2,16 @@
 
 //! Frames taken apart, with each length and checksum in them looked at. Nothing here is shared with the code under test.
 
-use super::OuterChecksum;
+use super::{OuterChecksum, Tunnel};
 use anyhow::{bail, ensure, Context, Result};
 use std::net::IpAddr;
 
 const ETHERNET_LEN: usize = 14;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const GRE: u8 = 47;
+const IPIP: u8 = 4;
+const IPV6: u8 = 41;
 
 fn be16(bytes: &[u8], at: usize) -> Result<u16> {
     let word = bytes.get(at..at + 2).context("shorter than its headers")?;
@@ -134,13 +137,18 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
+/// What is in front of the packets that leave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outer {
+    pub(super) tunnel: Tunnel,
+    pub(super) mtu: usize,
+    /// Of GUE alone.
+    pub(super) port: u16,
+    pub(super) checksum: OuterChecksum,
+}
+
 /// The packet in the tunnel of a frame. `None`: the frame is no tunnel's.
-pub(super) fn inner(
-    frame: &[u8],
-    port: u16,
-    mtu: usize,
-    checksum: OuterChecksum,
-) -> Result<Option<&[u8]>> {
+pub(super) fn inner(frame: &[u8], wanted: Outer) -> Result<Option<&[u8]>> {
     let Some(packet) = frame.get(ETHERNET_LEN..) else {
         return Ok(None);
     };
@@ -148,16 +156,40 @@ pub(super) fn inner(
         return Ok(None);
     }
     let outer = Ip::parse(packet).context("outer")?;
-    let udp = outer.payload;
-    if outer.protocol != UDP || be16(udp, 2)? != port {
-        return Ok(None);
-    }
+    let inner = match (wanted.tunnel, outer.protocol) {
+        (Tunnel::Gue, UDP) if be16(outer.payload, 2)? == wanted.port => in_gue(&outer, wanted)?,
+        (Tunnel::Gre, GRE) => in_gre(&outer)?,
+        (Tunnel::Ipip, IPIP) => (4, outer.payload),
+        (Tunnel::Ipip, IPV6) => (6, outer.payload),
+        _ => return Ok(None),
+    };
     ensure!(
-        packet.len() <= mtu,
-        "{} bytes, and the path takes {mtu}",
-        packet.len()
+        packet.len() <= wanted.mtu,
+        "{} bytes, and the path takes {}",
+        packet.len(),
+        wanted.mtu
     );
     ensure!(outer.fragment.is_none(), "the outer packet is a fragment");
+    let (version, inner) = inner;
+    ensure!(
+        inner.first().map(|byte| byte >> 4) == Some(version),
+        "the tunnel says IPv{version}, the packet does not"
+    );
+    if wanted.tunnel != Tunnel::Gue {
+        // RFC 2983 and RFC 6040: DSCP and ECN of the packet inside.
+        let tos = Ip::parse(inner)?.tos;
+        ensure!(
+            outer.tos == tos,
+            "TOS {:#04x}, inside {tos:#04x}",
+            outer.tos
+        );
+    }
+    Ok(Some(inner))
+}
+
+/// IP version and bytes of what is in GUE.
+fn in_gue<'a>(outer: &Ip<'a>, wanted: Outer) -> Result<(u8, &'a [u8])> {
+    let udp = outer.payload;
     ensure!(
         usize::from(be16(udp, 4)?) == udp.len(),
         "outer UDP length {}, of {} bytes",
@@ -165,7 +197,7 @@ pub(super) fn inner(
         udp.len()
     );
     let field = be16(udp, 6)?;
-    let is_right = match checksum {
+    let is_right = match wanted.checksum {
         OuterChecksum::None => field == 0,
         OuterChecksum::Right => field != 0 && outer.transport_sum(udp) == 0xffff,
         // What a device is to complete: the pseudo header's sum.
@@ -185,16 +217,23 @@ pub(super) fn inner(
         "GUE header {head:02x?}"
     );
     let inner = gue.get(header_len..).context("nothing in the tunnel")?;
-    let version = match head[1] {
-        4 => 4,
-        41 => 6,
+    match head[1] {
+        4 => Ok((4, inner)),
+        41 => Ok((6, inner)),
         protocol => bail!("GUE payload of protocol {protocol}"),
-    };
-    ensure!(
-        inner.first().map(|byte| byte >> 4) == Some(version),
-        "the GUE header says IPv{version}, the packet does not"
-    );
-    Ok(Some(inner))
+    }
+}
+
+/// The same of what is in GRE (RFC 2784): no checksum, key or number.
+fn in_gre<'a>(outer: &Ip<'a>) -> Result<(u8, &'a [u8])> {
+    let gre = outer.payload;
+    ensure!(be16(gre, 0)? == 0, "GRE flags {:#06x}", be16(gre, 0)?);
+    let inner = gre.get(4..).context("nothing in the tunnel")?;
+    match be16(gre, 2)? {
+        0x0800 => Ok((4, inner)),
+        0x86dd => Ok((6, inner)),
+        kind => bail!("GRE payload of type {kind:#06x}"),
+    }
 }
 
 /// The packet of a frame without a tunnel, if it is one that is meant. `None`: it is another one.

@@ -14,7 +14,7 @@ mod tests;
 
 use crate::capture::read;
 use anyhow::{bail, ensure, Context, Result};
-use frame::{Fragment, Ip, Packet};
+use frame::{Fragment, Ip, Outer, Packet};
 use spec::{Spec, Want};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -35,6 +35,9 @@ pub(crate) struct Shapes {
     /// Bytes of the longest IP packet that the path takes
     #[arg(long)]
     mtu: usize,
+    /// What the packets leave in
+    #[arg(long, value_enum, default_value_t = Tunnel::Gue)]
+    tunnel: Tunnel,
     /// What the outer UDP header has
     #[arg(long, value_enum, default_value_t = OuterChecksum::None)]
     outer_checksum: OuterChecksum,
@@ -59,7 +62,13 @@ impl Shapes {
     /// What is in a frame that left. `None`: nothing of ours.
     fn taken_from<'f>(&self, frame: &'f [u8]) -> Result<Option<&'f [u8]>> {
         if self.backends.is_empty() && self.vips.is_empty() {
-            return frame::inner(frame, self.port, self.mtu, self.outer_checksum);
+            let outer = Outer {
+                tunnel: self.tunnel,
+                mtu: self.mtu,
+                port: self.port,
+                checksum: self.outer_checksum,
+            };
+            return frame::inner(frame, outer);
         }
         let meant = |ip: &Ip<'_>| self.backends.contains(&ip.dst) || self.vips.contains(&ip.src);
         frame::plain(frame, meant, self.mtu, self.dscp)
@@ -78,6 +87,17 @@ impl Shapes {
         spec.dport = self.target_port.unwrap_or(spec.dport);
         spec
     }
+}
+
+/// What is between the outer IP header and the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Tunnel {
+    /// UDP and GUE, with hops
+    Gue,
+    /// GRE
+    Gre,
+    /// nothing
+    Ipip,
 }
 
 /// What the checksum field of the outer UDP header must hold.

@@ -85,6 +85,7 @@ fn verdict(want: &str, frames: &[Vec<u8>], mtu: usize) -> Result<()> {
         want: dir.join("want"),
         got: dir.join("got"),
         mtu,
+        tunnel: super::Tunnel::Gue,
         outer_checksum: OuterChecksum::None,
         port: glb_core::packet::gue::PORT,
         dscp: None,
@@ -182,4 +183,44 @@ fn fragments_are_put_together() {
     assert!(verdict(&line, &frames[..5], 1500).is_err());
     assert!(verdict(&line, &frames[1..], 1500).is_err());
     assert!(verdict(&line.replace("fragments", "same"), &frames, 1500).is_err());
+}
+
+#[test]
+fn other_tunnels_are_looked_into() {
+    let line = format!("same {LINE}");
+    let spec = Spec::parse(&line).expect("it is a line");
+    let packet = tcp(&spec, 1, 0..1000, 0x10);
+    let framed = |tos: u8, protocol: u8, between: &[u8]| {
+        let len = (20 + between.len() + packet.len()) as u16;
+        let mut head = vec![0x45, tos];
+        head.extend(len.to_be_bytes());
+        head.extend([
+            0, 0, 0x40, 0, 64, protocol, 0, 0, 65, 65, 65, 65, 10, 1, 0, 1,
+        ]);
+        seal(&mut head);
+        [&[2; 12][..], &[8, 0], &head, between, &packet].concat()
+    };
+    let look = |tunnel, frame: &[u8]| {
+        let outer = frame::Outer {
+            tunnel,
+            mtu: 1500,
+            port: 19523,
+            checksum: OuterChecksum::None,
+        };
+        frame::inner(frame, outer).map(|inner| inner.map(<[u8]>::to_vec))
+    };
+    use super::Tunnel::{Gre, Ipip};
+    let (gre, ipip) = (framed(0, 47, &[0, 0, 8, 0]), framed(0, 4, &[]));
+    assert_eq!(look(Gre, &gre).expect("right"), Some(packet.clone()));
+    assert_eq!(look(Ipip, &ipip).expect("right"), Some(packet.clone()));
+    assert_eq!(look(Gre, &ipip).expect("another"), None);
+    for (tunnel, wrong) in [
+        (Gre, framed(0, 47, &[0x20, 0, 8, 0])),
+        (Gre, framed(0, 47, &[0, 0, 0x86, 0xdd])),
+        (Gre, framed(1, 47, &[0, 0, 8, 0])),
+        (Ipip, framed(0, 41, &[])),
+        (Ipip, framed(4, 4, &[])),
+    ] {
+        assert!(look(tunnel, &wrong).is_err(), "{wrong:02x?}");
+    }
 }
