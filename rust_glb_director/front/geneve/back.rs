@@ -165,7 +165,7 @@ fn without(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>) -> Verdict {
 /// What the hook answers of a packet that is gone: its sender hears of it if it was lost.
 fn gone<'a>(verdict: Verdict) -> (Outcome<'a>, Verdict) {
     match verdict.fate() {
-        Fate::Send | Fate::Pass => (Outcome::Stolen, verdict),
+        Fate::Send | Fate::Mark | Fate::Pass => (Outcome::Stolen, verdict),
         Fate::Drop => (Outcome::Lost, verdict),
     }
 }
