@@ -203,10 +203,11 @@ fn who_heeds_no_classes_refuses_them() {
     let bin = dir.path("t.bin");
     assert_eq!(glbctl("table build", &[&src, &bin]).code, 0);
     for file in [&src, &bin] {
-        let run = glbctl("backend status", &[file]);
+        let run = glbctl("backend drain t 1.1.1.1 --file", &[file]);
         assert_ne!(run.code, 0, "{run:?}");
-        assert!(run.err.contains("classes: cannot be here"), "{run:?}");
     }
+    let run = glbctl("backend drain t 1.1.1.1 --file", &[&src]);
+    assert!(run.err.contains("classes: cannot be here"), "{run:?}");
     let v2 = glbctl("table build --format 2", &[&src, &bin]);
     assert!(
         v2.err
