@@ -28,6 +28,9 @@ struct Answer {
     hashes: Vec<Hashed>,
     /// Whether the first hop is the flow's, which the table remembers, and not the row's.
     known_flow: bool,
+    /// The class that has the packet, by its place in the file, where one has it and not a bind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<ClassPlace>,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
 }
@@ -37,6 +40,11 @@ struct Answer {
 struct Met {
     bind: String,
     bind_index: u16,
+}
+
+#[derive(Serialize)]
+struct ClassPlace {
+    index: u32,
 }
 
 #[derive(Serialize)]
@@ -81,7 +89,8 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         binds.map(|one| one.bind).collect()
     };
     let met = classify(&classifier([&*binds])?, (args, proto)).ok();
-    let met = met.and_then(|id| {
+    // What a class has is no bind's.
+    let met = met.filter(|_| found.class.is_none()).and_then(|id| {
         let bind = binds.get(usize::from(id.bind))?;
         Some(Met {
             bind: bind_text(bind),
@@ -108,6 +117,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             })
             .collect(),
         known_flow: found.known_flow,
+        class: found.class.map(|index| ClassPlace { index }),
         hops: found
             .hops
             .iter()
@@ -121,6 +131,9 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             quoted(&answer.table),
             answer.generation
         )?;
+        if let Some(ClassPlace { index }) = &answer.class {
+            writeln!(out, "class classes[{index}] of the file that was loaded")?;
+        }
         if let Some(Met { bind, bind_index }) = &answer.bind {
             writeln!(out, "bind  {bind} (binds[{bind_index}])")?;
         }

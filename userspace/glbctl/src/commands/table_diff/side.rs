@@ -13,12 +13,15 @@ use glb_config::compiled::Compiled;
 use glb_config::director::Director;
 use glb_config::quoted;
 use glb_config::tables::Config;
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::packet::addr::Addr;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 pub(super) struct Side {
     pub(super) tables: Vec<Compiled>,
+    /// The classes; those of a running director are not known.
+    pub(super) classes: Vec<NamedClass>,
     /// The file, where it is JSON: health checks stand nowhere else.
     pub(super) config: Option<Config>,
     /// What is known of each table's key of the packet hash.
@@ -66,8 +69,8 @@ pub(super) fn read(args: &TableDiff, json: bool) -> Result<(Side, Side, Vec<Stri
     let (old_settings, new_settings) = (settings(&args.old_config)?, settings(&args.new_config)?);
     let (old, new) = match &args.old {
         Some(path) => {
-            let old = load::either(path, json)?;
-            let new = load::either(&args.new, json)?;
+            let old = load::either_with_classes(path, json)?;
+            let new = load::either_with_classes(&args.new, json)?;
             let old = finish(path, old, None, &mut notes)?;
             let new = finish(&args.new, new, Some(&old), &mut notes)?;
             (
@@ -79,9 +82,17 @@ pub(super) fn read(args: &TableDiff, json: bool) -> Result<(Side, Side, Vec<Stri
             )
         }
         None => {
-            let new = load::either(&args.new, json)?;
-            let old = running()?;
+            let new = load::either_with_classes(&args.new, json)?;
+            let mut old = running()?;
             let new = finish(&args.new, new, Some(&old), &mut notes)?;
+            if !new.classes.is_empty() {
+                // A director has their words only.
+                notes.push(
+                    "classes are not compared: a director does not tell those that it has"
+                        .to_owned(),
+                );
+                old.classes.clone_from(&new.classes);
+            }
             (old, new)
         }
     };
@@ -101,11 +112,12 @@ fn finish(
     other: Option<&Side>,
     notes: &mut Vec<String>,
 ) -> Result<Side, Failure> {
-    let (tables, config) = match tables {
-        Tables::Built(file) => (file.tables, None),
+    let (tables, classes, config) = match tables {
+        Tables::Built(file) => (file.tables, file.classes, None),
         Tables::Config(mut config) => {
             assume_health(path, &mut config, other, notes);
-            (load::compile(path, &config)?, Some(config))
+            let tables = load::compile(path, &config)?;
+            (tables, config.classes.clone(), Some(config))
         }
     };
     Ok(Side {
@@ -114,6 +126,7 @@ fn finish(
             .map(|table| Key::Known(table.hash_key))
             .collect(),
         tables,
+        classes,
         config,
         settings: None,
     })
@@ -192,6 +205,7 @@ fn running() -> Result<Side, Failure> {
     Ok(Side {
         keys: running.keys(),
         tables: running.tables,
+        classes: Vec::new(),
         config: None,
         settings: Some(Settings {
             hashing: Hashing {
