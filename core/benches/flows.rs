@@ -43,11 +43,17 @@ impl Memory for Service {
         FlowTable {
             buckets: &self.buckets,
             secret: &SECRET,
-            rules: Rules {
-                timeout: 40,
-                by: By::Flow,
-            },
+            rules: self.rules(),
             now: 7,
+        }
+    }
+    fn secret(&self) -> &SipKey {
+        &SECRET
+    }
+    fn rules(&self) -> Rules {
+        Rules {
+            timeout: 40,
+            by: By::Flow,
         }
     }
     fn backend(&self, tag: Tag) -> Option<u8> {

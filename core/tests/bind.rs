@@ -4,7 +4,7 @@
 //! of ports, then what takes all protocols, then table order). Of SCTP it knows what binds name.
 
 use glb_core::director::classify::bind::{
-    build, words_needed, Bind, BindId, BuildError, Classifier, Entry, Proto,
+    build, shared, words_needed, Bind, BindId, BuildError, Classifier, Entry, Proto,
 };
 use glb_core::packet::addr::Addr;
 use proptest::prelude::*;
@@ -217,6 +217,41 @@ proptest! {
         let _ = classifier.lookup_addr(dst);
         let _ = classifier.lookup_all(dst);
         let _ = classifier.lookup_proto(dst, Proto::Udp);
+    }
+}
+
+proptest! {
+    /// Against a model that compares each pair. Few addresses and ports, so that many binds are equal.
+    #[test]
+    fn a_bind_of_two_tables_that_differ_is_found(
+        binds in prop::collection::vec((0u8..2, 31u8..=32, 0u16..2, 0u16..2, 0u16..6), 0..12),
+        remembers in prop::array::uniform6(any::<bool>()),
+    ) {
+        let entries: Vec<Entry> = (0..).zip(&binds).map(|(index, (host, len, start, more, table))| Entry {
+            bind: Bind {
+                addr: Addr::V4([10, 0, 0, *host]),
+                prefix_len: *len,
+                proto: Some(Proto::Tcp),
+                port_start: *start,
+                port_end: start + more,
+            },
+            id: BindId { table: *table, bind: index },
+        }).collect();
+        let same = |a: &Bind, b: &Bind| {
+            let cut = |bind: &Bind| Bind { addr: bind.addr.masked(bind.prefix_len), ..*bind };
+            cut(a) == cut(b)
+        };
+        let of = |id: BindId| remembers[usize::from(id.table)];
+        let bind = |id: BindId| entries.iter().find(|entry| entry.id == id).unwrap().bind;
+        let there = entries.iter().any(|a| {
+            entries.iter().any(|b| same(&a.bind, &b.bind) && of(a.id) != of(b.id))
+        });
+        let found = shared(&mut entries.clone(), |a, b| remembers[usize::from(a)] != remembers[usize::from(b)]);
+        prop_assert_eq!(found.is_some(), there);
+        if let Some(found) = found {
+            prop_assert!(found.first < found.second && of(found.first) != of(found.second));
+            prop_assert!(same(&bind(found.first), &bind(found.second)));
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 #include <linux/nsproxy.h>
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
+#include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <linux/seq_file_net.h>
 #include <linux/string.h>
 #include <net/net_namespace.h>
+#include <net/netdev_lock.h>
 #include <net/netns/generic.h>
 
 #include "net.h"
@@ -90,4 +92,31 @@ bool glb_ifname(struct net *net, int ifindex, char *name)
 		strscpy(name, dev->name, IFNAMSIZ);
 	rcu_read_unlock();
 	return dev;
+}
+
+static void glb_keep_datagrams(struct net_device *dev)
+{
+	netdev_lock_ops(dev);
+	dev->wanted_features &= ~(NETIF_F_GRO_FRAGLIST | NETIF_F_GRO_UDP_FWD);
+	netdev_update_features(dev);
+	netdev_unlock_ops(dev);
+}
+
+/*
+ * The device and its ports (of a bond, say) merge no UDP datagrams for whoever forwards (rx-gro-list, rx-udp-gro-forwarding).
+ * A device below that belongs to another namespace is that one's affair. Under RTNL.
+ */
+void glb_dev_keep_datagrams(struct net *net, int ifindex)
+{
+	struct net_device *dev = __dev_get_by_index(net, ifindex);
+	struct net_device *lower;
+	struct list_head *iter;
+
+	ASSERT_RTNL();
+	if (!dev)
+		return;
+	glb_keep_datagrams(dev);
+	netdev_for_each_lower_dev(dev, lower, iter)
+		if (net_eq(dev_net(lower), net))
+			glb_keep_datagrams(lower);
 }

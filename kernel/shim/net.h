@@ -26,5 +26,6 @@ const char *glb_dev_name(const struct net_device *dev);
 int glb_dev_ifindex(const struct net_device *dev);
 int glb_ifindex(struct net *net, const char *name);
 bool glb_ifname(struct net *net, int ifindex, char *name);
+void glb_dev_keep_datagrams(struct net *net, int ifindex);
 
 #endif /* _GLB_NET_H */

@@ -39,6 +39,12 @@ int glb_udp_validate(struct sk_buff *skb, unsigned int udp, unsigned int end, bo
 		return -ENOMEM;
 	if (!pskb_may_pull(skb, udp + sizeof(struct udphdr)))
 		return -ENOMEM;
+	/* None to check, and no device has said anything of it that would be said of the packet inside now. */
+	if (!((const struct udphdr *)(skb->data + udp))->check &&
+	    skb->ip_summed != CHECKSUM_UNNECESSARY) {
+		skb->csum_valid = 0;
+		return 0;
+	}
 	/* The kernel's check takes a packet from its UDP header on, and reads the addresses where the network header is. */
 	skb_pull_rcsum(skb, udp);
 	if (is_v6)
@@ -66,7 +72,8 @@ static int glb_keep_link(struct sk_buff *skb, unsigned int len)
 	/* Captures have the same bytes. */
 	if (skb_cow_head(skb, 0))
 		return -ENOMEM;
-	memmove(skb->data + len - ETH_HLEN, skb->data - ETH_HLEN, ETH_HLEN);
+	/* They do not overlap. */
+	memcpy(skb->data + len - ETH_HLEN, skb->data - ETH_HLEN, ETH_HLEN);
 	return ETH_HLEN;
 }
 

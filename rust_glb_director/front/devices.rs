@@ -83,6 +83,9 @@ pub(crate) fn attach(
         Able::Director | Able::Return => None,
     };
     devices.open(net, registered, (rtnl, ifindex, role, kept))?;
+    if role == Able::Geneve {
+        netdev::keep_datagrams(rtnl, net, ifindex);
+    }
     if replaces {
         // The old one stands before the new one.
         devices.close(is_it);

@@ -8,16 +8,15 @@
 #![forbid(unsafe_code)]
 
 use super::headers::understand;
-use crate::config::Config;
+use super::service::{self, Door};
 use crate::gateway::Device;
+use crate::send::by_rows;
 use crate::send::refuse::refuse;
-use crate::send::{by_rows, of_service};
 use crate::state::State;
-use crate::tables::set::{NextHop, TableSet};
-use crate::tables::world::{Bound, Loaded};
+use crate::tables::set::TableSet;
+use crate::tables::world::Loaded;
 use glb_core::director::classify::by_class::Bytes;
-use glb_core::director::{bind, bind_classed, common, inspect, Leave, Verdict, World};
-use glb_core::packet::addr::Addr;
+use glb_core::director::{bind, bind_classed, common, inspect, Verdict, World};
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::{Hook, Outcome};
@@ -72,18 +71,20 @@ fn of_family<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
     };
     match bind(&world, config, packet) {
         Ok(bound) if bound.table.is_service() => {
-            // Put together anew, so that it is in memory here only.
-            let Bound {
-                packet,
-                table,
-                verdict,
-            } = bound;
-            let bound = Bound {
-                packet,
-                table,
-                verdict,
+            // Put together anew, so that it is in memory here only. The packet is read again where it is wanted.
+            let door = Door {
+                world: Loaded {
+                    tables,
+                    stats,
+                    learns,
+                },
+                config,
+                table: bound.table,
             };
-            service(world, config, hook, skb, bound)
+            match hook.family {
+                Family::V4 => service::common::<false>(&door, hook, skb),
+                Family::V6 => service::common::<true>(&door, hook, skb),
+            }
         }
         Ok(bound) => match bound.decide_by_rows(&world, config) {
             Ok(plan) => by_rows(stats, hook, config, skb, plan),
@@ -115,7 +116,7 @@ fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> 
         learns,
     };
     match bind(&world, config, packet) {
-        Ok(bound) if bound.table.is_service() => service(world, config, hook, skb, bound),
+        Ok(bound) if bound.table.is_service() => service::any(world, config, hook, skb, bound),
         Ok(bound) => match bound.decide(&world, config) {
             Ok(plan) => by_rows(stats, hook, config, skb, plan),
             Err(verdict) => refuse(stats, skb, verdict),
@@ -124,7 +125,7 @@ fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> 
     }
 }
 
-/// A packet where there are classes.
+/// A packet where there are classes. One that is common, and of a service, goes on as such.
 #[inline(never)]
 fn classed<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>, tables: &TableSet) -> Outcome<'a> {
     let config = state.config(hook.rcu);
@@ -136,48 +137,31 @@ fn classed<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>, tables: &TableSe
         learns,
     };
     let bound = understand(&hook, &mut skb, |view, family| {
-        let packet = match common(view, family) {
-            Some(packet) => packet,
-            None => inspect(view, family)?,
+        let (packet, is_common) = match common(view, family) {
+            Some(packet) => (packet, config.alt_hash_fields.is_none()),
+            None => (inspect(view, family)?, false),
         };
         let bytes = Bytes::read(view, family, &packet, world.classes())?;
-        Ok(bind_classed(&world, config, packet, bytes))
+        let bound = bind_classed(&world, config, packet, bytes);
+        Ok(bound.map(|bound| (bound, is_common)))
     });
     match bound.and_then(|bound| bound) {
-        Ok(bound) if bound.table.is_service() => service(world, config, hook, skb, bound),
-        Ok(bound) => match bound.decide(&world, config) {
+        Ok((bound, true)) if bound.table.is_service() => {
+            let door = Door {
+                world,
+                config,
+                table: bound.table,
+            };
+            match hook.family {
+                Family::V4 => service::common::<false>(&door, hook, skb),
+                Family::V6 => service::common::<true>(&door, hook, skb),
+            }
+        }
+        Ok((bound, _)) if bound.table.is_service() => service::any(world, config, hook, skb, bound),
+        Ok((bound, _)) => match bound.decide(&world, config) {
             Ok(plan) => by_rows(stats, hook, config, skb, plan),
             Err(verdict) => refuse(stats, skb, verdict),
         },
         Err(verdict) => refuse(stats, skb, verdict),
-    }
-}
-
-/// A packet of a service.
-#[inline(never)]
-fn service<'a>(
-    world: Loaded<'_>,
-    config: &Config,
-    hook: Hook<'_>,
-    skb: Skb<'a>,
-    Bound {
-        packet,
-        table,
-        verdict,
-    }: Bound<'_, '_>,
-) -> Outcome<'a> {
-    // Of the copy that is here.
-    let bound = Bound {
-        packet,
-        table,
-        verdict,
-    };
-    // Of the headers in front, those of IPv6 have a flow label.
-    let needs_hash = |hop: &NextHop| {
-        matches!(hop.addr, Addr::V6(_)) && matches!(table.forward.leave(), Leave::Tunnel(_))
-    };
-    match bound.decide_by_flow(&world, config, needs_hash) {
-        Ok(plan) => of_service(world.stats, hook, config, skb, plan),
-        Err(verdict) => refuse(world.stats, skb, verdict),
     }
 }

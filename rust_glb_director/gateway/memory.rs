@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The flow cache of a namespace: whose header goes back with which packet (`core/src/geneve/flows`), and the counters of
-//! endpoints. Packets of all CPUs write both.
+//! endpoints. Packets of all CPUs write both. Beside them is what the kernel has answered and need not be asked again as long as
+//! it would answer the same: routes (`kernel/shim/out/kept.h`) and addresses.
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,8 @@ use glb_kernel::base::counters::Counters;
 use glb_kernel::base::memory::{free_later, wait_for_freed};
 use glb_kernel::base::vec::Append;
 use glb_kernel::base::{random, time};
+use glb_kernel::out::route::Routes;
+use glb_kernel::sockets::here::Locals;
 use kernel::alloc::flags::__GFP_NOWARN;
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -44,6 +47,10 @@ pub(crate) struct Memory {
     events: Counters<{ Event::ALL.len() }>,
     endpoints: Endpoints,
     of_endpoints: Counters<{ PLACES * OF_ENDPOINT }>,
+    /// The routes to the load balancers.
+    pub(crate) routes: Routes,
+    /// The addresses that packets come to.
+    pub(crate) locals: Locals,
 }
 
 impl Memory {
@@ -69,7 +76,10 @@ impl Memory {
             events: Counters::new()?,
             endpoints: Endpoints::new(),
             of_endpoints: Counters::new()?,
+            routes: Routes::default(),
+            locals: Locals::default(),
         };
+        memory.routes.prepare()?;
         Ok(Arc::new(memory, GFP_KERNEL_ACCOUNT)?)
     }
 
@@ -84,12 +94,19 @@ impl Memory {
         }
     }
 
-    /// Remembers the header of a packet that has come.
+    /// Remembers the header of a packet that has come. Not, if there is no room; the packet must not go on then.
     #[inline]
-    pub(crate) fn record(&self, endpoint: u64, of: (&Tuple, Turn), envelope: &Envelope<'_>) {
+    #[must_use]
+    pub(crate) fn record(
+        &self,
+        endpoint: u64,
+        of: (&Tuple, Turn),
+        envelope: &Envelope<'_>,
+    ) -> bool {
         let (tuple, turn) = of;
         let event = self.flows().record(endpoint, tuple, turn, envelope);
         self.events.add_at(event.index(), 1);
+        event.is_kept()
     }
 
     /// The header for a packet that goes back.
@@ -105,8 +122,7 @@ impl Memory {
         let at = place
             .wrapping_mul(OF_ENDPOINT)
             .wrapping_add(direction as usize);
-        self.of_endpoints.add_at(at, 1);
-        self.of_endpoints.add_at(at.wrapping_add(1), bytes as u64);
+        self.of_endpoints.add_pair(at, bytes as u64);
     }
 
     /// The endpoint of a place, and its counters.
@@ -156,5 +172,5 @@ impl Drop for Memory {
 /// The clock of the entries.
 fn now() -> u32 {
     // The cast keeps the low bits: the clock comes round.
-    (time::milliseconds() / 1000) as u32
+    time::seconds() as u32
 }

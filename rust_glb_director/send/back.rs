@@ -8,10 +8,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::in_place::{find, flow, InPlace};
+use super::in_place::{self, find, flow, InCommon, InPlace};
 use super::refuse::refuse;
 use super::way::Journey;
-use super::{dispatch, Own};
+use super::Own;
 use crate::config::Config;
 use crate::stats::Stats;
 use glb_core::director::reverse::Answer;
@@ -21,7 +21,7 @@ use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::{self, Addrs};
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::{Hook, Outcome};
-use glb_kernel::out::path::Path;
+use glb_kernel::out::path::{Flow, Path};
 use glb_kernel::packet::skb::Skb;
 
 /// Sends an answer to its client. One to this machine itself, such as to a health check of the backend's own address, is left
@@ -66,7 +66,73 @@ pub(crate) fn send<'a>(
             whole: None,
         },
     };
-    dispatch(journey, skb)
+    super::dispatch(journey, skb)
+}
+
+/// The same of a common packet, in registers (docs/decisions/0008).
+#[inline(always)]
+pub(crate) fn send_common<'a>(
+    stats: &Stats,
+    hook: Hook<'_>,
+    config: &Config,
+    skb: Skb<'a>,
+    answer: Answer,
+) -> Outcome<'a> {
+    let change = answer.origin.change();
+    let Some(spot) = InCommon::spot(&skb, hook.family, &answer.packet, change.edit) else {
+        // Put together anew, so that it is in memory here only.
+        let answer = Answer { ..answer };
+        return uncommon(stats, hook, config, skb, answer);
+    };
+    let own = Own {
+        stats: stats.into(),
+        config,
+    };
+    let client = match answer.packet.key.addrs {
+        Addrs::V4 { dst, .. } => Addr::V4(dst),
+        Addrs::V6 { dst, .. } => Addr::V6(dst),
+    };
+    let flow = leaving(&answer, spot.tos() & !3);
+    let Some(path) = Path::between(&hook, &skb, flow, client, Some(answer.origin.vip)) else {
+        return refuse(own.stats, skb, Verdict::DroppedNoRoute);
+    };
+    if path.is_here() {
+        return refuse(own.stats, skb, Verdict::PassedAnswerHere);
+    }
+    let manner = InCommon {
+        packet: answer.packet,
+        verdict: answer.verdict,
+        change,
+        spot,
+    };
+    in_place::dispatch(own, hook, path, manner, skb)
+}
+
+/// A common packet in which what changes is not found in few steps.
+#[cold]
+#[inline(never)]
+fn uncommon<'a>(
+    stats: &Stats,
+    hook: Hook<'_>,
+    config: &Config,
+    skb: Skb<'a>,
+    answer: Answer,
+) -> Outcome<'a> {
+    send(stats, &hook, config, skb, &answer)
+}
+
+/// What the route of the packet depends on that leaves, with this TOS.
+#[inline(always)]
+fn leaving(answer: &Answer, tos: u8) -> Flow {
+    let key = answer.packet.key;
+    let packet = Candidate {
+        key: FlowKey {
+            src_port: answer.origin.change().edit.port(key.src_port),
+            ..key
+        },
+        ..answer.packet
+    };
+    flow(&packet, tos, tos)
 }
 
 /// The route to the client: as of the packet that the VIP would send.
@@ -77,15 +143,7 @@ fn path(hook: &Hook<'_>, skb: &Skb<'_>, answer: &Answer) -> Option<Path> {
         Addrs::V4 { dst, .. } => Addr::V4(dst),
         Addrs::V6 { dst, .. } => Addr::V6(dst),
     };
-    let key = answer.packet.key;
-    let packet = Candidate {
-        key: FlowKey {
-            src_port: answer.origin.change().edit.port(key.src_port),
-            ..key
-        },
-        ..answer.packet
-    };
     let tos = ip::tos(view, hook.family).ok()? & !3;
-    let flow = flow(&packet, tos, tos);
+    let flow = leaving(answer, tos);
     Path::between(hook, skb, flow, client, Some(answer.origin.vip))
 }

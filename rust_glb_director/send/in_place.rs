@@ -4,12 +4,16 @@
 
 #![forbid(unsafe_code)]
 
-use super::way::{Manner, Way};
+use super::refuse::refuse;
+use super::uncommon::{self, Case};
+use super::way::{Journey, Manner, Way};
+use super::Own;
 use glb_core::director::rewrite::{Change, Edit, End, Spot, Unchanged};
 use glb_core::director::{Candidate, Kind, Verdict};
 use glb_core::packet::ip::{proto, Addrs, Family};
 use glb_core::packet::view::View;
-use glb_kernel::out::path::Flow;
+use glb_kernel::front::hook::{Hook, Outcome};
+use glb_kernel::out::path::{Fit, Flow, Path};
 use glb_kernel::out::rewrite::writable;
 use glb_kernel::packet::skb::Skb;
 
@@ -51,7 +55,92 @@ pub(super) fn find(
     Err(Verdict::PassedUnknownFormat)
 }
 
+/// What changes in a common packet.
+#[derive(Clone, Copy)]
+pub(super) struct InCommon {
+    pub(super) packet: Candidate,
+    /// The verdict if it is sent.
+    pub(super) verdict: Verdict,
+    pub(super) change: Change,
+    pub(super) spot: Spot,
+}
+
+impl InCommon {
+    /// Where in the packet stands what `edit` changes, if that is said in few steps.
+    #[inline(always)]
+    pub(super) fn spot(
+        skb: &Skb<'_>,
+        family: Family,
+        packet: &Candidate,
+        edit: Edit,
+    ) -> Option<Spot> {
+        let Kind::Flow(proto) = packet.kind else {
+            return None;
+        };
+        let view = View::new(skb.linear(), skb.len()).limit(packet.len);
+        Spot::of_common(view, family, edit, proto)
+    }
+
+    /// The same as what changes in any packet.
+    #[inline(always)]
+    pub(super) fn any(self) -> InPlace {
+        InPlace {
+            packet: self.packet,
+            verdict: self.verdict,
+            change: self.change,
+            spot: Some(self.spot),
+            whole: None,
+        }
+    }
+}
+
+/// As [`super::dispatch`], and all of it is in registers here, too: what of a packet's parts is to be looked for again is put
+/// together where it has any.
+#[inline(always)]
+pub(super) fn dispatch<'a>(
+    own: Own<'_>,
+    hook: Hook<'_>,
+    path: Path,
+    manner: InCommon,
+    skb: Skb<'a>,
+) -> Outcome<'a> {
+    match path.fits(&skb, 0) {
+        Fit::Whole => {}
+        fit => {
+            let journey = Journey {
+                stats: own.stats,
+                hook,
+                config: own.config,
+                path,
+                manner: manner.any(),
+            };
+            return uncommon::handle(Case { journey, fit }, skb);
+        }
+    }
+    let (len, family) = (manner.packet.len, hook.family);
+    let mut writable = match writable(skb, &path, len, (&manner.spot, family)) {
+        Ok(writable) => writable,
+        Err(skb) => return refuse(own.stats, skb, Verdict::DroppedNoMemory),
+    };
+    let (head, sum) = writable.head();
+    let is_written = manner.spot.write(head, &manner.change, sum).is_some();
+    let mac = own.config.gateway_mac.as_ref();
+    match (
+        writable.send(hook.net, &path, mac, is_written),
+        manner.change.end,
+    ) {
+        (true, End::Destination) => own.stats.count_sent(manner.verdict, len),
+        (true, End::Source) => {
+            own.stats.count(manner.verdict);
+            own.stats.count_returned(len);
+        }
+        (false, _) => own.stats.count(Verdict::DroppedNoRoute),
+    }
+    Outcome::Stolen
+}
+
 /// What the route of a packet depends on, beside its addresses. A cache has the routes of packets with `kept_tos`.
+#[inline(always)]
 pub(super) fn flow(packet: &Candidate, tos: u8, kept_tos: u8) -> Flow {
     let is_v6 = matches!(packet.key.addrs, Addrs::V6 { .. });
     let icmp = |v4: [u8; 2], v6: [u8; 2]| match is_v6 {

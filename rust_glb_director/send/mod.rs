@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::stats::Stats;
 use crate::tables::world::Plan;
 use glb_core::director::rewrite::Edit;
-use glb_core::director::{Leave, Tunnel, Verdict};
+use glb_core::director::{Leave, MarkOffset, Tunnel, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::out::path::Fit;
@@ -47,7 +47,17 @@ struct Own<'p> {
     config: &'p Config,
 }
 
-impl Own<'_> {
+impl<'p> Own<'p> {
+    /// Of a packet of a service, whose backend counts.
+    #[inline(always)]
+    fn of_service(stats: &'p Stats, config: &'p Config, plan: &Plan<'p, '_>) -> Self {
+        let meter = plan.table.meter(plan.hops.backend());
+        Self {
+            stats: Tally::of(stats, meter),
+            config,
+        }
+    }
+
     /// The source of its packets to this address, if the operator names one.
     fn source(self, to: Addr) -> Option<Addr> {
         match to {
@@ -76,7 +86,45 @@ pub(crate) fn by_rows<'a>(
     tunnel::send(Tunnel::Gue, own, hook, skb, plan)
 }
 
-/// The same for a service, by its forward. Its backends count.
+/// Sends a common packet of a service by this tunnel. Its backends count.
+#[inline(always)]
+pub(crate) fn tunnelled<'a>(
+    (tunnel, plan): (Tunnel, Plan<'_, '_>),
+    stats: &Stats,
+    hook: Hook<'_>,
+    config: &Config,
+    skb: Skb<'a>,
+) -> Outcome<'a> {
+    let own = Own::of_service(stats, config, &plan);
+    tunnel::send(tunnel, own, hook, skb, plan)
+}
+
+/// The same, rewritten in place.
+#[inline(always)]
+pub(crate) fn rewritten<'a>(
+    (edit, plan): (Edit, Plan<'_, '_>),
+    stats: &Stats,
+    hook: Hook<'_>,
+    config: &Config,
+    skb: Skb<'a>,
+) -> Outcome<'a> {
+    let own = Own::of_service(stats, config, &plan);
+    rewrite::send_common(edit, own, hook, skb, plan)
+}
+
+/// Has a common packet of a service go on up the stack with this mark.
+#[inline(always)]
+pub(crate) fn marked<'a>(
+    (offset, plan): (MarkOffset, Plan<'_, '_>),
+    stats: &Stats,
+    config: &Config,
+    skb: Skb<'a>,
+) -> Outcome<'a> {
+    let own = Own::of_service(stats, config, &plan);
+    mark::send(offset, own.stats, skb, &plan)
+}
+
+/// Sends any packet of a service, by its forward.
 #[inline(always)]
 pub(crate) fn of_service<'a>(
     stats: &Stats,
@@ -85,16 +133,12 @@ pub(crate) fn of_service<'a>(
     skb: Skb<'a>,
     plan: Plan<'_, '_>,
 ) -> Outcome<'a> {
-    let meter = plan.table.meter(plan.hops.backend());
-    let own = Own {
-        stats: Tally::of(stats, meter),
-        config,
-    };
+    let own = Own::of_service(stats, config, &plan);
     match plan.forward().leave() {
-        Leave::Tunnel(Tunnel::Gue) => in_gue(own, hook, skb, &plan),
-        Leave::Tunnel(Tunnel::Gre) => in_gre(own, hook, skb, &plan),
-        Leave::Tunnel(Tunnel::Ipip) => in_ip(own, hook, skb, &plan),
-        Leave::Rewrite(edit) => rewritten(edit, own, hook, skb, &plan),
+        Leave::Tunnel(Tunnel::Gue) => any_in_gue(own, hook, skb, &plan),
+        Leave::Tunnel(Tunnel::Gre) => any_in_gre(own, hook, skb, &plan),
+        Leave::Tunnel(Tunnel::Ipip) => any_in_ip(own, hook, skb, &plan),
+        Leave::Rewrite(edit) => any_rewritten(edit, own, hook, skb, &plan),
         Leave::Mark(offset) => mark::send(offset, own.stats, skb, &plan),
     }
 }
@@ -103,22 +147,22 @@ pub(crate) fn of_service<'a>(
 // own way only.
 
 #[inline(never)]
-fn in_gue<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
+fn any_in_gue<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
     tunnel::send(Tunnel::Gue, own, hook, skb, *plan)
 }
 
 #[inline(never)]
-fn in_gre<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
+fn any_in_gre<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
     tunnel::send(Tunnel::Gre, own, hook, skb, *plan)
 }
 
 #[inline(never)]
-fn in_ip<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
+fn any_in_ip<'a>(own: Own<'_>, hook: Hook<'_>, skb: Skb<'a>, plan: &Plan<'_, '_>) -> Outcome<'a> {
     tunnel::send(Tunnel::Ipip, own, hook, skb, *plan)
 }
 
 #[inline(never)]
-fn rewritten<'a>(
+fn any_rewritten<'a>(
     edit: Edit,
     own: Own<'_>,
     hook: Hook<'_>,

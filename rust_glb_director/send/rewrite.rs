@@ -4,13 +4,13 @@
 
 #![forbid(unsafe_code)]
 
-use super::in_place::{find, flow, InPlace};
+use super::in_place::{self, find, flow, InCommon, InPlace};
 use super::refuse::refuse;
 use super::way::Journey;
-use super::{dispatch, Own};
+use super::Own;
 use crate::tables::set::NextHop;
 use crate::tables::world::Plan;
-use glb_core::director::rewrite::{Change, Edit};
+use glb_core::director::rewrite::{Change, Edit, Spot};
 use glb_core::director::{Candidate, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -33,21 +33,10 @@ pub(super) fn send<'a>(
         Ok(spot) => spot,
         Err(verdict) => return refuse(own.stats, skb, verdict),
     };
-    // The next routers see this one; without ECN, which no route depends on.
-    let tos = edit.tos(spot.tos()) & !3;
+    let Some((to, tos)) = toward(edit, spot, hook.family, plan.hops.first()) else {
+        return refuse(own.stats, skb, Verdict::DroppedNoRoute);
+    };
     let first = plan.hops.first();
-    // What is remembered is the route from this machine, which holds for clients' packets as long as nothing selects by source,
-    // and for packets with one TOS.
-    let to = match (hook.family, first.addr) {
-        (Family::V4, Addr::V4(to)) => Addr::V4(to),
-        (Family::V6, Addr::V6(to)) => Addr::V6(to),
-        // Tables whose forward rewrites have backends of the family of their binds.
-        _ => return refuse(own.stats, skb, Verdict::DroppedNoRoute),
-    };
-    let kept = match tos == first.tos {
-        true => Path::kept_by_any(&hook, &first.route, &skb, to),
-        false => None,
-    };
     let manner = InPlace {
         packet: plan.packet,
         verdict: plan.verdict,
@@ -55,8 +44,8 @@ pub(super) fn send<'a>(
         spot: Some(spot),
         whole: None,
     };
-    match kept {
-        Some(path) => dispatch(journey(manner, own, hook, path), skb),
+    match kept(hook, first, &skb, (to, tos)) {
+        Some(path) => super::dispatch(journey(manner, own, hook, path), skb),
         None => {
             let unrouted = Unrouted {
                 tos,
@@ -67,6 +56,80 @@ pub(super) fn send<'a>(
             };
             look_up(unrouted, skb)
         }
+    }
+}
+
+/// The same of a common packet: all that such a packet cannot be is known to the compiler.
+#[inline(always)]
+pub(super) fn send_common<'a>(
+    edit: Edit,
+    own: Own<'_>,
+    hook: Hook<'_>,
+    skb: Skb<'a>,
+    plan: Plan<'_, '_>,
+) -> Outcome<'a> {
+    let Some(spot) = InCommon::spot(&skb, hook.family, &plan.packet, edit) else {
+        // Put together anew, so that it is in memory here only.
+        let plan = Plan { ..plan };
+        return uncommon(edit, (own, hook), skb, plan);
+    };
+    let Some((to, tos)) = toward(edit, spot, hook.family, plan.hops.first()) else {
+        return refuse(own.stats, skb, Verdict::DroppedNoRoute);
+    };
+    let first = plan.hops.first();
+    let manner = InCommon {
+        packet: plan.packet,
+        verdict: plan.verdict,
+        change: Change::toward(to, edit),
+        spot,
+    };
+    match kept(hook, first, &skb, (to, tos)) {
+        Some(path) => in_place::dispatch(own, hook, path, manner, skb),
+        None => {
+            let manner = manner.any();
+            let unrouted = Unrouted {
+                tos,
+                own,
+                hook,
+                first,
+                manner,
+            };
+            look_up(unrouted, skb)
+        }
+    }
+}
+
+/// A common packet in which what changes is not found in few steps, as one whose time to live ends here.
+#[cold]
+#[inline(never)]
+fn uncommon<'a>(
+    edit: Edit,
+    (own, hook): (Own<'_>, Hook<'_>),
+    skb: Skb<'a>,
+    plan: Plan<'_, '_>,
+) -> Outcome<'a> {
+    send(edit, own, hook, skb, plan)
+}
+
+/// The first hop, and the TOS that the next routers see, without ECN, which no route depends on. Tables whose forward rewrites have
+/// backends of the family of their binds.
+#[inline(always)]
+fn toward(edit: Edit, spot: Spot, family: Family, first: &NextHop) -> Option<(Addr, u8)> {
+    let to = match (family, first.addr) {
+        (Family::V4, Addr::V4(to)) => Addr::V4(to),
+        (Family::V6, Addr::V6(to)) => Addr::V6(to),
+        _ => return None,
+    };
+    Some((to, edit.tos(spot.tos()) & !3))
+}
+
+/// The route that is remembered: from this machine, which holds for clients' packets as long as nothing selects by source, and for
+/// packets with one TOS.
+#[inline(always)]
+fn kept(hook: Hook<'_>, first: &NextHop, skb: &Skb<'_>, (to, tos): (Addr, u8)) -> Option<Path> {
+    match tos == first.tos {
+        true => Path::kept_by_any(&hook, &first.route, skb, to),
+        false => None,
     }
 }
 
@@ -96,7 +159,7 @@ struct Unrouted<'p> {
 #[inline(never)]
 fn look_up<'a>(unrouted: Unrouted<'_>, skb: Skb<'a>) -> Outcome<'a> {
     match unrouted.path(&skb) {
-        Some(path) => dispatch(
+        Some(path) => super::dispatch(
             journey(unrouted.manner, unrouted.own, unrouted.hook, path),
             skb,
         ),

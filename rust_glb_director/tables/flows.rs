@@ -102,6 +102,12 @@ impl Flows {
         }
     }
 
+    /// What nobody outside knows.
+    #[inline(always)]
+    pub(super) fn secret(&self) -> &SipKey {
+        &self.secret
+    }
+
     /// Counts a packet.
     #[inline(always)]
     pub(super) fn count(&self, event: Event) {

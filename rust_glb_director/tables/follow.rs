@@ -8,9 +8,10 @@ use super::flows::Flows;
 use super::memory::gfp;
 use super::set::{Table, TableSet};
 use glb_core::backend::State;
-use glb_core::director::flows::{self, follow, Event, FlowTable, Memory, Rules};
+use glb_core::director::flows::{self, follow, learn, Event, FlowTable, Key, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::Candidate;
+use glb_core::siphash::SipKey;
 use glb_kernel::base::vec::Append;
 use glb_kernel::base::{memory, time};
 use kernel::alloc::AllocError;
@@ -42,9 +43,19 @@ impl<'t> Service<'t> {
 }
 
 impl Memory for Service<'_> {
-    #[inline]
+    #[inline(always)]
     fn table(&self) -> FlowTable<'_> {
         self.flows.table(self.rules)
+    }
+
+    #[inline(always)]
+    fn secret(&self) -> &SipKey {
+        self.flows.secret()
+    }
+
+    #[inline(always)]
+    fn rules(&self) -> Rules {
+        self.rules
     }
 
     /// A backend that is drained keeps its flows. One that is taken out of service, or that the health checks have given up,
@@ -108,11 +119,32 @@ pub(crate) struct NoMemory {
     pub(crate) bytes: u64,
 }
 
-/// The backend that a packet's flow is known with, if that can be said without a row.
+/// The key by which a packet's flow can be asked for in few steps.
 #[inline(always)]
-pub(super) fn known(table: &Table, flows: &Flows, learns: bool, packet: &Candidate) -> Option<u8> {
+pub(super) fn key(table: &Table, flows: &Flows, learns: bool, packet: &Candidate) -> Option<Key> {
     let service = Service::of(table, flows, learns, None)?;
-    flows::known(&service, packet)
+    flows::key(&service, packet)
+}
+
+/// The backend that the flow of a packet on its way is known with, if it is found at once by this key.
+#[inline(always)]
+pub(super) fn known(table: &Table, flows: &Flows, packet: &Candidate, key: &Key) -> Option<u8> {
+    let learns = true;
+    let service = Service::of(table, flows, learns, None)?;
+    flows::known(&service, packet, key)
+}
+
+/// As [`remembered`], of a packet on its way whose flow has this key.
+#[inline]
+pub(super) fn learned(
+    (table, flows): (&Table, &Flows),
+    packet: &Candidate,
+    key: &Key,
+    first: Option<u8>,
+) -> Option<u8> {
+    let learns = true;
+    let service = Service::of(table, flows, learns, first)?;
+    learn(&service, packet, key, first)
 }
 
 impl TableSet {

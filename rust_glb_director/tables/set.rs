@@ -159,6 +159,7 @@ impl TableSet {
     }
 
     /// Where the answers to packets of this bind come from.
+    #[inline(always)]
     pub(crate) fn origin_of(&self, id: BindId) -> Option<Origin> {
         let table = self.table_of(id)?;
         let bind = table.binds.get(usize::from(id.bind))?;

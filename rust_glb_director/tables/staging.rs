@@ -7,7 +7,7 @@
 use super::counts::Counts;
 use super::memory::gfp;
 use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
-use glb_core::director::classify::bind::{self, BindId, BuildError, Classifier, Entry};
+use glb_core::director::classify::bind::{self, BindId, BuildError, Classifier, Entry, Shared};
 use glb_core::director::flows::Spec;
 use glb_core::director::ids::Roster;
 use glb_core::director::reverse::services::{self, Ambiguous, Chained, Service, MAX_SERVICES};
@@ -188,6 +188,14 @@ impl Load {
             }
         }
         let classifier = classifier(&mut entries)?;
+        time::pause();
+        let remembers = |table: u16| {
+            let table = self.tables.get(usize::from(table));
+            table.is_some_and(|table| table.flow_spec.is_some())
+        };
+        if let Some(at) = bind::shared(&mut entries, |a, b| remembers(a) != remembers(b)) {
+            return Err(Unfinished::Flows(at));
+        }
         let (services, with_one_vip) = self.services(&classifier)?;
         Ok(TableSet {
             generation: 0,
@@ -285,6 +293,8 @@ pub(crate) enum Unfinished {
     Services(u16),
     /// Answers could be of either of two services.
     Ambiguous(Ambiguous),
+    /// Two tables have one bind, and only one of them remembers flows.
+    Flows(Shared),
     /// Answers would have two sources.
     Chained(Chained),
 }

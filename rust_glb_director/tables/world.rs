@@ -4,11 +4,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::follow::{known, remembered};
+use super::follow::{key, known, learned, remembered};
 use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
 use glb_core::director::classify::bind::Proto;
 use glb_core::director::classify::flow::Classes;
+use glb_core::director::flows::Key;
 use glb_core::director::reverse::{Answers, Origin};
 use glb_core::director::{self, Addresses, Candidate, Forward, Selector, World};
 use glb_core::packet::addr::Addr;
@@ -31,6 +32,17 @@ pub(crate) type Bound<'w, 's> = director::Bound<'w, Loaded<'s>>;
 
 /// Where a packet goes.
 pub(crate) type Plan<'w, 's> = director::Plan<'w, Loaded<'s>>;
+
+impl<const FLOWS: bool> Loaded<'_, FLOWS> {
+    /// What is remembered of a packet's flow. A packet for which there is no backend at all is counted.
+    #[inline]
+    fn counted(&self, table: &Table, first: Option<u8>, found: Option<u8>) -> Option<u8> {
+        if let (None, None, true, Some(counts)) = (first, found, self.learns, &table.counts) {
+            counts.count_no_hop();
+        }
+        found
+    }
+}
 
 impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
     type Table = Table;
@@ -108,18 +120,37 @@ impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
         }
         let flows = table.flows.as_ref();
         let found = flows.and_then(|flows| remembered((table, flows), self.learns, packet, first));
-        if let (None, None, true, Some(counts)) = (first, found, self.learns, &table.counts) {
-            counts.count_no_hop();
-        }
-        found
+        self.counted(table, first, found)
     }
 
     #[inline(always)]
-    fn known(&self, table: &Table, packet: &Candidate) -> Option<u8> {
+    fn remembers(&self, table: &Table) -> bool {
+        FLOWS && table.flows.is_some()
+    }
+
+    #[inline(always)]
+    fn key(&self, table: &Table, packet: &Candidate) -> Option<Key> {
         match FLOWS {
-            true => known(table, table.flows.as_deref()?, self.learns, packet),
+            true => key(table, table.flows.as_deref()?, self.learns, packet),
             false => None,
         }
+    }
+
+    #[inline(always)]
+    fn known(&self, table: &Table, packet: &Candidate, key: &Key) -> Option<u8> {
+        known(table, table.flows.as_deref()?, packet, key)
+    }
+
+    #[inline]
+    fn learn(
+        &self,
+        table: &Table,
+        packet: Candidate,
+        (key, first): (&Key, Option<u8>),
+    ) -> Option<u8> {
+        let flows = table.flows.as_ref();
+        let found = flows.and_then(|flows| learned((table, flows), &packet, key, first));
+        self.counted(table, first, found)
     }
 
     fn remember(&self, key: &FlowKey, fragment: Fragment) {
@@ -142,6 +173,7 @@ impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
 }
 
 impl Answers for Loaded<'_> {
+    #[inline(always)]
     fn origin(&self, backend: Addr, proto: Proto, port: u16) -> Option<Origin> {
         let bind = self.tables.services().bind(backend, proto, port)?;
         self.tables.origin_of(bind)

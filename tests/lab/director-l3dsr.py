@@ -100,7 +100,8 @@ def setup():
     """ % (VIP4, VIP6))
     for host in (proxy1, proxy2):
         server(host)
-    proxy1.run("iptables -t mangle -A PREROUTING -m dscp --dscp %d" % DSCP)
+    for tool in ("iptables", "ip6tables"):
+        proxy1.run(tool + " -t mangle -A PREROUTING -m dscp --dscp %d" % DSCP)
     # proxy2 drains: it is the second hop of every row, which no packet names.
     tables = table_file("l3dsr.json", *(way.table(backend(way.to), backend(way.by, "draining")) for way in WAYS))
     config(director, "--source-v4 65.65.65.65 --source-v6 fd65::65 " + FIELDS)
@@ -162,7 +163,7 @@ def test_packets():
 
 
 def packets(way):
-    marks = [int(line.split()[0]) for line in rules(proxy1)]
+    marks = counted_by_rule(way)
     error = icmp(*way.too_big, rest=b"\0\0\5\0", payload=ip(way.vip, way.client, tcp(80, 4000, "A")))
     count = begin(director)
     total = 0
@@ -185,14 +186,14 @@ def packets(way):
         encapsulated_fragment_packets=1,
         encapsulated_bytes=total,
     )
-    if way.family == 4:
-        with check("the server's rule for the DSCP saw all of them"):
-            eventually(lambda: same([marks[0] + 8], [int(line.split()[0]) for line in rules(proxy1)]))
+    with check("the server's rule for the DSCP saw all of them"):
+        eventually(lambda: same(marks + 8, counted_by_rule(way)))
 
 
-def rules(host):
-    """The lines of the rule that counts."""
-    return host.output("iptables -t mangle -nvxL PREROUTING").splitlines()[2:]
+def counted_by_rule(way):
+    """Packets that the server's rule of iptables has seen."""
+    rule = proxy1.output("%s -t mangle -nvxL PREROUTING" % ("iptables" if way.family == 4 else "ip6tables")).splitlines()[2]
+    return int(rule.split()[0])
 
 
 def arrives(way, what, transport, more):

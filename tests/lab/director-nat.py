@@ -20,13 +20,15 @@ from lab.captures import IPV4, IPV6, recv, send, send_frame, watch
 from lab.director import backend, begin, config, load, table, table_file
 from lab.hosts import Host, fabric, guest, make
 from lab.packets import icmp, ip, is_icmp, sctp, tcp, udp
+from lab.programs import end_those_after, running
 from lab.run import main
 from lab.settings import VIP4, VIP6
 from lab.shapes import devices, devices_gone, lines, shapes
 from lab.sockets import accepted, connect, listener, poured, reset, says, udp_socket
-from lab.story import about, check, context, holds, same, say
+from lab.story import Failed, about, check, context, holds, same, say
 from lab.testdev import load_testdev
 from lab.transfers import LONGEST, Transfers
+from lab.waiting import eventually
 from lab.web import fetched, page
 from lab.web import web as serve
 
@@ -502,10 +504,41 @@ def test_sctp():
     with_sctp(associations)
 
 
+def test_sctp_tools():
+    about("The tools of the kernel's SCTP (lksctp-tools) have associations by the VIP: messages of all sizes, in order and not.")
+    with_sctp(sctp_tools)
+
+
+def sctp_tools(way):
+    names = ("SctpPassiveEstabs", "SctpShutdowns", "SctpChecksumErrors", "SctpAborteds")
+    before = [sctp_counter(proxy1, name) for name in names]
+    proxy1.spawn("sctp_test -l -H %s -P %d" % (way.to, TARGET))
+    eventually(lambda: holds(":%d" % TARGET in proxy1.output("ss --sctp -ln"), "it listens"))
+    count = begin(director)
+    # One byte to 32,768, which are many chunks.
+    client.run("sctp_test -s -H %s -P 4001 -h %s -p 80 -c 4 -x 3 -o 2 -M 4" % (way.client, way.vip))
+    with check("the server had one association, which ended in order, and no wrong checksum"):
+        eventually(lambda: same([before[0] + 1, before[1] + 1, before[2], before[3]],
+                                [sctp_counter(proxy1, name) for name in names]))
+    with check("its packets went by the director, there and back"):
+        there, back = count.each("encapsulated_packets", "returned_packets")
+        holds(there > 30 and back > 10, "%d there, %d back" % (there, back))
+    with check("nothing was dropped"):
+        same([], [name for name in count.deltas() if name.startswith("dropped")])
+    end_those_after(len(running) - 1)
+
+
+def sctp_counter(host, name):
+    """A counter of the host's SCTP."""
+    for line in host.output("cat /proc/net/sctp/snmp").splitlines():
+        if line.split()[0] == name:
+            return int(line.split()[1])
+    raise Failed("no " + name)
+
+
 def wrong_sums(host):
     """SCTP packets that the host has found to have a wrong checksum."""
-    lines = host.output("cat /proc/net/sctp/snmp").splitlines()
-    return [int(line.split()[1]) for line in lines if line.startswith("SctpChecksumErrors")]
+    return sctp_counter(host, "SctpChecksumErrors")
 
 
 def associations(way):

@@ -39,6 +39,10 @@ def test_privileges():
         guest.run(NOBODY + "glbctl status")
     with check("so are counters"):
         guest.run(NOBODY + "glbctl stats")
+    with check("so is what the role geneve counts, but not whose flows it remembers"):
+        guest.run(NOBODY + "glbctl geneve stats")
+        guest.run(NOBODY + "glbctl geneve endpoints")
+        refuses(NEEDED, NOBODY + "glbctl geneve flows")
     with check("root of a user namespace may load into its own"):
         guest.run("unshare -Urn sh -c", "glbctl table load " + tables)
     with check("but not into this one"):

@@ -4,12 +4,17 @@
 (tests/vm/ynl). One command is the program's, which takes seconds to start; the others are of the library that it is made of.
 """
 
+import socket
+import struct
 import sys
 
+from lab.geneve import FIRST, three
 from lab.hosts import guest
 from lab.netlink import fresh, hops, one_table, running, shows
+from lab.packets import ip, udp
 from lab.run import main
 from lab.story import about, check, holds, same, say
+from lab.waiting import eventually
 
 PYYNL = "/ynl/tools/net/ynl/pyynl"
 SPEC = "/ynl/Documentation/netlink/specs/glb.yaml"
@@ -95,6 +100,8 @@ def test_commands():
         can = do("features-get")
         same([["gue", "gre", "ipip", "l3dsr", "nat", "mark"], 10, 4096, 65536, 1],
              [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"], can["classes"]])
+    with check("by what flows are remembered, and what devices can be for"):
+        same([["flow", "source"], ["director", "return", "geneve"], 1], [can["flows-by"], can["role"], can["replace"]])
     with check("and which rows it can have"):
         same([["glb", "maglev"], ["own", "vpp", "vpp-sticky", "nfqlb", "nfqlb-sctp-ports"]], [can["select"], can["flow-hash"]])
     with check("what a table's rows are"):
@@ -246,6 +253,177 @@ def test_maglev():
     with check("a packet goes by them"):
         answer = guest.json("glbctl --json lookup --running 10.11.12.13 192.0.2.9:53 --proto udp")
         same([{"kind": "maglev", "size": 7}, True], [answer["select"], answer["hashes"][0]["row"] < 7])
+
+
+def test_flows():
+    about("flows by ynl: a table that remembers them, what cannot be, what is remembered, and forgotten; a device for answers")
+    begin()
+    vip = "192.0.2.1"
+    for words, flows in (
+        ("0 buckets of flows: must be 1 to 1048576", dict(buckets=0)),
+        ("1048577 buckets of flows: must be 1 to 1048576", dict(buckets=1048577)),
+        ("0 s: must be 1 to 43200", dict(timeout=0)),
+        ("43201 s: must be 1 to 43200", dict(timeout=43201)),
+        ("cannot remember flows by 9", dict(by=9)),
+    ):
+        with check("refused: %r" % flows):
+            says(words, maglev(flows=flows)[1])
+    with check("it is loaded"):
+        flowing(vip, PAPERS_ROWS)
+        same({"buckets": 16, "timeout": 60, "by": "flow"}, do("table-get", index=0)["flows"])
+    with check("nothing is remembered yet"):
+        same([16, []], [dump("flow-get")[0]["buckets"], remembered()])
+    guest.ip("addr add %s/32 dev lo" % vip)
+    try:
+        do("attach", ifname="lo")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.bind((vip, 4000))
+            client.sendto(b"hello", (vip, 53))
+        with check("a flow is, with its backend and the backend's id"):
+            flow = eventually(only_one)
+            backends = {each["address"]: each["id"] for each in do("table-get", index=0)["backend"]}
+            same(["udp", vip, 4000, vip, 53], [flow[name] for name in ("proto", "src", "src-port", "dst", "dst-port")])
+            same(backends[flow["backend"]], flow["id"])
+            holds(flow["idle"] < 60 and flow["closing"] == 0, flow)
+        others = [address for address in backends if address != flow["backend"]]
+        with check("when all rows are another backend's, a look-up says that it is the flow's"):
+            flowing(vip, bytes([list(backends).index(others[0])]) * 7)
+            answer = do("lookup", dst=vip, src=vip, proto="udp", dst_port=53, src_port=4000)
+            same([1, flow["backend"]], [answer["known-flow"], answer["hop"][0]["address"]])
+            answer = do("lookup", dst=vip, src=vip, proto="udp", dst_port=53, src_port=4001)
+            same([None, others[0]], [answer.get("known-flow"), answer["hop"][0]["address"]])
+        with check("flows of another backend, or of another table, are others"):
+            same(0, do("flow-flush", name="nsdi", backend=others[0])["flushed"])
+            says("no such table", refused("flow-flush", name="other"))
+            same([flow["src-port"]], [each["src-port"] for each in remembered()])
+        with check("those of this backend are forgotten"):
+            same(1, do("flow-flush", backend=flow["backend"])["flushed"])
+            same([], remembered())
+        with check("a device for answers"):
+            do("attach", ifname="lo", role="return", replace=1)
+            same(["return"], [each["role"] for each in dump("device-get")])
+    finally:
+        guest.ip("addr del %s/32 dev lo" % vip)
+    with check("a role that the module does not know is named"):
+        refusal = refused("attach", ifname="lo", role=9)
+        says("knows no role 9", refusal)
+        says("not supported", refusal.lower())
+
+
+def flowing(vip, rows):
+    """The table of seven rows with these rows is loaded. It remembers flows of UDP to port 53."""
+    bind = {"address": vip, "prefix-len": 32, "proto": "udp", "port-start": 53}
+    load, refusal = maglev(flows=dict(buckets=16, timeout=60, by="flow"), bind=[bind])
+    same(None, refusal)
+    do("row-set", transaction=load, table=0, first_row=0, rows=rows)
+    do("table-commit", transaction=load)
+
+
+def remembered():
+    """All flows that are listed, by however many messages."""
+    return [flow for part in dump("flow-get") for flow in part.get("flow", [])]
+
+
+def only_one():
+    found = remembered()
+    same(1, len(found))
+    return found[0]
+
+
+def prefix(address, length):
+    return {"address": address, "prefix-len": length}
+
+
+def test_geneve():
+    about("the role geneve by ynl: each attribute of attach, what is refused and why, and what is counted and remembered")
+    begin()
+    for words, attributes in (
+        ("only with the role geneve", dict(port=6081)),
+        ("only with the role geneve", dict(role="director", allow_from=[prefix("10.1.1.0", 24)])),
+        ("1 to 6000 seconds", dict(role="geneve", idle=0)),
+        ("1 to 6000 seconds", dict(role="geneve", tcp_idle=6001)),
+        ("1 to 13000000 flows", dict(role="geneve", max_flows=0)),
+        ("1 to 13000000 flows", dict(role="geneve", max_flows=13000001)),
+        ("longer than its address", dict(role="geneve", allow_from=[prefix("10.1.1.0", 33)])),
+        ("more than 16 prefixes", dict(role="geneve", allow_from=[prefix("10.1.%d.0" % n, 24) for n in range(17)])),
+        ("port", dict(role="geneve", port=0)),
+        ("pass", dict(role="geneve", **{"pass": 2})),
+        ("prefix-len", dict(role="geneve", allow_from=[prefix("fd00::", 129)])),
+    ):
+        with check("refused: %r: %s" % (attributes, words)):
+            says(words, refused("attach", ifname="lo", **attributes))
+    with check("nothing is attached"):
+        same([], dump("device-get"))
+    allowed = [prefix("10.1.%d.0" % n, 24) for n in range(15)] + [prefix("fd00::", 8)]
+    given = {"role": "geneve", "port": 7000, "class": 0x0167, "allow-from": allowed, "pass": 1, "strict": 1, "max-flows": 1000,
+             "idle": 10, "tcp-idle": 6000}
+    with check("each attribute is taken, and shown as it was given"):
+        do("attach", ifname="lo", **given)
+        shown = dump("device-get")
+        same([dict(given, ifindex=1, ifname="lo")], shown)
+    with check("other values take their place"):
+        do("attach", ifname="lo", role="geneve", replace=1)
+        shown = dump("device-get")[0]
+        same([6081, 0x0108, 0, 0, 131072, 350, 350],
+             [shown[name] for name in ("port", "class", "pass", "strict", "max-flows", "idle", "tcp-idle")])
+        same(None, shown.get("allow-from"))
+    guest.run("ip address add 192.0.2.1/32 dev lo")
+    with guest.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("192.0.2.1", 5353))
+        options = three()
+        inner = ip("198.51.100.7", "192.0.2.1", udp(40000, 5353, b"by ynl"))
+        head = struct.pack("!BBHI", len(options) // 4, 0, 0x0800, 0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind(("192.0.2.1", 50000))
+            sender.sendto(head + options + inner, ("192.0.2.1", 6081))
+        with check("flows are listed"):
+            flows = [flow for part in dump("geneve-flow-get") for flow in part.get("flow", [])]
+            same([{"endpoint": FIRST, "proto": 17, "src": "198.51.100.7", "src-port": 40000, "dst": "192.0.2.1", "dst-port": 5353,
+                   "outer-src": "192.0.2.1", "outer-dst": "192.0.2.1", "udp-src-port": 50000, "udp-dst-port": 6081,
+                   "options": options, "closing": 0}],
+                 [{name: value for name, value in flow.items() if name != "idle"} for flow in flows])
+    with check("so are endpoints"):
+        same([{"id": FIRST, "came-packets": 1, "came-bytes": len(inner), "left-packets": 0, "left-bytes": 0}],
+             dump("geneve-endpoint-get"))
+    with check("and counters, as glbctl has them"):
+        said, shown = do("geneve-stats-get"), guest.json("glbctl --json geneve stats")
+        for kind, theirs in (("came", "came"), ("left", "left"), ("flow", "flows")):
+            names = {counter["name"] for counter in said[kind]}
+            holds(names <= set(shown[theirs]), "%s: %r" % (kind, names - set(shown[theirs])))
+        came = {counter["name"]: counter["value"] for counter in said["came"]}
+        same([1, 1], [came["accepted_packets"], {each["name"]: each["value"] for each in said["flow"]}["first_flow_packets"]])
+        same([1, 157288], [said["in-use"], said["room"]])
+    do("detach", ifname="lo")
+    with check("without a device there are no flows, and no endpoints"):
+        same([[], []], [dump("geneve-flow-get"), dump("geneve-endpoint-get")])
+        same(None, do("geneve-stats-get").get("room"))
+    guest.run("ip address del 192.0.2.1/32 dev lo")
+
+
+def sharing(*flows):
+    """Tables with one bind, each with these attributes; what the module says in the end."""
+    load = do("table-begin", tables=len(flows), binds=len(flows), row_bytes=7 * len(flows))["transaction"]
+    for number, more in enumerate(flows):
+        do("table-add", transaction=load, table=number, name="t%d" % number, hash_key=b"k" * 16, hops=1, forward="gre",
+           select="maglev", num_rows=7, backend=[{"address": "10.0.0.%d" % n} for n in (1, 2, 3)],
+           bind=[{"address": "192.0.2.%d" % number, "prefix-len": 24, "proto": "udp", "port-start": 53}], **more)
+        do("row-set", transaction=load, table=number, first_row=0, rows=PAPERS_ROWS)
+    return refused("table-commit", transaction=load)
+
+
+def test_flows_of_one_bind():
+    about("tables by ynl that have one bind: with flow tables all of them, or none")
+    begin()
+    none, some = {}, dict(flows={"buckets": 16})
+    for name, tables in (("none", (none, none)), ("all", (some, some))):
+        with check("loaded: " + name):
+            same(None, sharing(*tables))
+    with check("refused: the second alone"):
+        says("table 1: bind 0 is bind 0 of table 0 too, and only one of the two remembers flows", sharing(none, some))
+    with check("refused: all but the third"):
+        says("table 2: bind 0 is bind 0 of table 1 too, and only one of the two remembers flows", sharing(some, some, none))
+    with check("the tables that were loaded stay, and nothing else is left"):
+        shows(generation=2, loads_under_way=0, bytes_set_aside=0)
 
 
 def l3dsr(vip="192.0.2.1", **more):

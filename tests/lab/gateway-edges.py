@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -SE
 # SPDX-License-Identifier: GPL-2.0
 """An appliance behind a gateway load balancer where something goes wrong: hooks that cannot be registered, half of an aggregate
-lost, ICMP errors of its own and forged ones, a path that is narrower than IPv6 allows.
+lost, ICMP errors of its own and forged ones, a path that is narrower than IPv6 allows, Geneve in Geneve, Geneve for others,
+fragments in another order.
 
      gateway                         appliance
     +--------------------+          +------------------------+
@@ -16,7 +17,7 @@ import os
 import socket
 import struct
 
-from lab.captures import frame_for, frames, plain_capture, recv, send_frame, settle, watch
+from lab.captures import frame_for, frames, nothing, plain_capture, recv, send_frame, settle, watch
 from lab.geneve import (
     CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route, stats, unfiltered,
 )  # fmt: skip
@@ -220,6 +221,102 @@ def test_its_own_icmp_errors():
     appliance.quietly("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
     appliance.ip("route del 192.0.2.9\nroute del 2001:db8::9\nroute del 10.1.1.10/32\nroute flush cache")
     appliance.quietly("ip -6 route flush cache")
+
+
+def forwards(on):
+    """Whether the appliance routes: to servers behind the load balancer."""
+    appliance.quietly("sysctl -qw net.ipv4.ip_forward=%d net.ipv6.conf.all.forwarding=%d" % (on, on))
+    appliance.quietly("sysctl -qw net.ipv4.conf.eth0.send_redirects=0 net.ipv4.conf.all.send_redirects=0")
+    for address, via in (("192.0.2.9", gateway.ipv4), ("2001:db8::9", gateway.ipv6), ("10.1.9.9", gateway.ipv4)):
+        appliance.ip("route %s %s via %s dev eth0 onlink" % ("replace" if on else "del", address, via))
+
+
+def test_geneve_in_geneve():
+    about("A client's own Geneve packet comes back in the header of its flow, and not as if the appliance had sent it.")
+    attach("--pass --strict")
+    forwards(True)
+    for what, client, server, own in (
+        ("IPv4", CLIENT4, "192.0.2.9", appliance.ipv4),
+        ("IPv6", CLIENT6, "2001:db8::9", appliance.ipv6),
+    ):
+        with context(what + ": "):
+            inside = header(ip(client, server, udp(40000, 53, b"inside")))
+            count = Count()
+            watch()
+            sends(ip(client, server, udp(50001, 6081, inside), ident=9))
+            came, back = parts(recv(appliance, is_geneve)), parts(recv(gateway, is_geneve))
+            with check("it is in the header that it came with"):
+                same((came[0][::-1], came[1], came[2]), (back[0], back[1], back[2]))
+                same(inside.hex(), back[3][-len(inside) :].hex())
+                same(1, count.grew("left", "returned_packets"))
+            sends(ip(own, server, udp(50001, 6081, inside), ident=9))
+            settle(appliance)
+            with check("one that says that it is from the appliance is dropped"):
+                same(1, count.grew("came", "dropped_inner_packets"))
+                nothing(gateway, is_geneve)
+            count.is_sum()
+    forwards(False)
+
+
+def test_geneve_for_others():
+    about("Geneve of another kind, from one machine to another, is routed through the appliance: it is theirs.")
+    attach("--pass")
+    forwards(True)
+    data = struct.pack("!BBHI", 0, 0, 0x6558, 0x12300) + bytes(60)
+    count = Count()
+    watch()
+    for to in ("10.1.9.9", appliance.ipv4):
+        send_frame(gateway, frame_for(gateway, appliance, ip(gateway.ipv4, to, udp(50000, 6081, data), ident=7)))
+    with check("it goes on to the other machine as it is"):
+        same(data.hex(), recv(gateway, is_geneve)[28:].hex())
+    settle(appliance)
+    with check("the same one to the appliance is dropped"):
+        same(1, count.grew("came", "dropped_protocol_packets"))
+        holds(count.grew("came", "passed_not_geneve_packets") >= 1)
+        nothing(gateway, is_geneve)
+    count.is_sum()
+    forwards(False)
+
+
+def test_fragments_in_another_order():
+    about("A later fragment comes before the first one, which has the ports: the datagram is put together nevertheless.")
+    attach()
+    for what, client, server, nobody in (
+        ("IPv4", CLIENT4, "192.0.2.1", "192.0.2.8"),
+        ("IPv6", CLIENT6, "2001:db8::1", "2001:db8::8"),
+    ):
+        with context(what + ": "):
+            echo, count, data = udp_socket(appliance, server, 5353), Count(), os.urandom(3000)
+            whole = udp(41000, 5353, data)
+            first, later = (0, True, 0, 1600), (1600, False, 1600, 3008)
+            sends(*(ip(client, server, whole, ident=901, fragment=part) for part in (later, first)))
+            with check("it arrives"):
+                same(data, echo.recv(4000))
+                same((2, 0), (count.grew("came", "accepted_packets"), count.grew("came", "dropped_no_socket_packets")))
+            sends(ip(client, nobody, whole, ident=902, fragment=later))
+            sends(*(ip(client, server, udp(41000, 5354, data), ident=903, fragment=part) for part in (first, later)))
+            settle(appliance)
+            with check("those to another address, and those to a port without a socket, do not"):
+                same(3, count.grew("came", "dropped_no_socket_packets"))
+            count.is_sum()
+            echo.close()
+
+
+def test_merging_of_datagrams():
+    about("A device that merges UDP datagrams for who forwards does so no more when it gets the role; its aggregates are dropped.")
+    merging = ("rx-udp-gro-forwarding", "rx-gro-list")
+    for name in merging:
+        appliance.quietly("ethtool -K eth0", name, "on")
+    attach()
+    with check("it is switched off"):
+        said = appliance.output("ethtool -k eth0").splitlines()
+        same(["%s: off" % name for name in sorted(merging)], sorted(line for line in said if line.split(":")[0] in merging))
+    echo, count = udp_socket(appliance, "192.0.2.1", 5353), Count()
+    sends(*(ip(CLIENT4, "192.0.2.1", udp(40000, 5353, b"one by one"), ident=n) for n in range(4)))
+    settle(appliance)
+    with check("packets are taken"):
+        same((4, 0), (count.grew("came", "accepted_packets"), count.grew("came", "dropped_aggregate_packets")))
+    echo.close()
 
 
 def is_cut(packet):

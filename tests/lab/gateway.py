@@ -254,18 +254,34 @@ def test_endpoints_with_the_same_addresses():
     gateway.ip("route replace 192.0.2.1/32 encap ip id 0 dst 10.1.2.20 geneve_opts %s dev gnv0" % ",".join(THREE))
 
 
+def tcp_seen():
+    """Packets of TCP that the stack got from eth0."""
+    said = appliance.json("nft -j list counter inet judge seen")["nftables"]
+    return next(each["counter"]["packets"] for each in said if "counter" in each)
+
+
 def test_vectors():
-    about("Packets of an independent model: each has its verdict.")
+    about("Packets of an independent model: each has its verdict and no other, and the stack sees what was inside the others.")
     attach("--pass --allow-from 10.1.1.0/24")
     with open("/tests/vectors/geneve.tsv") as file:
         vectors = [line.rstrip("\n").split("\t") for line in file if not line.startswith("#")]
     holds(len(vectors) > 10)
+    appliance.run("nft", "table inet judge { counter seen { } "
+                  "chain prerouting { type filter hook prerouting priority raw; "
+                  "iifname eth0 meta l4proto tcp counter name seen; } }")
     watch()
+    # What else comes (neighbour discovery) is none of these.
+    others = ("total_packets", "passed_not_geneve_packets")
     for name, _, verdict, packet in vectors:
-        count = Count()
+        count, before = Count(), tcp_seen()
         send_frame(gateway, frame_for(gateway, appliance, bytes.fromhex(packet)))
+        settle(appliance)
         with check("%s: %s" % (name, verdict)):
-            eventually(lambda: holds(count.grew("came", verdict) >= 1))
+            holds(count.grew("came", verdict) >= 1)
+            grew = {each: count.grew("came", each) for each in count.before["came"] if each not in others}
+            same({verdict: 1} if verdict not in others else {}, {each: value for each, value in grew.items() if value})
+            same(1 if verdict == "accepted_packets" else 0, tcp_seen() - before)
+    appliance.run("nft delete table inet judge")
     count.is_sum()
 
 

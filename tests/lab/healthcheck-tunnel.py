@@ -1,19 +1,21 @@
 #!/usr/bin/python3 -SE
 # SPDX-License-Identifier: GPL-2.0
-"""The health checker against the kernel's own tunnels: the checks `gue` and `gue_vip`, and those through the forwards ipip, gre.
+"""The health checker against the kernel's own tunnels: the checks `gue` and `gue_vip`, and those through the forwards ipip, gre
+and l3dsr, which nginx answers, over HTTP and TLS.
 
-    director (glb-healthcheck)       proxy1, proxy2: fou, tunl0, sit0, gre1, with the VIPs
+    director (glb-healthcheck)       proxy1, proxy2: fou, tunl0, sit0, gre1, nft for a DSCP, with the VIPs
 """
 
 import os
 
 from lab.director import KEY, SEED, backend
-from lab.hosts import Host, make
+from lab.hosts import Host, guest, make
 from lab.programs import end_those_after, running
 from lab.run import main
 from lab.settings import GUE_PORT, work, work_json
 from lab.story import about, check, context, holds, same, say
 from lab.waiting import eventually
+from lab.web import web
 
 VIP4, VIP6 = "10.10.10.10", "fd10::10"
 director = Host("director", "192.168.50.6", "fd50::6")
@@ -36,15 +38,15 @@ def setup():
 
 
 class Checker:
-    """glb-healthcheck on the director, with one table of both proxies."""
+    """glb-healthcheck on the director, with one table of both proxies, by their addresses of IPv4 or IPv6."""
 
-    def __init__(self, binds, checks, timeout, **more):
+    def __init__(self, binds, checks, timeout, ports=(80,), family=4, **more):
         source = work_json("src.json", {
             "healthchecks": {"interval_ms": 200, "timeout_ms": timeout, "trigger": 2},
             "tables": [{
                 "name": "web", "hash_key": KEY, "seed": SEED, **more,
-                "binds": [{"ip": ip, "proto": "tcp", "port": 80} for ip in binds],
-                "backends": [{**backend(proxy.ipv4), "healthchecks": checks} for proxy in proxies],
+                "binds": [{"ip": ip, "proto": "tcp", "port": port} for ip in binds for port in ports],
+                "backends": [{**backend(proxy.ipv4 if family == 4 else proxy.ipv6), "healthchecks": checks} for proxy in proxies],
             }],
         })
         self.published, self.log = work("dst.json"), work("log")
@@ -108,34 +110,95 @@ def test_tunnel():
     checker.end()
 
 
+NAME = "www.example.net"
+# A server of virtual hosts: it answers nobody who does not name this one, by Host and, over TLS, by SNI.
+VIRTUAL = """
+    listen 443 ssl; listen [::]:443 ssl;
+    ssl_certificate {0}/cert.pem; ssl_certificate_key {0}/key.pem;
+    set $named "$scheme $host $ssl_server_name";
+    if ($named !~ "^(http {1} |https {1} {1})$") {{ return 421; }}
+"""
+DSCP = 7
+# What a server does for l3dsr: a packet with the DSCP is the VIP's.
+NFT = (
+    "add table inet l3dsr; "
+    "add chain inet l3dsr in {{ type filter hook prerouting priority raw; }}; "
+    "add rule inet l3dsr in ip dscp {0} ip daddr {1} ip daddr set {2}; "
+    "add rule inet l3dsr in ip6 dscp {0} ip6 daddr {3} ip6 daddr set {4}"
+)
+
+
+def map_dscp(proxy):
+    proxy.run("nft", NFT.format(DSCP, proxy.ipv4, VIP4, proxy.ipv6, VIP6))
+
+
+def map_no_dscp(proxy):
+    proxy.run("nft delete table inet l3dsr")
+
+
+def down(device):
+    return lambda proxy: proxy.ip("link set %s down" % device)
+
+
+def up(device):
+    return lambda proxy: proxy.ip("link set %s up" % device)
+
+
+# A forward, the VIPs behind it, the family of the backends' addresses, and how a server loses what it needs for it, and gets it
+# again.
+THROUGH = (
+    ({"kind": "ipip"}, (VIP4,), 4, down("tunl0"), up("tunl0")),
+    ({"kind": "ipip"}, (VIP6,), 4, down("sit0"), up("sit0")),
+    ({"kind": "gre"}, (VIP4,), 4, down("gre1"), up("gre1")),
+    ({"kind": "l3dsr", "dscp": DSCP}, (VIP4,), 4, map_no_dscp, map_dscp),
+    ({"kind": "l3dsr", "dscp": DSCP}, (VIP6,), 6, map_no_dscp, map_dscp),
+)
+
+
 def test_through():
-    about("Through a forward the VIP of each server is asked: one without the VIP, or without the device, is found.")
-    say("what goes to the VIP goes nowhere, but for what a check sends on")
-    director.ip("link add nowhere type dummy\nlink set nowhere up\nroute add %s/32 dev nowhere" % VIP4)
-    os.mkdir(work("www"))
-    with open(work("www/up"), "w") as file:
-        file.write("up\n")
-    one, two = proxies
-    quiet = os.open(os.devnull, os.O_WRONLY)
+    about("Through a forward the VIP of each server is asked, by Host and SNI: one that lost it, or what it takes, is found.")
+    say("what goes to the VIPs goes nowhere, but for what a check sends on")
+    director.ip("link add nowhere type dummy\nlink set nowhere up")
+    director.ip("route add %s/32 dev nowhere\nroute add %s/128 dev nowhere" % (VIP4, VIP6))
+    guest.run("glb-packets cert", work("tls"), "--name", NAME)
     for proxy in proxies:
-        proxy.spawn("python3 -m http.server 80 --directory", work("www"), stdout=quiet, stderr=quiet)
-    os.close(quiet)
-    for kind, device in (("ipip", "tunl0"), ("gre", "gre1")):
-        with context(kind + ": "):
-            checks = {"http": 80, "http_uri": "/up", "through": True}
-            checker = Checker((VIP4,), checks, 10000, select={"kind": "maglev", "size": 1021}, forward={"kind": kind})
-            checker.publishes("both servers answer", True, True)
-            two.ip("addr del %s/32 dev tunl0" % VIP4)
-            checker.publishes("one has lost the VIP", True, False)
-            checker.says("through http %s:80/up by %s through %s: fails" % (VIP4, kind, two.ipv4))
-            two.ip("addr add %s/32 dev tunl0" % VIP4)
-            checker.publishes("it has it again", True, True)
-            one.ip("link set %s down" % device)
-            checker.publishes("the other one has lost the tunnel device", False, True)
-            one.ip("link set %s up" % device)
-            checker.publishes("it has it again", True, True)
-            checker.end()
+        web(proxy, str(proxy), VIRTUAL.format(work("tls"), NAME.replace(".", "[.]")))
+        map_dscp(proxy)
+    checks = {"http": 80, "http_host": NAME, "http_uri": "/page", "https": 443, "https_host": NAME, "https_uri": "/page"}
+    for forward, vips, family, lose, mend in THROUGH:
+        with context("%s to %s: " % (forward["kind"], vips[0])):
+            rows = {"select": {"kind": "maglev", "size": 1021}, "forward": forward}
+            checker = Checker(vips, {**checks, "through": True}, 3000, (80, 443), family, **rows)
+            through(checker, vips[0], family, (lose, mend))
+    with context("another host: "):
+        wrong = {**checks, "https_host": "other.example.net", "through": True}
+        checker = Checker((VIP4,), wrong, 3000, (80, 443), forward={"kind": "gre"}, select={"kind": "maglev", "size": 1021})
+        checker.publishes("no server answers to another name over TLS", False, False)
+        checker.says("status 421")
+        checker.end()
     director.ip("link del nowhere")
 
 
-main("fou ipip sit ip_gre dummy")
+def through(checker, vip, family, step):
+    one, two = proxies
+    lose, mend = step
+    asked = "%s:80/page as %s by" % (vip if "." in vip else "[%s]" % vip, NAME)
+    device, bits = ("tunl0", 32) if vip == VIP4 else ("sit0", 128)
+    checker.publishes("both servers answer", True, True)
+    two.ip("addr del %s/%d dev %s" % (vip, bits, device))
+    checker.publishes("one has lost the VIP", True, False)
+    checker.says("through http " + asked)
+    checker.says("through %s: fails" % (two.ipv4 if family == 4 else two.ipv6))
+    two.ip("addr add %s/%d dev %s%s" % (vip, bits, device, "" if bits == 32 else " nodad"))
+    checker.publishes("it has it again", True, True)
+    lose(one)
+    checker.publishes("the other one has lost what the forward needs", False, True)
+    mend(one)
+    if device == "sit0":
+        # A device that goes down loses its addresses of IPv6.
+        one.ip("addr replace %s/128 dev sit0 nodad" % vip)
+    checker.publishes("it has it again", True, True)
+    checker.end()
+
+
+main("fou ipip sit ip_gre dummy nf_tables")

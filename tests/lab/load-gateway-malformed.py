@@ -23,6 +23,7 @@ COUNT = int(os.environ.get("COUNT", 100000 // SLOWER // SLOWER))
 # What depends on more than the packet's bytes.
 OF_THE_MODULE = (
     "total_packets", "accepted_packets", "passed_not_geneve_packets", "passed_other_host_packets", "dropped_no_socket_packets",
+    "dropped_no_room_packets",
 )
 
 

@@ -9,10 +9,12 @@
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
 use glb_core::director::classify::by_class::Bytes;
 use glb_core::director::classify::flow::{Asked, Classes, Found};
-use glb_core::director::flows::{follow, Bucket, Event, FlowTable, Memory, Rules};
+use glb_core::director::flows::{
+    follow, key, known, learn, Bucket, Event, FlowTable, Memory, Rules,
+};
 use glb_core::director::ids::{Roster, Tag};
 use glb_core::director::reverse::services::{chained, check, with_one_vip, Service, Services};
-use glb_core::director::reverse::{reverse, Answers, Origin};
+use glb_core::director::reverse::{reverse, reverse_common, Answers, Origin};
 use glb_core::director::rewrite::{Change, Edit, Spot};
 use glb_core::director::select::hash::{packet_hash, HashFields, PacketHash};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Cursor};
@@ -135,7 +137,9 @@ pub fn uses_geneve(
         len: opened.inner_len,
         tos: 0,
     };
-    let envelope = held.envelope();
+    held.write_back(&letter, out)?;
+    let unpacked = held.unpack()?;
+    let envelope = unpacked.envelope();
     envelope.write_back(&letter, out)?;
     envelope.fill_checksum(out, packet.view.linear())?;
     Some(envelope.len())
@@ -190,7 +194,11 @@ pub fn uses_reverse(
     len: usize,
     family: Family,
 ) -> Option<Verdict> {
-    let packet = director::inspect_answer(View::new(bytes, len), family).ok()?;
+    let view = View::new(bytes, len);
+    if let Some(packet) = director::common(view, family).and(director::again(view, family)) {
+        return Some(reverse_common(backends, settings, packet).ok()?.verdict);
+    }
+    let packet = director::inspect_answer(view, family).ok()?;
     Some(reverse(backends, settings, packet).ok()?.verdict)
 }
 
@@ -322,13 +330,15 @@ pub fn uses_common(
 }
 
 #[no_mangle]
-pub fn uses_decide_by_flow(
-    tables: &Tables<'_>,
-    settings: &Settings,
-    packet: Candidate,
-) -> Option<u64> {
+pub fn uses_backend(tables: &Tables<'_>, settings: &Settings, packet: Candidate) -> Option<u64> {
     let bound = director::bind(tables, settings, packet).ok()?;
-    let plan = bound.decide_by_flow(tables, settings, |_| true).ok()?;
+    let hash = bound.hash(tables, settings);
+    let key = bound.key(tables);
+    let backend = match bound.backend(tables, hash, key.as_ref()) {
+        Some(backend) => backend,
+        None => bound.other_backend(tables, hash, key.as_ref())?,
+    };
+    let plan = bound.toward(tables, backend, hash).ok()?;
     Some(plan.hash.0)
 }
 
@@ -385,6 +395,12 @@ pub fn uses_memory(
 struct Flows<'a>(FlowTable<'a>, &'a Roster);
 
 impl Memory for Flows<'_> {
+    fn secret(&self) -> &SipKey {
+        self.0.secret
+    }
+    fn rules(&self) -> Rules {
+        self.0.rules
+    }
     fn table(&self) -> FlowTable<'_> {
         self.0
     }
@@ -407,7 +423,11 @@ pub fn uses_flows(
     packet: &Candidate,
     first: Option<u8>,
 ) -> Option<u8> {
-    follow(&Flows(table, roster), packet, first)
+    let flows = Flows(table, roster);
+    match key(&flows, packet) {
+        Some(key) => known(&flows, packet, &key).or_else(|| learn(&flows, packet, &key, first)),
+        None => follow(&flows, packet, first),
+    }
 }
 
 #[no_mangle]

@@ -9,6 +9,7 @@
 
 use super::classify::by_class::{by_class, Bytes};
 use super::classify::classify;
+use super::flows::Key;
 use super::forward::Forward;
 use super::inspect::Candidate;
 use super::select::hash::{hash_apart, packet_hash, PacketHash};
@@ -147,31 +148,55 @@ impl<'w, W: World> Bound<'w, W> {
         Ok(self.plan(hash, None, hops))
     }
 
-    /// The same where the table has other rows than GLB's. A flow that is known needs no row where the packet lists no hops, and
-    /// no hash where nothing in front of it depends on that.
+    /// The key by which its flow can be asked for in few steps.
     #[inline(always)]
-    pub fn decide_by_flow(
-        self,
-        world: &'w W,
-        settings: &Settings,
-        needs_hash: impl FnOnce(&W::Hop) -> bool,
-    ) -> Result<Plan<'w, W>, Verdict> {
-        if !W::forward(self.table).lists_hops() {
-            if let Some(backend) = world.known(self.table, &self.packet) {
-                let hops = Hops::alone(world, self.table, backend).ok_or(Verdict::DroppedNoHop)?;
-                let hash = match needs_hash(hops.first()) {
-                    true => self.hash(world, settings),
-                    false => PacketHash(0),
-                };
-                return Ok(self.plan(hash, None, hops));
-            }
-        }
-        self.decide_apart(world, settings)
+    #[must_use]
+    pub fn key(&self, world: &'w W) -> Option<Key> {
+        world.key(self.table, &self.packet)
     }
 
-    #[inline(never)]
-    fn decide_apart(self, world: &'w W, settings: &Settings) -> Result<Plan<'w, W>, Verdict> {
-        self.decide(world, settings)
+    /// The backend that the packet goes to, where the table has other rows than GLB's, if that can be said in few steps: of a flow
+    /// that is known by its [`key`](Self::key), which needs no row; and in a table that remembers none, of a packet whose row is that
+    /// of its `hash`. Of another one nothing is counted: [`Self::other_backend`] does.
+    #[inline(always)]
+    #[must_use]
+    pub fn backend(&self, world: &'w W, hash: PacketHash, key: Option<&Key>) -> Option<u8> {
+        if world.remembers(self.table) {
+            return world.known(self.table, &self.packet, key?);
+        }
+        let row = world.selector(self.table)?.row_of_hash(hash)?;
+        world.numbered_row(self.table, row).first().copied()
+    }
+
+    /// The same where [`Self::backend`] has not said it.
+    #[inline]
+    #[must_use]
+    pub fn other_backend(&self, world: &'w W, hash: PacketHash, key: Option<&Key>) -> Option<u8> {
+        let (table, packet) = (self.table, self.packet);
+        let selector = world.selector(table)?;
+        let row = match selector.row_of_hash(hash) {
+            Some(row) => row,
+            None => selector.row(hash, packet.kind, &packet.key),
+        };
+        let first = world.numbered_row(table, row).first().copied();
+        let remembered = match key {
+            Some(key) => world.learn(table, packet, (key, first)),
+            None => world.flow(table, packet, first),
+        };
+        remembered.or(first)
+    }
+
+    /// The plan of a packet that goes to this backend and names no further hop. Nothing depends on the hash but what stands in front
+    /// of the packet.
+    #[inline(always)]
+    pub fn toward(
+        self,
+        world: &'w W,
+        backend: u8,
+        hash: PacketHash,
+    ) -> Result<Plan<'w, W>, Verdict> {
+        let hops = Hops::alone(world, self.table, backend).ok_or(Verdict::DroppedNoHop)?;
+        Ok(self.plan(hash, None, hops))
     }
 
     #[inline(always)]

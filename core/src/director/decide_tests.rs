@@ -67,6 +67,9 @@ impl World for Small {
             flow_hash: self.flow_hash,
         })
     }
+    fn remembers(&self, (): &()) -> bool {
+        false
+    }
     fn numbered_row<'w>(&'w self, (): &'w (), row: u32) -> &'w [u8] {
         &self.maglev[2 * row as usize..][..2]
     }
@@ -108,6 +111,27 @@ fn packet(kind: Kind, dst: [u8; 4], dst_port: u16, offset: Option<u16>) -> Candi
         fragment: offset.map(|offset| Fragment { id: 1, offset }),
         flags: 0,
     }
+}
+
+/// The backend of a packet that is said in few steps; if one is, it is the plan's.
+fn backend(world: &Small, settings: &Settings, packet: Candidate) -> Option<u8> {
+    let settings = &Settings {
+        alt_hash_fields: None,
+        ..*settings
+    };
+    let plan = decide(world, settings, packet).expect("a way");
+    let bound = bind(world, settings, packet).expect("a table");
+    assert_eq!(bound.hash(world, settings), plan.hash);
+    let other = bound.other_backend(world, plan.hash, None);
+    assert_eq!(other, Some(plan.hops.backend()));
+    assert!(bound.key(world).is_none());
+    let backend = bound.backend(world, plan.hash, None)?;
+    assert_eq!(backend, plan.hops.backend());
+    let alone = bound.toward(world, backend, plan.hash).expect("a backend");
+    assert_eq!(*alone.hops.first(), *plan.hops.first());
+    assert_eq!((alone.verdict, alone.packet), (plan.verdict, plan.packet));
+    assert_eq!((alone.alt_hash, alone.hops.others()), (None, 0));
+    Some(backend)
 }
 
 /// The verdict, sent or not.
@@ -397,6 +421,7 @@ fn a_maglev_table_is_decided_on_by_the_share_of_the_hash() {
         let plan = decide(&world, &settings, flow).expect("a way");
         let row = (u128::from(plan.hash.0 >> 32) * 5 >> 32) as usize;
         assert_eq!(*plan.hops.first(), HOPS[row % 2]);
+        assert_eq!(backend(&world, &settings, flow), Some(row as u8 % 2));
         // Behind it stand the second hop, and the row of the second set of fields.
         assert_eq!(plan.hops.others(), 3);
         assert_eq!(plan.row(&world), row as u32);
@@ -426,6 +451,7 @@ fn a_compatible_table_is_decided_on_by_the_hash_of_its_system() {
         let row = select::maglev::vpp::flow_hash(&flow.key, select::maglev::vpp::By::Flow) & 3;
         assert_eq!(plan.row(&world), row);
         assert_eq!(*plan.hops.first(), HOPS[row as usize % 2]);
+        assert_eq!(backend(&world, &settings, flow), None);
         // A second set of the director's own fields says nothing of this table.
         assert_eq!((plan.hops.others(), plan.alt_row(&world)), (1, None));
         seen[row as usize] += 1;

@@ -37,7 +37,7 @@ pub use forward::{
     flow_label, header_len, rewrite, source_port, Forward, ForwardKind, Given, Gso, Layout, Leave,
     MarkOffset, Misfit, Others, Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
-pub use inspect::{common, inspect, inspect_answer, Candidate, Kind, Stop, Turn};
+pub use inspect::{again, common, inspect, inspect_answer, Candidate, Kind, Stop, Turn};
 pub use role::Role;
 pub use select::{FlowHash, Hops, Select, Selector, Unfit};
 pub use verdict::Verdict;

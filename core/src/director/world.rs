@@ -4,6 +4,7 @@
 
 use super::classify::bind::Proto;
 use super::classify::flow::Classes;
+use super::flows::Key;
 use super::forward::Forward;
 use super::inspect::Candidate;
 use super::select::Selector;
@@ -62,10 +63,27 @@ pub trait World {
     fn flow(&self, _table: &Self::Table, _packet: Candidate, _first: Option<u8>) -> Option<u8> {
         None
     }
-    /// The backend that the packet's flow is remembered with, by its index, if that is known without a row: [`Self::flow`] says
-    /// the same, and is asked where this says nothing. A world need not know.
-    fn known(&self, _table: &Self::Table, _packet: &Candidate) -> Option<u8> {
+    /// Whether the table may remember flows: [`Self::flow`] has nothing to say of another one's packets.
+    fn remembers(&self, _table: &Self::Table) -> bool {
+        true
+    }
+    /// The key by which the packet's flow can be asked for in few steps. A world need not have one.
+    fn key(&self, _table: &Self::Table, _packet: &Candidate) -> Option<Key> {
         None
+    }
+    /// The backend that the flow with this key is remembered with, by its index, if it is found at once: [`Self::learn`] says the
+    /// same, and is asked where this says nothing.
+    fn known(&self, _table: &Self::Table, _packet: &Candidate, _key: &Key) -> Option<u8> {
+        None
+    }
+    /// As [`Self::flow`], of a packet whose flow has this key.
+    fn learn(
+        &self,
+        table: &Self::Table,
+        packet: Candidate,
+        (_key, first): (&Key, Option<u8>),
+    ) -> Option<u8> {
+        self.flow(table, packet, first)
     }
     /// A backend of the table, by its index.
     fn hop<'w>(&'w self, table: &'w Self::Table, backend: u8) -> Option<&'w Self::Hop>;

@@ -11,8 +11,11 @@ use crate::packet::ip::{proto, Addrs, IPV4_LEN, IPV6_LEN};
 
 const TTL: u8 = 64;
 
+/// Bytes behind the IP header, without options.
+pub(super) const FIXED_LEN: usize = UDP_LEN + BASE_LEN;
+
 /// The longest header.
-pub const MAX_ENVELOPE_LEN: usize = IPV6_LEN + UDP_LEN + BASE_LEN + MAX_OPTIONS_LEN;
+pub const MAX_ENVELOPE_LEN: usize = IPV6_LEN + FIXED_LEN + MAX_OPTIONS_LEN;
 
 /// The headers around a packet, as it came: what of them goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +63,7 @@ impl<'p> Envelope<'p> {
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ip_len()
-            .wrapping_add(UDP_LEN + BASE_LEN)
-            .wrapping_add(self.options.len())
+        self.front().len()
     }
 
     /// Never: there is a header at least.
@@ -72,10 +73,12 @@ impl<'p> Envelope<'p> {
     }
 
     #[inline]
-    fn ip_len(&self) -> usize {
-        match self.outer {
-            Addrs::V4 { .. } => IPV4_LEN,
-            Addrs::V6 { .. } => IPV6_LEN,
+    fn front(&self) -> Front {
+        Front {
+            outer: self.outer,
+            ports: self.ports,
+            base: self.base,
+            options_len: self.options.len(),
         }
     }
 
@@ -85,6 +88,64 @@ impl<'p> Envelope<'p> {
     #[inline]
     #[must_use]
     pub fn write_back(&self, letter: &Letter, out: &mut [u8]) -> Option<()> {
+        let rest = self.front().write_back(letter, out)?;
+        // The lengths are equal: that of `out` is the sum.
+        for (to, from) in rest.iter_mut().zip(self.options) {
+            *to = *from;
+        }
+        Some(())
+    }
+
+    /// Fills in the UDP checksum of a header that [`Self::write_back`] wrote in front of `inner`, for who has the packet at hand.
+    pub fn fill_checksum(&self, header: &mut [u8], inner: &[u8]) -> Option<()> {
+        let udp = header.get_mut(self.front().ip_len()..)?;
+        // The options are words of 4 bytes: the header is of even length.
+        let check = match of_udp(&self.outer, &[udp, inner]) {
+            // 0 would say that there is none.
+            0 => 0xffff,
+            check => check,
+        };
+        let [_, _, _, _, _, _, hi, lo, ..] = udp else {
+            return None;
+        };
+        [*hi, *lo] = check.to_be_bytes();
+        Some(())
+    }
+}
+
+/// What stands in front of the options, and how long these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Front {
+    /// Source and destination, as the packet came.
+    pub(super) outer: Addrs,
+    pub(super) ports: [u8; 4],
+    pub(super) base: [u8; BASE_LEN],
+    pub(super) options_len: usize,
+}
+
+impl Front {
+    #[inline]
+    fn len(&self) -> usize {
+        self.ip_len()
+            .wrapping_add(FIXED_LEN)
+            .wrapping_add(self.options_len)
+    }
+
+    #[inline]
+    const fn ip_len(&self) -> usize {
+        match self.outer {
+            Addrs::V4 { .. } => IPV4_LEN,
+            Addrs::V6 { .. } => IPV6_LEN,
+        }
+    }
+
+    /// Writes it for the way back at `out`, which must have exactly the length of the whole header; answers the place of the options.
+    #[inline]
+    pub(super) fn write_back<'o>(
+        &self,
+        letter: &Letter,
+        out: &'o mut [u8],
+    ) -> Option<&'o mut [u8]> {
         if out.len() != self.len() {
             return None;
         }
@@ -98,27 +159,7 @@ impl<'p> Envelope<'p> {
         *udp = [p0, p1, p2, p3, len_hi, len_lo, 0, 0];
         let (base, rest) = rest.split_first_chunk_mut::<BASE_LEN>()?;
         *base = self.base;
-        // The lengths are equal: that of `out` is the sum.
-        for (to, from) in rest.iter_mut().zip(self.options) {
-            *to = *from;
-        }
-        Some(())
-    }
-
-    /// Fills in the UDP checksum of a header that [`Self::write_back`] wrote in front of `inner`, for who has the packet at hand.
-    pub fn fill_checksum(&self, header: &mut [u8], inner: &[u8]) -> Option<()> {
-        let udp = header.get_mut(self.ip_len()..)?;
-        // The options are words of 4 bytes: the header is of even length.
-        let check = match of_udp(&self.outer, &[udp, inner]) {
-            // 0 would say that there is none.
-            0 => 0xffff,
-            check => check,
-        };
-        let [_, _, _, _, _, _, hi, lo, ..] = udp else {
-            return None;
-        };
-        [*hi, *lo] = check.to_be_bytes();
-        Some(())
+        Some(rest)
     }
 }
 

@@ -27,7 +27,8 @@ verdicts! {
     DroppedCriticalOption: Drop = "dropped_critical_option_packets",
     /// One of the three options of the class is missing.
     DroppedMissingOption: Drop = "dropped_missing_option_packets",
-    /// The inner packet is not of the family that the header names, or its IP header contradicts itself or the packet's length.
+    /// The inner packet is not of the family that the header names, or its IP header contradicts itself or the packet's length. In the
+    /// module also one that is Geneve again, and says that it is from this machine.
     DroppedInner: Drop = "dropped_inner_packets",
     /// A router has marked the outer header for congestion, and the ends of the inner connection do not understand the mark.
     DroppedEcn: Drop = "dropped_ecn_packets",
@@ -35,6 +36,8 @@ verdicts! {
     PassedOtherHost: Pass = "passed_other_host_packets",
     /// Nothing on this machine wants the inner packet, and it is not to be passed on.
     DroppedNoSocket: Drop = "dropped_no_socket_packets",
+    /// The flow cache has no room for its flow, or an entry none for the options of its header: what answers it would have no way back.
+    DroppedNoRoom: Drop = "dropped_no_room_packets",
     /// Several packets, each in a header of its own, that a device has merged into one (rx-udp-gro-forwarding); or an aggregate
     /// that is longer than its UDP header says.
     DroppedAggregate: Drop = "dropped_aggregate_packets",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/hash.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
 #include <net/dst.h>
@@ -12,6 +13,7 @@
 #include <net/sock.h>
 
 #include "../checks.h"
+#include "kept.h"
 #include "path.h"
 #include "ports.h"
 
@@ -112,6 +114,19 @@ static struct dst_entry *glb_route6(struct net *net, struct glb_domain domain, s
 
 	fl6.fl6_sport = flow.sport;
 	fl6.fl6_dport = flow.dport;
+	/*
+	 * Of a packet that is passed on, with its source, nothing but the route is looked up where no IPsec policy may want it, as in
+	 * ip6_forward(). What the look-up for own packets does beside that is about sources of this machine: which one, and whether it
+	 * is verified (RFC 4429).
+	 */
+	if (flow.is_passed_on && !ipv6_addr_any(saddr) && !glb_has_ipsec(net)) {
+		dst = ip6_route_output(net, NULL, &fl6);
+		if (unlikely(dst->error)) {
+			dst_release(dst);
+			return NULL;
+		}
+		return dst;
+	}
 	dst = ip6_dst_lookup_flow(net, NULL, &fl6, NULL);
 	if (IS_ERR(dst))
 		return NULL;
@@ -167,6 +182,18 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 	return dst;
 }
 
+struct dst_entry *glb_route4_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     __be32 daddr, __be32 *saddr)
+{
+	return glb_route4(net, glb_domain_of(net, skb, flow, false), flow, daddr, saddr);
+}
+
+struct dst_entry *glb_route6_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     const struct in6_addr *daddr, struct in6_addr *saddr)
+{
+	return glb_route6(net, glb_domain_of(net, skb, flow, true), flow, daddr, saddr);
+}
+
 /* The same for packets that keep their source: with a routing rule or the like that may name it, no route is kept for all. */
 struct dst_entry *glb_route4_kept_by_any(const struct net *net, struct dst_cache *cache,
 					 const struct sk_buff *skb, __be32 *saddr)
@@ -178,6 +205,53 @@ struct dst_entry *glb_route6_kept_by_any(const struct net *net, struct dst_cache
 					 const struct sk_buff *skb, struct in6_addr *saddr)
 {
 	return glb_source_counts(net, true) ? NULL : glb_route6_kept(cache, skb, saddr);
+}
+
+/* --- routes between pairs of addresses --------------------------------------------------------------- */
+
+/* Few of the places are taken: load balancers are few, and so are the addresses here that they know. */
+static u32 glb_pair_of(struct glb_key *key, const struct glb_domain *domain, struct glb_flow flow,
+		       const void *daddr, const void *saddr, bool is_v6)
+{
+	*key = (struct glb_key){
+		.mark = domain->mark,
+		.l3mdev = domain->l3mdev,
+		.flow = (__force __be32)flow.tos,
+	};
+	if (is_v6) {
+		memcpy(&key->daddr, daddr, sizeof(key->daddr));
+		memcpy(&key->saddr, saddr, sizeof(key->saddr));
+		return hash_32(key->daddr.s6_addr32[1] ^ key->daddr.s6_addr32[3], GLB_ROUTES_BITS);
+	}
+	memcpy(&key->daddr, daddr, sizeof(__be32));
+	memcpy(&key->saddr, saddr, sizeof(__be32));
+	return hash_32(key->daddr.s6_addr32[0], GLB_ROUTES_BITS);
+}
+
+struct dst_entry *glb_route_kept_between(struct net *net, struct glb_routes __percpu *routes,
+				    const struct sk_buff *skb, struct glb_flow flow,
+				    const void *daddr, const void *saddr, bool is_v6)
+{
+	const struct glb_domain domain = glb_domain_of(net, skb, flow, is_v6);
+	struct glb_key key;
+	const u32 at = glb_pair_of(&key, &domain, flow, daddr, saddr, is_v6);
+	struct dst_entry *dst = glb_kept_get(routes, is_v6, at, &key);
+	struct in6_addr source = key.saddr;
+	u32 cookie;
+
+	GLB_CHECK_BH_OFF();
+	GLB_CHECK_RCU();
+	if (likely(dst))
+		return dst;
+	dst = is_v6 ? glb_route6(net, domain, flow, &key.daddr, &source) :
+		      glb_route4(net, domain, flow, key.daddr.s6_addr32[0], &source.s6_addr32[0]);
+	if (!dst)
+		return NULL;
+	cookie = glb_kept_cookie(dst, is_v6);
+	/* Ports are not in the key. */
+	if (!glb_routes_need_flow(net, is_v6) && !glb_multipath_by_flow(net, is_v6))
+		glb_kept_put(routes, is_v6, at, &key, dst, cookie);
+	return dst;
 }
 
 bool glb_routes_by_source(const struct net *net, bool is_v6)
@@ -208,7 +282,7 @@ void glb_dst_release(struct dst_entry *dst)
 	(SKB_GSO_TCPV4 | SKB_GSO_TCPV6 | SKB_GSO_UDP_L4 | SKB_GSO_DODGY | SKB_GSO_TCP_ECN |         \
 	 SKB_GSO_TCP_ACCECN | SKB_GSO_TCP_FIXEDID)
 
-static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
+static noinline enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
 {
 	const struct skb_shared_info *info = skb_shinfo(skb);
 
@@ -224,11 +298,16 @@ static enum glb_fit glb_gso_fits(const struct sk_buff *skb, unsigned int room)
 	return skb_gso_validate_network_len(skb, room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
 }
 
+static __always_inline enum glb_fit glb_fits(const struct sk_buff *skb, unsigned int room)
+{
+	if (unlikely(skb_is_gso(skb)))
+		return glb_gso_fits(skb, room);
+	return likely(skb->len <= room) ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+}
+
 enum glb_fit glb_skb_fits(const struct sk_buff *skb, unsigned int room)
 {
-	if (skb_is_gso(skb))
-		return glb_gso_fits(skb, room);
-	return skb->len <= room ? GLB_FIT_WHOLE : GLB_FIT_NOT;
+	return glb_fits(skb, room);
 }
 
 enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst, unsigned int added)
@@ -237,7 +316,7 @@ enum glb_fit glb_dst_fits(const struct sk_buff *skb, const struct dst_entry *dst
 
 	if (mtu <= added)
 		return GLB_FIT_NOT;
-	return glb_skb_fits(skb, mtu - added);
+	return glb_fits(skb, mtu - added);
 }
 
 bool glb_dst_is_here(const struct dst_entry *dst, bool is_v6)

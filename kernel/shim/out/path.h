@@ -7,6 +7,7 @@
 
 struct dst_cache;
 struct dst_entry;
+struct glb_routes;
 struct in6_addr;
 struct net;
 struct sk_buff;
@@ -23,6 +24,8 @@ struct glb_flow {
 	u8 kept_tos;
 	/* An ICMP error to the client, and nothing to a hop. */
 	bool is_answer;
+	/* A client's packet, or one to a client, and nothing of our own. */
+	bool is_passed_on;
 };
 
 /* Routes, remembered by CPU where the cache is set up; the caller releases what it gets. `skb` is the client's packet.
@@ -41,6 +44,17 @@ struct dst_entry *glb_route4_find(struct net *net, struct dst_cache *cache,
 struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
 				  const struct sk_buff *skb, struct glb_flow flow,
 				  const struct in6_addr *daddr, struct in6_addr *saddr);
+/* The route of `flow` between two addresses of the family, remembered by CPU: both belong to the key, and so do mark, TOS and routing
+ * domain. Otherwise as above.
+ */
+struct dst_entry *glb_route_kept_between(struct net *net, struct glb_routes __percpu *routes,
+				    const struct sk_buff *skb, struct glb_flow flow,
+				    const void *daddr, const void *saddr, bool is_v6);
+/* The same for one packet, of which nothing is remembered. */
+struct dst_entry *glb_route4_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     __be32 daddr, __be32 *saddr);
+struct dst_entry *glb_route6_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
+				     const struct in6_addr *daddr, struct in6_addr *saddr);
 /* Whether the way of a packet can depend on its source: then no route is kept for packets of all clients. RCU is held. */
 bool glb_routes_by_source(const struct net *net, bool is_v6);
 int glb_route_cache_init(struct dst_cache *cache);

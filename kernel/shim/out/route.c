@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A proxy passes packets on to few hops, and from few addresses. So each CPU keeps the last route to each, in a small table
- * with one place for an address. What the kernel's look-up depends on is the key; whether a route still holds is the
- * kernel's own check, as for the routes that sockets and tunnels keep.
+ * A proxy passes packets on to few hops, and from few addresses. So each CPU keeps the last route to each (kept.h).
  *
  * Not kept is what depends on more than the key: routes for IPsec, whose policies look at ports, and all routes while a
  * routing rule wants to see ports. A change of policies or rules makes the kernel's check fail for what was kept before.
@@ -13,56 +11,25 @@
 #include <linux/hash.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/local_lock.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <net/dst.h>
 #include <net/ip.h>
-#include <net/ip6_fib.h>
 #include <net/ipv6.h>
 #include <net/l3mdev.h>
 #include <net/xfrm.h>
 
 #include "../checks.h"
+#include "kept.h"
 #include "ports.h"
 #include "route.h"
-
-#define GLB_ROUTES_BITS 6
-
-/* An IPv4 address is the first word of its place. */
-struct glb_key {
-	struct in6_addr daddr;
-	struct in6_addr saddr;
-	u32 mark;
-	int l3mdev;
-	/* TOS, or traffic class and flow label. */
-	__be32 flow;
-};
-
-static bool glb_key_equal(const struct glb_key *a, const struct glb_key *b)
-{
-	return ipv6_addr_equal(&a->daddr, &b->daddr) && ipv6_addr_equal(&a->saddr, &b->saddr) &&
-	       a->mark == b->mark && a->l3mdev == b->l3mdev && a->flow == b->flow;
-}
-
-struct glb_route {
-	struct dst_entry *dst;
-	u32 cookie;
-	struct glb_key key;
-};
-
-struct glb_routes {
-	/* For lockdep, and where bottom halves can be preempted. */
-	local_lock_t lock;
-	struct glb_route of[2][1 << GLB_ROUTES_BITS];
-};
 
 struct glb_routes __percpu *glb_routes_alloc(void)
 {
 	struct glb_routes __percpu *routes =
-		alloc_percpu_gfp(struct glb_routes, GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+		alloc_percpu_gfp(struct glb_routes, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
 	int cpu;
 
 	if (!routes)
@@ -113,44 +80,16 @@ static u32 glb_key_of(struct glb_key *key, const struct sk_buff *skb, bool is_v6
 static bool glb_routes_take(struct glb_routes __percpu *routes, struct sk_buff *skb, bool is_v6,
 			    u32 at, const struct glb_key *key)
 {
-	const struct glb_route *route;
 	struct dst_entry *dst;
-	bool holds;
 
 	local_bh_disable();
-	local_lock_nested_bh(&routes->lock);
-	route = &this_cpu_ptr(routes)->of[is_v6][at];
-	dst = route->dst;
-	holds = dst && glb_key_equal(&route->key, key) &&
-		!(READ_ONCE(dst->obsolete) && !dst->ops->check(dst, route->cookie));
-	if (holds)
-		dst_hold(dst);
-	local_unlock_nested_bh(&routes->lock);
+	dst = glb_kept_get(routes, is_v6, at, key);
 	local_bh_enable();
-	if (holds) {
-		skb_dst_drop(skb);
-		skb_dst_set(skb, dst);
-	}
-	return holds;
-}
-
-static void glb_routes_keep(struct glb_routes __percpu *routes, const struct sk_buff *skb,
-			    bool is_v6, u32 at, const struct glb_key *key)
-{
-	struct dst_entry *dst = skb_dst(skb), *old;
-	struct glb_route *route;
-
-	dst_hold(dst);
-	local_bh_disable();
-	local_lock_nested_bh(&routes->lock);
-	route = &this_cpu_ptr(routes)->of[is_v6][at];
-	old = route->dst;
-	route->dst = dst;
-	route->cookie = is_v6 ? rt6_get_cookie(dst_rt6_info(dst)) : 0;
-	route->key = *key;
-	local_unlock_nested_bh(&routes->lock);
-	local_bh_enable();
-	dst_release(old);
+	if (!dst)
+		return false;
+	skb_dst_drop(skb);
+	skb_dst_set(skb, dst);
+	return true;
 }
 
 int glb_routes_find(struct net *net, struct glb_routes __percpu *routes, struct sk_buff *skb,
@@ -158,6 +97,7 @@ int glb_routes_find(struct net *net, struct glb_routes __percpu *routes, struct 
 {
 	struct glb_key key;
 	const u32 at = glb_key_of(&key, skb, is_v6);
+	u32 cookie;
 	int error;
 
 	GLB_CHECK_RCU();
@@ -167,7 +107,11 @@ int glb_routes_find(struct net *net, struct glb_routes __percpu *routes, struct 
 			ip_route_me_harder(net, NULL, skb, RTN_UNSPEC);
 	if (error)
 		return error;
-	if (!glb_routes_need_flow(net, is_v6))
-		glb_routes_keep(routes, skb, is_v6, at, &key);
+	cookie = glb_kept_cookie(skb_dst(skb), is_v6);
+	if (!glb_routes_need_flow(net, is_v6)) {
+		local_bh_disable();
+		glb_kept_put(routes, is_v6, at, &key, skb_dst(skb), cookie);
+		local_bh_enable();
+	}
 	return 0;
 }

@@ -41,6 +41,22 @@ bool glb_is_here_v4(struct net *net, const struct sk_buff *skb, __be32 addr, boo
 	return inet_addr_type_dev_table(net, skb->dev, addr) == RTN_LOCAL;
 }
 
+bool glb_is_local_v4(struct net *net, const struct sk_buff *skb, __be32 addr, u64 *kept)
+{
+	/* Of what is here, all that changes changes the generation: routes of the table `local`, devices that go down. */
+	const u64 said = (u64)(__force u32)addr << 32 | (u32)rt_genid_ipv4(net);
+	const bool is_kept = addr && !(skb->dev->priv_flags & (IFF_L3MDEV_MASTER | IFF_L3MDEV_SLAVE));
+
+	GLB_CHECK_RCU();
+	if (likely(is_kept && READ_ONCE(*kept) == said))
+		return true;
+	if (!glb_is_here_v4(net, skb, addr, false))
+		return false;
+	if (is_kept)
+		WRITE_ONCE(*kept, said);
+	return true;
+}
+
 bool glb_is_here_v6(struct net *net, const struct sk_buff *skb, const struct in6_addr *addr, bool own)
 {
 	/* The device says the routing domain, whose devices are all asked. */

@@ -54,7 +54,17 @@ impl<const N: usize> Counters<N> {
         }
     }
 
-    /// The same, and adds one to the first of `others` and `bytes` to the second.
+    /// Adds one to counter `index`, and `value` to the next one, if there are both.
+    #[inline]
+    pub fn add_pair(&self, index: usize, value: u64) {
+        let next = index.wrapping_add(1);
+        if index < N && next < N {
+            // SAFETY: `percpu` holds `N` counters, and both indexes are below `N`.
+            unsafe { bindings::glb_counters_sent(self.percpu.as_ptr(), index, next, value) };
+        }
+    }
+
+    /// As [`Self::count_sent`], and adds one to the first of `others` and `bytes` to the second.
     #[inline(always)]
     pub fn count_sent_with<const BYTES: usize, const M: usize>(
         &self,

@@ -227,6 +227,13 @@ impl<R: Role> sealed::Open for Attachment<R> {
     }
 }
 
+/// Has the device and its ports merge no UDP datagrams for whoever forwards, each with a tunnel header of its own. As with LRO, nobody
+/// switches it on again at the end.
+pub fn keep_datagrams(_rtnl: &Rtnl, net: &Net, ifindex: i32) {
+    // SAFETY: The namespace is live, and the RTNL lock is held.
+    unsafe { bindings::glb_dev_keep_datagrams(net.as_ptr(), ifindex) };
+}
+
 impl<R: Role> Attachment<R> {
     /// Index of the device.
     pub fn ifindex(&self) -> i32 {

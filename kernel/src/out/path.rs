@@ -7,6 +7,7 @@
 use crate::bindings;
 use crate::front::hook::Hook;
 use crate::net::Net;
+use crate::out::route::Routes;
 use crate::packet::skb::Skb;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -35,7 +36,8 @@ unsafe impl Sync for RouteCache {}
 impl RouteCache {
     /// Knows nothing yet. May sleep.
     pub fn new() -> Result<Self, AllocError> {
-        let mut cache = Self::none();
+        // SAFETY: All zero is a valid value of a cache that is not set up.
+        let mut cache = Self(UnsafeCell::new(unsafe { core::mem::zeroed() }));
         // SAFETY: The cache is set up once. It may be moved then, as nobody points to it but to its per-CPU memory.
         let error = unsafe { bindings::glb_route_cache_init(cache.0.get_mut()) };
         // It fails for no other reason.
@@ -44,12 +46,6 @@ impl RouteCache {
         } else {
             Err(AllocError)
         }
-    }
-
-    /// One that never knows anything.
-    fn none() -> Self {
-        // SAFETY: All zero is a valid value of a cache that is not set up, which the functions take.
-        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
     }
 
     /// Forgets what it knows. What packets find while this runs may be what they would have found before.
@@ -75,6 +71,7 @@ pub struct Flow {
     tos: u8,
     kept_tos: u8,
     is_answer: bool,
+    is_passed_on: bool,
 }
 
 impl Flow {
@@ -93,6 +90,7 @@ impl Flow {
             // A cache of routes of tunnels has those without a DSCP.
             kept_tos: 0,
             is_answer: false,
+            is_passed_on: false,
         }
     }
 
@@ -107,6 +105,7 @@ impl Flow {
             tos,
             kept_tos,
             is_answer: false,
+            is_passed_on: true,
         }
     }
 
@@ -124,6 +123,7 @@ impl Flow {
             tos,
             kept_tos: 0,
             is_answer: true,
+            is_passed_on: false,
         }
     }
 
@@ -136,6 +136,7 @@ impl Flow {
             tos: self.tos,
             kept_tos: self.kept_tos,
             is_answer: self.is_answer,
+            is_passed_on: self.is_passed_on,
         }
     }
 }
@@ -294,6 +295,7 @@ impl Path {
 
     /// Looks the route of `flow` between these addresses up, for the packet `skb` or an answer to it, and remembers nothing.
     /// Without `source` the kernel chooses one.
+    #[inline]
     pub fn between(
         hook: &Hook<'_>,
         skb: &Skb<'_>,
@@ -301,7 +303,68 @@ impl Path {
         to: Addr,
         source: Option<Addr>,
     ) -> Option<Self> {
-        Self::find(hook, &RouteCache::none(), skb, flow, (to, source))
+        let (net, skb) = (hook.net.as_ptr(), skb.as_ptr());
+        match to {
+            Addr::V4(to) => {
+                let mut from = match source {
+                    Some(Addr::V4(from)) => u32::from_ne_bytes(from),
+                    _ => 0,
+                };
+                // SAFETY: In a hook of a device: bottom halves are off, RCU is held, and the buffer has a device. `from` is read
+                // and written.
+                let dst = unsafe {
+                    let to = u32::from_ne_bytes(to);
+                    bindings::glb_route4_between(net, skb, flow.raw(), to, &mut from)
+                };
+                Self::from_v4(dst, from)
+            }
+            Addr::V6(to) => {
+                let mut from = match source {
+                    Some(Addr::V6(from)) => from,
+                    _ => [0; 16],
+                };
+                // SAFETY: As above; an address is 16 bytes and needs no alignment on the architectures that the module is built
+                // for.
+                let dst = unsafe {
+                    let (to, from) = (to.as_ptr().cast(), from.as_mut_ptr().cast());
+                    bindings::glb_route6_between(net, skb, flow.raw(), to, from)
+                };
+                Self::from_v6(dst, from)
+            }
+        }
+    }
+
+    /// The route of `flow` from `source` to `to`, of one family, for the packet `skb`: one that this CPU has found for such a packet
+    /// and that still holds, or else it is looked up, and remembered where it may be the next such packet's.
+    #[inline]
+    pub fn of_pair(
+        hook: &Hook<'_>,
+        routes: &Routes,
+        skb: &Skb<'_>,
+        flow: Flow,
+        (to, source): (Addr, Addr),
+    ) -> Option<Self> {
+        let Some(percpu) = routes.percpu() else {
+            return Self::between(hook, skb, flow, to, Some(source));
+        };
+        let (net, skb) = (hook.net.as_ptr(), skb.as_ptr());
+        let route = |to: *const u8, from: *const u8, is_v6| {
+            // SAFETY: As in `kept`. The addresses are of the family and are read during the call; the table is there as long as
+            // `routes`.
+            unsafe {
+                let (percpu, to, from) = (percpu.as_ptr(), to.cast(), from.cast());
+                bindings::glb_route_kept_between(net, percpu, skb, flow.raw(), to, from, is_v6)
+            }
+        };
+        let dst = match (&to, &source) {
+            (Addr::V4(to), Addr::V4(from)) => route(to.as_ptr(), from.as_ptr(), false),
+            (Addr::V6(to), Addr::V6(from)) => route(to.as_ptr(), from.as_ptr(), true),
+            _ => return None,
+        };
+        Some(Self {
+            dst: NonNull::new(dst)?,
+            source,
+        })
     }
 
     /// Whether it ends on this machine.

@@ -39,6 +39,12 @@ impl Routes {
         }
         Ok(())
     }
+
+    /// The table, if there is one. It is there as long as `self`.
+    #[inline(always)]
+    pub(super) fn percpu(&self) -> Option<NonNull<bindings::glb_routes>> {
+        NonNull::new(self.percpu.load(Ordering::Acquire))
+    }
 }
 
 impl Drop for Routes {
@@ -75,15 +81,16 @@ pub fn route<'a>(
     skb: Skb<'a>,
     family: Family,
 ) -> Result<Routed<'a>, (Skb<'a>, Unroutable)> {
-    let percpu = routes.percpu.load(Ordering::Acquire);
-    if percpu.is_null() {
+    let Some(percpu) = routes.percpu() else {
         // Whoever lets packets in prepares it before.
         return Err((skb, Unroutable::NoRoute));
-    }
+    };
     let is_v6 = family == Family::V6;
     // SAFETY: In a netfilter hook, with RCU held and bottom halves off; the table is there as long as `routes`. The
     // buffer has a route of its own and an IP header in its linear part.
-    let error = unsafe { bindings::glb_routes_find(net.as_ptr(), percpu, skb.as_ptr(), is_v6) };
+    let error = unsafe {
+        bindings::glb_routes_find(net.as_ptr(), percpu.as_ptr(), skb.as_ptr(), is_v6)
+    };
     if error != 0 {
         return Err((skb, Unroutable::NoRoute));
     }

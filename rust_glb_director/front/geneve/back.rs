@@ -16,7 +16,7 @@ use glb_core::counter::Fate;
 use glb_core::director::{Cut, Gso, Layout};
 use glb_core::geneve::back::Verdict;
 use glb_core::geneve::flows::{self, Held};
-use glb_core::geneve::{inspect, Envelope, Letter, Packet, Senders, Settings, Stop};
+use glb_core::geneve::{inspect, Letter, Packet, Senders, Settings, Stop};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::ip::{proto, tos, Addrs, Family};
 use glb_core::packet::view::View;
@@ -99,7 +99,8 @@ fn seek(
     }
 }
 
-/// Whether the packet is one that was sent from here, in its header.
+/// Whether the packet is one that was sent from here, in its header. A client, too, can send Geneve, which is passed on like all else:
+/// what is from here has an address of this machine as its source, and no packet that is passed on does (`come`).
 #[inline]
 fn is_geneve(
     hook: &Hook<'_>,
@@ -121,7 +122,7 @@ fn is_geneve(
             outer: hook.family,
         };
         match inspect(&packet, &settings) {
-            Ok(_) => return Ok(true),
+            Ok(opened) => return Ok(is_from_here(hook, skb, &opened.outer)),
             Err(Stop::Decided(_)) => return Ok(false),
             Err(Stop::NeedLinear(len)) => {
                 skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;
@@ -129,6 +130,14 @@ fn is_geneve(
         }
     }
     Ok(false)
+}
+
+#[cold]
+fn is_from_here(hook: &Hook<'_>, skb: &Skb<'_>, addrs: &Addrs) -> bool {
+    match *addrs {
+        Addrs::V4 { src, .. } => here::is_local(hook, skb, &Addr::V4(src)),
+        Addrs::V6 { src, .. } => here::is_local(hook, skb, &Addr::V6(src)),
+    }
 }
 
 /// What becomes of a packet without a header. What this machine sends from the device's own address, as it answers health checks,
@@ -173,30 +182,31 @@ fn gone<'a>(verdict: Verdict) -> (Outcome<'a>, Verdict) {
 /// Sends the packet in this header.
 #[inline]
 fn send<'a>(hook: &Hook<'_>, skb: Skb<'a>, held: &Held, memory: &Memory) -> (Outcome<'a>, Verdict) {
-    let envelope = held.envelope();
-    let (to, from, outer) = match envelope.outer {
-        Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst), Family::V4),
-        Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst), Family::V6),
+    let (to, from, outer) = match held.outer() {
+        Some(Addrs::V4 { src, dst }) => (Addr::V4(src), Addr::V4(dst), Family::V4),
+        Some(Addrs::V6 { src, dst }) => (Addr::V6(src), Addr::V6(dst), Family::V6),
+        // No entry has such words.
+        None => return end(skb, Verdict::DroppedNoRoute),
     };
     // The first bytes have been read, so they are there.
     let tos = tos(View::new(skb.linear(), skb.len()), hook.family).unwrap_or_default();
-    let [p0, p1, p2, p3] = envelope.ports;
+    let [p0, p1, p2, p3] = held.ports();
     let ports = (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([p2, p3]));
     // No route depends on ECN.
     let flow = Flow::tunnel(proto::UDP, ports, tos & !3);
-    let Some(path) = Path::between(hook, &skb, flow, to, Some(from)) else {
+    let Some(path) = Path::of_pair(hook, &memory.routes, &skb, flow, (to, from)) else {
         return end(skb, Verdict::DroppedNoRoute);
     };
     let way = Way {
         hook,
         path: &path,
-        envelope: &envelope,
+        held,
         header: Header {
             layout: Layout {
-                len: envelope.len(),
+                len: held.header_len(),
                 proto: proto::UDP,
                 gso: Gso::Udp {
-                    checksum: envelope.has_checksum,
+                    checksum: held.has_checksum(),
                 },
                 inherits: true,
             },
@@ -206,13 +216,13 @@ fn send<'a>(hook: &Hook<'_>, skb: Skb<'a>, held: &Held, memory: &Memory) -> (Out
         tos,
     };
     let bytes = skb.len();
-    let (outcome, verdict) = match path.fits(&skb, envelope.len()) {
+    let (outcome, verdict) = match path.fits(&skb, held.header_len()) {
         Fit::Whole => way.whole(skb, false),
         Fit::TooLong => way.too_long(skb),
         Fit::Apart | Fit::Never => way.apart(skb),
     };
     if verdict == Verdict::Returned {
-        memory.count(held.endpoint, Direction::Left, bytes);
+        memory.count(held.endpoint(), Direction::Left, bytes);
     }
     (outcome, verdict)
 }
@@ -221,7 +231,7 @@ fn send<'a>(hook: &Hook<'_>, skb: Skb<'a>, held: &Held, memory: &Memory) -> (Out
 struct Way<'w, 'h> {
     hook: &'w Hook<'h>,
     path: &'w Path,
-    envelope: &'w Envelope<'w>,
+    held: &'w Held,
     header: Header,
     tos: u8,
 }
@@ -244,10 +254,7 @@ impl Way<'_, '_> {
         };
         let mut prepared = prepare(skb, self.path, letter.len, self.header)
             .map_err(|skb| (skb, Verdict::DroppedNoMemory))?;
-        let is_written = self
-            .envelope
-            .write_back(&letter, prepared.header())
-            .is_some();
+        let is_written = self.held.write_back(&letter, prepared.header()).is_some();
         let sent = prepared.send_known(self.hook.net, self.path, cuts, is_written);
         Ok(match sent {
             true => Verdict::Returned,
@@ -257,7 +264,7 @@ impl Way<'_, '_> {
 
     /// Bytes that are left for the packet.
     fn room(&self) -> usize {
-        (self.path.mtu() as usize).saturating_sub(self.envelope.len())
+        (self.path.mtu() as usize).saturating_sub(self.held.header_len())
     }
 
     /// What the sender of a packet that does not fit is told: no IPv6 sender takes less than [`IPV6_MIN_MTU`].
@@ -320,7 +327,7 @@ impl Way<'_, '_> {
         let head = cut.header_len();
         let mut start = 0;
         while let Some(part) = cut.piece(start) {
-            let room = self.envelope.len();
+            let room = self.held.header_len();
             let mut own =
                 piece(packet, self.path, room, head, &part).ok_or(Verdict::DroppedNoMemory)?;
             own.head(head)
@@ -362,7 +369,7 @@ impl Way<'_, '_> {
 
     /// Sends one packet of an aggregate.
     fn one(&self, packet: Own) -> Result<(), Verdict> {
-        if self.path.fits(&packet, self.envelope.len()) == Fit::Whole {
+        if self.path.fits(&packet, self.held.header_len()) == Fit::Whole {
             return self.transmit_own(packet, false);
         }
         if self.is_short(&packet) {

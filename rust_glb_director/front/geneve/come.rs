@@ -11,7 +11,7 @@ use crate::gateway::memory::Direction;
 use crate::gateway::Device;
 use crate::state::State;
 use glb_core::counter::Fate;
-use glb_core::geneve::flows::{Found, Tuple, Turn};
+use glb_core::geneve::flows::{Found, Part, Tuple, Turn};
 use glb_core::geneve::{inspect, Envelope, Mark, Narrow, Opened, Packet, Settings, Stop, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::{Ends, Flow as Connection};
@@ -85,9 +85,10 @@ fn admit(
     if skb.is_tagged() {
         return Err(Verdict::PassedNotGeneve);
     }
-    let opened = open(hook, skb, &wanted.settings)?;
+    let opened = open(hook, skb, &wanted.settings)
+        .map_err(|verdict| unless_elsewhere(hook, skb, verdict))?;
     // What goes to another machine is not to be opened here; and the answer's source will be this address.
-    if !to_here(hook, skb) {
+    if !to_here(hook, device, skb, &opened) {
         return Err(Verdict::PassedNotGeneve);
     }
     if skb.is_udp_gso() {
@@ -103,12 +104,17 @@ fn admit(
     let spot = (opened.inner_at, opened.end);
     let flow = find(skb, spot, opened.inner, state.stats())
         .map_err(|NoMemory| Verdict::DroppedNoMemory)?;
-    let is_wanted = || flow.is_some_and(|flow| is_here(hook, skb, &flow.tuple));
+    let is_wanted = || match &flow {
+        Some(flow) => is_here(hook, device, skb, &flow.tuple),
+        None => is_early(hook, skb, spot, opened.inner),
+    };
     if !wanted.pass && !is_wanted() {
         return Err(Verdict::DroppedNoSocket);
     }
+    if flow.is_some_and(|flow| is_disguised(hook, device, skb, &flow.tuple)) {
+        return Err(Verdict::DroppedInner);
+    }
     let memory = &device.memory;
-    memory.count(opened.ids.endpoint, Direction::Came, opened.inner_len);
     // An error comes in a header of its own, which is not that of the flow that it is about.
     if let Some(Flow {
         tuple,
@@ -117,10 +123,43 @@ fn admit(
     }) = flow
     {
         if let Some(envelope) = Envelope::of(&packet(hook, skb), &opened) {
-            memory.record(opened.ids.endpoint, (&tuple, turn), &envelope);
+            if !memory.record(opened.ids.endpoint, (&tuple, turn), &envelope) {
+                return Err(Verdict::DroppedNoRoom);
+            }
         }
     }
+    memory.count(opened.ids.endpoint, Direction::Came, opened.inner_len);
     Ok((opened, mark))
+}
+
+/// What becomes of a packet that cannot be opened: on its way to another machine it is that one's to judge.
+#[cold]
+fn unless_elsewhere(hook: &Hook<'_>, skb: &Skb<'_>, verdict: Verdict) -> Verdict {
+    let addrs = Addrs::read(View::new(skb.linear(), skb.len()), 0, hook.family);
+    match addrs.map(|addrs| destination(&addrs)) {
+        Ok(to) if !(is_host(&to) && here::is_local(hook, skb, &to)) => Verdict::PassedNotGeneve,
+        _ => verdict,
+    }
+}
+
+/// Whether the inner packet is Geneve again and says that it is from this machine: passed on, it would look as if it had been sent
+/// from here in a header ([`super::back`]).
+#[inline]
+fn is_disguised(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>, tuple: &Tuple) -> bool {
+    tuple.proto == proto::UDP
+        && tuple.dst_port == device.wanted.settings.port
+        && here::is_local(hook, skb, &source(&tuple.addrs))
+}
+
+/// Whether the inner packet is a fragment for an address of this machine that comes before the first one, which has the ports. The
+/// stack puts the datagram together, and it is nobody's without the first one, which is asked for its socket.
+#[cold]
+fn is_early(hook: &Hook<'_>, skb: &Skb<'_>, (at, end): (usize, usize), family: Family) -> bool {
+    let view = View::new(skb.linear(), skb.len()).limit(end);
+    match Part::read(view, at, family) {
+        Ok(Some(Part::Later(addrs, ..))) => here::is_local(hook, skb, &destination(&addrs)),
+        _ => false,
+    }
 }
 
 /// The packet as the core sees it.
@@ -176,8 +215,11 @@ fn narrow(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
         let is_ours = here::is_local(hook, skb, &Addr::V4(error.to))
             && here::is_local(hook, skb, &Addr::V4(src))
             && settings.senders.allows(&error.about.reversed())
-            && match device.memory.find(&error.flow, Turn::Amid) {
-                Found::Header(held) => error.is_about(&held.envelope()),
+            && match device.memory.find(&error.flow, Turn::Reports) {
+                Found::Header(held) => {
+                    let all = held.unpack();
+                    all.is_some_and(|all| error.is_about(&all.envelope()))
+                }
                 Found::Nothing | Found::Several | Found::Busy => false,
             };
         if is_ours && skb.is_right(&error) {
@@ -189,12 +231,17 @@ fn narrow(hook: &Hook<'_>, device: &Device, skb: &mut Skb<'_>) {
 
 /// Whether the outer packet ends here.
 #[inline]
-fn to_here(hook: &Hook<'_>, skb: &Skb<'_>) -> bool {
-    let to = match Addrs::read(View::new(skb.linear(), skb.len()), 0, hook.family) {
-        Ok(addrs) => destination(&addrs),
-        Err(_) => return false,
-    };
-    is_host(&to) && here::is_local(hook, skb, &to)
+fn to_here(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>, opened: &Opened) -> bool {
+    let to = destination(&opened.outer);
+    is_host(&to) && device.memory.locals.has(hook, skb, &to)
+}
+
+#[cold]
+fn source(addrs: &Addrs) -> Addr {
+    match *addrs {
+        Addrs::V4 { src, .. } => Addr::V4(src),
+        Addrs::V6 { src, .. } => Addr::V6(src),
+    }
 }
 
 #[inline]
@@ -207,19 +254,20 @@ fn destination(addrs: &Addrs) -> Addr {
 
 /// Whether this machine is the end of the flow: by a socket of TCP or UDP, by its address for anything else.
 #[inline]
-fn is_here(hook: &Hook<'_>, skb: &Skb<'_>, tuple: &Tuple) -> bool {
-    let device = Domain::of(skb);
+fn is_here(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>, tuple: &Tuple) -> bool {
+    let domain = Domain::of(skb);
     let flow = connection(tuple);
     // A socket that listens on all addresses listens on those of this machine.
-    let is_local = || here::is_local(hook, skb, &destination(&tuple.addrs));
+    let locals = &device.memory.locals;
+    let is_local = || locals.has(hook, skb, &destination(&tuple.addrs));
     match tuple.proto {
         proto::TCP => {
-            tcp::is_established(hook.net, &flow, device)
+            tcp::is_established(hook.net, &flow, domain)
                 || is_local()
-                    && (tcp::listens(hook.net, &flow, device)
-                        || tcp::has_listener(hook.net, &flow, device))
+                    && (tcp::listens(hook.net, &flow, domain)
+                        || tcp::has_listener(hook.net, &flow, domain))
         }
-        proto::UDP => is_local() && udp::has_socket(hook.net, &flow, device),
+        proto::UDP => is_local() && udp::has_socket(hook.net, &flow, domain),
         _ => is_local(),
     }
 }

@@ -69,7 +69,7 @@ fn of(part: Part, stats: &Stats) -> Option<Flow> {
         }
         Part::Error(tuple) => Some(Flow {
             tuple,
-            turn: Turn::Amid,
+            turn: Turn::Reports,
             is_error: true,
         }),
         Part::Later(addrs, proto, fragment) => {

@@ -56,6 +56,16 @@ impl Command for TableCommit {
                 of.bind.bind,
                 of.bind.table
             ),
+            Unfinished::Flows(at) => refuse!(
+                request,
+                EINVAL,
+                None,
+                "table {}: bind {} is bind {} of table {} too, and only one of the two remembers flows",
+                at.second.table,
+                at.second.bind,
+                at.first.bind,
+                at.first.table
+            ),
             Unfinished::Memory => {
                 refuse!(request, ENOMEM, None, "no memory for the binds")
             }

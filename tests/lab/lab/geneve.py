@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """A gateway load balancer played by the kernel's own geneve device, in external mode, and the appliance behind it."""
 
+import struct
+
+from lab.captures import frame_for, send_frame
 from lab.hosts import Host
+from lab.packets import ip, udp
 from lab.story import check, same
 
 FIRST = 0x2B8EE1D4DB0C51C4
@@ -40,6 +44,26 @@ def attach(words=""):
 
 def stats():
     return appliance.json("glbctl --json geneve stats")
+
+
+def three(klass=0x0108, endpoint=FIRST):
+    """The three options as bytes."""
+    data = ((1, struct.pack("!Q", endpoint)), (2, bytes(8)), (3, b"\xde\xad\xbe\xef"))
+    return b"".join(struct.pack("!HBB", klass, kind, len(each) // 4) + each for kind, each in data)
+
+
+def wrapped(inner, options=None, port=6081, check=False, v6=False, to=None):
+    """A packet of the load balancer, by hand; `to`: not to the appliance."""
+    options = three() if options is None else options
+    head = struct.pack("!BBHI", len(options) // 4, 0, 0x86DD if inner[0] >> 4 == 6 else 0x0800, 0)
+    src, dst = (gateway.ipv6, appliance.ipv6) if v6 else (gateway.ipv4, appliance.ipv4)
+    return ip(src, to or dst, udp(50000, port, head + options + inner, check), ident=77)
+
+
+def comes(*inner, **words):
+    """These come to the appliance in the header of the load balancer."""
+    for packet in inner:
+        send_frame(gateway, frame_for(gateway, appliance, wrapped(packet, **words)))
 
 
 class Count:

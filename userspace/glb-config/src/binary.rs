@@ -5,7 +5,10 @@
 use crate::answers::{self, Part, Wrong};
 use crate::compiled::{Compiled, CompiledBackend, CompiledFile, Format};
 use crate::issue::Checked;
+use crate::tables::unlike_flows;
+use crate::world::entries;
 use glb_core::backend::Backend;
+use glb_core::director::classify::bind::{shared, BindId, Shared};
 use glb_core::director::Forward;
 use glb_core::table::{v2, v3};
 
@@ -93,6 +96,20 @@ fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
         let reason = format!("table {table}: binds[{}] {}", wrong.bind, wrong.reason);
         return Checked::failed(file, reason);
     }
+    if let Some(at) = unlike(&tables) {
+        let label = |id: BindId| {
+            let index = usize::from(id.table);
+            crate::quoted(&tables[index].label(index)).to_string()
+        };
+        let remembers = tables[usize::from(at.second.table)].words.flows.is_some();
+        let reason = format!(
+            "table {}: binds[{}] {}",
+            label(at.second),
+            at.second.bind,
+            unlike_flows(&label(at.first), remembers)
+        );
+        return Checked::failed(file, reason);
+    }
     Checked {
         value: Some(CompiledFile {
             format: Format::V3,
@@ -111,6 +128,13 @@ fn ambiguous(tables: &[Compiled]) -> Option<Wrong> {
         Part::new(named, table.forward, &table.binds, backends)
     });
     answers::find(&parts.collect::<Vec<_>>())
+}
+
+/// A bind of two tables of which only one remembers flows.
+fn unlike(tables: &[Compiled]) -> Option<Shared> {
+    let mut entries = entries(tables.iter().map(|table| &table.binds[..])).ok()?;
+    let remembers = |table: u16| tables[usize::from(table)].words.flows.is_some();
+    shared(&mut entries, |a, b| remembers(a) != remembers(b))
 }
 
 fn plain(backend: Backend) -> CompiledBackend {

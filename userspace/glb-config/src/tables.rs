@@ -27,7 +27,9 @@ use glb_core::packet::addr::Addr;
 use glb_core::table::v3::Words;
 use select::{Said, SELECT_FIELDS};
 use serde_json::Value;
+use std::collections::HashSet;
 
+pub(crate) use across::unlike_flows;
 pub(crate) use flows::read_shown_flows;
 pub(crate) use forward::read_forward;
 pub(crate) use select::{members, read_compat};
@@ -203,6 +205,13 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         reader.error_at("tables", "at most 65534 tables");
         return None;
     }
+    // What classes lead to: such a table needs no bind.
+    let classes = root.get("classes").and_then(|node| node.value.as_array());
+    let led: HashSet<&str> = classes
+        .into_iter()
+        .flatten()
+        .filter_map(|class| class.get("service")?.as_str())
+        .collect();
     let mut across = Across::default();
     let tables: Vec<Option<Table>> = nodes
         .iter()
@@ -210,7 +219,8 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         .map(|(index, node)| {
             let name = name_of(node.value);
             reader.in_table(Some(label(name, index)));
-            let table = read_table(reader, node.value);
+            let has_class = name.is_some_and(|name| led.contains(name));
+            let table = read_table(reader, node.value, has_class);
             across.check(reader, &label(name, index), node.value, table.as_ref());
             reader.in_table(None);
             table
@@ -288,7 +298,7 @@ pub fn has_field(name: &str) -> bool {
     TABLE_FIELDS.contains(&name)
 }
 
-fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
+fn read_table(reader: &mut Reader, value: &Value, has_class: bool) -> Option<Table> {
     let node = Node {
         value,
         path: String::new(),
@@ -319,10 +329,17 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let hash_key = read_key(reader, &object, "hash_key", said);
     let seed = read_key(reader, &object, "seed", said);
     let binds = match object.get("binds") {
-        Some(node) => read_binds(reader, &node, rule),
+        Some(node) => {
+            if !has_class && node.value.as_array().is_some_and(Vec::is_empty) {
+                reader.warn_at(&node.path, "is empty: nothing leads to this table");
+            }
+            read_binds(reader, &node, rule)
+        }
         // The deployed checker writes null for no binds.
         None => {
-            reader.warn_at("binds", "is missing: nothing leads to this table");
+            if !has_class {
+                reader.warn_at("binds", "is missing: nothing leads to this table");
+            }
             Some(Vec::new())
         }
     };

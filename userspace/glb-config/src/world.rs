@@ -201,8 +201,10 @@ impl<'a> World for Tables<'a> {
     }
 }
 
-/// The words of a classifier over all binds of the tables.
-pub fn classifier<'b>(tables: impl IntoIterator<Item = &'b [Bind]>) -> Result<Vec<u32>, String> {
+/// All binds of the tables, with their places.
+pub(crate) fn entries<'b>(
+    tables: impl IntoIterator<Item = &'b [Bind]>,
+) -> Result<Vec<Entry>, String> {
     let mut entries = Vec::new();
     for (table, binds) in tables.into_iter().enumerate() {
         for (index, bind) in binds.iter().enumerate() {
@@ -214,6 +216,12 @@ pub fn classifier<'b>(tables: impl IntoIterator<Item = &'b [Bind]>) -> Result<Ve
             entries.push(Entry { bind: *bind, id });
         }
     }
+    Ok(entries)
+}
+
+/// The words of a classifier over all binds of the tables.
+pub fn classifier<'b>(tables: impl IntoIterator<Item = &'b [Bind]>) -> Result<Vec<u32>, String> {
+    let mut entries = entries(tables)?;
     let mut words = vec![0; words_needed(&entries)];
     let used = build(&mut entries, &mut words)
         .map_err(|error| format!("the binds cannot be indexed: {error:?}"))?;

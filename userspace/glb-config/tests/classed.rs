@@ -132,7 +132,7 @@ impl Packet {
 fn config(classes: &[Class]) -> Config {
     let table = |number: usize, binds: Value| {
         json!({"name": format!("t{number}"), "select": {"kind": "maglev", "size": 7}, "forward": {"kind": "mark", "offset": 100},
-            "flows": false, "hash_key": "00".repeat(16), "seed": "01".repeat(16), "binds": binds,
+            "flows": false, "hash_key": "00".repeat(16), "seed": format!("{number:032x}"), "binds": binds,
             "backends": [{"ip": format!("10.9.0.{number}"), "state": "active", "healthy": true}]})
     };
     let bind = |ip: &str| json!({"ip": ip, "proto": "tcp", "port": 80});

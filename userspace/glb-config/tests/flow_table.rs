@@ -138,3 +138,74 @@ fn what_cannot_be_is_said_with_its_field() {
         }
     }
 }
+
+/// Two tables, each with its `flows`, of which the second has the binds of the first in other words.
+fn sharing(first: &Value, second: &Value) -> String {
+    let mut tree: Value = serde_json::from_str(&text(first)).unwrap();
+    tree["tables"][0]["binds"] = json!([
+        {"ip": "1.1.1.3", "proto": "tcp", "port": 80},
+        {"ip": "1.1.0.0/16", "proto": "tcp", "port_start": 80, "port_end": 90}
+    ]);
+    tree["tables"][1]["binds"] = json!([
+        {"ip": "1.1.1.3", "proto": "udp", "port": 80},
+        {"ip": "1.1.1.2/16", "proto": "tcp", "port_start": 80, "port_end": 90}
+    ]);
+    tree["tables"][1]["flows"] = second.clone();
+    tree.to_string()
+}
+
+#[test]
+fn tables_of_one_bind_remember_flows_both_or_not_at_all() {
+    for (first, second, wanted) in [
+        (
+            json!({}),
+            json!(false),
+            "which remembers flows, and this table does not",
+        ),
+        (
+            json!(false),
+            json!({}),
+            "which does not remember flows, and this table does",
+        ),
+    ] {
+        let checked = tables::read("t.json", &sharing(&first, &second));
+        let errors: Vec<String> = checked.errors().map(ToString::to_string).collect();
+        let wanted = format!(
+            "t.json: table \"old\": binds[1].ip: \"1.1.1.2/16\": is a bind of table \"web\" too, {wanted}: give both tables \
+             \"flows\", or both \"flows\": false, or only one of them the bind"
+        );
+        assert_eq!(errors, [wanted]);
+        let warned = |issue: &glb_config::Issue| issue.reason.contains("already");
+        assert!(!checked.issues.iter().any(warned));
+    }
+    for alike in [json!({}), json!(false)] {
+        let checked = tables::read("t.json", &sharing(&alike, &alike));
+        let warned = |issue: &&glb_config::Issue| issue.reason.contains("already");
+        assert_eq!(checked.issues.iter().filter(warned).count(), 1);
+        assert!(checked.into_result().is_ok());
+    }
+}
+
+/// Nobody has checked a binary file before it is loaded.
+#[test]
+fn a_binary_file_with_such_tables_is_refused() {
+    let read = |second: &Value| {
+        let config = tables::read("t.json", &sharing(&json!({}), &json!({})));
+        let mut compiled = compile_all(&config.into_result().unwrap().0, &mut |_, _| ()).unwrap();
+        if second.is_null() {
+            compiled[1].words.flows = None;
+        }
+        let mut bytes = Vec::new();
+        write_v3(&compiled, &mut bytes).unwrap();
+        read_bytes("f", &bytes, &mut |_, _| ()).into_result()
+    };
+    assert!(read(&json!({})).is_ok());
+    let said: Vec<String> = read(&Value::Null)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    let wanted = "table \"old\": binds[1] is a bind of table \"web\" too, which remembers flows, and this table does not";
+    assert!(said[0].contains(wanted), "{said:?}");
+}

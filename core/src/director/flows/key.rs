@@ -3,7 +3,7 @@
 //! What of a packet is compared: 96 bits and a kind, in an entry of 128 bits.
 //!
 //! An IPv4 flow of TCP or UDP is held as it is: both addresses and both ports are 96 bits, and the kind tells the protocol. So is an IPv4
-//! client. What is longer, or of another protocol, is held as a fingerprint: 96 bits of SipHash-2-4 with a secret key and a
+//! client. What is longer, or of another protocol, is held as a fingerprint: 96 bits of SipHash-1-3 with a secret key and a
 //! result of 128 bits. Other 32 bits of the same result choose the bucket (docs/decisions/0014).
 
 use crate::director::classify::bind::Proto;
@@ -121,7 +121,7 @@ impl Key {
                 Self::of_tuple(secret, (src, dst), ports(flow), proto.number())
             }
             (By::Source, Addrs::V6 { src, .. }) => {
-                Self::fingerprint(secret.hash_128(words_16(src), 16 << 56))
+                Self::fingerprint(secret.short_128(words_16(src), 16 << 56))
             }
         }
     }
@@ -155,7 +155,7 @@ impl Key {
     ) -> Self {
         let ([s0, s1], [d0, d1]) = (words_16(src), words_16(dst));
         let last = u64::from(ports) | u64::from(number) << 32;
-        Self::fingerprint(secret.hash_128([s0, s1, d0, d1], last | 37 << 56))
+        Self::fingerprint(secret.short_128([s0, s1, d0, d1], last | 37 << 56))
     }
 
     #[inline(always)]

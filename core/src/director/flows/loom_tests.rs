@@ -106,6 +106,37 @@ fn a_reader_never_sees_half_an_entry() {
     });
 }
 
+/// What is asked first of each packet, and what its answer writes.
+#[test]
+fn a_known_flow_has_its_own_backend_and_writes_its_own_entry() {
+    check(Some(3), || {
+        let bucket = Arc::new(bucket());
+        put(&bucket, 1, 1, 0);
+        let packets = {
+            let bucket = Arc::clone(&bucket);
+            thread::spawn(move || {
+                for (addrs, of, now, turn) in [(2, 2, 100, Turn::Amid), (1, 1, 0, Turn::Ends)] {
+                    if let Some((entry, meta)) = bucket.known(&key(addrs), at(now)) {
+                        assert_eq!(meta.tag(), tag(of));
+                        entry.touch(meta, turn, at(now));
+                    }
+                }
+            })
+        };
+        let writer = {
+            let bucket = Arc::clone(&bucket);
+            // The first entry's time is over: it gets another key.
+            thread::spawn(move || assert_eq!(put(&bucket, 2, 2, 100), Outcome::First))
+        };
+        packets.join().unwrap();
+        writer.join().unwrap();
+        assert!(bucket.known(&key(1), at(0)).is_none());
+        let (_, meta) = bucket.known(&key(2), at(100)).expect("a flow");
+        // The FIN was the other flow's.
+        assert!(meta.tag() == tag(2) && !meta.is_closing());
+    });
+}
+
 #[test]
 fn two_new_flows_do_not_get_one_entry() {
     check(None, || {

@@ -23,7 +23,8 @@ mod table;
 
 pub use key::{By, Key};
 pub use table::{
-    follow, known, Bucket, Event, FlowTable, Listed, Memory, Rules, Spec, Unfit, Who, ENTRIES,
+    follow, key, known, learn, Bucket, Event, FlowTable, Listed, Memory, Rules, Spec, Unfit, Who,
+    ENTRIES,
 };
 
 #[cfg(test)]

@@ -68,12 +68,18 @@ impl Service {
         let index = first.map(|addr| self.index(addr));
         // Every other packet is asked about as the module does: first whether its flow is known without a row.
         let asks = self.asks.replace(!self.asks.get());
-        if let Some(known) = asks.then(|| known(self, packet)).flatten() {
-            let event = self.events.borrow_mut().pop();
-            assert_eq!(event, Some(Event::Known));
-            return (Some(self.backends[usize::from(known)].0), event);
-        }
-        let other = follow(self, packet, index);
+        let key = asks.then(|| key(self, packet)).flatten();
+        let other = match key {
+            Some(key) => {
+                if let Some(known) = known(self, packet, &key) {
+                    let event = self.events.borrow_mut().pop();
+                    assert_eq!(event, Some(Event::Known));
+                    return (Some(self.backends[usize::from(known)].0), event);
+                }
+                learn(self, packet, &key, index)
+            }
+            None => follow(self, packet, index),
+        };
         assert!(other.is_none() || other != index);
         let addr = other.or(index).map(|at| self.backends[usize::from(at)].0);
         (addr, self.events.borrow_mut().pop())
@@ -85,6 +91,12 @@ impl Service {
 }
 
 impl Memory for Service {
+    fn secret(&self) -> &SipKey {
+        &SECRET
+    }
+    fn rules(&self) -> Rules {
+        self.rules
+    }
     fn table(&self) -> FlowTable<'_> {
         FlowTable {
             buckets: &self.buckets,
@@ -460,7 +472,7 @@ fn room_is_had_again_when_its_time_is_over() {
 
 #[test]
 fn a_sweep_says_how_many_it_ends() {
-    let mut service = Service::new(64, BY_FLOW, &TWO);
+    let mut service = Service::new(256, BY_FLOW, &TWO);
     for n in 0..40 {
         let first = if n % 4 == 0 { 1 } else { 2 };
         assert_eq!(

@@ -284,8 +284,12 @@ impl Event {
 
 /// A flow table, the backends that it points to, and whether it learns.
 pub trait Memory {
-    /// The table.
+    /// The table, at this second.
     fn table(&self) -> FlowTable<'_>;
+    /// The table's secret.
+    fn secret(&self) -> &SipKey;
+    /// The table's rules.
+    fn rules(&self) -> Rules;
     /// The backend that a tag means, by its index, if it keeps its flows.
     fn backend(&self, tag: Tag) -> Option<u8>;
     /// The tag of a backend.
@@ -296,26 +300,29 @@ pub trait Memory {
     fn count(&self, event: Event);
 }
 
-/// The backend that a packet's flow is remembered with, if the packet is one of those whose flow is known nearly always: of TCP
-/// or UDP, on its way, and of a backend that keeps its flows. Of another one nothing is said, nothing is written and nothing is
-/// counted: [`follow`] does, which does the same with this one.
+/// The key of a packet whose flow is asked for in few steps: of TCP or UDP, on its way.
 #[inline(always)]
-pub fn known<M: Memory>(memory: &M, packet: &Candidate) -> Option<u8> {
-    let inspect::Kind::Flow(proto) = packet.kind else {
-        return None;
-    };
-    if !memory.learns() {
-        return None;
+pub fn key<M: Memory>(memory: &M, packet: &Candidate) -> Option<Key> {
+    match packet.kind {
+        inspect::Kind::Flow(proto) if memory.learns() => {
+            let (secret, by) = (memory.secret(), memory.rules().by);
+            Some(Key::new(secret, by, proto, &packet.key))
+        }
+        _ => None,
     }
+}
+
+/// The backend that the flow with this [`key`] is remembered with, if it is found at once, as nearly always. Of another one nothing is
+/// said, nothing is written and nothing is counted: [`learn`] does, which does the same with this one.
+#[inline(always)]
+pub fn known<M: Memory>(memory: &M, packet: &Candidate, key: &Key) -> Option<u8> {
     let table = memory.table();
-    let by = table.rules.by;
-    let key = Key::new(table.secret, by, proto, &packet.key);
-    let turn = match by {
+    let turn = match table.rules.by {
         By::Flow => packet.turn(),
         By::Source => Turn::Amid,
     };
-    let bucket = table.bucket(&key)?;
-    let (entry, meta) = bucket.known(&key, table.clock())?;
+    let bucket = table.bucket(key)?;
+    let (entry, meta) = bucket.known(key, table.clock())?;
     let backend = memory.backend(meta.tag())?;
     entry.touch(meta, turn, table.clock());
     memory.count(Event::Known);
@@ -345,30 +352,48 @@ pub fn follow<M: Memory>(memory: &M, packet: &Candidate, first: Option<u8>) -> O
         Ok(proto) => Key::new(table.secret, by, proto, &packet.key),
         Err(number) => Key::of_portless(table.secret, by, number, &packet.key),
     };
+    if is_flow && memory.learns() {
+        return learn(memory, packet, &key, first);
+    }
     let offered = first.and_then(|first| memory.tag(first));
     let keeps = |tag| memory.backend(tag).is_some() || offered == Some(tag);
     let bucket = table.bucket(&key)?;
-    let tag = if is_flow && memory.learns() {
-        // A client has other connections than the one that ends.
-        let turn = match table.rules.by {
-            By::Flow => packet.turn(),
-            By::Source => Turn::Amid,
-        };
-        let outcome = bucket.follow((&key, turn), table.clock(), offered, keeps);
-        memory.count(match outcome {
-            Outcome::Known(_) => Event::Known,
-            Outcome::First => Event::First,
-            Outcome::Untracked if first.is_none() => Event::NoBackend,
-            Outcome::Untracked => Event::Untracked,
-        });
-        match outcome {
-            Outcome::Known(tag) => Some(tag),
-            Outcome::First | Outcome::Untracked => None,
-        }
-    } else {
-        bucket.peek(&key, table.clock()).filter(|tag| keeps(*tag))
-    };
+    let tag = bucket.peek(&key, table.clock()).filter(|tag| keeps(*tag));
     // Where it is the row's own, there is nothing to change.
     let tag = tag.filter(|tag| offered != Some(*tag))?;
     memory.backend(tag)
+}
+
+/// The same of a packet whose flow has this key, and that is on its way.
+#[inline]
+pub fn learn<M: Memory>(
+    memory: &M,
+    packet: &Candidate,
+    key: &Key,
+    first: Option<u8>,
+) -> Option<u8> {
+    let table = memory.table();
+    let offered = first.and_then(|first| memory.tag(first));
+    let keeps = |tag| memory.backend(tag).is_some() || offered == Some(tag);
+    // A client has other connections than the one that ends.
+    let turn = match table.rules.by {
+        By::Flow => packet.turn(),
+        By::Source => Turn::Amid,
+    };
+    let bucket = table.bucket(key)?;
+    let outcome = bucket.follow((key, turn), table.clock(), offered, keeps);
+    memory.count(match outcome {
+        Outcome::Known(_) => Event::Known,
+        Outcome::First => Event::First,
+        Outcome::Untracked if first.is_none() => Event::NoBackend,
+        Outcome::Untracked => Event::Untracked,
+    });
+    let Outcome::Known(tag) = outcome else {
+        return None;
+    };
+    // Where it is the row's own, there is nothing to change.
+    match offered == Some(tag) {
+        true => None,
+        false => memory.backend(tag),
+    }
 }

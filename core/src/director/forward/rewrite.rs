@@ -12,6 +12,7 @@
 //! its own checksums and that of the ICMP message (RFC 5508). Where a DSCP says what the packet is about it is not touched: it
 //! is what the backend sent.
 
+use crate::director::classify::bind::Proto;
 use crate::director::inspect::is_icmp_error;
 use crate::director::Verdict;
 use crate::packet::addr::Addr;
@@ -198,38 +199,62 @@ impl Spot {
     /// The same in few steps, in a packet that most packets are like: whole, without options, TCP or UDP.
     #[inline(always)]
     fn find_common(view: View<'_>, family: Family, edit: Edit) -> Option<Self> {
-        let (transport, end, protocol, ttl) = match family {
+        let (end, protocol) = match family {
             Family::V4 => {
-                let &[version_ihl, _, len_hi, len_lo, _, _, frag_hi, frag_lo, ttl, protocol, ..]: &[u8; IPV4_LEN] =
+                let &[version_ihl, _, len_hi, len_lo, _, _, frag_hi, frag_lo, _, protocol, ..]: &[u8; IPV4_LEN] =
                     view.linear().first_chunk()?;
                 if version_ihl != 0x45 || frag_hi & 0x3f != 0 || frag_lo != 0 {
                     return None;
                 }
                 let len = u16::from_be_bytes([len_hi, len_lo]);
-                (IPV4_LEN, usize::from(len), protocol, ttl)
+                (usize::from(len), protocol)
             }
             Family::V6 => {
-                let &[version, _, _, _, len_hi, len_lo, protocol, ttl, s0, ..]: &[u8; IPV6_LEN] =
+                let &[version, _, _, _, len_hi, len_lo, protocol, ..]: &[u8; IPV6_LEN] =
                     view.linear().first_chunk()?;
-                // Whether the source is link-local is looked at where it may be.
-                if version >> 4 != 6 || s0 == 0xfe {
+                if version >> 4 != 6 {
                     return None;
                 }
                 let len = u16::from_be_bytes([len_hi, len_lo]);
-                let end = usize::from(len).wrapping_add(IPV6_LEN);
-                (IPV6_LEN, end, protocol, ttl)
+                (usize::from(len).wrapping_add(IPV6_LEN), protocol)
             }
         };
-        let (at, covers) = match protocol {
-            proto::TCP => (16, Covers::Both),
-            proto::UDP => (6, Covers::BothIfAny),
-            _ => return None,
+        let proto = Proto::from_number(protocol)?;
+        Self::of_common(view.limit(end), family, edit, proto)
+    }
+
+    /// The same in a packet that is known to be one of those ([`common`](crate::director::common)), of this protocol, and that ends
+    /// with the view. All but what such a packet can differ in is known to the compiler from there on. `None` if more is to be said,
+    /// as [`Self::find`] does.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_common(view: View<'_>, family: Family, edit: Edit, proto: Proto) -> Option<Self> {
+        let (transport, ttl) = match family {
+            Family::V4 => {
+                let header: &[u8; IPV4_LEN] = view.linear().first_chunk()?;
+                let &[_, _, _, _, _, _, _, _, ttl, ..] = header;
+                (IPV4_LEN, ttl)
+            }
+            Family::V6 => {
+                let header: &[u8; IPV6_LEN] = view.linear().first_chunk()?;
+                let &[_, _, _, _, _, _, _, ttl, s0, ..] = header;
+                // Whether the source is link-local is looked at where it may be.
+                if s0 == 0xfe {
+                    return None;
+                }
+                (IPV6_LEN, ttl)
+            }
+        };
+        let (at, covers) = match proto {
+            Proto::Tcp => (16, Covers::Both),
+            Proto::Udp => (6, Covers::BothIfAny),
+            Proto::Sctp => return None,
         };
         let check = Check {
             at: transport.wrapping_add(at),
             covers,
         };
-        if ttl <= 1 || check.end() > end || check.end() > view.linear().len() {
+        if ttl <= 1 || check.end() > view.linear().len() {
             return None;
         }
         Some(Self {
@@ -355,7 +380,7 @@ impl Spot {
     }
 
     /// Bytes of the packet, from its IP header on, that [`Self::write`] needs.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn len(&self, family: Family) -> usize {
         let header = match family {
@@ -374,7 +399,7 @@ impl Spot {
 
     /// Changes the packet that begins with `head`. `sum` says what the transport header's checksum field holds. `None` if the
     /// new address is not of the packet's family, or `head` is too short.
-    #[inline]
+    #[inline(always)]
     pub fn write(&self, head: &mut [u8], change: &Change, sum: UdpChecksum) -> Option<()> {
         let family = match (head.first()? >> 4, change.addr) {
             (4, Addr::V4(_)) => Family::V4,
@@ -399,8 +424,10 @@ impl Spot {
             _ => pseudo,
         };
         whole = whole.replaced(&ports.0, &ports.1);
-        if let Some(inside) = &self.inside {
-            whole = inside.write(head, change, whole)?;
+        if let Some(inside) = self.inside {
+            // Of a copy, so that what changes in most packets is in no memory.
+            let change = *change;
+            whole = inside.write(head, &change, whole)?;
         }
         match sum {
             UdpChecksum::Complete => check.mend(head, whole, ports),
@@ -449,18 +476,11 @@ fn is_covered(view: View<'_>, ip: &Ip, family: Family) -> bool {
 
 impl Check {
     /// Makes a final checksum right again, where what it covers has changed by `whole`, of which these are the ports.
-    #[inline]
+    #[inline(always)]
     fn mend(self, head: &mut [u8], whole: Delta, ports: ([u8; 4], [u8; 4])) -> Option<()> {
         let field = head.get_mut(self.at..)?;
         if let Covers::Crc(len) = self.covers {
-            let field = field.first_chunk_mut::<4>()?;
-            let old = u32::from_le_bytes(*field);
-            // 0 says that both ends do without (RFC 9653).
-            if old != 0 && ports.0 != ports.1 {
-                let change = crc32c::difference(ports.0, ports.1, len.wrapping_sub(4));
-                *field = (old ^ change).to_le_bytes();
-            }
-            return Some(());
+            return mend_crc(field, len, ports);
         }
         let field = field.first_chunk_mut::<2>()?;
         let old = u16::from_be_bytes(*field);
@@ -476,6 +496,19 @@ impl Check {
         *field = new.to_be_bytes();
         Some(())
     }
+}
+
+/// The same of the CRC32c that `field` begins with, of `len` bytes.
+#[inline(never)]
+fn mend_crc(field: &mut [u8], len: usize, ports: ([u8; 4], [u8; 4])) -> Option<()> {
+    let field = field.first_chunk_mut::<4>()?;
+    let old = u32::from_le_bytes(*field);
+    // 0 says that both ends do without (RFC 9653).
+    if old != 0 && ports.0 != ports.1 {
+        let change = crc32c::difference(ports.0, ports.1, len.wrapping_sub(4));
+        *field = (old ^ change).to_le_bytes();
+    }
+    Some(())
 }
 
 impl Inside {
@@ -516,6 +549,7 @@ impl Inside {
     }
 
     /// Changes it at its other end; answers what `delta` has become by it.
+    #[inline(never)]
     fn write(&self, head: &mut [u8], change: &Change, mut delta: Delta) -> Option<Delta> {
         let end = change.end.other();
         let pseudo = match change.addr {
@@ -569,14 +603,14 @@ impl Inside {
 }
 
 /// Writes an address; answers what stood there.
-#[inline]
+#[inline(always)]
 fn replace<const N: usize>(head: &mut [u8], at: usize, new: [u8; N]) -> Option<[u8; N]> {
     let place = head.get_mut(at..)?.first_chunk_mut::<N>()?;
     Some(core::mem::replace(place, new))
 }
 
 /// Writes the port of one end; answers both ports before and after.
-#[inline]
+#[inline(always)]
 fn write_port(
     head: &mut [u8],
     transport: usize,
@@ -625,23 +659,32 @@ impl From<IpError> for Unchanged {
 #[inline(always)]
 fn write_v4(head: &mut [u8], new: [u8; 4], change: &Change) -> Option<Delta> {
     let header: &mut [u8; IPV4_LEN] = head.first_chunk_mut()?;
-    let [version_ihl, tos, _, _, _, _, _, _, ttl, protocol, check_hi, check_lo, s0, s1, s2, s3, d0, d1, d2, d3] =
-        header;
+    // Word by word: what is put together byte by byte is written byte by byte.
+    let (a, rest) = header.split_first_chunk_mut::<4>()?;
+    let (_, rest) = rest.split_first_chunk_mut::<4>()?;
+    let (c, addrs) = rest.split_first_chunk_mut::<4>()?;
     let place = match change.end {
-        End::Source => [s0, s1, s2, s3],
-        End::Destination => [d0, d1, d2, d3],
+        End::Source => addrs.get_mut(..4)?,
+        End::Destination => addrs.get_mut(4..)?,
     };
-    let [a, b, c, d] = place;
-    let old = [*a, *b, *c, *d];
-    [*a, *b, *c, *d] = new;
-    let (new_tos, new_ttl) = (change.edit.tos(*tos), ttl.wrapping_sub(1));
-    let pseudo = Delta::NONE.replaced(&old, &new);
-    let header = pseudo
-        .replaced(&[*version_ihl, *tos], &[*version_ihl, new_tos])
-        .replaced(&[*ttl, *protocol], &[new_ttl, *protocol]);
-    let check = u16::from_be_bytes([*check_hi, *check_lo]);
-    [*check_hi, *check_lo] = header.apply(check).to_be_bytes();
-    (*tos, *ttl) = (new_tos, new_ttl);
+    let place: &mut [u8; 4] = place.first_chunk_mut()?;
+    let pseudo = Delta::NONE.replaced(place, &new);
+    *place = new;
+    let mut header = pseudo;
+    let [version_ihl, tos, len_hi, len_lo] = *a;
+    let new_tos = change.edit.tos(tos);
+    if let Edit::Mark(_) = change.edit {
+        let marked = [version_ihl, new_tos, len_hi, len_lo];
+        header = header.replaced(a, &marked);
+        *a = marked;
+    }
+    let [ttl, protocol, check_hi, check_lo] = *c;
+    let new_ttl = ttl.wrapping_sub(1);
+    header = header.replaced(&[ttl, protocol], &[new_ttl, protocol]);
+    let [check_hi, check_lo] = header
+        .apply(u16::from_be_bytes([check_hi, check_lo]))
+        .to_be_bytes();
+    *c = [new_ttl, protocol, check_hi, check_lo];
     Some(pseudo)
 }
 

@@ -17,6 +17,9 @@ use crate::packet::view::View;
 /// Bytes of a transport header that are looked at: up to the flags of TCP. A shorter datagram of UDP is not common.
 const TRANSPORT_LEN: usize = TCP_FLAGS + 1;
 
+const V4_HEAD: usize = IPV4_LEN + TRANSPORT_LEN;
+const V6_HEAD: usize = IPV6_LEN + TRANSPORT_LEN;
+
 /// Reads a common packet from its IP header on; `None` of another one.
 #[inline(always)]
 #[must_use]
@@ -27,10 +30,38 @@ pub fn common(view: View<'_>, family: Family) -> Option<Candidate> {
     }
 }
 
+/// Reads once more a packet that [`common`] has read, of the same family, and that nobody has changed since: what it cannot be is
+/// not asked again. Who is handed a packet reads it rather than fetch it from memory, where it would have been put for that.
+#[inline(always)]
+#[must_use]
+pub fn again(view: View<'_>, family: Family) -> Option<Candidate> {
+    match family {
+        Family::V4 => {
+            let head: &[u8; V4_HEAD] = view.linear().first_chunk()?;
+            let (fixed, rest) = head.split_first_chunk::<12>()?;
+            let (src, rest) = rest.split_first_chunk::<4>()?;
+            let (dst, rest) = rest.split_first_chunk::<4>()?;
+            let &[_, _, len_hi, len_lo, _, _, _, _, _, protocol, _, _] = fixed;
+            let len = usize::from(u16::from_be_bytes([len_hi, len_lo]));
+            let (src, dst) = (*src, *dst);
+            transport(protocol, rest.first_chunk()?, Addrs::V4 { src, dst }, len)
+        }
+        Family::V6 => {
+            let head: &[u8; V6_HEAD] = view.linear().first_chunk()?;
+            let (fixed, rest) = head.split_first_chunk::<8>()?;
+            let (src, rest) = rest.split_first_chunk::<16>()?;
+            let (dst, rest) = rest.split_first_chunk::<16>()?;
+            let &[_, _, _, _, len_hi, len_lo, protocol, _] = fixed;
+            let len = usize::from(u16::from_be_bytes([len_hi, len_lo])).wrapping_add(IPV6_LEN);
+            let (src, dst) = (*src, *dst);
+            transport(protocol, rest.first_chunk()?, Addrs::V6 { src, dst }, len)
+        }
+    }
+}
+
 #[inline(always)]
 fn v4(view: View<'_>) -> Option<Candidate> {
-    const HEAD: usize = IPV4_LEN + TRANSPORT_LEN;
-    let head: &[u8; HEAD] = view.linear().first_chunk()?;
+    let head: &[u8; V4_HEAD] = view.linear().first_chunk()?;
     // Word by word: what is read byte by byte is put together byte by byte.
     let (a, rest) = head.split_first_chunk::<4>()?;
     let (b, rest) = rest.split_first_chunk::<4>()?;
@@ -42,7 +73,7 @@ fn v4(view: View<'_>) -> Option<Candidate> {
     let &[_, protocol, _, _] = c;
     let len = usize::from(u16::from_be_bytes([len_hi, len_lo]));
     let is_whole = u16::from_be_bytes([frag_hi, frag_lo]) & 0x3fff == 0;
-    if version_ihl != 0x45 || !is_whole || len < HEAD || len > view.len() {
+    if version_ihl != 0x45 || !is_whole || len < V4_HEAD || len > view.len() {
         return None;
     }
     if !valid::is_common_v4(*src, [*a, *b, *c, *src, *dst]) {
@@ -54,14 +85,13 @@ fn v4(view: View<'_>) -> Option<Candidate> {
 
 #[inline(always)]
 fn v6(view: View<'_>) -> Option<Candidate> {
-    const HEAD: usize = IPV6_LEN + TRANSPORT_LEN;
-    let head: &[u8; HEAD] = view.linear().first_chunk()?;
+    let head: &[u8; V6_HEAD] = view.linear().first_chunk()?;
     let (fixed, rest) = head.split_first_chunk::<8>()?;
     let (src, rest) = rest.split_first_chunk::<16>()?;
     let (dst, rest) = rest.split_first_chunk::<16>()?;
     let &[version, _, _, _, len_hi, len_lo, protocol, _] = fixed;
     let len = usize::from(u16::from_be_bytes([len_hi, len_lo])).wrapping_add(IPV6_LEN);
-    if version >> 4 != 6 || len < HEAD || len > view.len() || !valid::is_common_v6(src) {
+    if version >> 4 != 6 || len < V6_HEAD || len > view.len() || !valid::is_common_v6(src) {
         return None;
     }
     let (src, dst) = (*src, *dst);
@@ -99,7 +129,7 @@ fn transport(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::director::inspect;
+    use crate::director::{inspect, inspect_answer};
     use crate::packet::checksum;
     use std::vec::Vec;
 
@@ -135,6 +165,8 @@ mod tests {
         let seen = common(view, family);
         if let Some(candidate) = seen {
             assert_eq!(inspect(view, family), Ok(candidate), "{packet:02x?}");
+            assert_eq!(inspect_answer(view, family), Ok(candidate), "{packet:02x?}");
+            assert_eq!(again(view, family), seen, "{packet:02x?}");
         }
         seen.is_some()
     }

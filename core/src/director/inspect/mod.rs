@@ -8,7 +8,7 @@
 
 mod common;
 
-pub use common::common;
+pub use common::{again, common};
 
 use super::classify::bind::Proto;
 use super::Verdict;
@@ -141,6 +141,7 @@ impl Candidate {
     }
 
     /// What the packet says about the life of its connection.
+    #[inline(always)]
     #[must_use]
     pub fn turn(&self) -> Turn {
         const FIN: u8 = 1;

@@ -47,6 +47,7 @@ impl Origin {
     }
 
     /// What a packet from there becomes.
+    #[inline(always)]
     #[must_use]
     pub const fn change(self) -> Change {
         Change {
@@ -82,6 +83,38 @@ pub struct Answer {
     pub verdict: Verdict,
 }
 
+/// The same of a common packet ([`common`](super::common)), in few steps.
+#[inline(always)]
+pub fn reverse_common<A: Answers>(
+    answers: &A,
+    settings: &Settings,
+    packet: Candidate,
+) -> Result<Answer, Verdict> {
+    let (backend, client) = ends(&packet);
+    let (Kind::Flow(proto @ (Proto::Tcp | Proto::Udp)), None) = (packet.kind, packet.fragment)
+    else {
+        return reverse(answers, settings, packet);
+    };
+    if !settings.return_except.is_empty() && settings.return_except.has(client) {
+        return Err(Verdict::PassedNoService);
+    }
+    let origin = answers.origin(backend, proto, packet.key.src_port);
+    Ok(Answer {
+        packet,
+        origin: origin.ok_or(Verdict::PassedNoService)?,
+        verdict: Verdict::Returned,
+    })
+}
+
+/// A backend and its client.
+#[inline(always)]
+fn ends(packet: &Candidate) -> (Addr, Addr) {
+    match packet.key.addrs {
+        Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
+        Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
+    }
+}
+
 /// Decides where a backend's packet comes from ([`inspect_answer`](super::inspect_answer)); or the verdict that it passes with.
 ///
 /// All first fragments of a backend are remembered, also those that are no answers: so a later one of which nothing is known has
@@ -92,14 +125,7 @@ pub fn reverse<A: Answers>(
     settings: &Settings,
     mut packet: Candidate,
 ) -> Result<Answer, Verdict> {
-    let backend = match packet.key.addrs {
-        Addrs::V4 { src, .. } => Addr::V4(src),
-        Addrs::V6 { src, .. } => Addr::V6(src),
-    };
-    let client = match packet.key.addrs {
-        Addrs::V4 { dst, .. } => Addr::V4(dst),
-        Addrs::V6 { dst, .. } => Addr::V6(dst),
-    };
+    let (backend, client) = ends(&packet);
     // One of those who ask a backend by its own address; of an ICMP error the receiver is the same.
     if settings.return_except.has(client) {
         return Err(Verdict::PassedNoService);

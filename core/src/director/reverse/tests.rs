@@ -248,6 +248,15 @@ fn packet(kind: Kind, from: Addr, port: u16, offset: Option<u16>) -> Candidate {
     }
 }
 
+/// What is decided; in few steps the same.
+fn decided(world: &World, settings: &Settings, packet: Candidate) -> Result<Answer, Verdict> {
+    let answer = reverse(world, settings, packet);
+    if packet.fragment.is_none() {
+        assert_eq!(reverse_common(world, settings, packet), answer);
+    }
+    answer
+}
+
 #[test]
 fn each_kind_by_its_service() {
     use Verdict::*;
@@ -260,7 +269,7 @@ fn each_kind_by_its_service() {
     let mut world = World::new(tables).expect("each answer has one origin");
     let tcp = Kind::Flow(Proto::Tcp);
     let got = |world: &World, packet| {
-        let answer = reverse(world, &Settings::DEFAULT, packet);
+        let answer = decided(world, &Settings::DEFAULT, packet);
         answer.map(|answer| {
             (
                 answer.origin.vip,
@@ -342,12 +351,12 @@ fn an_echo_reply_is_an_answer_where_requests_are_sent_on() {
     let reply = packet(Kind::Echo, v4(1), 0, None);
     let mut settings = Settings::DEFAULT;
     settings.forward_icmp_ping_responses = true;
-    assert!(reverse(&world, &settings, reply).is_ok());
+    assert!(decided(&world, &settings, reply).is_ok());
     settings.forward_icmp_ping_responses = false;
-    let got = reverse(&world, &settings, reply).err();
+    let got = decided(&world, &settings, reply).err();
     assert_eq!(got, Some(Verdict::PassedNoService));
     let error = packet(Kind::EchoIcmpError, v4(1), 0, None);
-    let got = reverse(&world, &settings, error).err();
+    let got = decided(&world, &settings, error).err();
     assert_eq!(got, Some(Verdict::PassedUnknownFormat));
 }
 
@@ -373,7 +382,7 @@ fn what_is_for_another_director_passes() {
             (Kind::IcmpError(Proto::Tcp), None),
         ] {
             let packet = packet(kind, v4(1), 8080, offset);
-            let got = reverse(&world, &settings, packet).err();
+            let got = decided(&world, &settings, packet).err();
             assert_eq!(got, Some(Verdict::PassedNoService), "{kind:?}");
         }
     }
@@ -384,7 +393,7 @@ fn what_is_for_another_director_passes() {
         .add(Addr::V4([a, b, c, d ^ 1]), 32)
         .expect("it fits");
     let other = packet(Kind::Flow(Proto::Tcp), v4(1), 8080, None);
-    assert!(reverse(&world, &settings, other).is_ok());
+    assert!(decided(&world, &settings, other).is_ok());
 }
 
 /// That one of them has a target port, which is the bind's, makes no difference.

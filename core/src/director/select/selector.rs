@@ -66,6 +66,16 @@ impl Selector {
         }
     }
 
+    /// The number of the row of a Maglev table by the packet hash; nothing where something else selects the row.
+    #[inline(always)]
+    #[must_use]
+    pub fn row_of_hash(self, hash: PacketHash) -> Option<u32> {
+        match (self.select, self.flow_hash) {
+            (Select::Maglev, FlowHash::Own) => Some(maglev::row(hash, self.rows)),
+            (Select::Maglev | Select::Rows, _) => None,
+        }
+    }
+
     /// The number of the row by a second packet hash; nothing where another system's hash selects the row.
     #[must_use]
     pub fn alt_row(self, hash: PacketHash) -> Option<u32> {

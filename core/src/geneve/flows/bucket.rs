@@ -15,6 +15,10 @@ pub const SLOTS: usize = 8;
 /// How often a packet looks again where another CPU is writing.
 const ROUNDS: usize = 8;
 
+/// Seconds without a packet after which even a settled flow is given up, where there is no other room: who can have answers sent
+/// to false senders can settle flows, and would keep the cache full for as long as they are remembered.
+const SILENT: u32 = 60;
+
 /// A bucket of the cache.
 ///
 /// All bytes 0 are an empty bucket: whoever has zeroed memory has empty buckets.
@@ -80,6 +84,17 @@ pub(super) struct Going {
     pub(super) turn: Turn,
 }
 
+impl Going {
+    /// An entry after this packet, which travels so.
+    #[inline]
+    fn leaves(&self, entry: Meta, way: Way, now: u32) -> Meta {
+        match way {
+            Way::Same => entry.passed_on(self.turn, now),
+            Way::Opposite => entry.answered(self.turn, now),
+        }
+    }
+}
+
 /// What became of a packet that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -87,7 +102,7 @@ pub(super) enum Outcome {
     Known,
     /// Its flow is there from now on.
     First,
-    /// Likewise, in the place of another one that had not got beyond its beginning.
+    /// Likewise, in the place of another one that had not got beyond its beginning, or has long been silent.
     Replaced,
     /// There is no room.
     Refused,
@@ -112,11 +127,23 @@ pub(super) struct Pair<'b, W, const S: usize, const N: usize> {
     pub(super) second: Option<&'b Entries<W, S, N>>,
 }
 
-/// An entry that a new flow could take.
+/// An entry whose flow could be given up.
 struct Candidate<'b, W, const S: usize, const N: usize> {
     bucket: &'b Entries<W, S, N>,
     slot: Slot<'b, W, N>,
     meta: Meta,
+    /// Flows that have not got beyond their beginning go first, and of those the oldest.
+    rank: (bool, u32),
+}
+
+/// What a bucket has for a packet whose flow is known.
+enum Refreshed {
+    /// Its entry, which is of this second now.
+    Yes,
+    /// No entry with its tag.
+    No,
+    /// An entry with its tag that is not simply the flow's.
+    Unlike,
 }
 
 /// What both buckets have for a packet that has come.
@@ -125,8 +152,8 @@ enum Place<'b, W, const S: usize, const N: usize> {
     Own(Slot<'b, W, N>, Meta, [u64; N]),
     /// None, and this entry is free.
     Free(Slot<'b, W, N>, Meta),
-    /// None, and this one's flow has not got beyond its beginning.
-    Unsettled(Candidate<'b, W, S, N>),
+    /// None, and this one's flow can be given up.
+    Taken(Candidate<'b, W, S, N>),
     /// None, and no room.
     Full,
     /// Maybe: another CPU is writing.
@@ -140,7 +167,65 @@ impl<W: Word, const S: usize, const N: usize> Entries<W, S, N> {
         pairs.map(|(meta, words)| Slot { meta, words })
     }
 
-    /// Remembers a flow that the bucket has not.
+    /// What the bucket has given up, as long as that matters.
+    #[inline]
+    fn refusal(&self, clock: Clock) -> Refusal {
+        let seen = Refusal(self.refused.load());
+        if !seen.is_over(clock.limits.longest(), clock.now) {
+            return seen;
+        }
+        self.refused.exchange(seen.0, Refusal::NONE.0);
+        Refusal::NONE
+    }
+
+    /// Which entries have this tag now, a bit for each; the lowest is the first one's.
+    #[inline(always)]
+    fn tagged(&self, tag: u8) -> u32 {
+        let mut bits = 0;
+        for meta in self.metas.iter().rev() {
+            bits = bits << 1 | u32::from(Meta(meta.load()).tag() == tag);
+        }
+        bits
+    }
+
+    /// The entry of a bit.
+    #[inline(always)]
+    fn slot(&self, bits: u32) -> Option<Slot<'_, W, N>> {
+        // The cast is exact.
+        let at = bits.trailing_zeros() as usize;
+        Some(Slot {
+            meta: self.metas.get(at)?,
+            words: self.words.get(at)?,
+        })
+    }
+
+    /// What [`Pair::refresh`] does in one of the buckets.
+    #[inline(always)]
+    fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Refreshed {
+        let mut bits = self.tagged(tag);
+        while let Some(slot) = self.slot(bits) {
+            // All but the lowest.
+            bits &= bits.wrapping_sub(1);
+            let meta = slot.meta();
+            if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
+                continue;
+            }
+            if meta.is_claimed() {
+                return Refreshed::Unlike;
+            }
+            let Some(meta) = slot.holds(meta, coming.content) else {
+                return Refreshed::Unlike;
+            };
+            if meta.is_over(clock.limits, clock.now) {
+                return Refreshed::Unlike;
+            }
+            slot.touch(meta, meta.come(coming.turn, clock.now).in_version_of(meta));
+            return Refreshed::Yes;
+        }
+        Refreshed::No
+    }
+
+    /// Remembers a flow that is given up.
     #[cold]
     fn refuse(&self, refusal: Refusal, clock: Clock) {
         let lifetime = clock.limits.longest();
@@ -173,76 +258,115 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
         if self.refresh(sought.tag(), coming, clock).is_some() {
             return Outcome::Known;
         }
-        let now = clock.now;
-        let fresh = Meta::first(sought.tag(), coming.is_tcp, coming.turn, now);
         for _ in 0..ROUNDS {
             match self.place(sought, coming.content, clock) {
-                Place::Own(slot, meta, content) => {
-                    let is_over = meta.is_over(clock.limits, now);
-                    let new = if is_over {
-                        fresh
-                    } else {
-                        meta.come(coming.turn, now)
-                    };
-                    let outcome = if is_over {
-                        Outcome::First
-                    } else {
-                        Outcome::Known
-                    };
-                    if content == *coming.content {
-                        slot.touch(meta, new.in_version_of(meta));
-                        return outcome;
-                    }
-                    if slot.write(meta, new, coming.content) {
-                        return outcome;
-                    }
-                }
-                Place::Free(slot, meta) => {
-                    if slot.write(meta, fresh, coming.content) {
+                Place::Own(slot, meta, _) if meta.is_over(clock.limits, clock.now) => {
+                    if self.begin(sought, coming, (slot, meta), clock) {
                         return Outcome::First;
                     }
                 }
-                Place::Unsettled(old) => {
+                Place::Own(slot, meta, content) => {
+                    let new = meta.come(coming.turn, clock.now);
+                    if content == *coming.content {
+                        slot.touch(meta, new);
+                        return Outcome::Known;
+                    }
+                    if slot.write(meta, sought.tag(), coming.content, || Some(new)) {
+                        return Outcome::Known;
+                    }
+                }
+                Place::Free(slot, meta) => {
+                    if self.begin(sought, coming, (slot, meta), clock) {
+                        return Outcome::First;
+                    }
+                }
+                Place::Taken(old) => {
                     // Who asks for the old flow from now on must know that it was there.
                     if let Some((_, content)) = old.slot.read(old.meta) {
                         let mark = sought.mark(K::endpoint(&content));
-                        let refusal = Refusal::new(old.meta.tag(), mark, now);
+                        let refusal = Refusal::new(old.meta.tag(), mark, clock.now);
                         old.bucket.refuse(refusal, clock);
-                        if old.slot.write(old.meta, fresh, coming.content) {
+                        if self.begin(sought, coming, (old.slot, old.meta), clock) {
                             return Outcome::Replaced;
                         }
                     }
                 }
                 Place::Full => break,
-                Place::Busy => W::pause(),
+                Place::Busy => {}
+            }
+            W::pause();
+        }
+        Outcome::Refused
+    }
+
+    /// Gives a new flow this entry, if it still has this meta word, and if it can be seen whether the flow is another endpoint's, too.
+    #[inline]
+    fn begin<K: Sought<N>>(
+        &self,
+        sought: &K,
+        coming: &Coming<'_, N>,
+        (slot, seen): (Slot<'b, W, N>, Meta),
+        clock: Clock,
+    ) -> bool {
+        let fresh = Meta::first(sought.tag(), coming.is_tcp, coming.turn, clock.now);
+        slot.write(seen, sought.tag(), coming.content, || {
+            Some(match self.is_shared(sought, coming.content, slot, clock)? {
+                true => fresh.shared(),
+                false => fresh,
+            })
+        })
+    }
+
+    /// Whether another endpoint has, or may have had, the flow for which `own` has been claimed. The entries of other endpoints say so
+    /// from now on, too: what becomes of one of them matters for all. None: another CPU is writing, and nobody knows yet.
+    #[inline]
+    fn is_shared<K: Sought<N>>(
+        &self,
+        sought: &K,
+        content: &[u64; N],
+        own: Slot<'b, W, N>,
+        clock: Clock,
+    ) -> Option<bool> {
+        W::fence();
+        let endpoint = K::endpoint(content);
+        let mut is_shared = false;
+        for bucket in self.buckets() {
+            for slot in bucket.slots() {
+                let meta = slot.meta();
+                if meta.tag() != sought.tag() || core::ptr::eq(slot.meta, own.meta) {
+                    continue;
+                }
+                if meta.is_claimed() {
+                    return None;
+                }
+                if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+                    continue;
+                }
+                let (meta, held) = slot.read(meta)?;
+                if sought.way(&held).is_none() || K::endpoint(&held) == endpoint {
+                    continue;
+                }
+                is_shared = true;
+                if !meta.is_shared() && !slot.meta.exchange(meta.0, meta.shared().0) {
+                    return None;
+                }
             }
         }
-        let mark = sought.mark(K::endpoint(coming.content));
-        let refusal = Refusal::new(sought.tag(), mark, now);
-        self.first.refuse(refusal, clock);
-        Outcome::Refused
+        Some(is_shared || self.may_be_another(sought, content, clock))
     }
 
     /// The usual case, in few steps: the first entry with the flow's tag is the flow's, and has this very header. `None`: what is to
     /// be done is still to be found, and nothing was changed.
     #[inline]
     fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Option<()> {
-        for slot in self.buckets().flat_map(Entries::slots) {
-            let meta = slot.meta();
-            if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
-                continue;
-            }
-            if meta.is_claimed() {
-                return None;
-            }
-            let meta = slot.holds(meta, coming.content)?;
-            if meta.is_over(clock.limits, clock.now) {
-                return None;
-            }
-            slot.touch(meta, meta.come(coming.turn, clock.now).in_version_of(meta));
-            return Some(());
+        match self.first.refresh(tag, coming, clock) {
+            Refreshed::No => match self.second?.refresh(tag, coming, clock) {
+                Refreshed::Yes => Some(()),
+                Refreshed::No | Refreshed::Unlike => None,
+            },
+            Refreshed::Yes => Some(()),
+            Refreshed::Unlike => None,
         }
-        None
     }
 
     #[inline]
@@ -257,7 +381,7 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
         // The free entry of the emptier bucket, so that both fill evenly.
         let mut free: Option<(Slot<'b, W, N>, Meta)> = None;
         let mut most = 0usize;
-        let mut unsettled: Option<Candidate<'b, W, S, N>> = None;
+        let mut taken: Option<Candidate<'b, W, S, N>> = None;
         for bucket in self.buckets() {
             let mut here = None;
             let mut count = 0usize;
@@ -285,14 +409,27 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
                         }
                     }
                 }
-                if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+                let is_over = meta.is_kept() && meta.is_over(clock.limits, clock.now);
+                if is_over || !meta.is_kept() {
                     count = count.wrapping_add(1);
-                    here = Some((slot, meta));
-                } else if !meta.is_settled() {
-                    let age = meta.age(clock.now);
-                    let older = |other: &Candidate<'_, W, S, N>| age > other.meta.age(clock.now);
-                    if unsettled.as_ref().is_none_or(older) {
-                        unsettled = Some(Candidate { bucket, slot, meta });
+                    // The first one: it is found soonest.
+                    if here.is_none() {
+                        here = Some((slot, meta));
+                    } else if is_over {
+                        slot.empty(meta);
+                    }
+                    continue;
+                }
+                let age = meta.age(clock.now);
+                if !meta.is_settled() || age >= SILENT {
+                    let rank = (!meta.is_settled(), age);
+                    if taken.as_ref().is_none_or(|other| rank > other.rank) {
+                        taken = Some(Candidate {
+                            bucket,
+                            slot,
+                            meta,
+                            rank,
+                        });
                     }
                 }
             }
@@ -301,17 +438,75 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
                 free = here;
             }
         }
-        match (free, unsettled) {
+        match (free, taken) {
             _ if busy => Place::Busy,
             (Some((slot, meta)), _) => Place::Free(slot, meta),
-            (None, Some(candidate)) => Place::Unsettled(candidate),
+            (None, Some(candidate)) => Place::Taken(candidate),
             (None, None) => Place::Full,
         }
+    }
+
+    /// Whether the flow of an entry may have been given up at another endpoint. It is asked after the entries: whoever gives an entry
+    /// up says so first.
+    #[inline]
+    fn may_be_another<K: Sought<N>>(&self, sought: &K, content: &[u64; N], clock: Clock) -> bool {
+        let refusal = |bucket: &Entries<W, S, N>| bucket.refusal(clock);
+        let (first, second) = (refusal(self.first), self.second.map(refusal));
+        // Most buckets never give a flow up.
+        if first.is_none() && second.is_none_or(Refusal::is_none) {
+            return false;
+        }
+        let (tag, mark) = (sought.tag(), sought.mark(K::endpoint(content)));
+        let concerns =
+            |refusal: Refusal| refusal.concerns(tag, mark, clock.limits.longest(), clock.now);
+        concerns(first) || second.is_some_and(concerns)
     }
 
     /// The entry for a packet that goes back: that of its own direction, or else that of the other one.
     #[inline]
     pub(super) fn find<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
+        match self.sole(sought, going, clock) {
+            Some(answer) => answer,
+            None => self.find_by_looking(sought, going, clock),
+        }
+    }
+
+    /// The usual cases, in few steps: one entry has the flow's tag, and it is the flow's; or none has it. `None`: there is more to be
+    /// looked at, and nothing was changed.
+    #[inline(always)]
+    fn sole<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Option<Answer<N>> {
+        let tag = sought.tag();
+        let second = self.second.map_or(0, |second| second.tagged(tag));
+        let (bucket, bits) = match (self.first.tagged(tag), second) {
+            (0, 0) => return Some(Answer::Nothing),
+            (bits, 0) => (self.first, bits),
+            (0, bits) => (self.second?, bits),
+            _ => return None,
+        };
+        if !bits.is_power_of_two() {
+            return None;
+        }
+        let slot = bucket.slot(bits)?;
+        let meta = slot.meta();
+        if meta.tag() != tag || !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+            return None;
+        }
+        let (meta, content) = slot.read(meta)?;
+        let way = sought.way(&content)?;
+        let is_other = match going.endpoint {
+            Some(wanted) => wanted != K::endpoint(&content),
+            None => meta.is_shared() && self.may_be_another(sought, &content, clock),
+        };
+        if is_other {
+            return None;
+        }
+        slot.touch(meta, going.leaves(meta, way, clock.now));
+        Some(Answer::Entry(content))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_by_looking<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
         for _ in 0..ROUNDS {
             match self.look(sought, going, clock) {
                 Answer::Busy => W::pause(),
@@ -325,51 +520,61 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
     fn look<K: Sought<N>>(&self, sought: &K, going: &Going, clock: Clock) -> Answer<N> {
         let tag = sought.tag();
         let mut found: Option<(Slot<'b, W, N>, Meta, [u64; N], Way)> = None;
+        // Beside one of its own direction, the entry of the other one.
+        let mut opposite: Option<(Slot<'b, W, N>, Meta)> = None;
         let mut several = false;
-        for slot in self.buckets().flat_map(Entries::slots) {
-            let meta = slot.meta();
-            if meta.tag() != tag {
-                continue;
-            }
-            if meta.is_claimed() {
-                return Answer::Busy;
-            }
-            if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
-                continue;
-            }
-            let Some((meta, content)) = slot.read(meta) else {
-                return Answer::Busy;
-            };
-            let Some(way) = sought.way(&content) else {
-                continue;
-            };
-            let endpoint = K::endpoint(&content);
-            if going.endpoint.is_some_and(|wanted| wanted != endpoint) {
-                continue;
-            }
-            match &found {
-                Some((_, _, other, _)) if K::endpoint(other) != endpoint => several = true,
-                Some((_, _, _, Way::Same)) => {}
-                Some(_) if way == Way::Opposite => {}
-                _ => found = Some((slot, meta, content, way)),
+        for bucket in self.buckets() {
+            for slot in bucket.slots() {
+                let meta = slot.meta();
+                if meta.tag() != tag {
+                    continue;
+                }
+                if meta.is_claimed() {
+                    return Answer::Busy;
+                }
+                if !meta.is_kept() {
+                    continue;
+                }
+                if meta.is_over(clock.limits, clock.now) {
+                    slot.empty(meta);
+                    continue;
+                }
+                let Some((meta, content)) = slot.read(meta) else {
+                    return Answer::Busy;
+                };
+                let Some(way) = sought.way(&content) else {
+                    continue;
+                };
+                let endpoint = K::endpoint(&content);
+                if going.endpoint.is_some_and(|wanted| wanted != endpoint) {
+                    continue;
+                }
+                match (&found, way) {
+                    (Some((_, _, other, _)), _) if K::endpoint(other) != endpoint => several = true,
+                    (Some((_, _, _, Way::Same)), Way::Opposite) => opposite = Some((slot, meta)),
+                    (Some((first, seen, _, Way::Opposite)), Way::Same) => {
+                        opposite = Some((*first, *seen));
+                        found = Some((slot, meta, content, way));
+                    }
+                    (Some(_), _) => {}
+                    (None, _) => found = Some((slot, meta, content, way)),
+                }
             }
         }
         let Some((slot, meta, content, way)) = found else {
             return Answer::Nothing;
         };
-        // After the entries: whoever gives an entry up says so first.
-        let mark = sought.mark(K::endpoint(&content));
-        let lifetime = clock.limits.longest();
-        let may_be_another = || {
-            self.buckets().any(|bucket| {
-                Refusal(bucket.refused.load()).concerns(tag, mark, lifetime, clock.now)
-            })
-        };
-        if several || (going.endpoint.is_none() && may_be_another()) {
+        let is_certain = going.endpoint.is_some()
+            || !meta.is_shared()
+            || !self.may_be_another(sought, &content, clock);
+        if several || !is_certain {
             return Answer::Several;
         }
-        let new = meta.gone(way == Way::Same, going.turn, clock.now);
-        slot.touch(meta, new);
+        slot.touch(meta, going.leaves(meta, way, clock.now));
+        // What is passed on answers what came in the other direction.
+        if let Some((slot, meta)) = opposite {
+            slot.touch(meta, going.leaves(meta, Way::Opposite, clock.now));
+        }
         Answer::Entry(content)
     }
 }

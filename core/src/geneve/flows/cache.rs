@@ -3,7 +3,7 @@
 //! All buckets, at one second.
 
 use super::bucket::{Answer, Bucket, Clock, Coming, Going, Outcome, Pair, Sought, SLOTS};
-use super::entry::{self, Content, Held, Key, Way, WORDS};
+use super::entry::{self, halves, Content, Held, Key, Unpacked, Way, WORDS};
 use super::meta::Limits;
 use super::tuple::{Tuple, Turn};
 use crate::geneve::envelope::Envelope;
@@ -77,7 +77,7 @@ pub enum Event {
     Known,
     /// It is known from now on.
     First,
-    /// Likewise, in the place of another one of which no packet had come since one had gone back.
+    /// Likewise, in the place of another one of which no packet had come since it had been answered, or none for a minute.
     Replaced,
     /// There is no room for it.
     Refused,
@@ -107,6 +107,16 @@ impl Event {
         }
     }
 
+    /// Whether the flow has an entry, and so a way back.
+    #[inline]
+    #[must_use]
+    pub const fn is_kept(self) -> bool {
+        match self {
+            Self::Known | Self::First | Self::Replaced => true,
+            Self::Refused | Self::TooLong => false,
+        }
+    }
+
     /// Position of its counter.
     #[inline]
     #[must_use]
@@ -132,7 +142,7 @@ pub enum Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed {
     /// Flow, endpoint and header.
-    pub held: Held,
+    pub held: Unpacked,
     /// Seconds since the last packet.
     pub idle: u32,
     /// Whether a FIN or RST has been seen.
@@ -171,7 +181,8 @@ impl Sought<WORDS> for Hashed<'_> {
 }
 
 impl<'a> Cache<'a> {
-    /// Remembers the header of a packet that has come: at this endpoint, of this flow, doing this to its connection.
+    /// Remembers the header of a packet that has come: at this endpoint, of this flow, doing this to its connection. What has no entry
+    /// then ([`Event::is_kept`]) must not be let in: its answer would leave in the header of another endpoint that has the same flow.
     pub fn record(
         &self,
         endpoint: u64,
@@ -207,7 +218,7 @@ impl<'a> Cache<'a> {
             return Found::Nothing;
         };
         match pair.find(&hashed, &Going { endpoint, turn }, self.clock()) {
-            Answer::Entry(content) => Held::unpack(&content).map_or(Found::Nothing, Found::Header),
+            Answer::Entry(content) => Found::Header(Held::new(content)),
             Answer::Nothing => Found::Nothing,
             Answer::Several => Found::Several,
             Answer::Busy => Found::Busy,
@@ -240,7 +251,7 @@ impl<'a> Cache<'a> {
             .entries(self.clock())
             .filter_map(move |(meta, content)| {
                 Some(Listed {
-                    held: Held::unpack(&content)?,
+                    held: Held::new(content).unpack()?,
                     idle: meta.age(now),
                     closing: meta.is_closing(),
                 })
@@ -288,35 +299,33 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// The hash of a flow, the same one for both directions.
+/// What chooses the buckets of a flow, the same for both directions: the ends in their order, and the protocol. No more than a place
+/// depends on it, as entries are compared as a whole.
 #[inline]
 fn hash(secret: &SipKey, tuple: &Tuple) -> u64 {
-    let ([s0, s1], [d0, d1]) = (tuple.src_port.to_be_bytes(), tuple.dst_port.to_be_bytes());
-    match tuple.addrs {
+    let last = |a: u64, b: u64, len: u64| {
+        (a & 0xffff) << 16 | b & 0xffff | u64::from(tuple.proto) << 32 | len << 56
+    };
+    let (src_port, dst_port) = (u64::from(tuple.src_port), u64::from(tuple.dst_port));
+    match &tuple.addrs {
         Addrs::V4 { src, dst } => {
-            let ends = [(src, [s0, s1]), (dst, [d0, d1])];
-            let [(a, p), (b, q)] = in_order(ends);
-            let ([a0, a1, a2, a3], [b0, b1, b2, b3], [p0, p1], [q0, q1]) = (a, b, p, q);
-            secret.hash(&[a0, a1, a2, a3, b0, b1, b2, b3, p0, p1, q0, q1, tuple.proto])
+            let end = |addr: &[u8; 4], port| u64::from(u32::from_be_bytes(*addr)) << 16 | port;
+            let (a, b) = in_order(end(src, src_port), end(dst, dst_port));
+            secret.place([a >> 16 << 32 | b >> 16], last(a, b, 13))
         }
         Addrs::V6 { src, dst } => {
-            let ends = [(src, [s0, s1]), (dst, [d0, d1])];
-            let [(a, p), (b, q)] = in_order(ends);
-            let mut message = [0; 37];
-            let parts = a.iter().chain(&b).chain(&p).chain(&q);
-            for (to, from) in message.iter_mut().zip(parts.chain(&[tuple.proto])) {
-                *to = *from;
-            }
-            secret.hash(&message)
+            let ([s0, s1], [d0, d1]) = (halves(src), halves(dst));
+            let (a, b) = in_order((s0, s1, src_port), (d0, d1, dst_port));
+            secret.place([a.0, a.1, b.0, b.1], last(a.2, b.2, 37))
         }
     }
 }
 
 #[inline]
-fn in_order<T: Ord>([a, b]: [T; 2]) -> [T; 2] {
+fn in_order<T: Ord>(a: T, b: T) -> (T, T) {
     if b < a {
-        [b, a]
+        (b, a)
     } else {
-        [a, b]
+        (a, b)
     }
 }

@@ -13,8 +13,8 @@
 //! Nothing is held as a fingerprint: what is found is what was put in, and who lists flows sees them.
 
 use super::tuple::Tuple;
-use crate::geneve::envelope::Envelope;
-use crate::packet::ip::{Addrs, Family};
+use crate::geneve::envelope::{Envelope, Front, Letter, FIXED_LEN};
+use crate::packet::ip::{Addrs, IPV4_LEN, IPV6_LEN};
 
 /// Words of an entry beside its meta word.
 pub(super) const WORDS: usize = 15;
@@ -88,14 +88,10 @@ impl Side {
         let ports = u64::from(tuple.src_port) << 48 | u64::from(tuple.dst_port) << 32;
         let flow = ports | u64::from(tuple.proto) << 24;
         match &tuple.addrs {
-            Addrs::V4 { src, dst } => {
-                let addrs =
-                    u64::from(u32::from_be_bytes(*src)) << 32 | u64::from(u32::from_be_bytes(*dst));
-                Self {
-                    flow,
-                    addrs: [addrs, 0, 0, 0],
-                }
-            }
+            Addrs::V4 { src, dst } => Self {
+                flow,
+                addrs: [both(src, dst), 0, 0, 0],
+            },
             Addrs::V6 { src, dst } => {
                 let ([s0, s1], [d0, d1]) = (halves(src), halves(dst));
                 Self {
@@ -115,8 +111,15 @@ impl Side {
     }
 }
 
+/// Two addresses of IPv4.
 #[inline]
-fn halves(bytes: &[u8; 16]) -> [u64; 2] {
+fn both(src: &[u8; 4], dst: &[u8; 4]) -> u64 {
+    u64::from(u32::from_be_bytes(*src)) << 32 | u64::from(u32::from_be_bytes(*dst))
+}
+
+/// An address of IPv6.
+#[inline]
+pub(super) fn halves(bytes: &[u8; 16]) -> [u64; 2] {
     let both = u128::from_be_bytes(*bytes);
     // The cast keeps the lower half.
     [(both >> 64) as u64, both as u64]
@@ -125,21 +128,11 @@ fn halves(bytes: &[u8; 16]) -> [u64; 2] {
 /// The words of a flow and its header, unless there are more options than an entry holds.
 #[inline]
 pub(super) fn pack(tuple: &Tuple, endpoint: u64, envelope: &Envelope<'_>) -> Option<Content> {
-    let Side { flow, addrs } = Side::new(tuple);
-    let inner = match tuple.addrs {
-        Addrs::V4 { .. } => 8,
-        Addrs::V6 { .. } => 32,
+    let Side { flow, .. } = Side::new(tuple);
+    let outer_v6 = match envelope.outer {
+        Addrs::V4 { .. } => 0,
+        Addrs::V6 { .. } => OUTER_V6,
     };
-    let mut bytes = [0; BYTES];
-    let (place, rest) = bytes.split_at_mut_checked(inner)?;
-    for (to, word) in place.chunks_exact_mut(8).zip(addrs) {
-        *to.first_chunk_mut()? = word.to_be_bytes();
-    }
-    let (rest, outer_v6) = match &envelope.outer {
-        Addrs::V4 { src, dst } => (put(put(rest, src)?, dst)?, 0),
-        Addrs::V6 { src, dst } => (put(put(rest, src)?, dst)?, OUTER_V6),
-    };
-    put(rest, envelope.options)?;
     let [_, flags, _, _, vni @ ..] = envelope.base;
     let checksum = if envelope.has_checksum { CHECKSUM } else { 0 };
     // At most 20 words of 4 bytes.
@@ -150,20 +143,41 @@ pub(super) fn pack(tuple: &Tuple, endpoint: u64, envelope: &Envelope<'_>) -> Opt
     *first = endpoint;
     *second = flow | outer_v6 | checksum | words | u64::from(flags);
     *third = udp | u64::from(u32::from_be_bytes(vni));
-    for (to, from) in others.iter_mut().zip(bytes.chunks_exact(8)) {
-        *to = u64::from_be_bytes(*from.first_chunk()?);
-    }
+    let rest = put_addrs(put_addrs(others, &tuple.addrs)?, &envelope.outer)?;
+    put_options(rest, envelope.options)?;
     Some(content)
 }
 
-/// Puts bytes at the start of a place; answers the rest of it.
+/// Puts source and destination at the start of a place; answers the rest of it.
 #[inline]
-fn put<'o>(place: &'o mut [u8], bytes: &[u8]) -> Option<&'o mut [u8]> {
-    let (to, rest) = place.split_at_mut_checked(bytes.len())?;
-    for (to, from) in to.iter_mut().zip(bytes) {
-        *to = *from;
+fn put_addrs<'w>(place: &'w mut [u64], addrs: &Addrs) -> Option<&'w mut [u64]> {
+    match addrs {
+        Addrs::V4 { src, dst } => {
+            let (word, rest) = place.split_first_mut()?;
+            *word = both(src, dst);
+            Some(rest)
+        }
+        Addrs::V6 { src, dst } => {
+            let (words, rest) = place.split_first_chunk_mut::<4>()?;
+            let ([s0, s1], [d0, d1]) = (halves(src), halves(dst));
+            *words = [s0, s1, d0, d1];
+            Some(rest)
+        }
     }
-    Some(rest)
+}
+
+/// Puts options, which are words of 4 bytes, at the start of a place.
+#[inline]
+fn put_options(place: &mut [u64], mut options: &[u8]) -> Option<()> {
+    let mut places = place.iter_mut();
+    while let Some((word, rest)) = options.split_first_chunk::<8>() {
+        *places.next()? = u64::from_be_bytes(*word);
+        options = rest;
+    }
+    if let Some((half, _)) = options.split_first_chunk::<4>() {
+        *places.next()? = u64::from(u32::from_be_bytes(*half)) << 32;
+    }
+    Some(())
 }
 
 /// The endpoint of an entry.
@@ -173,98 +187,211 @@ pub(super) const fn endpoint(content: &Content) -> u64 {
     *endpoint
 }
 
-/// A flow and its header, as they were found in the cache.
+/// A flow and its header, as they were found in the cache. What of it is asked for is read out of the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
-    /// The endpoint.
-    pub endpoint: u64,
-    /// The flow, in the direction of the packets that came.
-    pub tuple: Tuple,
-    outer: Addrs,
-    ports: [u8; 4],
-    has_checksum: bool,
-    base: [u8; 8],
-    options: [u8; MAX_HELD_OPTIONS],
-    options_len: usize,
+    content: Content,
 }
 
 impl Held {
-    /// The header.
     #[inline]
-    #[must_use]
-    pub fn envelope(&self) -> Envelope<'_> {
-        Envelope {
-            outer: self.outer,
-            ports: self.ports,
-            has_checksum: self.has_checksum,
-            base: self.base,
-            options: self.options.get(..self.options_len).unwrap_or_default(),
-        }
+    pub(super) const fn new(content: Content) -> Self {
+        Self { content }
     }
 
-    /// What the words say. None: no entry has such words.
+    /// The endpoint.
     #[inline]
-    pub(super) fn unpack(content: &Content) -> Option<Self> {
-        let [endpoint, second, third, others @ ..] = content;
-        let mut bytes = [0; BYTES];
-        for (to, word) in bytes.chunks_exact_mut(8).zip(others) {
+    #[must_use]
+    pub const fn endpoint(&self) -> u64 {
+        endpoint(&self.content)
+    }
+
+    #[inline]
+    const fn second(&self) -> u64 {
+        let [_, second, ..] = self.content;
+        second
+    }
+
+    /// The words of the inner addresses, of the outer ones, and of the options and behind. None: no entry has such words.
+    #[inline]
+    fn parts(&self) -> Option<(&[u64], &[u64], &[u64])> {
+        let [_, _, _, others @ ..] = &self.content;
+        let (inner, rest) = others.split_at_checked(words_of(self.second() & INNER_V6))?;
+        let (outer, rest) = rest.split_at_checked(words_of(self.second() & OUTER_V6))?;
+        Some((inner, outer, rest))
+    }
+
+    /// Source and destination of the outer packet, as it came.
+    #[inline]
+    #[must_use]
+    pub fn outer(&self) -> Option<Addrs> {
+        let (_, outer, _) = self.parts()?;
+        addresses(outer)
+    }
+
+    /// Both UDP ports.
+    #[inline]
+    #[must_use]
+    pub const fn ports(&self) -> [u8; 4] {
+        let [_, _, third, ..] = self.content;
+        // The cast is exact.
+        ((third >> 32) as u32).to_be_bytes()
+    }
+
+    /// Whether there is a UDP checksum.
+    #[inline]
+    #[must_use]
+    pub const fn has_checksum(&self) -> bool {
+        self.second() & CHECKSUM != 0
+    }
+
+    #[inline]
+    const fn options_len(&self) -> usize {
+        // The cast keeps the bits of the field.
+        ((self.second() >> 8) as u8 as usize) << 2
+    }
+
+    /// The Geneve header in front of the options.
+    #[inline]
+    const fn base(&self) -> [u8; 8] {
+        let [_, second, third, ..] = self.content;
+        let [p0, p1] = match second & INNER_V6 {
+            0 => ETHERTYPE_IPV4,
+            _ => ETHERTYPE_IPV6,
+        };
+        // The casts keep the bits of one field each.
+        let [v0, v1, v2, v3] = (third as u32).to_be_bytes();
+        [(second >> 8) as u8, second as u8, p0, p1, v0, v1, v2, v3]
+    }
+
+    #[inline]
+    fn front(&self) -> Option<Front> {
+        Some(Front {
+            outer: self.outer()?,
+            ports: self.ports(),
+            base: self.base(),
+            options_len: self.options_len(),
+        })
+    }
+
+    /// The length of the header.
+    #[inline]
+    #[must_use]
+    pub fn header_len(&self) -> usize {
+        let ip_len = match self.second() & OUTER_V6 {
+            0 => IPV4_LEN,
+            _ => IPV6_LEN,
+        };
+        ip_len
+            .wrapping_add(FIXED_LEN)
+            .wrapping_add(self.options_len())
+    }
+
+    /// Writes the header of the way back at `out`, as [`Envelope::write_back`] does.
+    #[inline]
+    #[must_use]
+    pub fn write_back(&self, letter: &Letter, out: &mut [u8]) -> Option<()> {
+        let (_, _, words) = self.parts()?;
+        let mut words = words.iter();
+        let mut places = self.front()?.write_back(letter, out)?.chunks_exact_mut(8);
+        for to in places.by_ref() {
+            *to.first_chunk_mut()? = words.next()?.to_be_bytes();
+        }
+        if let Some(to) = places.into_remainder().first_chunk_mut::<4>() {
+            let [a, b, c, d, ..] = words.next()?.to_be_bytes();
+            *to = [a, b, c, d];
+        }
+        Some(())
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn unpack(&self) -> Option<Unpacked> {
+        let (inner, _, words) = self.parts()?;
+        let mut options = [0; MAX_HELD_OPTIONS];
+        for (to, word) in options.chunks_exact_mut(8).zip(words) {
             *to.first_chunk_mut()? = word.to_be_bytes();
         }
-        let inner = family(second & INNER_V6);
-        let (addrs, rest) = addresses(&bytes, inner)?;
-        let (outer, rest) = addresses(rest, family(second & OUTER_V6))?;
-        // The casts below keep the bits of one field each.
-        let options_len = usize::from((second >> 8) as u8) << 2;
-        let mut options = [0; MAX_HELD_OPTIONS];
-        put(&mut options, rest.get(..options_len)?)?;
-        let [p0, p1] = match inner {
-            Family::V4 => ETHERTYPE_IPV4,
-            Family::V6 => ETHERTYPE_IPV6,
-        };
-        let [v0, v1, v2, v3] = (*third as u32).to_be_bytes();
-        let len = (second >> 8) as u8;
-        Some(Self {
-            endpoint: *endpoint,
+        let second = self.second();
+        Some(Unpacked {
+            endpoint: self.endpoint(),
+            // The casts keep the bits of one field each.
             tuple: Tuple {
-                addrs,
+                addrs: addresses(inner)?,
                 proto: (second >> 24) as u8,
                 src_port: (second >> 48) as u16,
                 dst_port: (second >> 32) as u16,
             },
-            outer,
-            ports: ((third >> 32) as u32).to_be_bytes(),
-            has_checksum: second & CHECKSUM != 0,
-            base: [len, *second as u8, p0, p1, v0, v1, v2, v3],
+            front: self.front()?,
+            has_checksum: self.has_checksum(),
             options,
-            options_len,
         })
     }
 }
 
-const fn family(v6: u64) -> Family {
-    match v6 {
-        0 => Family::V4,
-        _ => Family::V6,
+/// A flow and its header, to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpacked {
+    /// The endpoint.
+    pub endpoint: u64,
+    /// The flow, in the direction of the packets that came.
+    pub tuple: Tuple,
+    front: Front,
+    has_checksum: bool,
+    options: [u8; MAX_HELD_OPTIONS],
+}
+
+impl Unpacked {
+    /// The header.
+    #[must_use]
+    pub fn envelope(&self) -> Envelope<'_> {
+        let Front {
+            outer,
+            ports,
+            base,
+            options_len,
+        } = self.front;
+        Envelope {
+            outer,
+            ports,
+            has_checksum: self.has_checksum,
+            base,
+            options: self.options.get(..options_len).unwrap_or_default(),
+        }
     }
 }
 
-/// Source and destination at the start of bytes, and the rest of these.
+/// Words of both addresses.
 #[inline]
-fn addresses(bytes: &[u8], family: Family) -> Option<(Addrs, &[u8])> {
-    match family {
-        Family::V4 => {
-            let (src, rest) = bytes.split_first_chunk()?;
-            let (dst, rest) = rest.split_first_chunk()?;
-            let (src, dst) = (*src, *dst);
-            Some((Addrs::V4 { src, dst }, rest))
-        }
-        Family::V6 => {
-            let (src, rest) = bytes.split_first_chunk()?;
-            let (dst, rest) = rest.split_first_chunk()?;
-            let (src, dst) = (*src, *dst);
-            Some((Addrs::V6 { src, dst }, rest))
-        }
+const fn words_of(v6: u64) -> usize {
+    match v6 {
+        0 => 1,
+        _ => 4,
     }
+}
+
+/// Source and destination, of their words.
+#[inline]
+fn addresses(words: &[u64]) -> Option<Addrs> {
+    match *words {
+        [both] => {
+            let [s0, s1, s2, s3, d0, d1, d2, d3] = both.to_be_bytes();
+            Some(Addrs::V4 {
+                src: [s0, s1, s2, s3],
+                dst: [d0, d1, d2, d3],
+            })
+        }
+        [s0, s1, d0, d1] => Some(Addrs::V6 {
+            src: whole(s0, s1),
+            dst: whole(d0, d1),
+        }),
+        _ => None,
+    }
+}
+
+#[inline]
+const fn whole(high: u64, low: u64) -> [u8; 16] {
+    ((high as u128) << 64 | low as u128).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -312,9 +439,21 @@ mod tests {
             let packed = pack(&tuple, endpoint, &envelope);
             prop_assert_eq!(packed.is_some(), words * 4 <= room);
             let Some(content) = packed else { return Ok(()) };
-            let held = Held::unpack(&content).unwrap();
-            prop_assert_eq!((held.endpoint, held.tuple), (endpoint, tuple));
-            prop_assert_eq!(held.envelope(), envelope);
+            let held = Held::new(content);
+            let unpacked = held.unpack().unwrap();
+            prop_assert_eq!((unpacked.endpoint, unpacked.tuple), (endpoint, tuple));
+            prop_assert_eq!(unpacked.envelope(), envelope);
+            prop_assert_eq!((held.endpoint(), held.outer()), (endpoint, Some(outer)));
+            prop_assert_eq!((held.ports(), held.has_checksum()), (ports, has_checksum));
+            prop_assert_eq!(held.header_len(), envelope.len());
+            // Both ways of writing it are one.
+            let letter = Letter { len: 1000, tos: 0xb8 };
+            let (mut ours, mut theirs) = (std::vec![1; envelope.len()], std::vec![2; envelope.len()]);
+            prop_assert_eq!(held.write_back(&letter, &mut ours), Some(()));
+            prop_assert_eq!(envelope.write_back(&letter, &mut theirs), Some(()));
+            prop_assert_eq!(ours, theirs);
+            let mut short = std::vec![0; envelope.len() - 1];
+            prop_assert_eq!(held.write_back(&letter, &mut short), None);
             prop_assert_eq!(super::endpoint(&content), endpoint);
             prop_assert_eq!(Key::new(&tuple).way(&content), Some(Way::Same));
             let reversed = tuple.reversed();

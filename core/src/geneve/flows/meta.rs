@@ -3,7 +3,8 @@
 //! The word of an entry that is written last and read first.
 //!
 //! ```text
-//! 63..42  version: one more each time the entry is claimed
+//! 63..43  version: one more each time the entry is claimed
+//! 42      another endpoint has, or may have, the same flow
 //! 41..16  second of the last packet
 //! 15..8   tag: eight bits of the flow's hash
 //! 7..0    flags
@@ -17,7 +18,7 @@ const KEPT: u64 = 1 << 0;
 const CLAIMED: u64 = 1 << 1;
 /// The flow is a TCP connection.
 const TCP: u64 = 1 << 2;
-/// A packet has gone back.
+/// A packet has gone back, in the other direction.
 const REPLIED: u64 = 1 << 3;
 /// A packet has come after one had gone back: whoever sends, gets what is sent back.
 const SETTLED: u64 = 1 << 4;
@@ -34,8 +35,13 @@ const TAG_SHIFT: u32 = 8;
 const TIME_SHIFT: u32 = 16;
 const TIME_BITS: u64 = (1 << 26) - 1;
 const TIME: u64 = TIME_BITS << TIME_SHIFT;
-const VERSION_ONE: u64 = 1 << 42;
-const VERSION: u64 = !0 << 42;
+/// Another endpoint had a flow with the same addresses and ports while this one was there, or may have had one before.
+const SHARED: u64 = 1 << 42;
+const VERSION_ONE: u64 = 1 << 43;
+const VERSION: u64 = !0 << 43;
+
+/// By how many seconds an entry may be ahead of a packet's clock. More than that is an age.
+const FUTURE: u64 = 8;
 
 /// Seconds that a connection is kept after the FIN of one side.
 const HALF_CLOSED: u32 = 120;
@@ -131,16 +137,26 @@ impl Meta {
         Self(kept | come(turn)).touched(now)
     }
 
-    /// After a packet of the flow has gone back, in its own direction or in the other.
+    /// After a packet has gone back in the entry's own direction: an appliance that forwards has passed it on. That nobody has
+    /// answered it shows nothing.
     #[inline]
-    pub(super) const fn gone(self, same_direction: bool, turn: Turn, now: u32) -> Self {
-        let end = match turn {
-            Turn::Ends if same_direction => FIN_COME,
-            Turn::Ends => FIN_GONE,
-            Turn::Resets => RESET,
-            Turn::Opens | Turn::Amid => 0,
+    pub(super) const fn passed_on(self, turn: Turn, now: u32) -> Self {
+        Self(self.0 | come(turn)).touched(now)
+    }
+
+    /// After a packet has gone back in the other direction: an answer.
+    #[inline]
+    pub(super) const fn answered(self, turn: Turn, now: u32) -> Self {
+        let bits = match turn {
+            // Another connection with the same ports, which the other side opens.
+            Turn::Opens if self.0 & CLOSING != 0 => self.0 & !(CLOSING | SETTLED) | REPLIED,
+            Turn::Opens | Turn::Amid => self.0 | REPLIED,
+            Turn::Ends => self.0 | REPLIED | FIN_GONE,
+            Turn::Resets => self.0 | REPLIED | RESET,
+            // Anybody who is sent something may have to refuse it.
+            Turn::Reports => self.0,
         };
-        Self(self.0 | REPLIED | end).touched(now)
+        Self(bits).touched(now)
     }
 
     /// With this second, unless the word has it or another CPU's clock is ahead.
@@ -158,7 +174,7 @@ impl Meta {
         let then = self.0 >> TIME_SHIFT & TIME_BITS;
         let age = (now as u64).wrapping_sub(then) & TIME_BITS;
         // Another CPU may have read the clock a moment later. The cast is exact.
-        if age > TIME_BITS >> 1 {
+        if age > TIME_BITS - FUTURE {
             0
         } else {
             age as u32
@@ -195,6 +211,18 @@ impl Meta {
         self.0 & SETTLED != 0
     }
 
+    /// Whether another endpoint has, or may have, the same flow.
+    #[inline]
+    pub(super) const fn is_shared(self) -> bool {
+        self.0 & SHARED != 0
+    }
+
+    /// The same, where another endpoint has, or may have, the same flow.
+    #[inline]
+    pub(super) const fn shared(self) -> Self {
+        Self(self.0 | SHARED)
+    }
+
     /// Whether the connection has seen its end.
     #[inline]
     pub(super) const fn is_closing(self) -> bool {
@@ -214,6 +242,12 @@ impl Meta {
         Self(version | (tag as u64) << TAG_SHIFT | CLAIMED)
     }
 
+    /// The entry without a flow.
+    #[inline]
+    pub(super) const fn vacant(self) -> Self {
+        Self(self.0.wrapping_add(VERSION_ONE) & VERSION)
+    }
+
     /// With the version of another.
     #[inline]
     pub(super) const fn in_version_of(self, other: Self) -> Self {
@@ -230,7 +264,7 @@ impl Meta {
 #[inline]
 const fn come(turn: Turn) -> u64 {
     match turn {
-        Turn::Opens | Turn::Amid => 0,
+        Turn::Opens | Turn::Amid | Turn::Reports => 0,
         Turn::Ends => FIN_COME,
         Turn::Resets => RESET,
     }
@@ -267,10 +301,14 @@ mod tests {
             let meta = first(true, now).in_version_of(claimed);
             assert!(meta.is_kept() && !meta.is_claimed() && !meta.is_settled());
             assert_eq!((meta.tag(), claimed.tag(), meta.age(now)), (0xa5, 0xa5, 0));
-            let gone = meta.gone(false, Turn::Ends, now.wrapping_add(9));
+            let gone = meta.answered(Turn::Ends, now.wrapping_add(9)).shared();
+            assert!(gone.is_shared() && !meta.is_shared() && gone.age(now.wrapping_add(9)) == 0);
             assert!(meta.has_same_content(gone.come(Turn::Amid, now)));
             assert!(!meta.has_same_content(meta.claimed(0xa5)));
             assert!(!meta.has_same_content(old) && !claimed.has_same_content(meta));
+            let vacant = gone.vacant();
+            assert!(!vacant.is_kept() && !vacant.is_claimed() && !vacant.is_shared());
+            assert!(!vacant.has_same_content(gone));
             old = meta;
         }
     }
@@ -291,6 +329,19 @@ mod tests {
         }
     }
 
+    /// All seconds of the word: an entry that nobody touches is over from its limit on until the clock comes round.
+    #[test]
+    fn what_is_over_stays_over() {
+        let meta = first(false, 1000);
+        let mut after = 41u32;
+        while after < (1 << 26) - 8 {
+            assert!(meta.is_over(SHORT, 1000 + after), "{after}");
+            after += 97;
+        }
+        assert_eq!(meta.age(1000 + (1 << 25) + 1), (1 << 25) + 1);
+        assert!(meta.is_over(SHORT, 1000 + (1 << 26) - 9));
+    }
+
     #[test]
     fn ends_of_a_connection() {
         let over = |meta: Meta| (0..1000).find(|age| meta.is_over(SHORT, age + 1));
@@ -298,33 +349,40 @@ mod tests {
         assert_eq!(over(open), Some(400));
         let half = open.come(Turn::Ends, 0);
         assert_eq!(over(half), Some(HALF_CLOSED));
-        assert_eq!(over(open.gone(false, Turn::Ends, 0)), Some(HALF_CLOSED));
+        assert_eq!(over(open.answered(Turn::Ends, 0)), Some(HALF_CLOSED));
         // The same FIN once more is not the other side's.
         assert_eq!(over(half.come(Turn::Ends, 0)), Some(HALF_CLOSED));
-        assert_eq!(over(half.gone(true, Turn::Ends, 0)), Some(HALF_CLOSED));
-        let closed = half.gone(false, Turn::Ends, 0);
+        assert_eq!(over(half.passed_on(Turn::Ends, 0)), Some(HALF_CLOSED));
+        let closed = half.answered(Turn::Ends, 0);
         assert_eq!(over(closed), Some(CLOSED));
         assert_eq!(over(closed.come(Turn::Amid, 0)), Some(CLOSED));
-        for reset in [
-            open.come(Turn::Resets, 0),
-            open.gone(false, Turn::Resets, 0),
-        ] {
+        for reset in [open.come(Turn::Resets, 0), open.answered(Turn::Resets, 0)] {
             assert_eq!(over(reset), Some(CLOSED));
             assert!(reset.is_closing());
-            // The next connection with the same ports.
-            let next = reset.come(Turn::Opens, 0);
-            assert_eq!(over(next), Some(400));
-            assert!(!next.is_closing() && !next.is_settled());
+            // The next connection with the same ports, whichever side opens it.
+            for next in [reset.come(Turn::Opens, 0), reset.answered(Turn::Opens, 0)] {
+                assert_eq!(over(next), Some(400));
+                assert!(!next.is_closing() && !next.is_settled());
+            }
         }
     }
 
     #[test]
     fn a_flow_is_settled_when_its_sender_has_got_something() {
         let syn = first(true, 0);
-        let answered = syn.gone(false, Turn::Amid, 0);
+        let answered = syn.answered(Turn::Amid, 0);
         assert!(!answered.is_settled());
         assert!(!answered.come(Turn::Opens, 0).is_settled());
         assert!(answered.come(Turn::Amid, 0).is_settled());
         assert!(!syn.come(Turn::Amid, 0).is_settled());
+        // That it was passed on, again and again, is no answer; nor is an error.
+        let mut flood = syn;
+        for now in 0..3 {
+            flood = flood.passed_on(Turn::Amid, now).come(Turn::Amid, now);
+            flood = flood.answered(Turn::Reports, now).come(Turn::Amid, now);
+        }
+        assert!(!flood.is_settled());
+        let answered = flood.answered(Turn::Amid, 3);
+        assert!(!answered.is_settled() && answered.come(Turn::Amid, 3).is_settled());
     }
 }

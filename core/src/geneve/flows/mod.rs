@@ -25,7 +25,7 @@ mod tuple;
 
 pub use bucket::{Bucket, SLOTS};
 pub use cache::{Cache, Event, Found, Listed, Spec, TooMany, MAX_FLOWS};
-pub use entry::{Held, MAX_HELD_OPTIONS};
+pub use entry::{Held, Unpacked, MAX_HELD_OPTIONS};
 pub use meta::{Limits, Unfit};
 pub(super) use tuple::quoted;
 pub use tuple::{Part, Tuple, Turn};

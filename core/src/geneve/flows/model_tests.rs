@@ -103,12 +103,16 @@ fn turns() -> impl Strategy<Value = Turn> {
     ]
 }
 
+fn turns_back() -> impl Strategy<Value = Turn> {
+    prop_oneof![12 => turns(), 1 => Just(Turn::Reports)]
+}
+
 fn steps(clients: u8, reversed: f64) -> impl Strategy<Value = Vec<Step>> {
     let client = 0..clients;
     let back = move || prop::bool::weighted(reversed);
     let come = (1u8..=2, client.clone(), back(), turns(), any::<bool>());
     let endpoint = prop_oneof![2 => Just(None), 1 => (1u8..=2).prop_map(Some)];
-    let go = (endpoint, client, back(), turns());
+    let go = (endpoint, client, back(), turns_back());
     let step = prop_oneof![
         12 => come.prop_map(|(endpoint, client, back, turn, new)| Step::Come(endpoint, client, back, turn, new)),
         12 => go.prop_map(|(endpoint, client, back, turn)| Step::Go(endpoint, client, back, turn)),
@@ -147,6 +151,21 @@ struct Known {
 }
 
 impl Known {
+    /// After a packet has gone back in the other direction.
+    fn answered(&mut self, turn: Turn, now: u32) {
+        self.last = now;
+        match turn {
+            Turn::Opens => {
+                self.fin_come = false;
+                self.fin_gone = false;
+                self.reset = false;
+            }
+            Turn::Ends => self.fin_gone = true,
+            Turn::Resets => self.reset = true,
+            Turn::Amid | Turn::Reports => {}
+        }
+    }
+
     fn is_over(&self, age: u32) -> bool {
         let idle = if self.is_tcp { 300 } else { 100 };
         let limit = match (self.fin_come, self.fin_gone, self.reset) {
@@ -191,6 +210,10 @@ fn run(steps: &[Step], buckets: &[Bucket]) -> Result<(usize, bool), TestCaseErro
                     };
                     prop_assert_eq!(event, expected);
                 }
+                if event == Event::Refused {
+                    // It is not let in.
+                    continue;
+                }
                 let mut next = old.unwrap_or(Known {
                     header,
                     last: now,
@@ -209,7 +232,7 @@ fn run(steps: &[Step], buckets: &[Bucket]) -> Result<(usize, bool), TestCaseErro
                     }
                     Turn::Ends => next.fin_come = true,
                     Turn::Resets => next.reset = true,
-                    Turn::Amid => {}
+                    Turn::Amid | Turn::Reports => {}
                 }
                 known.insert(key, next);
             }
@@ -231,6 +254,7 @@ fn run(steps: &[Step], buckets: &[Bucket]) -> Result<(usize, bool), TestCaseErro
                 endpoints.dedup();
                 match seen {
                     Found::Header(held) => {
+                        let held = held.unpack().unwrap();
                         // Never another's, full or not. A flow that lost its entry has lost what was known of its FINs, and
                         // lives longer after its next packet.
                         let own = held.endpoint as u8;
@@ -244,12 +268,17 @@ fn run(steps: &[Step], buckets: &[Bucket]) -> Result<(usize, bool), TestCaseErro
                         let one = known.get_mut(&key).unwrap();
                         let sent = Sent::new(one.header);
                         prop_assert_eq!(held.envelope(), sent.envelope(&wanted.addrs));
-                        one.last = now;
-                        match (turn, key.2 == back) {
-                            (Turn::Ends, true) => one.fin_come = true,
-                            (Turn::Ends, false) => one.fin_gone = true,
-                            (Turn::Resets, _) => one.reset = true,
-                            _ => {}
+                        if key.2 == back {
+                            one.last = now;
+                            one.fin_come |= turn == Turn::Ends;
+                            one.reset |= turn == Turn::Resets;
+                            // What is passed on answers what came in the other direction.
+                            let other = (own, client, !back);
+                            if alive.contains(&other) {
+                                known.get_mut(&other).unwrap().answered(turn, now);
+                            }
+                        } else {
+                            one.answered(turn, now);
                         }
                         found += 1;
                     }
@@ -294,21 +323,17 @@ fn a_flood_never_brings_out_the_header_of_another_endpoint() {
         let event = full.record(1, &tuple, Turn::Amid, &sent.envelope(&tuple.addrs));
         assert_eq!(event, Event::Known);
     }
-    // All are settled. The same flow at another endpoint finds no room, and from then on nobody knows whose an answer is.
+    // All are settled. The same flow at another endpoint finds no room. It is not let in, so it has no answers, and those of the first
+    // endpoint are certain.
     let tuple = v4(3, 1000, 6);
     let sent = Sent::new(99);
     let event = full.record(2, &tuple, Turn::Opens, &sent.envelope(&tuple.addrs));
     assert_eq!(event, Event::Refused);
     let back = tuple.reversed();
-    assert_eq!(full.find(&back, Turn::Amid, None), Found::Several);
     assert_eq!(full.find(&back, Turn::Amid, Some(2)), Found::Nothing);
+    assert!(has_header_of(&full, &tuple, 3));
     let own = full.find(&back, Turn::Amid, Some(1));
-    assert!(
-        matches!(own, Found::Header(held) if held.envelope() == Sent::new(3).envelope(&tuple.addrs))
-    );
-    // Other flows are not concerned.
-    let other = full.find(&v4(4, 1000, 6).reversed(), Turn::Amid, None);
-    assert!(matches!(other, Found::Header(_)));
+    assert!(matches!(own, Found::Header(held) if held.endpoint() == 1));
     // One endpoint's flood takes nothing from its settled flows.
     for client in 1000..2000 {
         let tuple = v4(client, 1000, 17);
@@ -321,6 +346,154 @@ fn a_flood_never_brings_out_the_header_of_another_endpoint() {
     }
     let kept = full.listed(&few[0]).count();
     assert_eq!(kept, 8);
+}
+
+fn has_header_of(cache: &Cache<'_>, tuple: &Tuple, n: u32) -> bool {
+    match cache.find(&tuple.reversed(), Turn::Amid, None) {
+        Found::Header(held) => {
+            held.unpack().unwrap().envelope() == Sent::new(n).envelope(&tuple.addrs)
+        }
+        _ => false,
+    }
+}
+
+/// Another endpoint's flood of flows that are given up for each other does not make answers of flows uncertain that were there before.
+#[test]
+fn one_endpoints_flood_leaves_anothers_answers() {
+    let few = buckets(2);
+    let at = |now| cache(&few, Limits::DEFAULT, now);
+    let come = |now: u32, endpoint: u64, tuple: &Tuple, n: u32| {
+        let sent = Sent::new(n);
+        at(now).record(endpoint, tuple, Turn::Amid, &sent.envelope(&tuple.addrs))
+    };
+    for client in 0..6 {
+        let tuple = v4(client, 1000, 6);
+        assert_eq!(come(0, 1, &tuple, client), Event::First);
+        assert!(has_header_of(&at(0), &tuple, client));
+        assert_eq!(come(0, 1, &tuple, client), Event::Known);
+    }
+    for client in 1000..3000 {
+        let event = come(1, 2, &v4(client, 1000, 17), 7);
+        assert!(matches!(event, Event::First | Event::Replaced), "{event:?}");
+    }
+    for client in 0..6 {
+        assert!(has_header_of(&at(1), &v4(client, 1000, 6), client));
+    }
+    // One that comes now could be the same as one that was given up.
+    let late = v4(6, 1000, 6);
+    assert_eq!(come(1, 1, &late, 6), Event::Replaced);
+    let seen = at(1).find(&late.reversed(), Turn::Amid, None);
+    assert_eq!(seen, Found::Several);
+    // One of the flows that were there before comes from the other endpoint, too, and is given up.
+    let both = v4(5, 1000, 6);
+    assert_eq!(come(2, 2, &both, 8), Event::Replaced);
+    let seen = at(2).find(&both.reversed(), Turn::Amid, None);
+    assert_eq!(seen, Found::Several);
+    for client in 3000..5000 {
+        come(3, 2, &v4(client, 1000, 17), 7);
+    }
+    let seen = at(3).find(&both.reversed(), Turn::Amid, None);
+    assert_eq!(seen, Found::Several);
+    assert!(has_header_of(&at(3), &v4(4, 1000, 6), 4));
+    // As long as that could live.
+    assert_eq!(come(300, 1, &both, 5), Event::Known);
+    assert!(has_header_of(&at(3 + 350 + 17), &both, 5));
+}
+
+/// An appliance that forwards: a sender whom nobody answers cannot fill the cache, however often it sends. A flow that is answered
+/// stays.
+#[test]
+fn what_is_passed_on_and_not_answered_gives_way() {
+    let few = buckets(2);
+    let cache = cache(&few, Limits::DEFAULT, 0);
+    let pass = |tuple: &Tuple| {
+        let sent = Sent::new(1);
+        let event = cache.record(1, tuple, Turn::Amid, &sent.envelope(&tuple.addrs));
+        let seen = cache.find(tuple, Turn::Amid, None);
+        assert_eq!(matches!(seen, Found::Header(_)), event.is_kept());
+        event
+    };
+    let living = v4(1, 1000, 17);
+    for _ in 0..2 {
+        pass(&living);
+        pass(&living.reversed());
+    }
+    for client in 100..1100 {
+        let tuple = v4(client, 1000, 17);
+        assert_ne!(pass(&tuple), Event::Refused);
+        for _ in 0..2 {
+            assert_eq!(pass(&tuple), Event::Known);
+        }
+    }
+    assert_eq!(pass(&living), Event::Known);
+    assert_eq!(pass(&living.reversed()), Event::Known);
+}
+
+/// Where a flood is answered, what has been silent for a minute gives way, the oldest first.
+#[test]
+fn what_is_silent_gives_way_at_last() {
+    let few = buckets(1);
+    let at = |now| cache(&few, Limits::DEFAULT, now);
+    let come = |now: u32, client: u32| {
+        let tuple = v4(client, 1000, 17);
+        let sent = Sent::new(client);
+        at(now).record(1, &tuple, Turn::Amid, &sent.envelope(&tuple.addrs))
+    };
+    for client in 0..8 {
+        assert_eq!(come(client, client), Event::First);
+        assert!(has_header_of(&at(client), &v4(client, 1000, 17), client));
+        assert_eq!(come(client, client), Event::Known);
+    }
+    assert_eq!(come(59, 100), Event::Refused);
+    assert_eq!(come(60, 100), Event::Replaced);
+    assert!(!has_header_of(&at(60), &v4(0, 1000, 17), 0));
+    assert!(has_header_of(&at(60), &v4(1, 1000, 17), 1));
+    // What has not got beyond its beginning goes first, however young.
+    assert_eq!(come(62, 101), Event::Replaced);
+    assert!(!has_header_of(&at(62), &v4(100, 1000, 17), 100));
+    assert!(has_header_of(&at(62), &v4(2, 1000, 17), 2));
+}
+
+/// In an appliance that forwards, the end of a connection is the end of both of its entries.
+#[test]
+fn both_directions_end_together() {
+    let few = buckets(8);
+    let at = |now| cache(&few, Limits::DEFAULT, now);
+    let pass = |tuple: &Tuple, turn| {
+        let sent = Sent::new(1);
+        at(0).record(1, tuple, turn, &sent.envelope(&tuple.addrs));
+        at(0).find(tuple, turn, None)
+    };
+    for (client, ends, seconds) in [
+        (1, &[(false, Turn::Resets)][..], 10),
+        (2, &[(false, Turn::Ends)], 120),
+        (3, &[(false, Turn::Ends), (true, Turn::Ends)], 10),
+    ] {
+        let tuple = v4(client, 1000, 6);
+        pass(&tuple, Turn::Opens);
+        pass(&tuple.reversed(), Turn::Amid);
+        for &(back, turn) in ends {
+            pass(&if back { tuple.reversed() } else { tuple }, turn);
+        }
+        let there = |now| {
+            let listed = few.iter().flat_map(|bucket| at(now).listed(bucket));
+            let of_flow = |one: &Listed| [tuple, tuple.reversed()].contains(&one.held.tuple);
+            listed.filter(of_flow).count()
+        };
+        assert_eq!((there(seconds), there(seconds + 1)), (2, 0), "{ends:?}");
+    }
+}
+
+/// An entry whose time was over when somebody met it does not come to life again when the clock has come round.
+#[test]
+fn what_was_met_when_it_was_over_is_gone() {
+    let few = buckets(2);
+    let at = |now| cache(&few, Limits::DEFAULT, now);
+    let tuple = v4(1, 1, 17);
+    let sent = Sent::new(1);
+    at(0).record(1, &tuple, Turn::Amid, &sent.envelope(&tuple.addrs));
+    assert_eq!(at(1000).find(&tuple, Turn::Amid, None), Found::Nothing);
+    assert_eq!(at(1 << 26).find(&tuple, Turn::Amid, None), Found::Nothing);
 }
 
 #[test]

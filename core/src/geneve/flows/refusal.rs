@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a bucket remembers of flows for which it had no room, or which it has given up for others.
+//! What a bucket remembers of flows that it has given up for others.
 //!
-//! Two endpoints may have flows with the same addresses and ports. If one of them is in the cache and the other is not for want of
-//! room, then who asks without an endpoint must not get the one for the other. So a bucket remembers, in one word, the tag and the
-//! endpoint of what it has not: of one flow exactly, of several what they have in common.
+//! Two endpoints may have flows with the same addresses and ports. If one of them has been given up, and the other one gets an entry
+//! later, then who asks without an endpoint must not get the one for the other. So a bucket remembers, in one word, the tag and the
+//! endpoint of what it has given up: of one flow exactly, of several what they have in common.
 //!
 //! ```text
 //! 63..32  32 bits of a secret hash of the endpoint
@@ -28,11 +28,17 @@ const ENDPOINT: u64 = 0xffff_ffff << 32;
 /// Seconds of a unit, as a shift.
 const UNIT: u32 = 3;
 
+/// By how many units the word may be ahead of a packet's clock. More than that is an age.
+const FUTURE: u64 = 1;
+
 /// The word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Refusal(pub(super) u64);
 
 impl Refusal {
+    /// Of no flow.
+    pub(super) const NONE: Self = Self(0);
+
     /// Of a flow at this second.
     #[inline]
     pub(super) const fn new(tag: u8, endpoint: u32, now: u32) -> Self {
@@ -63,7 +69,13 @@ impl Refusal {
         Self(later.0 | self.0 & (ANY_TAG | ANY_ENDPOINT) | tag | endpoint)
     }
 
-    /// Whether a flow with this tag and another endpoint may be among those that were refused.
+    /// Whether there is none.
+    #[inline]
+    pub(super) const fn is_none(self) -> bool {
+        self.0 & SET == 0
+    }
+
+    /// Whether a flow with this tag and another endpoint may be among those that were given up.
     #[inline]
     pub(super) const fn concerns(self, tag: u8, endpoint: u32, lifetime: u16, now: u32) -> bool {
         let same = Self::new(tag, endpoint, 0).0 ^ self.0;
@@ -72,13 +84,18 @@ impl Refusal {
         tag && other_endpoint && self.is_there(lifetime, now)
     }
 
-    /// A word of no refusal, or of one that is longer ago than any flow lives, is none.
+    /// Whether it is longer ago than any flow lives: then it is as good as none, and is to be one before the clock comes round.
+    #[inline]
+    pub(super) const fn is_over(self, lifetime: u16, now: u32) -> bool {
+        self.0 & SET != 0 && !self.is_there(lifetime, now)
+    }
+
     #[inline]
     const fn is_there(self, lifetime: u16, now: u32) -> bool {
         let then = (self.0 & TIME) >> TIME_SHIFT;
         let age = ((now >> UNIT) as u64).wrapping_sub(then) & TIME_BITS;
         // Another CPU may have read the clock a moment later.
-        let is_young = age > TIME_BITS >> 1 || age <= (lifetime as u64 >> UNIT).wrapping_add(1);
+        let is_young = age > TIME_BITS - FUTURE || age <= (lifetime as u64 >> UNIT).wrapping_add(1);
         self.0 & SET != 0 && is_young
     }
 }
@@ -87,18 +104,33 @@ impl Refusal {
 mod tests {
     use super::*;
 
-    const NONE: Refusal = Refusal(0);
-
     #[test]
     fn one_concerns_the_same_tag_of_other_endpoints_for_its_time() {
         for now in [0, 5, u32::MAX - 3] {
-            let one = NONE.with(Refusal::new(7, 1, now), 350, now);
+            let one = Refusal::NONE.with(Refusal::new(7, 1, now), 350, now);
             let at = |after: u32| one.concerns(7, 2, 350, now.wrapping_add(after));
             assert!(at(0) && at(350) && !at(400));
             assert!(!one.concerns(7, 1, 350, now));
             assert!(!one.concerns(8, 2, 350, now));
         }
-        assert!(!NONE.concerns(0, 1, 350, 0));
+        assert!(!Refusal::NONE.concerns(0, 1, 350, 0));
+        assert!(Refusal::NONE.is_none() && !Refusal::new(0, 0, 0).is_none());
+    }
+
+    /// All times of the word: what is over stays over, and is not merged with what comes later, until the clock comes round.
+    #[test]
+    fn what_is_over_stays_over() {
+        let one = Refusal::new(7, 1, 0);
+        let later = |now| Refusal::new(8, 2, now);
+        for unit in 0..=TIME_BITS as u32 {
+            let now = unit << UNIT;
+            let is_there = unit <= 350 / 8 + 1 || unit == TIME_BITS as u32;
+            assert_eq!(one.concerns(7, 2, 350, now), is_there, "{unit}");
+            assert_eq!(one.is_over(350, now), !is_there, "{unit}");
+            let merged = one.with(later(now), 350, now);
+            assert_eq!(merged == later(now), !is_there, "{unit}");
+        }
+        assert!(!Refusal::NONE.is_over(350, 1 << 20));
     }
 
     #[test]

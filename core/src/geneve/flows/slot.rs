@@ -10,7 +10,10 @@
 //!
 //! Who reads loads the meta word, the others, and the meta word again (acquire). If it has seen a word of step 2, then the second
 //! load sees the claimed meta word of step 1 or a later one, whose version is another. So all that was read belongs together. The
-//! version comes round after 4,194,304 writes of one entry.
+//! version comes round after 2,097,152 writes of one entry.
+//!
+//! Between steps 1 and 2, who has claimed an entry looks at the others of the flow. Of two who claim at the same time, one at least
+//! sees the claim of the other (a fence stands between), and gives up what it has claimed.
 
 use super::meta::Meta;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +26,8 @@ pub(super) trait Word {
     fn store(&self, value: u64);
     /// Stores `new` if the word holds `old`.
     fn exchange(&self, old: u64, new: u64) -> bool;
+    /// Nothing behind it is read before what stands in front of it can be seen by all.
+    fn fence();
     /// Waits a moment for another CPU.
     fn pause();
 }
@@ -42,6 +47,11 @@ impl Word for AtomicU64 {
     fn exchange(&self, old: u64, new: u64) -> bool {
         self.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
+    }
+
+    #[inline(always)]
+    fn fence() {
+        core::sync::atomic::fence(Ordering::SeqCst);
     }
 
     #[inline(always)]
@@ -93,18 +103,38 @@ impl<W: Word, const N: usize> Slot<'_, W, N> {
         (again.is_kept() && again.has_same_content(seen)).then_some(again)
     }
 
-    /// Gives the entry another content, if it still has this meta word.
+    /// Gives the entry another content, if it still has this meta word. What stands beside the content is said while the entry is
+    /// claimed; if it cannot be said, the entry has no content from then on.
     #[inline(always)]
-    pub(super) fn write(&self, seen: Meta, new: Meta, content: &[u64; N]) -> bool {
-        let claimed = seen.claimed(new.tag());
+    pub(super) fn write(
+        &self,
+        seen: Meta,
+        tag: u8,
+        content: &[u64; N],
+        beside: impl FnOnce() -> Option<Meta>,
+    ) -> bool {
+        let claimed = seen.claimed(tag);
         if !self.meta.exchange(seen.0, claimed.0) {
             return false;
         }
+        let Some(new) = beside() else {
+            self.meta.store(claimed.vacant().0);
+            return false;
+        };
         for (word, from) in self.words.iter().zip(content) {
             word.store(*from);
         }
         self.meta.store(new.in_version_of(claimed).0);
         true
+    }
+
+    /// Takes the content of an entry whose time is over: it would not be over any more when the clock has come round.
+    #[cold]
+    pub(super) fn empty(&self, seen: Meta) -> Meta {
+        match self.meta.exchange(seen.0, seen.vacant().0) {
+            true => seen.vacant(),
+            false => seen,
+        }
     }
 
     /// Changes what only the meta word says. If another CPU's packet is faster, that one has written it.

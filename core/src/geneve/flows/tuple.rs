@@ -60,6 +60,8 @@ pub enum Turn {
     Ends,
     /// TCP with RST: both end.
     Resets,
+    /// It is an ICMP error about the flow, and no packet of it.
+    Reports,
 }
 
 /// Which part of a flow a packet is.

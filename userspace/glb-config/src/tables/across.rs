@@ -41,6 +41,19 @@ pub(super) fn check_counters(reader: &mut Reader, tables: &[Table]) {
     }
 }
 
+/// What is said of a bind that another table has, if only one of the two remembers flows.
+pub(crate) fn unlike_flows(first: &str, remembers: bool) -> String {
+    let (that, this) = if remembers {
+        ("does not remember flows", "does")
+    } else {
+        ("remembers flows", "does not")
+    };
+    format!(
+        "is a bind of table {first} too, which {that}, and this table {this}: give both tables \"flows\", or both \
+         \"flows\": false, or only one of them the bind"
+    )
+}
+
 /// The table's name. The deployed checker writes an empty one for a table that has none.
 pub(super) fn name_of(table: &Value) -> Option<&str> {
     let name = table.get("name").and_then(Value::as_str);
@@ -52,7 +65,8 @@ pub(super) fn name_of(table: &Value) -> Option<&str> {
 pub(super) struct Across {
     names: HashMap<String, String>,
     seeds: HashMap<[u8; 16], String>,
-    binds: HashMap<Bind, String>,
+    /// Which table has a bind first, and whether that one remembers flows.
+    binds: HashMap<Bind, (String, bool)>,
 }
 
 impl Across {
@@ -89,14 +103,23 @@ impl Across {
                 addr: bind.addr.masked(bind.prefix_len),
                 ..*bind
             };
-            if let Some(first) = self.binds.get(&same) {
+            let remembers = table.words.flows.is_some();
+            let Some((first, first_remembers)) = self.binds.get(&same) else {
+                self.binds.insert(same, (label.to_owned(), remembers));
+                continue;
+            };
+            if remembers == *first_remembers {
                 let reason = format!(
                     "is a bind of table {} already, which comes first",
                     quoted(first)
                 );
                 reader.warn_at(&format!("binds[{index}]"), reason);
             } else {
-                self.binds.insert(same, label.to_owned());
+                let ip = Node {
+                    value: &tree["binds"][index]["ip"],
+                    path: format!("binds[{index}].ip"),
+                };
+                reader.error(&ip, unlike_flows(&quoted(first).to_string(), remembers));
             }
         }
     }

@@ -12,6 +12,7 @@ mod build;
 mod layout;
 mod lookup;
 mod ports;
+mod shared;
 
 use crate::netlink::glb::protocol;
 use crate::packet::addr::Addr;
@@ -19,6 +20,7 @@ use crate::packet::addr::Addr;
 pub use arena::{BuildError, Entry};
 pub use build::{build, words_needed};
 pub use lookup::Classifier;
+pub use shared::{shared, Shared};
 
 /// Transport protocol of a bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
