@@ -27,6 +27,9 @@ struct Answer {
     /// The class that has the packet, by its place in the file, where one has it and not a bind.
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<ClassPlace>,
+    /// Whether there are classes that look at bytes of such packets: none of them was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    classes_want_bytes: bool,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
 }
@@ -91,6 +94,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             .collect(),
         known_flow: found.known_flow,
         class: found.class.map(|index| ClassPlace { index }),
+        classes_want_bytes: found.wants_bytes,
         hops: found
             .hops
             .iter()
@@ -106,6 +110,12 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         )?;
         if let Some(ClassPlace { index }) = &answer.class {
             writeln!(out, "class classes[{index}] of the file that was loaded")?;
+        }
+        if answer.classes_want_bytes {
+            writeln!(
+                out,
+                "classes that want bytes of the header were not asked: such a packet may be of one of them (glbctl encap asks all)"
+            )?;
         }
         for hashed in &answer.hashes {
             write_hash(out, &answer.select, (&hashed.hash, ""))?;
