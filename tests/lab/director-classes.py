@@ -36,11 +36,12 @@ CLASSES = [
 def file(name, classes):
     def one(table, offset, binds, host):
         return {"name": table, "select": {"kind": "maglev", "size": 1021}, "forward": {"kind": "mark", "offset": offset},
-                "flows": False, "hash_key": KEY, "seed": SEED[:-4] + str(offset), "binds": binds, "backends": [backend(host.ipv4)]}
+                "flows": False, "hash_key": KEY, "seed": SEED[:-4] + str(offset), "binds": binds,
+                "backends": [backend(host.ipv4)]}
 
     rest = [{"ip": vip, "proto": proto, "port_start": 1, "port_end": 90} for vip in (VIP4, VIP6) for proto in ("tcp", "udp")]
-    return work_json(name, {"tables": [one("one", 5000, [], proxy1), one("two", 6000, [], proxy2), one("rest", 7000, rest, proxy3)],
-                            "classes": classes})
+    tables = [one("one", 5000, [], proxy1), one("two", 6000, [], proxy2), one("rest", 7000, rest, proxy3)]
+    return work_json(name, {"tables": tables, "classes": classes})
 
 
 def setup():
@@ -117,7 +118,7 @@ def test_lookup():
     path = file("classes.json", CLASSES)
     for vip in (VIP4, VIP6):
         for src, port, index, table in ((NEAR, 80, 2, "one"), (FAR, 80, 1, "two"), (NEAR, 90, None, "rest")):
-            words = [("[%s]:%d" if ":" in address else "%s:%d") % (address, number) for address, number in ((src[vip], 1024), (vip, port))]
+            words = [("[%s]:%d" if ":" in one[0] else "%s:%d") % one for one in ((src[vip], 1024), (vip, port))]
             with check("from %s to %s" % tuple(words)):
                 running = director.json("glbctl --json lookup --running", *words)
                 of_file = director.json("glbctl --json lookup --table", path, *words)
@@ -134,7 +135,8 @@ def test_reload():
     count = begin(director)
     marks.goes("port 80", both(NEAR, VIP4, tcp(1024, 80, "A")), proxy3)
     counted(count)
-    refused = director.status("glbctl table load", work_json("bad.json", {"tables": [], "classes": [{"name": "c", "service": "none"}]}))
+    bad = work_json("bad.json", {"tables": [], "classes": [{"name": "c", "service": "none"}]})
+    refused = director.status("glbctl table load", bad)
     with check("a class of no table is refused, and all is as it was"):
         holds(refused != 0, "it was loaded")
     marks.goes("port 80", both(NEAR, VIP4, tcp(1024, 80, "A")), proxy3)

@@ -78,7 +78,7 @@ def both(vip, transport, **more):
 
 
 def test_packets():
-    about("TCP, UDP and SCTP of both families go where the mark of their backend leads, and to the other one if the rules say so.")
+    about("TCP, UDP and SCTP of both families go where the mark of their backend leads, and to the other one if the rules say.")
     lead(proxy1, proxy2)
     count = begin(director)
     number = size = 0
@@ -146,7 +146,8 @@ def test_what_is_shown():
 def sent():
     """Packets of each backend."""
     counters = director.json("glbctl --json stats --backends")
-    return [sum(value for key, value in counters.items() if host.ipv4 in key and key.endswith("/sent_packets")) for host in PROXIES]
+    sent = {key: value for key, value in counters.items() if key.endswith("/sent_packets")}
+    return [sum(value for key, value in sent.items() if host.ipv4 in key) for host in PROXIES]
 
 
 main("rust_glb_director")

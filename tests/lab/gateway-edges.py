@@ -303,7 +303,7 @@ def test_fragments_in_another_order():
 
 
 def test_merging_of_datagrams():
-    about("A device that merges UDP datagrams for who forwards does so no more when it gets the role; its aggregates are dropped.")
+    about("A device that merges UDP datagrams for who forwards does not with the role; its aggregates are dropped.")
     merging = ("rx-udp-gro-forwarding", "rx-gro-list")
     for name in merging:
         appliance.quietly("ethtool -K eth0", name, "on")

@@ -24,7 +24,8 @@ class Marks:
         make(self.client, director, *self.proxies)
         for host in self.proxies:
             host.ip("addr add %s/32 dev lo\naddr add %s/128 dev lo nodad" % (VIP4, VIP6))
-        for name in ("ipv4.ip_forward=1", "ipv6.conf.all.forwarding=1", "ipv4.conf.all.send_redirects=0", "ipv4.conf.eth0.send_redirects=0"):
+        for name in ("ipv4.ip_forward=1", "ipv6.conf.all.forwarding=1",
+                     "ipv4.conf.all.send_redirects=0", "ipv4.conf.eth0.send_redirects=0"):
             director.run("sysctl -qw net." + name)
         director.ip("".join("neigh replace %s lladdr %s dev eth0 nud permanent\n" % (address, host.mac) for host in self.proxies
                             for address in (host.ipv4, host.ipv6)))
