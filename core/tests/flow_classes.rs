@@ -370,7 +370,7 @@ fn thousands_of_classes() {
     assert!(hits > 500, "{hits}");
 }
 
-/// Prefixes longer than a page of addresses and than half an IPv6 address, many in each, and more different sets than a word has bits.
+/// Prefixes longer than a page of addresses and than half an IPv6 address, and more different sets than a word has bits.
 #[test]
 fn deep_prefixes_and_many_sets() {
     let v4 = |d: u8| Addr::V4([10, 0, 7, d]);

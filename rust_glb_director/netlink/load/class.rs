@@ -61,7 +61,7 @@ impl Command for ClassSet {
                 load.classes.append(u32::from_ne_bytes(*word), gfp())?;
                 left = rest;
             }
-            // Looked at here too, so that a load that is only tried is judged. What comes in another order, table-commit looks at.
+            // Looked at here too, so that a load that is only tried is judged. Of another order table-commit judges.
             let promise = &load.promise;
             let is_last = end == promise.class_words && load.tables.len() == promise.tables;
             match is_last {

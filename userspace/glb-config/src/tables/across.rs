@@ -41,8 +41,8 @@ pub(super) fn check_counters(reader: &mut Reader, tables: &[Table]) {
     }
 }
 
-/// Errors where the marks of two tables overlap, so that one mark would be that of two targets. Tables of one offset may share theirs
-/// with a purpose, as those of both families of a service do.
+/// Errors where the marks of two tables overlap, so that one mark would be that of two targets. Tables of one offset may share
+/// theirs with a purpose, as those of both families of a service do.
 pub(super) fn check_marks(reader: &mut Reader, tables: &[Table]) {
     let range = |(index, table): (usize, &Table)| {
         let first = table.forward.mark_offset()?.value();

@@ -310,7 +310,8 @@ mod tests {
 
     #[test]
     fn quotes_are_a_shells() {
-        let text = "flow-set --name=\"web\"\nflow-set '--name=a $b'\nflow-set --na\"me=c \"'#'\n$nfqlb flow-set --name=d\necho $flow\n";
+        let text = "flow-set --name=\"web\"\nflow-set '--name=a $b'\nflow-set --na\"me=c \"'#'\n\
+            $nfqlb flow-set --name=d\necho $flow\n";
         assert_eq!(names(text), ["web", "a $b", "c #", "d"]);
     }
 

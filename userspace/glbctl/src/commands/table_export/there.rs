@@ -32,8 +32,8 @@ pub(super) fn read(args: &TableExport, json: bool) -> Result<There, Failure> {
         let running = running::tables::all()?;
         if running.has_classes == Some(true) {
             return Err(Failure::Message(
-                "the running director has classes, which it does not tell: what is exported would lack them, and be another director's; \
-                 export the binary file that was loaded, or edit its source"
+                "the running director has classes, which it does not tell: what is exported would lack them, and be another \
+                 director's; export the binary file that was loaded, or edit its source"
                     .to_owned(),
             ));
         }
