@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a flow table costs a packet: one of a known flow, one of a flood of made-up flows that find no room, and one of a protocol
-//! without ports; of 1,000 flows, which stay in the caches, and of 100,000.
+//! without ports; of 1,000 flows, which stay in the caches, of 100,000, and of 1,000,000. How many cache misses that is,
+//! tests/bench/misses counts.
 
 use divan::counter::ItemsCount;
 use glb_core::director::classify::bind::Proto;
@@ -106,7 +107,7 @@ fn run(bencher: divan::Bencher<'_, '_>, service: &Service, packets: &[Candidate]
 
 const TCP: Kind = Kind::Flow(Proto::Tcp);
 
-#[divan::bench(args = [1_000, 100_000])]
+#[divan::bench(args = [1_000, 100_000, 1_000_000])]
 fn known(bencher: divan::Bencher<'_, '_>, flows: u32) {
     let service = Service::new(flows as usize);
     run(bencher, &service, &packets(TCP, 0, flows));
@@ -118,12 +119,14 @@ fn known_without_ports(bencher: divan::Bencher<'_, '_>, flows: u32) {
     run(bencher, &service, &packets(Kind::Portless(50), 0, flows));
 }
 
-#[divan::bench(args = [1_000, 100_000])]
+#[divan::bench(args = [1_000, 100_000, 1_000_000])]
 fn flood(bencher: divan::Bencher<'_, '_>, flows: u32) {
     let service = Service::new(flows as usize);
-    // The table is full of others.
-    for packet in packets(TCP, 0, 40 * flows) {
-        follow(&service, &packet, Some(1));
+    // The table is full of others: twelve come to a bucket of four. One bucket of 400 has room until the flood has filled it.
+    for start in 0..12 {
+        for packet in packets(TCP, start * flows, flows) {
+            follow(&service, &packet, Some(1));
+        }
     }
-    run(bencher, &service, &packets(TCP, 0x0100_0000, flows));
+    run(bencher, &service, &packets(TCP, 0x0200_0000, flows));
 }

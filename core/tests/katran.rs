@@ -4,13 +4,33 @@
 //!
 //! The packets and their verdicts there are facts of katran's fixtures (commit 19f08fec). Which backend is chosen follows from
 //! its own hash and is no fact for us. Where this director differs on purpose, the case says so.
+//!
+//! | fixture | test here, or why there is none |
+//! |---|---|
+//! | Base, Gue: to a VIP of UDP or TCP, any port, TOS, backends of the other family; ICMP errors | [`what_is_sent_there_is_sent_here`] |
+//! | Base, Gue: echo requests | [`an_echo_request_goes_to_a_backend`] |
+//! | Base, Gue: IPv4 options, fragments | [`options_and_fragments_are_sent`] |
+//! | Base, Gue: no VIP; IP in IP | [`what_is_left_there_is_left_here`] |
+//! | Gue: GUE to the balancer itself; DecapStats, XPopDecap, EgressDecap | a director takes nothing out of GUE: such packets are left to the stack, where `fou` takes them out on a machine that is a proxy too ([`what_is_left_there_is_left_here`]) |
+//! | Base, Gue: ARP | the core sees IP packets only: the hook leaves all other frames to the stack (the hosts of `tests/lab/director-wire.py` find each other by ARP through an attached device) |
+//! | Base, Gue: LRU hit, CH | [`a_flow_that_is_remembered_keeps_its_backend`] |
+//! | Base, Gue: hash of the destination port only | [`a_hash_of_the_destination_port_alone_is_of_no_client`] |
+//! | Base: a packet of 1,515 bytes | [`a_packet_that_is_too_big_is_cut_or_its_sender_hears_of_it`] |
+//! | Gue: a VIP that is not initialized | [`a_vip_without_backends_drops`] |
+//! | Base, Gue: QUIC by connection id; UdpStableRt; TPR | not read: a packet goes by its addresses and ports. Those whose outcome there is that of their addresses alone are packets of the first line |
+//! | Base: UDP flow migration | likewise: a flow table has flows, and not what servers say of them |
+//! | LpmSrcLookup | tables have no rules by the client's address |
+//! | HC | health checks are sent by `glb-healthcheck` through a tunnel of its own, and not marked |
 
 use glb_core::director::classify::bind::{
     build, words_needed, Bind, BindId, Classifier, Entry, Proto,
 };
+use glb_core::director::flows::{follow, Bucket, By, Event, FlowTable, Memory, Rules};
+use glb_core::director::ids::{Roster, Tag};
+use glb_core::director::select::hash::HashFields;
 use glb_core::director::{
-    decide, flow_label, inspect, source_port, Addresses, Forward, Leave, Params, Shape, Stop,
-    Verdict, World,
+    decide, flow_label, inspect, source_port, too_big, Addresses, Candidate, Cut, Forward, Leave,
+    Params, Selector, Shape, Stop, Verdict, World, MAX_TOO_BIG_LEN,
 };
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::Sum;
@@ -34,10 +54,61 @@ fn v6() -> [[u8; 16]; 3] {
 struct Fleet {
     words: Vec<u32>,
     key: SipKey,
-    row: [u8; 2],
+    row: Vec<u8>,
     v6: [[u8; 16]; 3],
     forward: Forward,
+    /// The flow table, in a fleet that has one.
+    flows: Option<Flows>,
     fragments: FragmentTable,
+}
+
+/// A flow table for both tables.
+struct Flows {
+    buckets: Vec<Bucket>,
+    roster: Roster,
+}
+
+impl Flows {
+    fn new() -> Self {
+        let mut roster = Roster::new();
+        roster.succeed(&Roster::new(), PLACES.len(), |_, _| false);
+        Self {
+            buckets: (0..8).map(|_| Bucket::new()).collect(),
+            roster,
+        }
+    }
+}
+
+const SECRET: SipKey = SipKey::new(&[8; 16]);
+
+impl Memory for Flows {
+    fn table(&self) -> FlowTable<'_> {
+        FlowTable {
+            buckets: &self.buckets,
+            secret: &SECRET,
+            rules: self.rules(),
+            now: 1,
+        }
+    }
+    fn secret(&self) -> &SipKey {
+        &SECRET
+    }
+    fn rules(&self) -> Rules {
+        Rules {
+            timeout: 40,
+            by: By::Flow,
+        }
+    }
+    fn backend(&self, tag: Tag) -> Option<u8> {
+        self.roster.backend(tag)
+    }
+    fn tag(&self, backend: u8) -> Option<Tag> {
+        Some(self.roster.id(backend)?.tag())
+    }
+    fn learns(&self) -> bool {
+        true
+    }
+    fn count(&self, _: Event) {}
 }
 
 /// A table: the family of its backends, and how packets leave.
@@ -98,7 +169,8 @@ impl Fleet {
         Self {
             words,
             key: SipKey::new(&[3; 16]),
-            row: [1, 0],
+            row: vec![1, 0],
+            flows: None,
             v6: v6(),
             forward,
             fragments: FragmentTable::new(&[4; 16]),
@@ -141,7 +213,19 @@ impl World for Tables<'_> {
         &self.fleet.key
     }
     fn row<'w>(&'w self, _: &'w Table, _: u16) -> &'w [u8] {
+        match self.fleet.flows {
+            None => &self.fleet.row,
+            Some(_) => &[],
+        }
+    }
+    fn selector(&self, _: &Table) -> Option<Selector> {
+        self.fleet.flows.as_ref().map(|_| Selector::GLB)
+    }
+    fn numbered_row<'w>(&'w self, _: &'w Table, _: u32) -> &'w [u8] {
         &self.fleet.row
+    }
+    fn flow(&self, _: &Table, packet: Candidate, first: Option<u8>) -> Option<u8> {
+        follow(self.fleet.flows.as_ref()?, &packet, first)
     }
     fn hop<'w>(&'w self, _: &'w Table, backend: u8) -> Option<&'w usize> {
         PLACES.get(usize::from(backend))
@@ -405,6 +489,11 @@ fn what_is_left_there_is_left_here() {
             unknown,
         ),
         (from("100::1", "100::2", 41).with(&inner6), unknown),
+        // GUE to this machine.
+        (
+            from("172.16.1.1", "172.16.100.1", UDP).with(&udp(1234, 9886)),
+            no_bind,
+        ),
         (from("100::1", "100::2", 4).with(&inner4), unknown),
         // To a VIP, of a protocol that no bind takes.
         (
@@ -471,5 +560,110 @@ fn clients_that_cannot_be_are_left() {
     assert_eq!(
         go(&Fleet::new(Forward::Gre), &packet).err(),
         Some(Verdict::PassedMartian)
+    );
+}
+
+/// A VIP that has no backends drops its packets; it does not leave them to this machine.
+#[test]
+fn a_vip_without_backends_drops() {
+    let mut fleet = Fleet::new(Forward::Gue);
+    fleet.row.clear();
+    for packet in [
+        from("192.168.1.1", "10.200.1.1", TCP).with(&tcp(31337, 80)),
+        from("fc00:2::42", "fc00:1::2", UDP).with(&udp(31337, 443)),
+    ] {
+        assert_eq!(go(&fleet, &packet).err(), Some(Verdict::DroppedNoHop));
+    }
+}
+
+/// Where the row leads elsewhere meanwhile, a flow that is known stays, and a new one goes there.
+#[test]
+fn a_flow_that_is_remembered_keeps_its_backend() {
+    let mut fleet = Fleet::new(Forward::Ipip);
+    fleet.flows = Some(Flows::new());
+    let to = |fleet: &Fleet, port: u16| {
+        let packet = from("192.168.1.1", "10.200.1.1", TCP).with(&tcp(port, 80));
+        let header = go(fleet, &packet).unwrap().1;
+        header[16..20].to_vec()
+    };
+    assert_eq!(to(&fleet, 31337), V4[1]);
+    fleet.row = vec![2, 0];
+    assert_eq!([to(&fleet, 31337), to(&fleet, 31338)], [V4[1], V4[2]]);
+    // Without the flow table both go by the row.
+    fleet.flows = None;
+    assert_eq!([to(&fleet, 31337), to(&fleet, 31338)], [V4[2], V4[2]]);
+}
+
+/// There a property of the VIP, here of all tables.
+#[test]
+fn a_hash_of_the_destination_port_alone_is_of_no_client() {
+    let fleet = Fleet::new(Forward::Gue);
+    let hash = |fields, src, sport, dport| {
+        let packet = from(src, "10.200.1.4", TCP).with(&tcp(sport, dport));
+        let candidate = inspect(View::whole(&packet), Family::V4).unwrap();
+        let settings = Settings {
+            hash_fields: fields,
+            ..Settings::DEFAULT
+        };
+        let world = fleet.tables();
+        let plan = decide(&world, &settings, candidate).ok().unwrap();
+        plan.hash.0
+    };
+    let of = |fields| {
+        [
+            hash(fields, "192.168.1.1", 31337, 42),
+            hash(fields, "192.168.1.100", 1337, 42),
+            hash(fields, "192.168.1.1", 31337, 43),
+        ]
+    };
+    let [one, other, other_port] = of(HashFields::DST_PORT);
+    assert!(one == other && one != other_port);
+    let [one, other, _] = of(HashFields::DEFAULT);
+    assert_ne!(one, other);
+}
+
+/// One byte more than Ethernet carries: there it is dropped, and its sender is told. Here it is cut, unless it may not be.
+#[test]
+fn a_packet_that_is_too_big_is_cut_or_its_sender_hears_of_it() {
+    let mut datagram = [31337u16.to_be_bytes(), 80u16.to_be_bytes()].concat();
+    datagram.extend(1481u16.to_be_bytes());
+    datagram.extend([0; 2 + 1473]);
+    let with = |flags| {
+        let ip = Ip {
+            fragment: (1, flags),
+            ..from("192.168.1.1", "10.200.1.1", UDP)
+        };
+        ip.with(&datagram)
+    };
+    let (open, whole) = (with(0), with(0x4000));
+    // Behind an Ethernet header of 14 bytes.
+    assert_eq!(open.len() + 14, 1515);
+    let fleet = Fleet::new(Forward::Ipip);
+    let (verdict, header) = go(&fleet, &open).unwrap();
+    assert_eq!((verdict, header.len()), (Verdict::Encapsulated, 20));
+    let fits = 1500 - header.len();
+    let cut = Cut::new(View::whole(&open), open.len(), fits).expect("it may be cut");
+    let first = cut.piece(0).unwrap();
+    let rest = cut.piece(first.start + first.len).unwrap();
+    assert!(first.len + cut.header_len() <= fits);
+    assert_eq!(first.len + rest.len, datagram.len());
+    assert_eq!(Cut::new(View::whole(&whole), whole.len(), fits), None);
+    let addrs = Addrs::V4 {
+        src: [192, 168, 1, 1],
+        dst: [10, 200, 1, 1],
+    };
+    let mut answer = [0; MAX_TOO_BIG_LEN];
+    let told = |packet: &[u8], out: &mut _| too_big(View::whole(packet), &addrs, fits, out);
+    assert_eq!(told(&open, &mut answer), None);
+    let len = told(&whole, &mut answer).unwrap();
+    let answer = &answer[..len];
+    // From the VIP to the client: ICMP, "fragmentation needed", with what fits.
+    assert_eq!(
+        (&answer[12..16], &answer[16..20]),
+        (&[10, 200, 1, 1][..], &[192, 168, 1, 1][..])
+    );
+    assert_eq!(
+        (answer[9], &answer[20..22], &answer[26..28]),
+        (1, &[3, 4][..], &1480u16.to_be_bytes()[..])
     );
 }

@@ -214,7 +214,7 @@ observed 10
 finish
 
 # A service's flow that is not where its row leads now would move with the director that remembers it: docs/flows.md.
-begin "all connections of then end" none
+begin "all earlier connections end" none
 must "old connections do not end" eventually all_renewed "$EPOCHSECONDS"
 finish
 

@@ -206,7 +206,19 @@ def test_followers():
     words = "10.11.12.1:4711 %s:80" % VIP4
     with check("lookup knows where the flow goes"):
         same(ALL[1], director.json("glbctl --json lookup", *words.split(), "--table", path)["hops"][0]["ip"])
-        same(ALL[0], director.json("glbctl --json lookup --running", *words.split())["hops"][0]["ip"])
+        answer = director.json("glbctl --json lookup --running", *words.split())
+        same((ALL[0], True), (answer["hops"][0]["ip"], answer["known_flow"]))
+        text = director.output("glbctl lookup --running", *words.split())
+        holds("hops: of the flow, which the table remembers\n" in text, text)
+    with check("a shell is offered the service"):
+        asked = "env COMPLETE=bash _CLAP_COMPLETE_INDEX=3 glbctl -- glbctl flows --service"
+        same("web", director.output(asked, "").strip())
+    with check("and of one that is new, that it goes by its row"):
+        new = ("10.11.12.78:1", "%s:80" % VIP4)
+        answer = director.json("glbctl --json lookup --running", *new)
+        same((ALL[1], False), (answer["hops"][0]["ip"], answer["known_flow"]))
+        text = director.output("glbctl lookup --running", *new)
+        holds("hops: of the row; the table remembers no other backend of this flow\n" in text, text)
     with check("who may not list flows is not told which are known: the hops are those of the row"):
         nobody = "setpriv --reuid 65534 --clear-groups --inh-caps=-all glbctl --json lookup --running"
         answer = director.json(nobody, *words.split())

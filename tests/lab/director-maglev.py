@@ -11,7 +11,7 @@ from lab.agree import flows, sends_the_same
 from lab.captures import capture_of, forget, send, settle, watch
 from lab.director import KEY, SEED, backend, begin, config, load, table_file
 from lab.hosts import Host, guest, make
-from lab.packets import icmp, ip, packed, raw, tcp, udp
+from lab.packets import icmp, ip, packed, raw, sctp, tcp, udp
 from lab.run import main
 from lab.settings import VIP4, VIP6, work
 from lab.story import about, at_least, check, context, holds, same
@@ -211,6 +211,50 @@ def test_vpp_fragments():
     with check("another protocol goes by its addresses, as the VIP takes all"):
         same([other], [packet[24:] for packet in arrived()])
     count.exactly(encapsulated_packets=1, encapsulated_bytes=GRE4 + len(other))
+
+
+def peers():
+    """nfqlb's flows: client, port, VIP, port, protocol, the target, and the one by the ports of SCTP alone."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "vectors", "maglev-peers.tsv")
+    with open(path) as file:
+        lines = [line.rstrip("\n").split("\t") for line in file if line.startswith("nfqlb-hash\t")]
+    for fields in lines:
+        client, _, vip, _, proto = fields[1].split(" ")
+        (source, sport), (destination, dport) = (end.rsplit(":", 1) for end in (client, vip))
+        by_ports = fields[5].rsplit("target=", 1)[1] if len(fields) > 5 else None
+        yield source, int(sport), destination, int(dport), int(proto), int(fields[4].split("=")[1]), by_ports and int(by_ports)
+
+
+def test_nfqlb():
+    about("nfqlb's table of 997 rows and 32 targets, of which four are active: each flow of its vectors goes to nfqlb's target, those"
+          " of SCTP also by their ports alone.")
+    watch()
+    targets = ["10.9.0.%d" % number for number in range(1, 33)]
+    director.ip("\n".join("neigh replace %s lladdr %s dev eth0 nud permanent" % (each, proxy1.mac) for each in targets[:4]))
+    director.ip("route replace 10.9.0.0/24 dev eth0")
+    binds = [{"ip": vip, "proto": proto, "port_start": 1, "port_end": 65535}
+             for vip in ("10.0.0.0", "1000::") for proto in ("tcp", "udp", "sctp")]
+    flows = list(peers())
+    with check("six flows, two of them of SCTP"):
+        same((6, 2), (len(flows), sum(flow[6] is not None for flow in flows)))
+    kinds = {6: lambda *ports: tcp(*ports, "S"), 17: lambda *ports: udp(*ports, b"x" * 20), 132: lambda *ports: sctp(*ports, b"x" * 20)}
+    sent = [ip(source, destination, kinds[proto](sport, dport)) for source, sport, destination, dport, proto, _, _ in flows]
+    for compat in ("nfqlb", "nfqlb-sctp-ports"):
+        backends = [backend(each, "active" if number < 4 else "inactive") for number, each in enumerate(targets)]
+        load(director, table_file("peers.json", {
+            "name": "web", "select": {"kind": "maglev", "compat": compat, "size": 997}, "forward": {"kind": "gre"}, "flows": False,
+            "binds": binds, "backends": backends}))
+        count = begin(director)
+        for packet in sent:
+            send(client, director, packet)
+        packets = arrived()
+        ports_alone = compat == "nfqlb-sctp-ports"
+        wanted = [flow[6] if ports_alone and flow[6] is not None else flow[5] for flow in flows]
+        with check("%s: each flow goes to nfqlb's target" % compat):
+            same([packed(targets[target]) for target in wanted], [packet[16:20] for packet in packets])
+        with check("%s: in GRE, unchanged" % compat):
+            same(sent, [packet[24:] for packet in packets])
+        count.exactly(encapsulated_packets=6, encapsulated_bytes=sum(GRE4 + len(packet) for packet in sent))
 
 
 def test_weights():

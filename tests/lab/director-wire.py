@@ -264,6 +264,9 @@ def test_lookup():
         same("008972f1657a5cbd", file["hashes"][0]["hash"])
     with check("so has the kernel"):
         same("008972f1657a5cbd", running["hashes"][0]["hash"])
+    with check("the bind is named alike"):
+        same(["tcp %s port 80" % VIP4] * 2, [answer["bind"] for answer in (file, running)])
+        same(file["bind_index"], running["bind_index"])
     with check("the hops are the same"):
         same([hop["ip"] for hop in file["hops"]], [hop["ip"] for hop in running["hops"]])
     with check("and they are the vector's"):

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Addresses and binds as people write them.
+//! Addresses and binds as people write them, and what several commands say of flow tables.
 
 use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::flows::Spec;
 use glb_core::packet::addr::Addr;
 use std::net::IpAddr;
 
@@ -33,4 +34,13 @@ pub(crate) fn bind(bind: &Bind) -> String {
         text += &format!("-{}", bind.port_end);
     }
     text
+}
+
+/// Which connections break although their table remembers flows.
+pub(crate) fn not_kept(spec: Spec) -> String {
+    format!(
+        "Those break that it could not track (untracked_flow_packets), that send no packet for {} s, or that ECMP moves to another \
+         director, whose flow table does not know them",
+        spec.rules.timeout
+    )
 }

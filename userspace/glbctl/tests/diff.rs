@@ -437,12 +437,13 @@ fn binary_files_and_longer_rows() {
 
 /// Nobody behind the first hop is named there, so nobody can hold the connections of the row's former first hop.
 #[test]
-fn without_a_list_of_hops_every_change_of_a_first_hop_breaks_connections() {
+fn without_a_list_of_hops_and_a_flow_table_every_change_of_a_first_hop_breaks_connections() {
     let diff = Diff::new("forward");
     for kind in ["gue", "gre", "ipip"] {
         let by = |mut tree: Value| {
             tree["tables"][0]["version"] = json!(3);
             tree["tables"][0]["forward"] = json!({"kind": kind});
+            tree["tables"][0]["flows"] = json!(false);
             tree
         };
         let (old, new) = (by(third("active", true)), by(third("draining", true)));
@@ -498,8 +499,165 @@ fn without_a_list_of_hops_a_second_set_of_hash_fields_saves_nothing() {
     table["tables"][0]["version"] = json!(3);
     let gue = table.clone();
     table["tables"][0]["forward"] = json!({"kind": "ipip"});
+    let remembers = table.clone();
+    table["tables"][0]["flows"] = json!(false);
     assert_eq!(diff.dangers(&words, &gue, &gue), [] as [&str; 0]);
     assert_eq!(diff.dangers(&words, &table, &table), ["hash-fields -"]);
     let text = diff.run(&words, &table, &table).out;
     assert!(text.contains("alt_hash_fields does not help"), "{text}");
+    // A flow is known by all of its tuple, whatever is hashed for the row.
+    let found = diff.json(&words, &remembers, &remembers);
+    assert_eq!(found["dangers"], json!([]), "{found}");
+    let kept = found["vips"][0]["kept_percent"].as_f64().unwrap();
+    // One of four backends is found by chance.
+    assert!((74.0..76.0).contains(&kept), "{kept}");
+}
+
+/// A table by GRE, whose flows are remembered as its forward's default is, or as `flows` says.
+fn by_gre(mut tree: Value, flows: &Value) -> Value {
+    let table = &mut tree["tables"][0];
+    table["version"] = json!(3);
+    table["forward"] = json!({"kind": "gre"});
+    if !flows.is_null() {
+        table["flows"] = flows.clone();
+    }
+    tree
+}
+
+#[test]
+fn a_flow_table_keeps_the_connections_of_backends_that_stay() {
+    let diff = Diff::new("flows");
+    let null = Value::Null;
+    let remembers = |tree: Value| by_gre(tree, &null);
+    for (before, after) in [
+        ("active", "draining"),
+        ("draining", "active"),
+        ("inactive", "filling"),
+    ] {
+        let (old, new) = (
+            remembers(third(before, true)),
+            remembers(third(after, true)),
+        );
+        let found = diff.json("", &old, &new);
+        assert_eq!(found["dangers"], json!([]), "{before} {after}: {found}");
+        let (kept, moved) = (rows(&found, "kept"), rows(&found, "moved"));
+        assert!(moved > 16_000 && kept == moved, "{kept} {moved}");
+        assert_eq!((rows(&found, "lost"), rows(&found, "older_lost")), (0, 0));
+        let of_backends = found["tables"][0]["backends"].as_array().unwrap().iter();
+        let of_backends = of_backends.map(|one| one["kept"].as_u64().unwrap());
+        assert_eq!(of_backends.sum::<u64>(), kept);
+        // The same of a table that remembers nothing.
+        let none = json!(false);
+        let none =
+            [(before, true), (after, true)].map(|(state, up)| by_gre(third(state, up), &none));
+        let without = diff.json("", &none[0], &none[1]);
+        assert_eq!((rows(&without, "lost"), rows(&without, "kept")), (kept, 0));
+        // Of which connections that cannot be said is said.
+        let note = found["notes"][0].as_str().unwrap();
+        for said in [
+            "only its flow table keeps connections",
+            "untracked_flow_packets",
+            "send no packet for 40 s",
+            "another director",
+        ] {
+            assert!(note.contains(said), "{said}: {note}");
+        }
+        let text = diff.run("", &old, &new).out;
+        assert!(
+            text.ends_with("safe: no connection breaks that its director's flow table knows\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!(", kept by the flow table {kept} rows")),
+            "{text}"
+        );
+    }
+    // The timeout may change, as may the key of the rows' hash: flows are known by another one.
+    let mut other = remembers(third("draining", true));
+    other["tables"][0]["flows"] = json!({"timeout_s": 300});
+    other["tables"][0]["hash_key"] = json!("22345678901234561234567890123456");
+    let old = remembers(third("active", true));
+    let found = diff.json("", &old, &other);
+    assert_eq!(found["dangers"], json!([]), "{found}");
+    let change = json!({"table": "t", "field": "flows", "old": "by flow for 40 s in 16384 buckets", "new": "by flow for 300 s in 16384 buckets"});
+    assert!(
+        found["changes"].as_array().unwrap().contains(&change),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_flow_table_keeps_nothing_of_backends_that_go_and_of_tables_that_change() {
+    let diff = Diff::new("flows-gone");
+    let null = Value::Null;
+    let remembers = |tree: Value| by_gre(tree, &null);
+    let gone = remembers(table(&[FOUR[0], FOUR[1], FOUR[3]]));
+    let reason = |old: &Value, new: &Value| {
+        let found = diff.json("", old, new);
+        let dangers = found["dangers"].as_array().unwrap().clone();
+        let reasons = dangers
+            .iter()
+            .map(|one| one["reason"].as_str().unwrap().to_owned());
+        reasons.collect::<Vec<_>>().join("\n")
+    };
+    let active = remembers(third("active", true));
+    // A backend that serves nothing any more, is down, or is removed.
+    for new in [
+        remembers(third("inactive", true)),
+        remembers(third("active", false)),
+        gone.clone(),
+    ] {
+        assert_eq!(diff.dangers("", &active, &new), ["backend 1.1.1.3"]);
+        assert!(rows(&diff.json("", &active, &new), "lost") > 15_000);
+    }
+    let down = reason(&active, &remembers(third("active", false)));
+    assert!(
+        down.contains("leads nothing to a backend that is down"),
+        "{down}"
+    );
+    // No row leads to one that drains, and its connections are there all the same.
+    let draining = remembers(third("draining", true));
+    for new in [&gone, &remembers(third("inactive", true))] {
+        assert_eq!(diff.dangers("", &draining, new), ["backend 1.1.1.3 older"]);
+        assert_eq!(diff.dangers("--settled", &draining, new), [] as [&str; 0]);
+        let reason = reason(&draining, new);
+        assert!(reason.contains("glbctl flows --backend"), "{reason}");
+    }
+    // One that no flow is remembered of has none.
+    let none = json!(false);
+    let unremembered = by_gre(third("draining", true), &none);
+    let found = diff.dangers("", &unremembered, &by_gre(gone.clone(), &none));
+    assert!(
+        !found.iter().any(|one| one.contains("1.1.1.3")),
+        "{found:?}"
+    );
+    // Other buckets, another key, no flow table any more, another name: all is forgotten.
+    for (flows, said) in [
+        (json!({"buckets": 16}), "change its buckets or its key"),
+        (json!({"by": "source"}), "change its buckets or its key"),
+        (json!(false), "change its buckets or its key"),
+    ] {
+        let new = by_gre(third("draining", true), &flows);
+        let dangers = diff.dangers("", &active, &new);
+        assert!(dangers.contains(&"flows - older".to_owned()), "{dangers:?}");
+        assert!(
+            dangers.contains(&"backend 1.1.1.3".to_owned()),
+            "{dangers:?}"
+        );
+        assert!(reason(&active, &new).contains(said));
+        // Without another change those break that are not where their rows lead.
+        let new = by_gre(third("active", true), &flows);
+        assert_eq!(diff.dangers("", &active, &new), ["flows - older"]);
+    }
+    let mut renamed = remembers(third("active", true));
+    renamed["tables"][0]["name"] = json!("other");
+    assert_eq!(diff.dangers("", &active, &renamed), ["flows - older"]);
+    assert!(reason(&active, &renamed).contains("table \"t\" has another name"));
+    // One that is new knows nothing yet.
+    let new = remembers(third("draining", true));
+    let old = by_gre(third("active", true), &json!(false));
+    assert!(diff
+        .dangers("", &old, &new)
+        .contains(&"backend 1.1.1.3".to_owned()));
+    assert!(reason(&old, &new).contains("its flow table is new"));
 }

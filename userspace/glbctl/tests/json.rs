@@ -212,6 +212,23 @@ fn completion_knows_tables_and_backends() {
         .lines()
         .any(|line| line.trim() == "lo"));
     assert!(complete(&["glbctl", "tab"]).contains("table"));
+    let lines = |words: &[&str]| -> Vec<String> {
+        let said = complete(words);
+        said.lines().map(|line| line.trim().to_owned()).collect()
+    };
+    assert_eq!(lines(&["glbctl", "flows", "--ser"]), ["--service"]);
+    assert_eq!(lines(&["glbctl", "attach", "--role", "ret"]), ["return"]);
+    let roles = lines(&["glbctl", "attach", "--role", ""]);
+    for role in ["director", "return", "geneve"] {
+        assert!(roles.iter().any(|one| one == role), "{roles:?}");
+    }
+    assert_eq!(lines(&["glbctl", "table", "import-v"]), ["import-vpp"]);
+    let lb = dir.file("startup.vpp", "");
+    let (lb, begun) = (lb.to_str().unwrap(), dir.path("start"));
+    assert_eq!(
+        lines(&["glbctl", "table", "import-vpp", begun.to_str().unwrap()]),
+        [lb]
+    );
 }
 
 /// Commands whose output is no JSON: what statsd and shells read.

@@ -153,6 +153,46 @@ fn the_examples_become_tables() {
     holds("table import-vpp", &run.json());
 }
 
+/// The document's examples, which name servers of three VIPs alone.
+#[test]
+fn the_documents_own_lines_become_tables_that_are_checked() {
+    let dir = Dir::new("vpp-document");
+    let text = include_str!("vpp-examples.conf");
+    let (from, to) = (dir.file("startup.vpp", text), dir.path("t.json"));
+    let run = glbctl("table import-vpp -o", &[&to, &from]);
+    assert_eq!((run.code, &*run.err), (0, ""), "{run:?}");
+    for line in [5, 6, 7] {
+        let note = format!("line {line}: no line lb as names an application server of this VIP");
+        assert!(run.out.contains(&note), "{run:?}");
+    }
+    let checked = glbctl("table check", &[&to]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let names = |file: &Path| -> Vec<Value> {
+        let shown = glbctl("--json table show", &[file]).json();
+        let tables = shown.as_array().unwrap().iter();
+        tables
+            .map(|table| json!([table["table"], table["forward"]["kind"]]))
+            .collect()
+    };
+    let three = [
+        json!(["2003::/16", "gre"]),
+        json!(["80.0.0.0/8", "gre"]),
+        json!(["90.0.0.0/8", "gre"]),
+    ];
+    assert_eq!(names(&to), three);
+    // With servers for the others, as an operator has them, all six.
+    let more = "lb as 100.0.0.0/8 10.0.0.7\nlb as 90.1.2.1/32 10.0.0.8\nlb as 2004::/16 2001::8\n";
+    let to = imported(&dir, "whole", &format!("{text}{more}"));
+    let checked = glbctl("table check", &[&to]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let others = [
+        json!(["100.0.0.0/8", "l3dsr"]),
+        json!(["90.1.2.1/32 port 3306", "nat"]),
+        json!(["2004::/16 port 6306", "nat"]),
+    ];
+    assert_eq!(names(&to), [three, others].concat());
+}
+
 /// What VPP keeps by, and for how long, goes with each table.
 #[test]
 fn the_flow_tables_are_as_vpp_is_told() {

@@ -409,7 +409,7 @@ fn a_drain_looks_at_the_others_health_first() {
 #[test]
 fn a_drain_breaks_connections_where_no_second_hop_is_named() {
     let dir = Dir::new("drain-forward");
-    let table = r#"{"tables": [{"name": "t", "version": 3, "forward": {"kind": "gre"},
+    let table = r#"{"tables": [{"name": "t", "version": 3, "forward": {"kind": "gre"}, "flows": false,
         "hash_key": "12345678901234561234567890123456", "seed": "34567890123456783456789012345678", "binds": [], "backends": [
         {"ip": "10.0.0.1", "state": "active", "healthy": true},
         {"ip": "10.0.0.2", "state": "active", "healthy": true}]}]}"#;
@@ -435,4 +435,16 @@ fn a_drain_breaks_connections_where_no_second_hop_is_named() {
         0
     );
     assert_eq!(code(&run(&[&drain[..], &["--force"]].concat())), 0);
+    // A flow table keeps them, but for some.
+    fs::write(&file, table.replace(r#""flows": false,"#, "")).unwrap();
+    assert_eq!(code(&run(&["backend", "add", "t", "10.0.0.3"])), 0);
+    let output = run(&drain);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let said = err(&output);
+    for part in [
+        "warning: table \"t\": its flow table keeps",
+        "no packet for 40 s",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
 }

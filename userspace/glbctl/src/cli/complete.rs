@@ -78,8 +78,15 @@ fn words() -> Vec<OsString> {
 }
 
 fn all(words: &[OsString]) -> Vec<Table> {
-    if words.iter().any(|word| word == "--running") {
+    let has = |wanted: &str| words.iter().any(|word| word == wanted);
+    if has("--running") {
         return running().unwrap_or_default();
+    }
+    // The flows are the running director's.
+    if has("flows") && !has("redirect") {
+        if let Some(running) = running().ok().filter(|tables| !tables.is_empty()) {
+            return running;
+        }
     }
     let files = words
         .iter()

@@ -234,7 +234,7 @@ fn packet(args: &Lookup, proto: Protocol) -> Result<Candidate, Failure> {
     };
     let (kind, src_port, dst_port) = match proto {
         Protocol::Ported(proto) => {
-            let port = service_port(args)?;
+            let port = service_port(args).map_err(Failure::Message)?;
             (Kind::Flow(proto), args.client.port.unwrap_or(0), port)
         }
         Protocol::Echo => (Kind::Echo, 0, 0),
@@ -254,9 +254,8 @@ fn packet(args: &Lookup, proto: Protocol) -> Result<Candidate, Failure> {
     })
 }
 
-fn service_port(args: &Lookup) -> Result<u16, Failure> {
-    let missing =
-        || Failure::Message("the service's port is missing: give ADDRESS:PORT".to_owned());
+fn service_port(args: &Lookup) -> Result<u16, String> {
+    let missing = || "the service's port is missing: give ADDRESS:PORT".to_owned();
     match args.proto.needs_ports() {
         true => args.service.port.ok_or_else(missing),
         false => Ok(args.service.port.unwrap_or(0)),
@@ -277,7 +276,8 @@ fn find<'t>(
     asked: (&Lookup, Protocol),
     file: &Path,
 ) -> Result<(BindId, Cow<'t, Compiled>), Failure> {
-    let id = classify(words, asked, file)?;
+    let id = classify(words, asked)
+        .map_err(|reason| Failure::Message(format!("{}: {reason}", file.display())))?;
     Ok((id, table_at(tables, id.table.into(), file)?))
 }
 
@@ -295,11 +295,11 @@ fn table_at<'t>(
     table.ok_or_else(missing)
 }
 
-fn classify(
+/// The bind that a packet meets by the words of a classifier; otherwise, of what packet there is none.
+pub(crate) fn classify(
     words: &[u32],
     (args, proto): (&Lookup, Protocol),
-    file: &Path,
-) -> Result<BindId, Failure> {
+) -> Result<BindId, String> {
     let addr = args.service.addr;
     let dst = match addr {
         IpAddr::V4(addr) => Addr::V4(addr.octets()),
@@ -323,10 +323,7 @@ fn classify(
             (classifier.lookup_all(dst), what)
         }
     };
-    found.ok_or_else(|| {
-        let file = file.display();
-        Failure::Message(format!("{file}: no bind matches {what}"))
-    })
+    found.ok_or_else(|| format!("no bind matches {what}"))
 }
 
 #[cfg(test)]

@@ -164,6 +164,16 @@ impl FlowsView {
     }
 }
 
+/// How a table remembers flows, in a few words.
+pub(crate) fn flows_text(spec: Option<Spec>) -> String {
+    match FlowsView::new(spec) {
+        Some(view) => FlowsView::text(Some(&view))
+            .trim_start_matches(", remembers ")
+            .to_owned(),
+        None => "none".to_owned(),
+    }
+}
+
 /// How packets find their rows, in a word or a few.
 pub(crate) fn select_text(selector: Selector) -> String {
     match SelectView::new(selector) {

@@ -9,6 +9,7 @@ use super::{ip, no_second_hop, wanted, OF_ROWS_TAKEN};
 use crate::cli::backend::StateChange;
 use crate::load;
 use crate::output::{print, Failure};
+use crate::text::not_kept;
 use glb_config::edit::{self, Step};
 use glb_config::tables::{self, Config, Rule, Table};
 use glb_config::{atomic, quoted};
@@ -82,6 +83,12 @@ pub(super) fn run(
     for place in &places {
         if place.from == to {
             continue;
+        }
+        if let (Some(spec), true) = (place.table.words.flows, takes_rows(place, to)) {
+            let (label, which) = (place.label(), not_kept(spec));
+            report.warnings.push(format!(
+                "table {label}: its flow table keeps connections. {which}"
+            ));
         }
         if let Some(reason) = danger(place, to, &config.tree, fault) {
             let reason = format!("table {}: {}: {reason}", place.label(), args.backend);
@@ -170,6 +177,18 @@ fn places<'c>(args: &StateChange, config: &'c Config) -> Result<Vec<Place<'c>>, 
     Ok(places)
 }
 
+/// Whether rows get another first hop, which headers that list no hops cannot make up for.
+fn takes_rows(place: &Place<'_>, to: State) -> bool {
+    let forward = place.table.forward;
+    let first_hops = matches!(
+        (place.from, to),
+        (State::Active, State::Draining)
+            | (State::Inactive, State::Filling)
+            | (State::Draining, State::Active)
+    );
+    !forward.lists_hops() && first_hops
+}
+
 /// Why the step would break connections, if it would.
 fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Option<String> {
     let before = match to {
@@ -186,11 +205,13 @@ fn danger(place: &Place<'_>, to: State, tree: &Value, fault: Fault<'_>) -> Optio
     }
     let forward = place.table.forward;
     if !forward.lists_hops() {
-        let whose = match (place.from, to) {
-            (State::Active, _) => "its connections",
-            (State::Inactive, _) | (State::Draining, State::Active) => OF_ROWS_TAKEN,
-            // Which rows it is the first hop of stays the same.
-            _ => return None,
+        if !takes_rows(place, to) || place.table.words.flows.is_some() {
+            return None;
+        }
+        let whose = if place.from == State::Active {
+            "its connections"
+        } else {
+            OF_ROWS_TAKEN
         };
         return Some(no_second_hop(forward, whose));
     }

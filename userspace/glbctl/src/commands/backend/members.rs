@@ -101,6 +101,9 @@ fn danger(table: &Table, state: State) -> Option<String> {
     }
     let mut others = table.backends.iter().map(|one| &one.backend);
     if !table.forward.lists_hops() {
+        if table.words.flows.is_some() {
+            return None;
+        }
         let in_rows = others.any(|one| one.state != State::Inactive);
         return in_rows.then(|| no_second_hop(table.forward, OF_ROWS_TAKEN));
     }

@@ -2,12 +2,13 @@
 
 //! `glbctl lookup --running`: where a packet would go, by the loaded tables.
 
-use super::{director, BackendView};
+use super::{bind as bind_text, director, BackendView};
 use crate::cli::packet::Lookup;
-use crate::commands::lookup::{write_hash, write_select};
+use crate::commands::lookup::{classifier, classify, write_hash, write_select};
 use crate::commands::table_show::{ForwardView, SelectView};
 use crate::output::{print, Failure};
 use glb_config::quoted;
+use glb_core::director::classify::bind::Bind;
 use glb_core::director::select::hash::HashFields;
 use glb_core::packet::addr::Addr;
 use glb_netlink::Packet;
@@ -18,6 +19,9 @@ use std::net::IpAddr;
 struct Answer {
     table: String,
     generation: u32,
+    /// The bind, and its place in the table; nothing if the tables were loaded anew while they were asked.
+    #[serde(flatten)]
+    bind: Option<Met>,
     forward: ForwardView,
     #[serde(skip_serializing_if = "Option::is_none")]
     select: Option<SelectView>,
@@ -32,6 +36,13 @@ struct Answer {
     classes_want_bytes: bool,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
+}
+
+/// The bind that the packet meets.
+#[derive(Serialize)]
+struct Met {
+    bind: String,
+    bind_index: u16,
 }
 
 #[derive(Serialize)]
@@ -75,6 +86,24 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         proto: proto.number(),
     })?;
     let table = glb.table(found.table)?;
+    // The kernel says which table. Of all binds that take the packet, the one that has it is one of this table's.
+    let binds: Vec<Bind> = {
+        let binds = glb.binds(Some(found.table))?.into_iter();
+        binds.map(|one| one.bind).collect()
+    };
+    let met = match found.class {
+        // Not a bind has it.
+        Some(_) => None,
+        None => classify(&classifier([&*binds])?, (args, proto)).ok(),
+    };
+    let met = met.and_then(|id| {
+        let bind = binds.get(usize::from(id.bind))?;
+        Some(Met {
+            bind: bind_text(bind),
+            bind_index: id.bind,
+        })
+    });
+    let remembers = table.words.flows.is_some();
     let answer = Answer {
         table: if found.name.is_empty() {
             format!("#{}", found.table)
@@ -82,6 +111,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             found.name.clone()
         },
         generation: found.generation,
+        bind: met,
         forward: ForwardView::new(found.forward),
         select: SelectView::new(table.words.selector()),
         hashes: [Some((found.hash.0, Some(found.hash.1))), found.alt]
@@ -117,6 +147,9 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
                 "classes that want bytes of the header were not asked: such a packet may be of one of them (glbctl encap asks all)"
             )?;
         }
+        if let Some(Met { bind, bind_index }) = &answer.bind {
+            writeln!(out, "bind  {bind} (binds[{bind_index}])")?;
+        }
         for hashed in &answer.hashes {
             write_hash(out, &answer.select, (&hashed.hash, ""))?;
             if let Some(row) = hashed.row {
@@ -127,6 +160,11 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         writeln!(out, "leaves by {}", answer.forward)?;
         if answer.known_flow {
             writeln!(out, "hops: of the flow, which the table remembers")?;
+        } else if remembers {
+            writeln!(
+                out,
+                "hops: of the row; the table remembers no other backend of this flow"
+            )?;
         } else {
             writeln!(out, "hops")?;
         }

@@ -102,7 +102,7 @@ pub(super) fn counters(
         thread::sleep(pause);
         let now = read()?;
         let elapsed = started.elapsed().as_secs_f64();
-        let shown = show(&before, &now, elapsed, json);
+        let shown = show(&mut io::stdout().lock(), (&before, &now), elapsed, json);
         match shown {
             Ok(()) => before = now,
             // The reader had enough.
@@ -119,40 +119,98 @@ fn object(counters: &[(String, u64)]) -> Map<String, Value> {
         .collect()
 }
 
-/// The counters that have changed, with their rates.
+/// The counters that have changed, with their rates; in JSON all, and the rates beside them.
 fn show(
-    before: &[(String, u64)],
-    now: &[(String, u64)],
+    out: &mut dyn Write,
+    (before, now): (&[(String, u64)], &[(String, u64)]),
     elapsed: f64,
     json: bool,
 ) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let changed = changed(before, now);
+    let rate = |more: u64| more as f64 / elapsed;
     if json {
-        serde_json::to_writer(&mut out, &object(now))?;
+        let rates: Map<String, Value> = changed
+            .iter()
+            .map(|(name, _, more)| ((*name).to_owned(), rate(*more).into()))
+            .collect();
+        let mut object = object(now);
+        object.insert("per_second".to_owned(), rates.into());
+        serde_json::to_writer(&mut *out, &object)?;
         writeln!(out)?;
         return out.flush();
     }
-    let before: HashMap<&str, u64> = before
-        .iter()
-        .map(|(name, value)| (&**name, *value))
-        .collect();
-    let mut silent = true;
-    for (name, value) in now {
-        let old = before.get(&**name).copied().unwrap_or(0);
-        // A load may bring services and backends; one that comes back counts from 0.
-        let more = value.checked_sub(old).unwrap_or(*value);
-        if more > 0 {
-            silent = false;
-            writeln!(
-                out,
-                "{name:<40}  {value:>12}  {:>12.0}/s",
-                more as f64 / elapsed
-            )?;
-        }
+    for (name, value, more) in &changed {
+        writeln!(out, "{name:<40}  {value:>12}  {:>12.0}/s", rate(*more))?;
     }
-    if silent {
+    if changed.is_empty() {
         writeln!(out, "no packets")?;
     }
     writeln!(out)?;
     out.flush()
+}
+
+/// The counters that have changed: name, value, by how much.
+fn changed<'c>(before: &[(String, u64)], now: &'c [(String, u64)]) -> Vec<(&'c str, u64, u64)> {
+    let before: HashMap<&str, u64> = before
+        .iter()
+        .map(|(name, value)| (&**name, *value))
+        .collect();
+    let each = now.iter().map(|(name, value)| {
+        let old = before.get(&**name).copied().unwrap_or(0);
+        // A load may bring services and backends; one that comes back counts from 0.
+        (&**name, *value, value.checked_sub(old).unwrap_or(*value))
+    });
+    each.filter(|(_, _, more)| *more > 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters(list: &[(&str, u64)]) -> Vec<(String, u64)> {
+        let owned = |(name, value): &(&str, u64)| ((*name).to_owned(), *value);
+        list.iter().map(owned).collect()
+    }
+
+    fn shown(before: &[(&str, u64)], now: &[(&str, u64)], json: bool) -> String {
+        let mut out = Vec::new();
+        let (before, now) = (counters(before), counters(now));
+        // Half a second: twice as many in a second.
+        show(&mut out, (&before, &now), 0.5, json).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    const BEFORE: &[(&str, u64)] = &[("web/known", 100), ("web/first", 7), ("old/known", 900)];
+    /// One grows, one stays, one counts anew since its table came back, one is new.
+    const NOW: &[(&str, u64)] = &[
+        ("web/known", 1100),
+        ("web/first", 7),
+        ("old/known", 30),
+        ("new/known", 5),
+    ];
+
+    #[test]
+    fn what_has_changed_is_told_with_its_rate() {
+        let line =
+            |name: &str, value: u64, rate: u64| format!("{name:<40}  {value:>12}  {rate:>12}/s\n");
+        let wanted = [
+            line("web/known", 1100, 2000),
+            line("old/known", 30, 60),
+            line("new/known", 5, 10),
+        ];
+        assert_eq!(shown(BEFORE, NOW, false), wanted.concat() + "\n");
+        assert_eq!(shown(NOW, NOW, false), "no packets\n\n");
+    }
+
+    #[test]
+    fn in_json_the_rates_are_beside_the_counters() {
+        let said: Value = serde_json::from_str(&shown(BEFORE, NOW, true)).unwrap();
+        let wanted = serde_json::json!({
+            "web/known": 1100, "web/first": 7, "old/known": 30, "new/known": 5,
+            "per_second": {"web/known": 2000.0, "old/known": 60.0, "new/known": 10.0}
+        });
+        assert_eq!(said, wanted);
+        let said: Value = serde_json::from_str(&shown(NOW, NOW, true)).unwrap();
+        assert_eq!(said["per_second"], serde_json::json!({}));
+    }
 }

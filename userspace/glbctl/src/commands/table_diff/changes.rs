@@ -4,7 +4,7 @@
 
 use super::side::{Settings, Side};
 use crate::commands::classes::ClassView;
-use crate::commands::table_show::{select_text, ForwardView};
+use crate::commands::table_show::{flows_text, select_text, ForwardView};
 use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
@@ -103,6 +103,8 @@ pub(super) fn of_table(
     changes.note(None, "hops", hops(old_table), hops(new_table));
     let forward = |table: &Compiled| Some(ForwardView::new(table.forward).to_string());
     changes.note(None, "forward", forward(old_table), forward(new_table));
+    let flows = |table: &Compiled| table.words.flows.map(|spec| flows_text(Some(spec)));
+    changes.note(None, "flows", flows(old_table), flows(new_table));
     let binds = |table: &Compiled| table.binds.iter().map(bind).collect::<BTreeSet<String>>();
     let (before, after) = (binds(old_table), binds(new_table));
     for gone in before.difference(&after) {

@@ -3,10 +3,11 @@
 //! Why a roll-out breaks connections: each reason with the backend, or the VIP, and what to do.
 
 use super::changes;
+use super::flows::Flows;
 use super::rows::{Compared, OfBackend};
 use super::side::Side;
 use super::{Comparison, VipDiff};
-use crate::commands::table_show::{select_text, ForwardView};
+use crate::commands::table_show::{flows_text, select_text, ForwardView};
 use crate::text::addr;
 use glb_config::quoted;
 use glb_core::backend::{Backend, State};
@@ -52,6 +53,8 @@ pub(super) enum Kind {
     Select,
     /// Packets find other tables by their classes.
     Classes,
+    /// What the flow table knows is forgotten.
+    Flows,
 }
 
 impl Comparison<'_> {
@@ -117,6 +120,7 @@ impl Comparison<'_> {
                     table: Some(table.clone()),
                 });
             }
+            dangers.extend(self.of_flows(*before, *after, compared));
             let lost = compared.share(compared.lost + compared.older) > 0.0;
             let (old, new) = (&self.old.tables[*before], &self.new.tables[*after]);
             if lost && old.selector() != new.selector() {
@@ -158,6 +162,64 @@ impl Comparison<'_> {
         dangers
     }
 
+    /// What the flow table alone led to its backend, and leads there no longer.
+    fn of_flows(&self, before: usize, after: usize, compared: &Compared) -> Vec<Danger> {
+        let (old, new) = (&self.old.tables[before], &self.new.tables[after]);
+        let (from, table) = (old.label(before), new.label(after));
+        let danger = |kind, backend, reason| Danger {
+            kind,
+            older: true,
+            table: Some(table.clone()),
+            backend,
+            vip: None,
+            percent: None,
+            reason,
+        };
+        match compared.flows {
+            Flows::None | Flows::New => Vec::new(),
+            Flows::Forgotten | Flows::Renamed => {
+                let cause = if compared.flows == Flows::Renamed {
+                    format!("table {} has another name", quoted(&from))
+                } else {
+                    let (old, new) = (old.words.flows, new.words.flows);
+                    format!("{} -> {}", flows_text(old), flows_text(new))
+                };
+                let reason = format!(
+                    "table {}: flows: {cause}: all that are remembered are forgotten, and connections from before that are not \
+                     where their rows lead break; wait until those have ended",
+                    quoted(&table)
+                );
+                vec![danger(Kind::Flows, None, reason)]
+            }
+            // Where headers list hops, the rows say what becomes of older connections.
+            Flows::Kept if new.forward.lists_hops() => Vec::new(),
+            Flows::Kept => {
+                let forgotten = compared.backends.iter().filter(|(_, of)| of.is_forgotten());
+                let of_backend = |(ip, of): (&Addr, &OfBackend)| {
+                    let now = match &of.new {
+                        None => "it is removed",
+                        Some(new) if new.state == State::Inactive => "it becomes inactive",
+                        Some(_) => "it is down, and keeps no flows",
+                    };
+                    let reason = format!(
+                        "table {}: {}: connections from before that the flow table leads there break: {now}; wait until it has none \
+                         (glbctl flows --backend)",
+                        quoted(&table),
+                        addr(*ip)
+                    );
+                    danger(Kind::Backend, Some(addr(*ip)), reason)
+                };
+                forgotten.map(of_backend).collect()
+            }
+        }
+    }
+
+    /// Whether the flow table keeps all connections that the rows do not.
+    fn is_kept(&self, pair: &(usize, usize)) -> bool {
+        let compared = self.pairs.get(pair);
+        compared.is_some_and(|one| one.kept > 0.0 && one.share(one.lost + one.older) <= 0.0)
+    }
+
     /// Whether packets of a new table still reach the hops of the row that these fields lead to: those of the second set
     /// only where headers list them.
     fn keeps(&self, table: usize, fields: HashFields) -> bool {
@@ -179,7 +241,7 @@ impl Comparison<'_> {
             });
         };
         let fields = self.old_hashing.fields;
-        let moved = |pair: &&(usize, usize)| !self.keeps(pair.1, fields);
+        let moved = |pair: &&(usize, usize)| !self.keeps(pair.1, fields) && !self.is_kept(pair);
         if self.linked.iter().any(|pair| moved(&pair)) {
             let pairs = || self.linked.iter().filter(moved);
             let lost = pairs().filter_map(|pair| self.pairs.get(pair));
@@ -239,7 +301,7 @@ fn of_backend(
             "table {}: {}: {which} break in {percent:.2} % of the rows: {}",
             quoted(table),
             addr(ip),
-            why((from, table), forward, of, older)
+            why((from, table), (forward, compared.flows), of, older)
         );
         dangers.push(Danger {
             kind: Kind::Backend,
@@ -255,7 +317,12 @@ fn of_backend(
 }
 
 /// What became of the backend, and what is to be done.
-fn why((from, table): (&str, &str), forward: Forward, of: &OfBackend, older: bool) -> String {
+fn why(
+    (from, table): (&str, &str),
+    (forward, flows): (Forward, Flows),
+    of: &OfBackend,
+    older: bool,
+) -> String {
     if from != table && of.new.is_none() {
         return format!(
             "their packets leave table {} for {}, which does not have it",
@@ -263,7 +330,9 @@ fn why((from, table): (&str, &str), forward: Forward, of: &OfBackend, older: boo
             quoted(table)
         );
     }
-    let wait = if older {
+    let wait = if older && flows == Flows::Kept {
+        "wait until it has none (glbctl flows --backend)"
+    } else if older {
         "wait until it has none (glbctl backend status)"
     } else {
         "drain it first, and wait until it has none (glbctl backend drain, status)"
@@ -275,9 +344,15 @@ fn why((from, table): (&str, &str), forward: Forward, of: &OfBackend, older: boo
             format!("{} -> inactive; {wait}", state(old))
         }
         _ if !forward.lists_hops() => format!(
-            "their rows have another first hop, and {} packets name no further ones; \
-             no change of a first hop keeps connections without a second chance (forward gue)",
-            forward.name()
+            "their rows have another first hop, and {} packets name no further ones; {}",
+            forward.name(),
+            match flows {
+                Flows::None => "without a second chance (forward gue) and without a flow table (flows) nothing keeps connections",
+                Flows::New => "its flow table is new and knows none of them: load the flow table first, and change backends later",
+                Flows::Forgotten => "its flow table forgets them: change its buckets or its key (by) in a step of their own",
+                Flows::Renamed => "its flow table forgets them with the table's name: rename it in a step of its own",
+                Flows::Kept => "it is down, and a flow table leads nothing to a backend that is down",
+            }
         ),
         _ if of.behind_down => {
             "it comes behind a hop that is down, which passes nothing on; go on when all are healthy".to_owned()

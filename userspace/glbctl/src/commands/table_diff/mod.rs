@@ -7,6 +7,7 @@
 
 mod changes;
 mod dangers;
+mod flows;
 mod rows;
 mod side;
 mod text;
@@ -19,7 +20,7 @@ use self::side::Side;
 use super::lookup::classifier;
 use crate::cli::table::TableDiff as Args;
 use crate::output::{print, Failure};
-use crate::text::{addr, bind};
+use crate::text::{addr, bind, not_kept};
 use glb_config::compiled::Compiled;
 use glb_core::backend::Backend;
 use glb_core::director::classify::bind::{BindId, Classifier};
@@ -58,6 +59,8 @@ struct TableDiff {
     /// Rows whose connections break, rounded up: those that begin now, and those from before.
     lost: u32,
     older_lost: u32,
+    /// Rows whose connections only the flow table keeps.
+    kept: u32,
     backends: Vec<BackendDiff>,
 }
 
@@ -76,6 +79,8 @@ struct BackendDiff {
     /// Rows where connections to it break.
     lost: u32,
     older_lost: u32,
+    /// Rows where only the flow table leads them to it.
+    kept: u32,
 }
 
 #[derive(Serialize)]
@@ -93,6 +98,8 @@ struct VipDiff {
     /// How many of its connections break.
     lost_percent: f64,
     older_lost_percent: f64,
+    /// How many only the flow table keeps.
+    kept_percent: f64,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<(), Failure> {
@@ -191,6 +198,14 @@ impl<'s> Comparison<'s> {
                     compared.share(f64::from(compared.down_before)) * 100.0,
                 ));
             }
+            if let (true, Some(spec)) = (compared.kept > 0.0, new.tables[index].words.flows) {
+                diff.notes.push(format!(
+                    "table {}: in {:.2} % of the rows only its flow table keeps connections. {}",
+                    glb_config::quoted(&label),
+                    compared.share(compared.kept) * 100.0,
+                    not_kept(spec),
+                ));
+            }
             diff.tables.push(table_diff(label, compared, same_key));
         }
         let gone = self.old.tables.iter().enumerate();
@@ -219,15 +234,16 @@ impl<'s> Comparison<'s> {
         };
         let mut vips = Vec::new();
         for piece in pieces {
-            let (lost, older) = match (piece.old, piece.new) {
+            let (lost, older, kept) = match (piece.old, piece.new) {
                 (Some(before), Some(after)) => {
                     let places = (before.table.into(), after.table.into());
                     self.linked.insert(places);
                     let pair = self.pair(places.0, places.1);
-                    (pair.share(pair.lost), pair.share(pair.older))
+                    let share = |rows| pair.share(rows);
+                    (share(pair.lost), share(pair.older), share(pair.kept))
                 }
-                (Some(_), None) => (1.0, 0.0),
-                (None, _) => (0.0, 0.0),
+                (Some(_), None) => (1.0, 0.0, 0.0),
+                (None, _) => (0.0, 0.0, 0.0),
             };
             vips.push(VipDiff {
                 vip: bind(&piece.bind),
@@ -235,6 +251,7 @@ impl<'s> Comparison<'s> {
                 new_table: label(&self.new.tables, piece.new),
                 lost_percent: lost * 100.0,
                 older_lost_percent: older * 100.0,
+                kept_percent: kept * 100.0,
             });
         }
         Ok(vips)
@@ -279,6 +296,7 @@ fn table_diff(table: String, compared: &Compared, same_key: bool) -> TableDiff {
         moved_here: of.moved_here,
         lost: whole(of.lost),
         older_lost: whole(of.older),
+        kept: whole(of.kept),
     };
     TableDiff {
         table,
@@ -288,6 +306,7 @@ fn table_diff(table: String, compared: &Compared, same_key: bool) -> TableDiff {
         needless: compared.needless,
         lost: whole(compared.lost),
         older_lost: whole(compared.older),
+        kept: whole(compared.kept),
         backends: compared.backends.iter().map(backend).collect(),
     }
 }

@@ -6,7 +6,10 @@
 //! afterwards if it is among the hops of the new row, and no hop before it is down: a proxy that is down
 //! passes nothing on. A row's later hops may hold connections too, from before: a backend that drains or
 //! fails was first once, and behind one that fills stands the one whose place it takes.
+//!
+//! With a flow table a connection keeps its backend whatever its row says, as long as that one keeps its flows.
 
+use super::flows::{keeps, Flows};
 use glb_config::compiled::{usable, Compiled};
 use glb_core::backend::{Backend, State};
 use glb_core::director::select::hash::HashFields;
@@ -73,7 +76,9 @@ pub(super) struct OfBackend {
     /// Rows whose connections to it break: those of now, and those from before.
     pub(super) lost: f64,
     pub(super) older: f64,
-    /// Some of these break since it stands behind a hop that is down.
+    /// Rows whose connections would break, if the flow table did not lead them to it.
+    pub(super) kept: f64,
+    /// Some of those that break do since it stands behind a hop that is down.
     pub(super) behind_down: bool,
 }
 
@@ -89,6 +94,10 @@ pub(super) struct Compared {
     /// Rows, not whole ones where it is a matter of chance.
     pub(super) lost: f64,
     pub(super) older: f64,
+    /// Rows whose connections only the flow table keeps.
+    pub(super) kept: f64,
+    /// What becomes of the flow table.
+    pub(super) flows: Flows,
     /// New connections of these rows reach a backend that is down.
     pub(super) down_before: u32,
     pub(super) down_after: u32,
@@ -128,6 +137,7 @@ pub(super) fn compare(
     let reach = Reach::new(new, follow);
     let mut result = Compared {
         rows: old.num_rows(),
+        flows: Flows::of(old, new),
         ..Compared::default()
     };
     for (file, new_one) in [(old, false), (new, true)] {
@@ -158,7 +168,7 @@ pub(super) fn compare(
         // From here on hops that are down pass nothing on: what is behind them is out of reach already.
         let mut reachable = true;
         let mut settled = false;
-        let mut older = 0.0f64;
+        let (mut older, mut kept) = (0.0f64, 0.0f64);
         for (place, hop) in old_hops().enumerate() {
             let fresh = place == 0 && hop.healthy;
             let leaving = hop.state == State::Draining || !hop.healthy;
@@ -170,21 +180,35 @@ pub(super) fn compare(
             };
             if broken > 0.0 {
                 let entry = result.backends.entry(hop.addr).or_default();
-                entry.behind_down |= reach.is_behind_down(new_row, hop.addr);
-                if fresh {
-                    entry.lost += broken;
-                    result.lost += broken;
+                if result.flows == Flows::Kept && entry.new.as_ref().is_some_and(keeps) {
+                    entry.kept += broken;
+                    kept = kept.max(broken);
                 } else {
-                    entry.older += broken;
-                    older = older.max(broken);
+                    entry.behind_down |= reach.is_behind_down(new_row, hop.addr);
+                    if fresh {
+                        entry.lost += broken;
+                        result.lost += broken;
+                    } else {
+                        entry.older += broken;
+                        older = older.max(broken);
+                    }
                 }
             }
             reachable &= hop.healthy;
             settled |= hop.state == State::Active && hop.healthy;
         }
         result.older += older;
+        result.kept += kept;
     }
     result
+}
+
+impl OfBackend {
+    /// Whether it has connections by the flow table alone, which leads there no longer. How many, no row says.
+    pub(super) fn is_forgotten(&self) -> bool {
+        let keeps = |one: &Option<Backend>| one.as_ref().is_some_and(keeps);
+        self.old_rows == 0 && keeps(&self.old) && !keeps(&self.new)
+    }
 }
 
 impl Compared {

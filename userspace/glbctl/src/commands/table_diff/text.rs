@@ -43,7 +43,11 @@ pub(super) fn write(out: &mut dyn Write, diff: &Diff) -> io::Result<()> {
         }
     }
     if diff.safe {
-        return writeln!(out, "safe: no connection breaks");
+        let which = match diff.tables.iter().any(|table| table.kept > 0) {
+            true => " that its director's flow table knows",
+            false => "",
+        };
+        return writeln!(out, "safe: no connection breaks{which}");
     }
     writeln!(out, "NOT SAFE:")?;
     for danger in &diff.dangers {
@@ -78,7 +82,7 @@ fn write_table(out: &mut dyn Write, diff: &Diff, table: &TableDiff) -> io::Resul
             f64::from(rows) * 100.0 / table.rows as f64
         )
     };
-    writeln!(
+    write!(
         out,
         "table {}: moved {}, needlessly {}, lost {}",
         quoted(&table.table),
@@ -86,6 +90,10 @@ fn write_table(out: &mut dyn Write, diff: &Diff, table: &TableDiff) -> io::Resul
         share(table.needless),
         share(table.lost)
     )?;
+    if table.kept > 0 {
+        write!(out, ", kept by the flow table {}", share(table.kept))?;
+    }
+    writeln!(out)?;
     let changes = diff.changes.iter();
     for change in changes.filter(|one| one.table.as_ref() == Some(&table.table)) {
         write_change(out, "  ", change)?;
@@ -93,7 +101,7 @@ fn write_table(out: &mut dyn Write, diff: &Diff, table: &TableDiff) -> io::Resul
     let touched = |moved: u32, lost: u32| moved + lost > 0;
     for backend in &table.backends {
         let moved = backend.moved_away + backend.moved_here;
-        if !touched(moved, backend.lost + backend.older_lost) {
+        if !touched(moved, backend.lost + backend.older_lost + backend.kept) {
             continue;
         }
         write!(
@@ -106,6 +114,9 @@ fn write_table(out: &mut dyn Write, diff: &Diff, table: &TableDiff) -> io::Resul
         }
         if backend.older_lost > 0 {
             write!(out, "  lost from before {}", backend.older_lost)?;
+        }
+        if backend.kept > 0 {
+            write!(out, "  kept {}", backend.kept)?;
         }
         writeln!(out)?;
     }

@@ -4,19 +4,8 @@
 
 use super::*;
 
-/// Of `lb_plugin_doc.md`, with the VIP that its lines of servers speak of.
-const EXAMPLES: &str = "\
-lb vip 2003::/16 encap gre4 new_len 2048
-lb vip 80.0.0.0/8 encap gre6 new_len 16
-lb vip 90.0.0.0/8 encap gre4 new_len 1024
-lb vip 100.0.0.0/8 encap l3dsr dscp 2 new_len 32
-lb vip 90.1.2.1/32 encap nat4 port 3306 target_port 3307 node_port 30964 new_len 1024
-lb vip 2004::/16 encap nat6 port 6306 target_port 6307 node_port 30966 new_len 1024
-
-lb as 2003::/16 10.0.0.1 10.0.0.2
-lb as 80.0.0.0/8 2001::2
-lb as 90.0.0.0/8 10.0.0.1
-";
+/// Of `lb_plugin_doc.md`, behind a line of our own. The tests of the tool from outside read them, too.
+const EXAMPLES: &str = include_str!("../../../tests/vpp-examples.conf");
 
 fn servers(list: &[(&str, u16)]) -> Vec<(IpAddr, u16)> {
     let server = |(addr, weight): &(&str, u16)| (addr.parse().unwrap(), *weight);
@@ -48,28 +37,28 @@ fn the_examples_are_taken_word_for_word() {
             servers: Vec::new(),
         }
     };
-    let mut nat4 = vip(5, "90.1.2.1/32", Encap::Nat4, 1024);
+    let mut nat4 = vip(6, "90.1.2.1/32", Encap::Nat4, 1024);
     nat4.key.port = Some(3306);
     (nat4.target_port, nat4.node_port) = (Some(3307), Some(30964));
-    let mut nat6 = vip(6, "2004::/16", Encap::Nat6, 1024);
+    let mut nat6 = vip(7, "2004::/16", Encap::Nat6, 1024);
     nat6.key.port = Some(6306);
     (nat6.target_port, nat6.node_port) = (Some(6307), Some(30966));
     let wanted = [
         Vip {
             servers: servers(&[("10.0.0.1", 100), ("10.0.0.2", 100)]),
-            ..vip(1, "2003::/16", Encap::Gre4, 2048)
+            ..vip(2, "2003::/16", Encap::Gre4, 2048)
         },
         Vip {
             servers: servers(&[("2001::2", 100)]),
-            ..vip(2, "80.0.0.0/8", Encap::Gre6, 16)
+            ..vip(3, "80.0.0.0/8", Encap::Gre6, 16)
         },
         Vip {
             servers: servers(&[("10.0.0.1", 100)]),
-            ..vip(3, "90.0.0.0/8", Encap::Gre4, 1024)
+            ..vip(4, "90.0.0.0/8", Encap::Gre4, 1024)
         },
         Vip {
             dscp: Some(2),
-            ..vip(4, "100.0.0.0/8", Encap::L3dsr, 32)
+            ..vip(5, "100.0.0.0/8", Encap::L3dsr, 32)
         },
         nat4,
         nat6,
