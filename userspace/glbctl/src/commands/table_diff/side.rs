@@ -22,6 +22,8 @@ pub(super) struct Side {
     pub(super) tables: Vec<Compiled>,
     /// The classes; those of a running director are not known.
     pub(super) classes: Vec<NamedClass>,
+    /// Whether it is a running director that has some.
+    pub(super) has_untold_classes: bool,
     /// The file, where it is JSON: health checks stand nowhere else.
     pub(super) config: Option<Config>,
     /// What is known of each table's key of the packet hash.
@@ -134,6 +136,7 @@ fn finish(
             .collect(),
         tables,
         classes,
+        has_untold_classes: false,
         config,
         settings: None,
     })
@@ -215,6 +218,7 @@ fn running() -> Result<(Side, Option<bool>), Failure> {
         keys: running.keys(),
         tables: running.tables,
         classes: Vec::new(),
+        has_untold_classes: has_classes == Some(true),
         config: None,
         settings: Some(Settings {
             hashing: Hashing {
