@@ -379,15 +379,17 @@ fn deep_prefixes_and_many_sets() {
         (bytes[7], bytes[8], bytes[15]) = (3, d & 1, d);
         Addr::V6(bytes)
     };
+    // Half of them are whole addresses.
+    let shorter = |i: u32| (i % 14).saturating_sub(7);
     let prefix = |addr: Addr, i: u32| Prefix {
         addr,
-        // From whole addresses to some bits of a page, and into the first half of IPv6.
-        len: addr.bits() - (i % 7) as u8 * if addr.bits() == 32 { 1 } else { 12 },
+        // To some bits of a page, and into the first half of IPv6.
+        len: addr.bits() - shorter(i) as u8 * if addr.bits() == 32 { 1 } else { 12 },
     };
     let class = |i: u32| {
         let d = i as u8;
         Class {
-            priority: (i % 5) as i32,
+            priority: -(shorter(i) as i32),
             service: 7,
             dst: vec![prefix(v4(d), i), prefix(v6(d), i)],
             src: match i % 3 {

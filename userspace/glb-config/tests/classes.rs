@@ -251,7 +251,7 @@ fn marks(offsets: &[(u32, usize)]) -> Vec<String> {
         |i: usize| json!({"ip": format!("10.0.0.{i}"), "state": "active", "healthy": true});
     let table = |(number, (offset, count)): (usize, &(u32, usize))| {
         json!({"name": format!("t{number}"), "hash_key": "00".repeat(16), "seed": format!("{number:032x}"),
-            "select": {"kind": "maglev", "size": 7}, "forward": {"kind": "mark", "offset": offset},
+            "select": {"kind": "maglev", "size": 11}, "forward": {"kind": "mark", "offset": offset},
             "binds": [{"ip": format!("1.1.1.{number}"), "proto": "tcp", "port": 80}],
             "backends": (1..=*count).map(backend).collect::<Vec<_>>()})
     };
