@@ -34,7 +34,7 @@ const TOO_BIG_PER_SECOND: u32 = 1000;
 pub(crate) struct Stats {
     counters: Counters<COUNTERS>,
     fragments: FragmentTable,
-    /// Of first fragments that had a class.
+    /// Where classes of first fragments led, and which had none.
     services: FragmentTable,
     too_big: RateLimit,
 }
@@ -151,7 +151,7 @@ impl Stats {
         self.fragments.ports(addrs, fragment, now())
     }
 
-    /// Remembers where the class of a first fragment led, in the tables of this load.
+    /// Remembers where the class of a first fragment led in the tables of this load, or that it had none.
     pub(crate) fn record_service(
         &self,
         addrs: &Addrs,
@@ -162,7 +162,7 @@ impl Stats {
         self.services.record(addrs, fragment, outcome, now());
     }
 
-    /// Where the class of the first fragment of this datagram led, if it had one and that is remembered.
+    /// What was recorded of the first fragment of this datagram in the tables of this load, if it is remembered.
     pub(crate) fn service_of_fragment(
         &self,
         addrs: &Addrs,

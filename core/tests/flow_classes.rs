@@ -97,6 +97,24 @@ fn takes(class: &Class, asked: &Asked<'_>) -> bool {
     }
 }
 
+fn of_addrs(class: &Class, addrs: Addrs) -> bool {
+    let (src, dst) = match addrs {
+        Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
+        Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
+    };
+    let of = |list: &[Prefix], addr| list.is_empty() || list.iter().any(|one| in_prefix(one, addr));
+    of(&class.dst, dst) && of(&class.src, src)
+}
+
+/// Whether some packet of these addresses and this protocol has a class, whatever its ports and bytes are.
+fn model_may_take(classes: &[Class], addrs: Addrs, proto: Proto) -> bool {
+    let takes = |class: &Class, proto| class.protocols.is_any() || class.protocols.has(proto);
+    classes.iter().any(|class| {
+        let in_udp = proto == Proto::Udp && class.udp_encap.is_some() && takes(class, Proto::Sctp);
+        of_addrs(class, addrs) && (takes(class, proto) || in_udp)
+    })
+}
+
 /// The place in the file of the class that has the packet.
 fn model(classes: &[Class], asked: &Asked<'_>) -> Option<u32> {
     let mut list: Vec<(usize, &Class)> = classes.iter().enumerate().collect();
@@ -234,7 +252,31 @@ proptest! {
         for packet in &packets {
             let asked = packet.asked();
             prop_assert_eq!(found(&words, &asked), model(&classes, &asked), "{:?}", packet);
+            let Some((proto, header)) = asked.transport else {
+                continue;
+            };
+            let built = Classes::new(&words).unwrap();
+            let may = model_may_take(&classes, packet.addrs, proto);
+            prop_assert_eq!(built.may_take(&packet.addrs, proto), may, "{:?}", packet);
+            // What a class looks at is read.
+            let (len, has_inner) = built.reads(proto, header.dport);
+            for class in &classes {
+                let takes = |proto| class.protocols.is_any() || class.protocols.has(proto);
+                for one in class.matches.iter().filter(|one| one.transport == proto) {
+                    prop_assert!(!takes(proto) || one.offset + one.len <= len, "{:?}", one);
+                }
+                let in_udp = proto == Proto::Udp && class.udp_encap == Some(header.dport);
+                prop_assert!(!in_udp || !takes(Proto::Sctp) || has_inner, "{:?}", class);
+            }
         }
+        let built = Classes::new(&words).unwrap();
+        prop_assert_eq!(built.astray(8), None);
+        prop_assert_eq!(built.astray(7), (!classes.is_empty()).then_some(0));
+        // Each class has one rank, those of higher priority first.
+        let ranks: Vec<u32> = (0..built.len()).map(|rank| built.by_rank(rank).unwrap().class).collect();
+        let mut expected: Vec<u32> = (0..).take(classes.len()).collect();
+        expected.sort_by_key(|place| (-classes[*place as usize].priority, *place));
+        prop_assert_eq!(ranks, expected);
     }
 
     /// Words of nobody: a look-up ends.
@@ -254,7 +296,17 @@ proptest! {
         if let Some(classes) = Classes::new(&words) {
             for packet in &packets {
                 let _ = classes.lookup(&packet.asked());
+                for proto in Proto::ALL {
+                    let _ = classes.may_take(&packet.addrs, proto);
+                    let (len, _) = classes.reads(proto, packet.ports.1);
+                    prop_assert!(len <= proto.least_header());
+                }
             }
+            for rank in [0, 1, 2, 4_000, 1 << 16, u32::MAX - 1, u32::MAX] {
+                let _ = classes.by_rank(rank);
+            }
+            let astray = classes.astray(8);
+            prop_assert!(astray.is_none_or(|rank| rank < classes.len()));
         }
     }
 }
@@ -316,6 +368,60 @@ fn thousands_of_classes() {
         }
     }
     assert!(hits > 500, "{hits}");
+}
+
+/// Prefixes longer than a page of addresses and than half an IPv6 address, and more different sets than a word has bits.
+#[test]
+fn deep_prefixes_and_many_sets() {
+    let v4 = |d: u8| Addr::V4([10, 0, 7, d]);
+    let v6 = |d: u8| {
+        let mut bytes = [0xfd; 16];
+        (bytes[7], bytes[8], bytes[15]) = (3, d & 1, d);
+        Addr::V6(bytes)
+    };
+    // Half of them are whole addresses.
+    let shorter = |i: u32| (i % 14).saturating_sub(7);
+    let prefix = |addr: Addr, i: u32| Prefix {
+        addr,
+        // To some bits of a page, and into the first half of IPv6.
+        len: addr.bits() - shorter(i) as u8 * if addr.bits() == 32 { 1 } else { 12 },
+    };
+    let class = |i: u32| {
+        let d = i as u8;
+        Class {
+            priority: -(shorter(i) as i32),
+            service: 7,
+            dst: vec![prefix(v4(d), i), prefix(v6(d), i)],
+            src: match i % 3 {
+                0 => Vec::new(),
+                _ => vec![prefix(v4(d & 3), i / 7), prefix(v6(d & 3), i / 7)],
+            },
+            ..Class::default()
+        }
+    };
+    let classes: Vec<Class> = (0..200).map(class).collect();
+    let words = compile(&classes).unwrap();
+    let mut places = std::collections::BTreeSet::new();
+    for (dst, src) in (0..=255u8).flat_map(|dst| (0..5u8).map(move |src| (dst, src))) {
+        let addrs = |(dst, src)| match (dst, src) {
+            (Addr::V4(dst), Addr::V4(src)) => Addrs::V4 { src, dst },
+            (Addr::V6(dst), Addr::V6(src)) => Addrs::V6 { src, dst },
+            _ => unreachable!("of one family"),
+        };
+        for both in [(v4(dst), v4(src)), (v6(dst), v6(src))] {
+            let packet = Packet {
+                addrs: addrs(both),
+                transport: None,
+                ports: (0, 0),
+                inner: None,
+                bytes: Vec::new(),
+            };
+            let expected = model(&classes, &packet.asked());
+            assert_eq!(found(&words, &packet.asked()), expected, "{packet:?}");
+            places.insert(expected);
+        }
+    }
+    assert!(places.len() > 64, "{}", places.len());
 }
 
 #[test]

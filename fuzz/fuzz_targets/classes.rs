@@ -20,22 +20,57 @@ fn v4(bits: u8) -> [u8; 4] {
     [byte(0) & 0x81, byte(1), byte(2), byte(3) & 0x0f]
 }
 
+/// The bits are in both halves, which are compared one behind the other.
+fn v6(bits: u8) -> [u8; 16] {
+    let mut addr = [0; 16];
+    for (byte, place) in [0, 7, 8, 15].into_iter().enumerate() {
+        addr[place] = v4(bits)[byte];
+    }
+    addr
+}
+
+/// One prefix of each family; further ones are whole addresses.
 fn prefixes(bits: u8, len: u8) -> Vec<Prefix> {
-    let prefix = Prefix {
-        addr: Addr::V4(v4(bits)),
-        len: len & 31,
+    let both = |bits, len: u8| {
+        [
+            Prefix {
+                addr: Addr::V4(v4(bits)),
+                len,
+            },
+            Prefix {
+                addr: Addr::V6(v6(bits)),
+                len: len * 4,
+            },
+        ]
     };
+    let first = both(bits, len & 31);
     match len >> 6 {
         0 => Vec::new(),
-        1 => vec![prefix],
-        _ => vec![
-            prefix,
-            Prefix {
-                addr: Addr::V4(v4(bits >> 4)),
-                len: 32,
-            },
-        ],
+        1 => first.to_vec(),
+        _ => [first, both(bits >> 4, 32)].concat(),
     }
+}
+
+/// Bit for bit, as nothing of the core does it.
+fn in_prefix(one: &Prefix, addr: Addr) -> bool {
+    let bit = |bytes: &[u8], at: u8| bytes[usize::from(at / 8)] >> (7 - at % 8) & 1;
+    let same = |a: &[u8], b: &[u8]| (0..one.len).all(|at| bit(a, at) == bit(b, at));
+    match (one.addr, addr) {
+        (Addr::V4(a), Addr::V4(b)) => same(&a, &b),
+        (Addr::V6(a), Addr::V6(b)) => same(&a, &b),
+        _ => false,
+    }
+}
+
+fn in_bytes(one: &ByteMatch, header: &[u8]) -> bool {
+    let mut number = 0u64;
+    for at in 0..usize::from(one.len) {
+        match header.get(usize::from(one.offset) + at) {
+            Some(byte) => number = number * 256 + u64::from(*byte),
+            None => return false,
+        }
+    }
+    number & u64::from(one.mask) == u64::from(one.value)
 }
 
 fn ports(a: u8, b: u8) -> Vec<Ports> {
@@ -86,16 +121,17 @@ fn takes_header(class: &Class, transport: Proto, header: &Header<'_>) -> bool {
         && class
             .matches
             .iter()
-            .all(|one| one.transport != transport || one.takes(header.bytes))
+            .all(|one| one.transport != transport || in_bytes(one, header.bytes))
 }
 
 fn takes(class: &Class, asked: &Asked<'_>) -> bool {
-    let Addrs::V4 { src, dst } = asked.addrs else {
-        return false;
+    let (src, dst) = match asked.addrs {
+        Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
+        Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
     };
-    let of = |list: &[Prefix], addr| list.is_empty() || list.iter().any(|one| one.contains(addr));
-    of(&class.dst, Addr::V4(dst))
-        && of(&class.src, Addr::V4(src))
+    let of = |list: &[Prefix], addr| list.is_empty() || list.iter().any(|one| in_prefix(one, addr));
+    of(&class.dst, dst)
+        && of(&class.src, src)
         && match &asked.transport {
             None => class.protocols.is_any() && class.dport.is_empty() && class.sport.is_empty(),
             Some((transport, header)) => {
@@ -122,9 +158,15 @@ fuzz_target!(|data: &[u8]| {
         bytes: &packet[6..],
     };
     let asked = Asked {
-        addrs: Addrs::V4 {
-            src: v4(packet[0]),
-            dst: v4(packet[1]),
+        addrs: match packet[7] & 2 {
+            0 => Addrs::V4 {
+                src: v4(packet[0]),
+                dst: v4(packet[1]),
+            },
+            _ => Addrs::V6 {
+                src: v6(packet[0]),
+                dst: v6(packet[1]),
+            },
         },
         transport: Proto::ALL
             .get(usize::from(packet[6] & 3))
@@ -142,12 +184,25 @@ fuzz_target!(|data: &[u8]| {
             found.map(|found| (found.class as usize, found.service)),
             expected.map(|(place, class)| (*place, class.service))
         );
+        let built = Classes::new(&words).expect("as compiled");
+        if let (Some(_), Some((proto, _))) = (found, asked.transport) {
+            assert!(built.may_take(&asked.addrs, proto));
+        }
+        assert_eq!(built.astray(256), None);
         // Words that the tools did not make may mean anything, but must do no harm.
         for (word, bytes) in words.iter_mut().skip(1).zip(data.chunks_exact(4)) {
             *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3] & packet[9]]);
         }
         if let Some(classes) = Classes::new(&words) {
             let _ = classes.lookup(&asked);
+            for proto in Proto::ALL {
+                let _ = classes.may_take(&asked.addrs, proto);
+                let _ = classes.reads(proto, u16::from(packet[5]) * 64);
+            }
+            let _ = classes.by_rank(u32::from(packet[9]));
+            if let Some(rank) = classes.astray(256) {
+                assert!(rank < classes.len());
+            }
         }
     }
 });

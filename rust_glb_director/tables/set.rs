@@ -99,6 +99,11 @@ impl TableSet {
         !self.classes.is_empty()
     }
 
+    /// Number of words of compiled classes; at most [`MAX_WORDS`](glb_core::director::classify::flow::MAX_WORDS).
+    pub(crate) fn num_class_words(&self) -> usize {
+        self.classes.len()
+    }
+
     /// Bytes that the set takes, about.
     pub(crate) fn bytes(&self) -> u64 {
         let words = self

@@ -94,9 +94,10 @@ pub trait World {
     fn remember(&self, key: &FlowKey, fragment: Fragment);
     /// The ports of the first fragment of this datagram, client's first, if they are remembered.
     fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)>;
-    /// Remembers that a first fragment had a class, which leads to this table.
+    /// Remembers that a first fragment had a class, which leads to this table; or, by a number that no table has, that it had
+    /// none.
     fn remember_service(&self, _addrs: &Addrs, _fragment: Fragment, _service: u16) {}
-    /// Where the class of the first fragment of this datagram led to, if it had one and that is remembered.
+    /// What [`Self::remember_service`] was told of the first fragment of this datagram, if it is remembered.
     fn remembered_service(&self, _addrs: &Addrs, _fragment: Fragment) -> Option<u16> {
         None
     }

@@ -673,6 +673,7 @@ pub mod lookup {
     pub const TARGET_PORT: u16 = 22;
     pub const MARK_OFFSET: u16 = 23;
     pub const CLASS: u16 = 24;
+    pub const WANTS_BYTES: u16 = 25;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -705,6 +706,7 @@ pub mod lookup {
             super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(MARK_OFFSET, "mark-offset", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(CLASS, "class", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(WANTS_BYTES, "wants-bytes", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -857,6 +859,7 @@ pub mod status {
     pub const MEMORY: u16 = 6;
     pub const LOADS: u16 = 7;
     pub const STAGED: u16 = 8;
+    pub const CLASS_WORDS: u16 = 9;
 
     pub const SET: super::Set = super::Set {
         name: "status",
@@ -869,6 +872,7 @@ pub mod status {
             super::Attribute::new(MEMORY, "memory", super::Form::Uint),
             super::Attribute::new(LOADS, "loads", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(STAGED, "staged", super::Form::Uint),
+            super::Attribute::new(CLASS_WORDS, "class-words", super::Form::U32(0, u32::MAX)),
         ],
     };
 }

@@ -10,6 +10,7 @@ use crate::director::classify::flow::{
     ByteMatch, Class, NamedClass, Ports, Prefix, Protocols, MAX_CLASSES, MAX_MATCHES,
     MAX_PREFIXES_EACH,
 };
+use crate::director::Forward;
 use crate::packet::addr::Addr;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -52,8 +53,8 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Reads the classes of a file with so many tables: all bytes are theirs.
-pub(super) fn read(bytes: &[u8], tables: u32) -> Result<Vec<NamedClass>, Bad> {
+/// Reads the classes of a file with tables of these forwards: all bytes are theirs.
+pub(super) fn read(bytes: &[u8], tables: &[Forward]) -> Result<Vec<NamedClass>, Bad> {
     let mut bytes = Bytes(bytes);
     let num_lists = bytes.u32()?;
     let mut lists: Vec<Vec<Prefix>> = Vec::new();
@@ -68,7 +69,8 @@ pub(super) fn read(bytes: &[u8], tables: u32) -> Result<Vec<NamedClass>, Bad> {
     for index in 0..count {
         let of_class = |(field, _, value)| (field, Some(index), value);
         let one = class(&mut bytes, &lists).map_err(of_class)?;
-        if u32::from(one.class.service) >= tables {
+        let table = tables.get(usize::from(one.class.service));
+        if !table.is_some_and(|table| table.takes_classes()) {
             let service = u64::from(one.class.service);
             return Err((Field::ClassService, Some(index), service));
         }

@@ -159,7 +159,7 @@ impl Field {
             Self::TargetPort => "none, but with forward 4 (nat)",
             Self::MarkOffset => "there with forward 5 (mark), and with no other",
             Self::NumClasses => "1 to 10000",
-            Self::ClassService => "an index below num_tables",
+            Self::ClassService => "an index below num_tables, of a table that tunnels or marks",
             Self::ClassProtocols => "0 to 7: 1 for TCP, 2 for UDP and 4 for SCTP",
             Self::ClassPrefixes => "1 to 1000",
             Self::ClassPrefix => {

@@ -108,15 +108,17 @@ impl<'a> File<'a> {
         let count = u32::from_le_bytes([n0, n1, n2, n3]);
         let with_words = version != VERSION;
         let mut rest = tables;
+        let mut forwards = Vec::new();
         for index in 0..count {
             let (table, behind) = split(rest, with_words).map_err(|bad| at(index, bad))?;
             check_table(&table).map_err(|bad| at(index, bad))?;
+            forwards.push(table.forward);
             rest = behind;
         }
         let classes = (version == VERSION_WITH_CLASSES).then_some(rest);
         match classes {
             Some(bytes) => {
-                classes::read(bytes, count).map_err(|(field, index, value)| FileError {
+                classes::read(bytes, &forwards).map_err(|(field, index, value)| FileError {
                     index,
                     ..error(field, value)
                 })?;
@@ -147,10 +149,11 @@ impl<'a> File<'a> {
     /// The classes, in the file's order.
     #[must_use]
     pub fn classes(self) -> Vec<NamedClass> {
-        let classes = self
-            .classes
-            .map(|bytes| classes::read(bytes, self.num_tables));
-        classes.and_then(Result::ok).unwrap_or_default()
+        let Some(bytes) = self.classes else {
+            return Vec::new();
+        };
+        let forwards: Vec<_> = self.tables().map(|table| table.forward).collect();
+        classes::read(bytes, &forwards).unwrap_or_default()
     }
 }
 

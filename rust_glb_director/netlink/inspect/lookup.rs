@@ -158,6 +158,12 @@ fn answer<'a, const FLOWS: bool>(
     if let Some(found) = class_of(world.classes(), &packet, Bytes::default()) {
         message.u32(attr::CLASS, found.class)?;
     }
+    if let Kind::Flow(proto) = packet.kind {
+        let (header, has_inner) = world.classes().reads(proto, packet.key.dst_port);
+        if header != 0 || has_inner {
+            message.u8(attr::WANTS_BYTES, 1)?;
+        }
+    }
     if let Some(row) = plan.alt_row(world) {
         put_number(message, table, (attr::ALT_ROW, attr::ALT_ROW_NUMBER), row)?;
         put_hops(message, Some(set), table, table.any_row(row))?;

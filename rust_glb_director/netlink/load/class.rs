@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `class-set`: the words of compiled classes, in order. What they say is looked at when all are there: `table-commit`.
+//! `class-set`: the words of compiled classes, in order. What they say is looked at when all are there, behind all
+//! tables: here, and by `table-commit`.
 
 #![forbid(unsafe_code)]
 
+use super::commit::check_classes;
 use super::{attr, change};
 use crate::netlink::{Family, Request};
 use crate::state::State;
@@ -59,7 +61,13 @@ impl Command for ClassSet {
                 load.classes.append(u32::from_ne_bytes(*word), gfp())?;
                 left = rest;
             }
-            Ok(())
+            // Looked at here too, so that a load that is only tried is judged. Of another order table-commit judges.
+            let promise = &load.promise;
+            let is_last = end == promise.class_words && load.tables.len() == promise.tables;
+            match is_last {
+                true => check_classes(load, request),
+                false => Ok(()),
+            }
         })
     }
 }

@@ -147,7 +147,7 @@ fn all_protocols(table: &Table) -> Option<u16> {
 }
 
 /// Whether the words of classes have come, are of the form, and lead to tables of this load that classes may lead to.
-fn check_classes(load: &Load, request: &Request<'_>) -> Result {
+pub(super) fn check_classes(load: &Load, request: &Request<'_>) -> Result {
     let (words, promised) = (load.classes.len(), load.promise.class_words);
     if words != promised {
         return Err(refuse!(

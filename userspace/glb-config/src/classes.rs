@@ -46,6 +46,38 @@ pub fn compiled(classes: &[NamedClass]) -> Result<Vec<u32>, String> {
     compile(&plain).map_err(|error| format!("classes: {error}"))
 }
 
+/// Warnings of classes that take more than a service's packets, or none.
+#[must_use]
+pub fn warnings(file: &str, classes: &[NamedClass]) -> Vec<Issue> {
+    let is_for_many = |prefix: &Prefix| match prefix.addr {
+        Addr::V4([first, ..]) => prefix.len >= 4 && first & 0xf0 == 224,
+        Addr::V6([first, ..]) => prefix.len >= 8 && first == 0xff,
+    };
+    let reason = |class: &Class| {
+        match &class.dst[..] {
+        [] => Some(
+            "is not there: the class takes packets to any address, the director's own too (ssh, for one); name the addresses of \
+             the service",
+        ),
+        all if all.iter().all(is_for_many) => Some(
+            "is multicast, which classes leave to binds: the class takes nothing",
+        ),
+        _ => None,
+    }
+    };
+    let issue = |(index, one): (usize, &NamedClass)| {
+        Some(Issue {
+            severity: Severity::Warning,
+            file: file.to_owned(),
+            table: None,
+            field: format!("classes[{index}].dst"),
+            value: None,
+            reason: reason(&one.class)?.to_owned(),
+        })
+    };
+    classes.iter().enumerate().filter_map(issue).collect()
+}
+
 /// Two classes of one priority that some packet could belong to: the first has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tie {
@@ -278,6 +310,35 @@ mod tests {
             assert_eq!(of(one.clone(), two.clone()), *expected, "{one} {two}");
             assert_eq!(of(two.clone(), one.clone()), *expected, "{two} {one}");
         }
+    }
+
+    #[test]
+    fn warns_of_what_takes_all_or_nothing() {
+        let named = |addrs: &[(Addr, u8)]| NamedClass {
+            name: "c".to_owned(),
+            class: Class {
+                dst: addrs
+                    .iter()
+                    .map(|&(addr, len)| Prefix { addr, len })
+                    .collect(),
+                ..Class::default()
+            },
+        };
+        let (v4, v6) = (Addr::V4([224, 0, 0, 0]), Addr::V6([0xff; 16]));
+        let all = [
+            named(&[]),
+            named(&[(v4, 4), (v6, 8)]),
+            named(&[(v4, 3)]),
+            named(&[(v4, 32), (Addr::V4([10, 0, 0, 1]), 32)]),
+            named(&[]),
+        ];
+        let said = warnings("f", &all);
+        let fields: Vec<&str> = said.iter().map(|one| &one.field[..]).collect();
+        assert_eq!(
+            fields,
+            ["classes[0].dst", "classes[1].dst", "classes[4].dst"]
+        );
+        assert!(said[1].reason.contains("takes nothing"), "{}", said[1]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod select;
 use crate::checks::{read_timing, CHECK_FIELDS};
 use crate::issue::{Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
-use across::{check_all_answers, check_counters, name_of, Across};
+use across::{check_all_answers, check_counters, check_marks, name_of, Across};
 use backends::{read_backends, BACKEND_FIELDS};
 use binds::{read_binds, BIND_FIELDS};
 use classes::{check_services, read_classes, CLASS_FIELDS};
@@ -231,6 +231,7 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
     if let Some(tables) = &mut tables {
         flows::share(reader, &nodes, tables);
         check_counters(reader, tables);
+        check_marks(reader, tables);
     }
     let classes = match root.get("classes") {
         Some(node) => read_classes(reader, &node, &nodes),

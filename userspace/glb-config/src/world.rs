@@ -51,7 +51,7 @@ pub struct Tables<'a> {
     /// Words of compiled classes.
     classes: Cow<'a, [u32]>,
     fragments: FragmentTable,
-    /// Where classes of first fragments led.
+    /// Where classes of first fragments led, and which had none.
     services: FragmentTable,
     /// The time of the packet, in ticks of the fragment table.
     now: u8,
@@ -69,7 +69,8 @@ impl<'a> Tables<'a> {
             classes: Cow::Borrowed(&[]),
             // Its key is no secret here: nobody sends packets to a file.
             fragments: FragmentTable::new(&[0; 16]),
-            services: FragmentTable::new(&[0; 16]),
+            // Another one, as in the module, so that the two forget apart.
+            services: FragmentTable::new(&[1; 16]),
             now: 0,
         }
     }

@@ -9,7 +9,8 @@ use glb_config::tables::{read_with_classes, Config};
 use glb_config::world::{classifier, Tables};
 use glb_core::director::classify::by_class::Bytes;
 use glb_core::director::{decide_classed, inspect, Stop, Verdict, World};
-use glb_core::packet::ip::Family;
+use glb_core::packet::flow::FlowKey;
+use glb_core::packet::ip::{Addrs, Family, Fragment};
 use glb_core::packet::view::View;
 use glb_core::settings::Settings;
 use proptest::prelude::*;
@@ -87,8 +88,16 @@ struct Packet {
     inner: u16,
 }
 
+/// Which part of a datagram is sent: all of it, or the first or a later fragment of the one with this identification.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Whole,
+    First(u16),
+    Later(u16),
+}
+
 impl Packet {
-    fn bytes(&self) -> Vec<u8> {
+    fn bytes(&self, part: Part) -> Vec<u8> {
         let mut transport = vec![0x10, 0];
         transport.extend(self.dport.to_be_bytes());
         match self.proto {
@@ -100,19 +109,43 @@ impl Packet {
             }
             _ => transport.extend([0; 8]),
         }
+        // Offset and "more fragments" as IPv4 has them, and the same as IPv6 does.
+        let (id, flags_v4, flags_v6) = match part {
+            Part::Whole => (0u16, 0x4000u16, None),
+            Part::First(id) => (id, 0x2000, Some(1u16)),
+            Part::Later(id) => (id, 100, Some(100 << 3)),
+        };
+        if let Part::Later(_) = part {
+            // What is like ports is of the payload.
+            transport = vec![0, 80, 0, 80, 1, 2, 3, 4];
+        } else if flags_v6.is_some() {
+            transport.resize(24, 0);
+        }
         // The cast is exact: it is short.
         let len = transport.len() as u8;
         let mut packet = if self.v6 {
-            let mut ip = vec![0x60, 0, 0, 0, 0, len, self.proto, 64];
+            let (len, next) = match flags_v6 {
+                Some(_) => (len + 8, 44),
+                None => (len, self.proto),
+            };
+            let mut ip = vec![0x60, 0, 0, 0, 0, len, next, 64];
             let mut src = [0; 16];
             (src[0], src[1], src[7], src[15]) = (0xfd, 1, self.src, 9);
             let mut dst = [0; 16];
             (dst[0], dst[15]) = (0xfd, self.dst);
             ip.extend(src);
             ip.extend(dst);
+            if let Some(flags) = flags_v6 {
+                ip.extend([self.proto, 0]);
+                ip.extend(flags.to_be_bytes());
+                ip.extend(u32::from(id).to_be_bytes());
+            }
             ip
         } else {
-            let mut ip = vec![0x45, 0, 0, 20 + len, 0, 0, 0x40, 0, 64, self.proto, 0, 0];
+            let mut ip = vec![0x45, 0, 0, 20 + len];
+            ip.extend(id.to_be_bytes());
+            ip.extend(flags_v4.to_be_bytes());
+            ip.extend([64, self.proto, 0, 0]);
             ip.extend([10, 1, self.src, 9]);
             ip.extend([10, 0, 0, self.dst]);
             let sum: u32 = ip
@@ -130,17 +163,22 @@ impl Packet {
 
 /// Three tables, of which the last one has a bind for all that goes to TCP port 80.
 fn config(classes: &[Class]) -> Config {
+    let bind = |ip: &str| json!({"ip": ip, "proto": "tcp", "port": 80});
+    config_with(classes, &json!([bind("10.0.0.0/8"), bind("fd00::/8")]))
+}
+
+/// The same with these binds of the last one.
+fn config_with(classes: &[Class], binds: &Value) -> Config {
     let table = |number: usize, binds: Value| {
         json!({"name": format!("t{number}"), "select": {"kind": "maglev", "size": 7}, "forward": {"kind": "mark", "offset": 100},
             "flows": false, "hash_key": "00".repeat(16), "seed": format!("{number:032x}"), "binds": binds,
             "backends": [{"ip": format!("10.9.0.{number}"), "state": "active", "healthy": true}]})
     };
-    let bind = |ip: &str| json!({"ip": ip, "proto": "tcp", "port": 80});
     let classes: Vec<Value> = (0..)
         .zip(classes)
         .map(|(index, one)| one.json(index))
         .collect();
-    let tree = json!({"tables": [table(0, json!([])), table(1, json!([])), table(2, json!([bind("10.0.0.0/8"), bind("fd00::/8")]))],
+    let tree = json!({"tables": [table(0, json!([])), table(1, json!([])), table(2, binds.clone())],
         "classes": classes});
     let (config, _) = read_with_classes("t", &tree.to_string())
         .into_result()
@@ -158,8 +196,12 @@ fn model(classes: &[Class], packet: &Packet) -> Option<usize> {
 }
 
 /// The table by the decision, with so many bytes at hand at first.
-fn decided(world: &Tables<'_>, packet: &Packet, linear: usize) -> Result<usize, Verdict> {
-    let bytes = packet.bytes();
+fn decided(
+    world: &Tables<'_>,
+    (packet, part): (&Packet, Part),
+    linear: usize,
+) -> Result<usize, Verdict> {
+    let bytes = packet.bytes(part);
     let family = if packet.v6 { Family::V6 } else { Family::V4 };
     let mut linear = linear.min(bytes.len());
     loop {
@@ -236,6 +278,127 @@ fn packet() -> impl Strategy<Value = Packet> {
         })
 }
 
+/// What a test decides on.
+fn with_world(config: &Config, test: impl FnOnce(&Tables<'_>)) {
+    let tables = compile_all(config, &mut |_, _| ()).unwrap();
+    let binds = classifier(tables.iter().map(|one| &one.binds[..])).unwrap();
+    let words = compiled(&config.classes).unwrap();
+    let tables = tables.iter().map(|one| Some(Cow::Borrowed(one)));
+    test(&Tables::new(tables, &binds).with_classes(&words));
+}
+
+/// The addresses of a datagram's packets, as fragments are remembered by them.
+fn seen(packet: &Packet, part: Part) -> (Addrs, Fragment) {
+    let bytes = packet.bytes(part);
+    let family = if packet.v6 { Family::V6 } else { Family::V4 };
+    let candidate = inspect(View::whole(&bytes), family).expect("a packet");
+    (
+        candidate.key.addrs,
+        candidate.fragment.expect("a fragment of one"),
+    )
+}
+
+fn to_port(proto: u8, dport: u16) -> Packet {
+    Packet {
+        v6: false,
+        proto,
+        dst: 1,
+        src: 1,
+        dport,
+        flags: 0,
+        inner: 0,
+    }
+}
+
+/// A class of a protocol and a port.
+fn of_port(proto: u8, table: usize, port: u16) -> Class {
+    Class {
+        priority: 0,
+        table,
+        proto: Some(proto),
+        dst: None,
+        src: None,
+        dport: Some((port, port)),
+        flags: None,
+        encap: false,
+    }
+}
+
+const ALL: usize = 2_000;
+
+/// What neither a class nor a bind has passes, all fragments of it.
+#[test]
+fn later_fragments_pass_with_the_first() {
+    for proto in [6, 17, 132] {
+        let config = config(&[of_port(proto, 1, 82)]);
+        with_world(&config, |world| {
+            for v6 in [false, true] {
+                let packet = Packet {
+                    v6,
+                    ..to_port(proto, 83)
+                };
+                let first = decided(world, (&packet, Part::First(7)), ALL).unwrap_err();
+                let later = decided(world, (&packet, Part::Later(7)), ALL).unwrap_err();
+                assert!(first.counter().contains("passed"), "{first:?}");
+                assert!(later.counter().contains("passed"), "{proto}: {later:?}");
+            }
+        });
+    }
+}
+
+/// SCTP to a port that a class does not have is of the bind for all protocols, whichever fragment.
+#[test]
+fn fragments_of_sctp_beside_a_class_are_of_the_bind_for_all() {
+    let binds = json!([{"ip": "10.0.0.0/8", "proto": "any"}, {"ip": "fd00::/8", "proto": "any"}]);
+    let config = config_with(&[of_port(132, 1, 82)], &binds);
+    with_world(&config, |world| {
+        for v6 in [false, true] {
+            for (port, table) in [(83, 2), (82, 1)] {
+                let packet = Packet {
+                    v6,
+                    ..to_port(132, port)
+                };
+                for part in [Part::First(port), Part::Later(port)] {
+                    assert_eq!(
+                        decided(world, (&packet, part), ALL),
+                        Ok(table),
+                        "{port} {part:?}"
+                    );
+                }
+            }
+        }
+    });
+}
+
+/// A fragment of which only one half is remembered is of nobody.
+#[test]
+fn what_is_half_known_is_dropped() {
+    let config = config(&[of_port(6, 1, 81)]);
+    let (to_class, to_bind) = (to_port(6, 81), to_port(6, 80));
+    with_world(&config, |world| {
+        let dropped = Err(Verdict::DroppedFragment);
+        let later = |packet, id| decided(world, (packet, Part::Later(id)), ALL);
+        // Ports without a class: what says whose they are was lost, or is of other tables.
+        let (addrs, fragment) = seen(&to_bind, Part::First(1));
+        let key = FlowKey {
+            addrs,
+            src_port: 0x1000,
+            dst_port: 80,
+        };
+        world.remember(&key, fragment);
+        assert_eq!(later(&to_bind, 1), dropped);
+        // A class without ports.
+        let (addrs, fragment) = seen(&to_class, Part::First(2));
+        world.remember_service(&addrs, fragment, 1);
+        assert_eq!(later(&to_class, 2), dropped);
+        // An identification that is used again, now for a packet of a bind.
+        assert_eq!(decided(world, (&to_class, Part::First(3)), ALL), Ok(1));
+        assert_eq!(later(&to_class, 3), Ok(1));
+        assert_eq!(decided(world, (&to_bind, Part::First(3)), ALL), Ok(2));
+        assert_eq!(later(&to_bind, 3), Ok(2));
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
@@ -244,14 +407,39 @@ proptest! {
         classes in proptest::collection::vec(class(), 1..8),
         packets in proptest::collection::vec((packet(), 20usize..80), 40),
     ) {
-        let config = config(&classes);
-        let tables = compile_all(&config, &mut |_, _| ()).unwrap();
-        let binds = classifier(tables.iter().map(|one| &one.binds[..])).unwrap();
-        let words = compiled(&config.classes).unwrap();
-        let world = Tables::new(tables.iter().map(|one| Some(Cow::Borrowed(one))), &binds).with_classes(&words);
-        for (packet, linear) in &packets {
-            let got = decided(&world, packet, *linear).ok();
-            prop_assert_eq!(got, model(&classes, packet), "{:?}", packet);
-        }
+        with_world(&config(&classes), |world| {
+            for (packet, linear) in &packets {
+                let got = decided(world, (packet, Part::Whole), *linear).ok();
+                assert_eq!(got, model(&classes, packet), "{packet:?}");
+            }
+        });
+    }
+
+    /// A later fragment goes where the first one went, or nowhere if that is forgotten: 300 datagrams do not fit what remembers.
+    #[test]
+    fn fragments_go_with_their_first_one(
+        classes in proptest::collection::vec(class(), 1..8),
+        packets in proptest::collection::vec((packet(), 20usize..80), 300),
+    ) {
+        with_world(&config(&classes), |world| {
+            let first = |(id, (packet, linear)): (u16, &(Packet, usize))| {
+                let expected = model(&classes, packet);
+                let first = decided(world, (packet, Part::First(id)), *linear).ok();
+                assert_eq!(first, expected, "{packet:?}");
+                let later = decided(world, (packet, Part::Later(id)), *linear).ok();
+                assert_eq!(later, expected, "{packet:?}");
+                expected
+            };
+            let expected: Vec<_> = (1..).zip(&packets).map(first).collect();
+            for ((id, (packet, linear)), expected) in (1..).zip(&packets).zip(expected) {
+                let is_classed = classes.iter().any(|class| class.takes(packet));
+                match decided(world, (packet, Part::Later(id)), *linear) {
+                    Err(Verdict::DroppedFragment) => {}
+                    // Without ports it is of any bind of its address, as where there are no classes.
+                    Ok(2) if !is_classed => {}
+                    later => assert_eq!(later.ok(), expected, "{packet:?}"),
+                }
+            }
+        });
     }
 }

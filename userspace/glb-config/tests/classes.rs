@@ -90,7 +90,8 @@ fn a_file_is_never_read_without_its_classes() {
     ] {
         let said: Vec<String> = issues.iter().map(ToString::to_string).collect();
         assert!(
-            said.iter().any(|one| one.starts_with("t: classes: cannot be here")),
+            said.iter()
+                .any(|one| one.starts_with("t: classes: cannot be here")),
             "{said:?}"
         );
     }
@@ -222,6 +223,78 @@ fn each_fault_of_the_text_is_named() {
         .map(|i| json!({"name": i.to_string(), "service": "a"}))
         .collect();
     assert_eq!(of(json!(many)), "t: classes: 10001 classes: at most 10000");
+}
+
+/// As in JSON: what is rewritten needs binds.
+#[test]
+fn bytes_with_a_class_of_a_table_that_takes_none_are_refused() {
+    let mut tree: Value =
+        serde_json::from_str(&file(json!([{"name": "all", "service": "a"}]))).unwrap();
+    let table = &mut tree["tables"][1];
+    table["version"] = json!(3);
+    table["forward"] = json!({"kind": "nat"});
+    table["binds"][0]["ip"] = json!("1.1.1.2");
+    table["backends"][0]["ip"] = json!("10.0.1.1");
+    table["backends"][1]["ip"] = json!("10.0.1.2");
+    let mut config = config(&tree.to_string());
+    assert!(File::check(&binary(&config)).is_ok());
+    config.classes[0].class.service = 1;
+    let said = File::check(&binary(&config))
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(said.starts_with("class.service [0]: 1"), "{said}");
+}
+
+fn marks(offsets: &[(u32, usize)]) -> Vec<String> {
+    let backend =
+        |i: usize| json!({"ip": format!("10.0.0.{i}"), "state": "active", "healthy": true});
+    let table = |(number, (offset, count)): (usize, &(u32, usize))| {
+        json!({"name": format!("t{number}"), "hash_key": "00".repeat(16), "seed": format!("{number:032x}"),
+            "select": {"kind": "maglev", "size": 11}, "forward": {"kind": "mark", "offset": offset},
+            "binds": [{"ip": format!("1.1.1.{number}"), "proto": "tcp", "port": 80}],
+            "backends": (1..=*count).map(backend).collect::<Vec<_>>()})
+    };
+    let tables: Vec<Value> = offsets.iter().enumerate().map(table).collect();
+    let checked = tables::read_with_classes("t", &json!({"tables": tables}).to_string());
+    let failed = checked.value.is_none();
+    let said: Vec<String> = checked.issues.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        failed,
+        said.iter().any(|one| one.contains("overlap")),
+        "{said:?}"
+    );
+    said
+}
+
+#[test]
+fn marks_of_two_tables_are_apart() {
+    for apart in [
+        &[(100, 2), (102, 2)][..],
+        &[(7, 1), (6, 1), (8, 1)],
+        &[(1, 1)],
+    ] {
+        assert_eq!(marks(apart), [] as [&str; 0], "{apart:?}");
+    }
+    for (tables, first, second) in [
+        (&[(100, 2), (101, 2)][..], "t1", "t0"),
+        (&[(101, 2), (100, 2)], "t0", "t1"),
+        // Not the neighbour, but one that ends behind it.
+        (&[(100, 9), (101, 1), (105, 1)], "t2", "t0"),
+    ] {
+        let said = marks(tables);
+        let start = format!("t: table \"{first}\": forward.offset: marks of this table");
+        let found = said.iter().find(|one| one.starts_with(&start));
+        let found = found.unwrap_or_else(|| panic!("{said:?} and not {start}"));
+        assert!(found.contains(&format!("of table \"{second}\"")), "{found}");
+    }
+    // The same offset may be meant.
+    let said = marks(&[(100, 2), (100, 3)]);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("is the mark of table \"t0\" too"),
+        "{said:?}"
+    );
 }
 
 #[test]

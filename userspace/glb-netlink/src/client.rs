@@ -124,6 +124,8 @@ pub struct LookupInfo {
     pub known_flow: bool,
     /// The class that it has, by its place in the file, where not a bind has it.
     pub class: Option<u32>,
+    /// Whether there are classes that look at bytes of such packets: they were not asked.
+    pub wants_bytes: bool,
     /// All hops that it names, first to last.
     pub hops: Vec<HopInfo>,
 }
@@ -172,6 +174,8 @@ pub struct Status {
     pub loads: u32,
     /// Bytes set aside for them.
     pub staged: u64,
+    /// Whether there are classes; nothing if the module does not say.
+    pub has_classes: Option<bool>,
 }
 
 /// What the module can.
@@ -378,6 +382,7 @@ impl Glb {
                 known_flow: attrs.u8(lookup::KNOWN_FLOW) != 0,
                 // The cast is exact: the specification has a number of 32 bits.
                 class: attrs.get(lookup::CLASS).map(|class| class.number() as u32),
+                wants_bytes: attrs.u8(lookup::WANTS_BYTES) != 0,
                 hops: hops(attrs),
             })
         })?
@@ -476,6 +481,9 @@ impl Glb {
             memory: attrs.uint(status::MEMORY),
             loads: attrs.u32(status::LOADS),
             staged: attrs.uint(status::STAGED),
+            has_classes: attrs
+                .get(status::CLASS_WORDS)
+                .map(|words| words.number() != 0),
         })
     }
 

@@ -168,6 +168,33 @@ fn lookup_says_which_class_and_why() {
     }
 }
 
+/// A class without destinations is warned of, and what is in UDP is not asked.
+#[test]
+fn what_takes_all_and_what_is_not_asked_is_said() {
+    let dir = Dir::new("class-all");
+    let classes = json!([
+        {"name": "all", "service": "t"},
+        {"name": "assoc", "service": "t", "priority": 1, "proto": ["sctp"], "dst": ["192.0.2.2"], "udp_encap": 9899}]);
+    let file = dir.file("t.json", &with(classes).to_string());
+    let checked = glbctl("table check", &[&file]);
+    let warning = "warning: classes[0].dst: is not there: the class takes packets to any address";
+    assert!(
+        checked.code == 0 && checked.out.contains(warning),
+        "{checked:?}"
+    );
+    assert!(!checked.out.contains("classes[1].dst"), "{checked:?}");
+    for (packet, not_asked) in [
+        ("192.0.2.2:9899 --proto udp", Some(json!(["assoc"]))),
+        ("192.0.2.2:9898 --proto udp", None),
+        ("192.0.2.2:9899 --proto tcp", None),
+    ] {
+        let command = format!("--json lookup 192.0.2.1:9 {packet} --table");
+        let found = glbctl(&command, &[&file]).json();
+        fits("lookup", &found);
+        assert_eq!(found.get("not_asked"), not_asked.as_ref(), "{packet}");
+    }
+}
+
 #[test]
 fn classes_lead_to_tunnels_and_marks() {
     let dir = Dir::new("class-forward");

@@ -7,7 +7,8 @@ use super::flow::{Asked, Classes, Found, Header};
 use crate::director::inspect::{Candidate, Kind, Stop};
 use crate::director::world::World;
 use crate::director::Verdict;
-use crate::packet::ip::{self, Family, Fragment};
+use crate::packet::flow::FlowKey;
+use crate::packet::ip::{self, Addrs, Family, Fragment};
 use crate::packet::view::View;
 use crate::settings::Settings;
 
@@ -65,10 +66,22 @@ fn bytes(view: View<'_>, at: usize, most: u8) -> Result<&[u8], Stop> {
     Ok(view.linear().get(at..end).unwrap_or_default())
 }
 
+/// Whether a packet is for many: classes leave those to binds, as one without `dst` would keep them from the machine's own stack.
+fn is_for_many(addrs: &Addrs) -> bool {
+    match *addrs {
+        // 224.0.0.0/4 (RFC 5771), and the broadcast address of a link (RFC 919).
+        Addrs::V4 { dst, .. } => matches!(dst, [224..=239, ..] | [255, 255, 255, 255]),
+        Addrs::V6 { dst, .. } => matches!(dst, [0xff, ..]),
+    }
+}
+
 /// The class of a packet.
 #[inline]
 #[must_use]
 pub fn class_of(classes: Classes<'_>, packet: &Candidate, bytes: Bytes<'_>) -> Option<Found> {
+    if is_for_many(&packet.key.addrs) {
+        return None;
+    }
     let header = |bytes| Header {
         sport: packet.key.src_port,
         dport: packet.key.dst_port,
@@ -98,20 +111,24 @@ pub(in crate::director) fn by_class<'w, W: World>(
     bytes: Bytes<'_>,
 ) -> Result<Option<Classed<'w, W>>, Verdict> {
     let classes = world.classes();
+    if classes.is_empty() || is_for_many(&packet.key.addrs) {
+        return Ok(None);
+    }
     if let (Kind::LaterFragment(proto), Some(fragment)) = (packet.kind, packet.fragment) {
         return later_fragment(world, proto, fragment, packet);
     }
-    let Some(found) = class_of(classes, &packet, bytes) else {
-        return Ok(None);
-    };
-    let Some(table) = world.service(found.service) else {
+    let found = class_of(classes, &packet, bytes);
+    let led = found.and_then(|found| Some((found.service, world.service(found.service)?)));
+    let Some((service, table)) = led else {
+        if let (Kind::Flow(_), Some(fragment)) = (packet.kind, packet.fragment) {
+            remember(world, &packet.key, fragment, NO_SERVICE);
+        }
         return Ok(None);
     };
     let verdict = match packet.kind {
         Kind::Flow(_) => {
             if let Some(fragment) = packet.fragment {
-                world.remember(&packet.key, fragment);
-                world.remember_service(&packet.key.addrs, fragment, found.service);
+                remember(world, &packet.key, fragment, service);
             }
             Verdict::Encapsulated
         }
@@ -136,6 +153,18 @@ pub(in crate::director) fn by_class<'w, W: World>(
     Ok(Some((table, verdict, packet)))
 }
 
+/// What is remembered of a first fragment that no class has. It is no index of a table: there are fewer.
+const NO_SERVICE: u16 = u16::MAX;
+
+/// Remembers a first fragment, for the later ones.
+#[cold]
+#[inline(never)]
+fn remember<W: World>(world: &W, key: &FlowKey, fragment: Fragment, service: u16) {
+    // In this order, and read in the other one, so that who sees new ports sees whose they are.
+    world.remember_service(&key.addrs, fragment, service);
+    world.remember(key, fragment);
+}
+
 /// The same of a fragment without ports: it goes where the first one went.
 #[cold]
 #[inline(never)]
@@ -146,20 +175,22 @@ fn later_fragment<W: World>(
     mut packet: Candidate,
 ) -> Result<Option<Classed<'_, W>>, Verdict> {
     let addrs = packet.key.addrs;
-    let Some((src_port, dst_port)) = world.remembered(&addrs, fragment) else {
-        // Whether a class has it is not known, and a bind must not take what a class may have.
-        return match world.classes().may_take(&addrs, proto) {
-            true => Err(Verdict::DroppedFragment),
-            false => Ok(None),
-        };
-    };
+    let ports = world.remembered(&addrs, fragment);
     let service = world.remembered_service(&addrs, fragment);
-    // Otherwise the first one was of a bind.
-    Ok(service
-        .and_then(|service| world.service(service))
-        .map(|table| {
+    if service == Some(NO_SERVICE) {
+        return Ok(None);
+    }
+    let table = service.and_then(|service| world.service(service));
+    match (table, ports) {
+        (Some(table), Some((src_port, dst_port))) => {
             (packet.key.src_port, packet.key.dst_port) = (src_port, dst_port);
             packet.hint = src_port;
-            (table, Verdict::EncapsulatedFragment, packet)
-        }))
+            Ok(Some((table, Verdict::EncapsulatedFragment, packet)))
+        }
+        // It is of a class, and its row is not known.
+        (Some(_), None) => Err(Verdict::DroppedFragment),
+        // Whether a class has it is not known, and a bind must not take what a class may have.
+        (None, _) if world.classes().may_take(&addrs, proto) => Err(Verdict::DroppedFragment),
+        (None, _) => Ok(None),
+    }
 }

@@ -74,50 +74,128 @@ pub(crate) fn run(args: &TableImportNfqlb, json: bool) -> Result<(), Failure> {
 /// A line that is not taken: its number, its text, and why.
 type Fault = (usize, String, String);
 
-/// The classes of all lines that set a flow. Other lines of a script are passed over.
+/// The classes that are there after all lines that set or delete a flow. Other lines of a script are passed over.
 fn read(text: &str) -> Result<Vec<Value>, Vec<Fault>> {
-    let (mut classes, mut faults) = (Vec::new(), Vec::new());
+    // A flow's name, and its classes.
+    let mut flows: Vec<(String, Vec<Value>)> = Vec::new();
+    let mut faults = Vec::new();
     for (number, line) in joined(text) {
-        let mut words = line.split_whitespace();
-        if !words.any(|word| word == "flow-set") {
+        let Some((command, options)) = command(&line) else {
             continue;
-        }
-        match flow(words) {
-            Ok(of_line) => classes.extend(of_line),
-            Err(reason) => faults.push((number, line, reason)),
+        };
+        let said = words(options).and_then(|words| {
+            if command == SET {
+                let classes = flow(&words)?;
+                let name = classes.first().and_then(|one| one.get("name")?.as_str());
+                flows.push((name.unwrap_or_default().to_owned(), classes));
+            } else {
+                let deleted = deleted(&words)?;
+                flows.retain(|(name, _)| name != deleted);
+            }
+            Ok(())
+        });
+        if let Err(reason) = said {
+            faults.push((number, line, reason));
         }
     }
     match faults.is_empty() {
-        true => Ok(classes),
+        true => Ok(flows.into_iter().flat_map(|(_, classes)| classes).collect()),
         false => Err(faults),
     }
 }
 
-/// The lines with their numbers, those that end with a backslash joined with the next.
+const SET: &str = "flow-set";
+const DELETE: &str = "flow-delete";
+
+/// The command of a line, and what is behind it. What is before it is the program, whatever that is.
+fn command(line: &str) -> Option<(&str, &str)> {
+    let mut rest = line.trim_start();
+    loop {
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        match word {
+            SET | DELETE => return Some((word, behind)),
+            "" => return None,
+            _ => rest = behind.trim_start(),
+        }
+    }
+}
+
+/// The name of the flow that a line deletes.
+fn deleted(options: &[String]) -> Result<&str, String> {
+    match options {
+        [one] => one.strip_prefix("--name=").filter(|name| !name.is_empty()),
+        _ => None,
+    }
+    .ok_or_else(|| "flow-delete: must have --name=NAME and nothing else".to_owned())
+}
+
+/// The lines with the numbers of their first parts and without comments; as for a shell, those that end with a backslash go on.
 fn joined(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
     let mut goes_on = false;
     for (number, line) in (1..).zip(text.lines()) {
-        let (part, more) = match line.strip_suffix('\\') {
-            Some(part) => (part, true),
-            None => (line, false),
-        };
         match lines.last_mut().filter(|_| goes_on) {
-            Some((_, before)) => *before = format!("{before} {part}"),
-            None => lines.push((number, part.to_owned())),
+            Some((_, before)) => before.push_str(line),
+            None => lines.push((number, line.to_owned())),
         }
-        goes_on = more;
+        let Some((_, last)) = lines.last_mut() else {
+            continue;
+        };
+        // A comment ends with its line, whatever it ends with.
+        let comment = comment_of(last);
+        goes_on = comment.is_none() && last.ends_with('\\');
+        last.truncate(comment.unwrap_or(last.len() - usize::from(goes_on)));
     }
-    lines.retain(|(_, line)| !line.trim_start().starts_with('#'));
     lines
 }
 
+/// Where a line's comment begins.
+fn comment_of(line: &str) -> Option<usize> {
+    let (mut quote, mut in_word) = (None, false);
+    for (at, letter) in line.char_indices() {
+        match (quote, letter) {
+            (None, '#') if !in_word => return Some(at),
+            (None, '"' | '\'') => quote = Some(letter),
+            (Some(open), _) if open == letter => quote = None,
+            _ => {}
+        }
+        in_word = quote.is_some() || !letter.is_whitespace();
+    }
+    None
+}
+
+/// The words of a line, as a shell takes them where it has nothing to put in. What it would put in is not known here.
+fn words(line: &str) -> Result<Vec<String>, String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '$' | '`' | '\\') | (None, ';') => {
+                return Err(format!(
+                    "{letter} means something to a shell, which is not asked here: write the value itself"
+                ));
+            }
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    if let Some(open) = quote {
+        return Err(format!("{open} has no end"));
+    }
+    words.extend(word);
+    Ok(words)
+}
+
 /// The classes of a flow: one, or two where it takes SCTP over UDP beside other protocols.
-fn flow<'l>(words: impl Iterator<Item = &'l str>) -> Result<Vec<Value>, String> {
+fn flow(words: &[String]) -> Result<Vec<Value>, String> {
     let mut class = Map::new();
     let mut encap = None;
     for word in words {
-        let word = word.trim_matches(['"', '\'']);
         let option = word
             .strip_prefix("--")
             .and_then(|word| word.split_once('='));
@@ -140,7 +218,9 @@ fn flow<'l>(words: impl Iterator<Item = &'l str>) -> Result<Vec<Value>, String> 
             "sports" | "sport" => ("sport", list()),
             "match" => ("match", list()),
             "udpencap" => {
-                encap = Some(number()?).filter(|port| *port != 0);
+                if encap.replace(number()?).is_some() {
+                    return Err("--udpencap stands twice".to_owned());
+                }
                 continue;
             }
             _ => return Err(format!("--{name} is no option of a flow")),
@@ -151,7 +231,8 @@ fn flow<'l>(words: impl Iterator<Item = &'l str>) -> Result<Vec<Value>, String> 
     }
     // What nfqlb has no value for takes all.
     class.retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
-    let Some(port) = encap else {
+    // 0 is none.
+    let Some(port) = encap.filter(|port| *port != 0) else {
         return Ok(vec![Value::Object(class)]);
     };
     let protocols = class.get("proto").and_then(Value::as_array).cloned();
@@ -204,6 +285,36 @@ mod tests {
         );
     }
 
+    fn names(text: &str) -> Vec<String> {
+        let classes = read(text).expect("sound");
+        let name = |class: &Value| class["name"].as_str().expect("a name").to_owned();
+        classes.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_comment_ends_with_its_line() {
+        assert_eq!(
+            names("# not this \\\nflow-set --name=a\nflow-set --name=b # nor this \\\nflow-set --name=c#d\n"),
+            ["a", "b", "c#d"]
+        );
+        assert_eq!(names("flow-set --name=e \\\n# nor this\n"), ["e"]);
+    }
+
+    #[test]
+    fn deleted_flows_are_no_classes() {
+        let text =
+            "nfqlb flow-set --name=a --proto=tcp,sctp --udpencap=9\nnfqlb flow-set --name=b\n\
+            nfqlb flow-delete --name=a\nnfqlb flow-delete --name=none\nnfqlb flow-set --name=c\n";
+        assert_eq!(names(text), ["b", "c"]);
+    }
+
+    #[test]
+    fn quotes_are_a_shells() {
+        let text = "flow-set --name=\"web\"\nflow-set '--name=a $b'\nflow-set --na\"me=c \"'#'\n\
+            $nfqlb flow-set --name=d\necho $flow\n";
+        assert_eq!(names(text), ["web", "a $b", "c #", "d"]);
+    }
+
     #[test]
     fn each_fault_names_its_line() {
         for (line, reason) in [
@@ -212,6 +323,21 @@ mod tests {
             ("flow-set --prio=x", "--prio: must be a number"),
             ("flow-set --dst=::1 --dsts=::2", "--dsts stands twice"),
             ("flow-set --proto=tcp --udpencap=1", "--udpencap needs sctp"),
+            (
+                "flow-set --proto=sctp --udpencap=0 --udpencap=1",
+                "--udpencap stands twice",
+            ),
+            ("flow-set --name=$NAME", "$ means something"),
+            ("flow-set --name=\"$NAME\"", "$ means something"),
+            ("flow-set --name=`id`", "` means something"),
+            ("flow-set --name=a\\ b", "\\ means something"),
+            ("flow-set --name=a; true", "; means something"),
+            ("flow-set --name='a", "' has no end"),
+            ("flow-delete", "flow-delete: must have --name=NAME"),
+            (
+                "flow-delete --name= a",
+                "flow-delete: must have --name=NAME",
+            ),
         ] {
             let faults = read(&format!("\n{line}\n")).expect_err(line);
             let [(2, text, said)] = &faults[..] else {

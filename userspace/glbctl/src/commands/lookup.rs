@@ -149,7 +149,10 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         }),
         bind_index: bind_id,
         not_asked: {
-            let wants = |one: &&NamedClass| !one.class.matches.is_empty();
+            let wants = |one: &&NamedClass| {
+                let in_udp = proto == Protocol::Ported(Proto::Udp) && one.class.udp_encap.is_some();
+                !one.class.matches.is_empty() || in_udp && one.class.udp_encap == args.service.port
+            };
             let wanting = tables.classes().iter().filter(wants);
             wanting.map(|one| one.name.clone()).collect()
         },

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::text::addr;
 use glb_config::compiled::{usable, Compiled};
 use glb_config::file::read_bytes_with_classes;
-use glb_config::{quoted, shown, Checked, DeadRows, Issue, Severity};
+use glb_config::{classes, quoted, shown, Checked, DeadRows, Issue, Severity};
 use glb_core::backend::{Backend, State};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -126,7 +126,9 @@ fn read(path: &Path, bytes: &[u8]) -> Checked<Contents> {
     }
     let mut progress = Progress::new("tables built");
     let checked = read_bytes_with_classes(&file, bytes, &mut |done, of| progress.done_of(done, of));
+    let mut issues = checked.issues;
     let contents = checked.value.map(|contents| {
+        issues.extend(classes::warnings(&file, &contents.classes));
         let tables = contents.tables.iter().enumerate();
         let reports = tables
             .map(|(index, table)| report(table, index, Some(&table.loads()), DeadRows::of(table)));
@@ -139,7 +141,7 @@ fn read(path: &Path, bytes: &[u8]) -> Checked<Contents> {
     });
     Checked {
         value: contents,
-        issues: checked.issues,
+        issues,
     }
 }
 

@@ -31,6 +31,9 @@ struct Answer {
     /// The class that has the packet, by its place in the file, where one has it and not a bind.
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<ClassPlace>,
+    /// Whether there are classes that look at bytes of such packets: none of them was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    classes_want_bytes: bool,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
 }
@@ -88,9 +91,12 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         let binds = glb.binds(Some(found.table))?.into_iter();
         binds.map(|one| one.bind).collect()
     };
-    let met = classify(&classifier([&*binds])?, (args, proto)).ok();
-    // What a class has is no bind's.
-    let met = met.filter(|_| found.class.is_none()).and_then(|id| {
+    let met = match found.class {
+        // Not a bind has it.
+        Some(_) => None,
+        None => classify(&classifier([&*binds])?, (args, proto)).ok(),
+    };
+    let met = met.and_then(|id| {
         let bind = binds.get(usize::from(id.bind))?;
         Some(Met {
             bind: bind_text(bind),
@@ -118,6 +124,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             .collect(),
         known_flow: found.known_flow,
         class: found.class.map(|index| ClassPlace { index }),
+        classes_want_bytes: found.wants_bytes,
         hops: found
             .hops
             .iter()
@@ -133,6 +140,12 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         )?;
         if let Some(ClassPlace { index }) = &answer.class {
             writeln!(out, "class classes[{index}] of the file that was loaded")?;
+        }
+        if answer.classes_want_bytes {
+            writeln!(
+                out,
+                "classes that want bytes of the header were not asked: such a packet may be of one of them (glbctl encap asks all)"
+            )?;
         }
         if let Some(Met { bind, bind_index }) = &answer.bind {
             writeln!(out, "bind  {bind} (binds[{bind_index}])")?;

@@ -248,6 +248,8 @@ pub(crate) struct Running {
     probes: Vec<Option<(FlowKey, u64)>>,
     /// The number of the load that they came with.
     pub(crate) generation: u32,
+    /// Whether there are classes, which a director does not tell; nothing if its module does not say.
+    pub(crate) has_classes: Option<bool>,
 }
 
 impl Running {
@@ -268,7 +270,8 @@ impl Running {
 /// Reads all tables with their rows.
 pub(crate) fn all() -> Result<Running, Failure> {
     let mut glb = director()?;
-    let generation = glb.status()?.generation;
+    let status = glb.status()?;
+    let generation = status.generation;
     let config = glb.config()?;
     let mut tables = Vec::new();
     for listed in glb.tables()? {
@@ -322,6 +325,7 @@ pub(crate) fn all() -> Result<Running, Failure> {
         tables,
         probes,
         generation,
+        has_classes: status.has_classes,
     })
 }
 

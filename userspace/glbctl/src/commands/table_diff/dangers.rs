@@ -66,7 +66,8 @@ impl Comparison<'_> {
             };
             names(self.old) == names(self.new)
         };
-        if !changes::classes(self.old, self.new).is_empty() || !same_order() {
+        let are_lost = self.old.has_untold_classes && self.new.classes.is_empty();
+        if are_lost || !changes::classes(self.old, self.new).is_empty() || !same_order() {
             dangers.push(Danger {
                 kind: Kind::Classes,
                 older: false,
