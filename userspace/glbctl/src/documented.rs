@@ -93,6 +93,8 @@ fn every_command_has_a_schema() {
         "deadRows",
         "tableFlows",
         "checkedTable",
+        "checkedClasses",
+        "class",
         "comparedTable",
         "comparedBackend",
         "comparedVip",
