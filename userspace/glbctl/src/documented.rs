@@ -94,6 +94,7 @@ fn every_command_has_a_schema() {
         "tableFlows",
         "checkedTable",
         "checkedClasses",
+        "watched",
         "class",
         "comparedTable",
         "comparedBackend",
