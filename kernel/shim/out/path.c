@@ -231,8 +231,8 @@ static u32 glb_pair_of(struct glb_key *key, const struct glb_domain *domain, str
 }
 
 struct dst_entry *glb_route_kept_between(struct net *net, struct glb_routes __percpu *routes,
-				    const struct sk_buff *skb, struct glb_flow flow,
-				    const void *daddr, const void *saddr, bool is_v6)
+					 const struct sk_buff *skb, struct glb_flow flow,
+					 const void *daddr, const void *saddr, bool is_v6)
 {
 	const struct glb_domain domain = glb_domain_of(net, skb, flow, is_v6);
 	struct glb_key key;

@@ -229,11 +229,12 @@ fn who_heeds_no_classes_refuses_them() {
     let src = dir.file("t.json", &with(three()).to_string());
     let bin = dir.path("t.bin");
     assert_eq!(glbctl("table build", &[&src, &bin]).code, 0);
-    // The other form is no source: it is refused whatever it has.
-    let run = glbctl("backend status --file", &[&src]);
-    assert_ne!(run.code, 0, "{run:?}");
+    for file in [&src, &bin] {
+        let run = glbctl("backend drain t 1.1.1.1 --file", &[file]);
+        assert_ne!(run.code, 0, "{run:?}");
+    }
+    let run = glbctl("backend drain t 1.1.1.1 --file", &[&src]);
     assert!(run.err.contains("classes: cannot be here"), "{run:?}");
-    assert_ne!(glbctl("backend status --file", &[&bin]).code, 0);
     let v2 = glbctl("table build --format 2", &[&src, &bin]);
     assert!(
         v2.err
