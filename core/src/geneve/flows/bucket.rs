@@ -337,7 +337,14 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
                 if meta.is_claimed() {
                     return None;
                 }
-                if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+                if !meta.is_kept() {
+                    continue;
+                }
+                if meta.is_over(clock.limits, clock.now) {
+                    // A CPU whose clock is behind may still have touched it.
+                    if !slot.empty(meta) {
+                        return None;
+                    }
                     continue;
                 }
                 let (meta, held) = slot.read(meta)?;
