@@ -226,8 +226,8 @@ def peers():
 
 
 def test_nfqlb():
-    about("nfqlb's table of 997 rows and 32 targets, of which four are active: each flow of its vectors goes to nfqlb's target, those"
-          " of SCTP also by their ports alone.")
+    about("nfqlb's table of 997 rows and 32 targets, of which four are active: each flow of its vectors goes to nfqlb's target,"
+          " those of SCTP also by their ports alone.")
     watch()
     targets = ["10.9.0.%d" % number for number in range(1, 33)]
     director.ip("\n".join("neigh replace %s lladdr %s dev eth0 nud permanent" % (each, proxy1.mac) for each in targets[:4]))
@@ -237,13 +237,14 @@ def test_nfqlb():
     flows = list(peers())
     with check("six flows, two of them of SCTP"):
         same((6, 2), (len(flows), sum(flow[6] is not None for flow in flows)))
-    kinds = {6: lambda *ports: tcp(*ports, "S"), 17: lambda *ports: udp(*ports, b"x" * 20), 132: lambda *ports: sctp(*ports, b"x" * 20)}
+    data = b"x" * 20
+    kinds = {6: lambda *ports: tcp(*ports, "S"), 17: lambda *ports: udp(*ports, data), 132: lambda *ports: sctp(*ports, data)}
     sent = [ip(source, destination, kinds[proto](sport, dport)) for source, sport, destination, dport, proto, _, _ in flows]
     for compat in ("nfqlb", "nfqlb-sctp-ports"):
         backends = [backend(each, "active" if number < 4 else "inactive") for number, each in enumerate(targets)]
         load(director, table_file("peers.json", {
-            "name": "web", "select": {"kind": "maglev", "compat": compat, "size": 997}, "forward": {"kind": "gre"}, "flows": False,
-            "binds": binds, "backends": backends}))
+            "name": "web", "select": {"kind": "maglev", "compat": compat, "size": 997}, "forward": {"kind": "gre"},
+            "flows": False, "binds": binds, "backends": backends}))
         count = begin(director)
         for packet in sent:
             send(client, director, packet)

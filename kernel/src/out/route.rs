@@ -88,9 +88,8 @@ pub fn route<'a>(
     let is_v6 = family == Family::V6;
     // SAFETY: In a netfilter hook, with RCU held and bottom halves off; the table is there as long as `routes`. The
     // buffer has a route of its own and an IP header in its linear part.
-    let error = unsafe {
-        bindings::glb_routes_find(net.as_ptr(), percpu.as_ptr(), skb.as_ptr(), is_v6)
-    };
+    let error =
+        unsafe { bindings::glb_routes_find(net.as_ptr(), percpu.as_ptr(), skb.as_ptr(), is_v6) };
     if error != 0 {
         return Err((skb, Unroutable::NoRoute));
     }

@@ -55,9 +55,7 @@ impl Locals {
             return false;
         };
         // SAFETY: As in `is_here`; the place is one aligned word, which the function reads and writes in one piece.
-        unsafe {
-            bindings::glb_is_local_v4(hook.net.as_ptr(), skb.as_ptr(), addr, place.as_ptr())
-        }
+        unsafe { bindings::glb_is_local_v4(hook.net.as_ptr(), skb.as_ptr(), addr, place.as_ptr()) }
     }
 }
 
