@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters of a namespace, and what the packet path remembers: the ports of first fragments.
+//! Counters of a namespace, and what the packet path remembers: the ports of first fragments, and where their classes led.
 
 #![forbid(unsafe_code)]
 
@@ -34,6 +34,8 @@ const TOO_BIG_PER_SECOND: u32 = 1000;
 pub(crate) struct Stats {
     counters: Counters<COUNTERS>,
     fragments: FragmentTable,
+    /// Where classes of first fragments led, and which had none.
+    services: FragmentTable,
     too_big: RateLimit,
 }
 
@@ -43,6 +45,7 @@ impl Stats {
         Ok(Self {
             counters: Counters::new()?,
             fragments: FragmentTable::new(&random::bytes()),
+            services: FragmentTable::new(&random::bytes()),
             too_big: RateLimit::new(TOO_BIG_PER_SECOND),
         })
     }
@@ -146,6 +149,30 @@ impl Stats {
         fragment: Fragment,
     ) -> Option<(u16, u16)> {
         self.fragments.ports(addrs, fragment, now())
+    }
+
+    /// Remembers where the class of a first fragment led in the tables of this load, or that it had none.
+    pub(crate) fn record_service(
+        &self,
+        addrs: &Addrs,
+        fragment: Fragment,
+        (load, service): (u32, u16),
+    ) {
+        let outcome = load << 16 | u32::from(service);
+        self.services.record(addrs, fragment, outcome, now());
+    }
+
+    /// What was recorded of the first fragment of this datagram in the tables of this load, if it is remembered.
+    pub(crate) fn service_of_fragment(
+        &self,
+        addrs: &Addrs,
+        fragment: Fragment,
+        load: u32,
+    ) -> Option<u16> {
+        let outcome = self.services.outcome(addrs, fragment, now())?;
+        // The casts take the two halves.
+        let is_of_load = (outcome >> 16) as u16 == load as u16;
+        is_of_load.then_some(outcome as u16)
     }
 }
 

@@ -137,7 +137,7 @@ fn finish<'a>(state: &State, skb: Skb<'a>, verdict: Verdict) -> Outcome<'a> {
     state.stats().count(verdict);
     match verdict.fate() {
         Fate::Drop => Outcome::Drop(skb),
-        Fate::Pass | Fate::Send => Outcome::Accept(skb),
+        Fate::Pass | Fate::Mark | Fate::Send => Outcome::Accept(skb),
     }
 }
 

@@ -7,6 +7,8 @@
 pub enum Fate {
     /// It goes on, to the rest of the stack.
     Pass,
+    /// It goes on, to the rest of the stack, with a mark that leads it to its target.
+    Mark,
     /// It is sent elsewhere, or it was.
     Send,
     /// It ends.

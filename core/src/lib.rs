@@ -7,7 +7,8 @@
 //! has no `unsafe`, allocates nothing, and never panics: the kernel is built with overflow checks, and a
 //! panic there stops the machine. Arithmetic is therefore wrapping, checked, or bounded by types, and
 //! slices are taken with `get`, `first_chunk` and `split_at_checked`.
-//! What only makes tables and files (feature `tables`) is left out of the modules.
+//! What only makes tables and files (feature `tables`) is left out of the modules; only there classes are compiled with
+//! memory from an allocator.
 //!
 //! ```text
 //! packet     bytes in, fields out
@@ -30,6 +31,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tables")]
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 

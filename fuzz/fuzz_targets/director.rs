@@ -12,7 +12,7 @@ use glb_core::director::rewrite::{Change, Spot};
 use glb_core::director::select::hash::HashFields;
 use glb_core::director::{
     common, decide, flow_label, header_len, inspect, source_port, Addresses, Candidate, Forward,
-    ForwardKind, Given, Leave, Others, Params, Shape, Stop, World, MAX_HEADER_LEN,
+    ForwardKind, Given, Leave, MarkOffset, Others, Params, Shape, Stop, World, MAX_HEADER_LEN,
 };
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::UdpChecksum;
@@ -131,6 +131,10 @@ fn forward(choice: u8) -> Forward {
             target_port: NonZeroU16::new(u16::from(parameter)),
             ..Given::default()
         },
+        ForwardKind::Mark => Given {
+            mark_offset: MarkOffset::new(u32::from(parameter) + 1),
+            ..Given::default()
+        },
         _ => Given::default(),
     };
     kind.with(given).expect("what it needs is given")
@@ -220,6 +224,7 @@ fuzz_target!(|data: &[u8]| {
                 }
             }
             Leave::Rewrite(_) => {}
+            Leave::Mark(offset) => assert_eq!(offset.mark(plan.hops.backend()), offset.value() + 2),
         }
     }
 });

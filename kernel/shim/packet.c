@@ -21,6 +21,11 @@ u32 glb_skb_link(const struct sk_buff *skb)
 	return skb->pkt_type << 16 | ntohs(skb->protocol);
 }
 
+void glb_skb_set_mark(struct sk_buff *skb, u32 mark)
+{
+	skb->mark = mark;
+}
+
 bool glb_skb_pull(struct sk_buff *skb, unsigned int len)
 {
 	return pskb_may_pull(skb, len);

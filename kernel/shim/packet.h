@@ -24,5 +24,6 @@ bool glb_skb_finish_checksum(struct sk_buff *skb);
 bool glb_segment_tcp(struct sk_buff *skb, unsigned int ip_len, unsigned int len, unsigned int mtu,
 		     bool is_v6);
 void glb_skb_consume(struct sk_buff *skb);
+void glb_skb_set_mark(struct sk_buff *skb, u32 mark);
 
 #endif /* _GLB_PACKET_H */

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use glb_core::director::{Candidate, Stop, Verdict};
+use glb_core::director::{Stop, Verdict};
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::Hook;
@@ -16,14 +16,14 @@ const MAX_PULLS: usize = 32;
 
 /// Reads the headers as `inspect` does, making them linear where it asks for it.
 #[inline]
-pub(super) fn understand(
+pub(super) fn understand<T>(
     hook: &Hook<'_>,
     skb: &mut Skb<'_>,
-    inspect: impl Fn(View<'_>, Family) -> Result<Candidate, Stop>,
-) -> Result<Candidate, Verdict> {
+    inspect: impl Fn(View<'_>, Family) -> Result<T, Stop>,
+) -> Result<T, Verdict> {
     for _ in 0..MAX_PULLS {
         match inspect(View::new(skb.linear(), skb.len()), hook.family) {
-            Ok(packet) => return Ok(packet),
+            Ok(read) => return Ok(read),
             Err(Stop::Pass(verdict)) => return Err(verdict),
             Err(Stop::NeedLinear(len)) => {
                 skb.pull(len).map_err(|_| Verdict::DroppedNoMemory)?;

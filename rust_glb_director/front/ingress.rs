@@ -13,8 +13,10 @@ use crate::gateway::Device;
 use crate::send::by_rows;
 use crate::send::refuse::refuse;
 use crate::state::State;
+use crate::tables::set::TableSet;
 use crate::tables::world::Loaded;
-use glb_core::director::{bind, common, inspect, Verdict};
+use glb_core::director::classify::by_class::Bytes;
+use glb_core::director::{bind, bind_classed, common, inspect, Verdict, World};
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
 use glb_kernel::front::hook::{Hook, Outcome};
@@ -52,9 +54,10 @@ impl netdev::Ingress for Ingress {
 fn of_family<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
     let config = state.config(hook.rcu);
     let tables = state.tables(hook.rcu);
-    // With a second set of hash fields a header names the hops of two rows.
-    let (Some(tables), None) = (tables, config.alt_hash_fields) else {
-        return uncommon(state, hook, skb);
+    // With a second set of hash fields a header names the hops of two rows. Classes are asked before binds are.
+    let tables = match (tables, config.alt_hash_fields) {
+        (Some(tables), None) if !tables.has_classes() => tables,
+        _ => return uncommon(state, hook, skb),
     };
     let Some(packet) = common(View::new(skb.linear(), skb.len()), hook.family) else {
         return uncommon(state, hook, skb);
@@ -94,6 +97,9 @@ fn of_family<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
 /// Another packet.
 #[inline(never)]
 fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> {
+    if let Some(tables) = state.tables(hook.rcu).filter(|tables| tables.has_classes()) {
+        return classed(state, hook, skb, tables);
+    }
     let config = state.config(hook.rcu);
     let stats = state.stats();
     let packet = match understand(&hook, &mut skb, inspect) {
@@ -112,6 +118,47 @@ fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> 
     match bind(&world, config, packet) {
         Ok(bound) if bound.table.is_service() => service::any(world, config, hook, skb, bound),
         Ok(bound) => match bound.decide(&world, config) {
+            Ok(plan) => by_rows(stats, hook, config, skb, plan),
+            Err(verdict) => refuse(stats, skb, verdict),
+        },
+        Err(verdict) => refuse(stats, skb, verdict),
+    }
+}
+
+/// A packet where there are classes. One that is common, and of a service, goes on as such.
+#[inline(never)]
+fn classed<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>, tables: &TableSet) -> Outcome<'a> {
+    let config = state.config(hook.rcu);
+    let stats = state.stats();
+    let learns = true;
+    let world = Loaded {
+        tables,
+        stats,
+        learns,
+    };
+    let bound = understand(&hook, &mut skb, |view, family| {
+        let (packet, is_common) = match common(view, family) {
+            Some(packet) => (packet, config.alt_hash_fields.is_none()),
+            None => (inspect(view, family)?, false),
+        };
+        let bytes = Bytes::read(view, family, &packet, world.classes())?;
+        let bound = bind_classed(&world, config, packet, bytes);
+        Ok(bound.map(|bound| (bound, is_common)))
+    });
+    match bound.and_then(|bound| bound) {
+        Ok((bound, true)) if bound.table.is_service() => {
+            let door = Door {
+                world,
+                config,
+                table: bound.table,
+            };
+            match hook.family {
+                Family::V4 => service::common::<false>(&door, hook, skb),
+                Family::V6 => service::common::<true>(&door, hook, skb),
+            }
+        }
+        Ok((bound, _)) if bound.table.is_service() => service::any(world, config, hook, skb, bound),
+        Ok((bound, _)) => match bound.decide(&world, config) {
             Ok(plan) => by_rows(stats, hook, config, skb, plan),
             Err(verdict) => refuse(stats, skb, verdict),
         },

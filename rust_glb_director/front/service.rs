@@ -11,7 +11,7 @@
 
 use crate::config::Config;
 use crate::send::refuse::refuse;
-use crate::send::{of_service, rewritten, tunnelled};
+use crate::send::{marked, of_service, rewritten, tunnelled};
 use crate::tables::set::Table;
 use crate::tables::world::{Bound, Loaded, Plan};
 use glb_core::director::flows::Key;
@@ -40,6 +40,7 @@ pub(super) fn common<'a, const V6: bool>(
         Leave::Tunnel(Tunnel::Gre) => in_gre::<V6>(door, hook, skb),
         Leave::Tunnel(Tunnel::Ipip) => in_ip::<V6>(door, hook, skb),
         Leave::Rewrite(_) => in_place::<V6>(door, hook, skb),
+        Leave::Mark(_) => by_mark::<V6>(door, hook, skb),
         // It names all hops of its row.
         Leave::Tunnel(Tunnel::Gue) => named::<V6>(door, hook, skb),
     }
@@ -79,6 +80,17 @@ fn in_place<'a, const V6: bool>(door: &Door<'_>, hook: Hook<'_>, skb: Skb<'a>) -
     };
     match plan::<V6>(door, &skb, false) {
         Ok(plan) => rewritten((edit, plan), door.world.stats, hook, door.config, skb),
+        Err(verdict) => refuse(door.world.stats, skb, verdict),
+    }
+}
+
+#[inline(never)]
+fn by_mark<'a, const V6: bool>(door: &Door<'_>, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
+    let Leave::Mark(offset) = door.table.forward.leave() else {
+        return named::<V6>(door, hook, skb);
+    };
+    match plan::<V6>(door, &skb, false) {
+        Ok(plan) => marked((offset, plan), door.world.stats, door.config, skb),
         Err(verdict) => refuse(door.world.stats, skb, verdict),
     }
 }

@@ -51,7 +51,8 @@ impl Command for FeaturesGet {
             for able in Able::ALL {
                 message.u8(features::ROLE, able.role().number())?;
             }
-            message.u8(features::REPLACE, 1)
+            message.u8(features::REPLACE, 1)?;
+            message.u8(features::CLASSES, 1)
         })
     }
 }

@@ -3,7 +3,7 @@
 //! The generic netlink family `glb`, as `spec/glb.yaml` describes it.
 //!
 //! ```text
-//! load      table-begin, table-add, bind-add, row-set, table-commit, table-abort
+//! load      table-begin, table-add, bind-add, row-set, class-set, table-commit, table-abort
 //! inspect   table-get, bind-get, row-get, lookup, stats-get, backend-stats-get, status-get
 //! config    config-set, config-get
 //! features  features-get
@@ -70,5 +70,6 @@ impl genl::Family for Family {
         Operation::command::<geneve::StatsGet>(),
         Operation::dump::<geneve::FlowGet>(),
         Operation::dump::<geneve::EndpointGet>(),
+        Operation::command::<load::ClassSet>(),
     ];
 }

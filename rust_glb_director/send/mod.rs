@@ -5,6 +5,7 @@
 //! ```text
 //! tunnel    headers in front
 //! rewrite   another destination, in place
+//! mark      up the stack, with a mark
 //! back      another source, in place: an answer to its client
 //! in_place  what these two have in common
 //! uncommon  a packet that cannot go as it came, by either
@@ -17,6 +18,7 @@
 
 pub(crate) mod back;
 mod in_place;
+mod mark;
 pub(crate) mod refuse;
 mod rewrite;
 mod tally;
@@ -28,7 +30,7 @@ use crate::config::Config;
 use crate::stats::Stats;
 use crate::tables::world::Plan;
 use glb_core::director::rewrite::Edit;
-use glb_core::director::{Leave, Tunnel, Verdict};
+use glb_core::director::{Leave, MarkOffset, Tunnel, Verdict};
 use glb_core::packet::addr::Addr;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::out::path::Fit;
@@ -110,6 +112,18 @@ pub(crate) fn rewritten<'a>(
     rewrite::send_common(edit, own, hook, skb, plan)
 }
 
+/// Has a common packet of a service go on up the stack with this mark.
+#[inline(always)]
+pub(crate) fn marked<'a>(
+    (offset, plan): (MarkOffset, Plan<'_, '_>),
+    stats: &Stats,
+    config: &Config,
+    skb: Skb<'a>,
+) -> Outcome<'a> {
+    let own = Own::of_service(stats, config, &plan);
+    mark::send(offset, own.stats, skb, &plan)
+}
+
 /// Sends any packet of a service, by its forward.
 #[inline(always)]
 pub(crate) fn of_service<'a>(
@@ -125,6 +139,7 @@ pub(crate) fn of_service<'a>(
         Leave::Tunnel(Tunnel::Gre) => any_in_gre(own, hook, skb, &plan),
         Leave::Tunnel(Tunnel::Ipip) => any_in_ip(own, hook, skb, &plan),
         Leave::Rewrite(edit) => any_rewritten(edit, own, hook, skb, &plan),
+        Leave::Mark(offset) => mark::send(offset, own.stats, skb, &plan),
     }
 }
 

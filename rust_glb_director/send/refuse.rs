@@ -19,7 +19,7 @@ pub(crate) fn refuse<'a, 's>(
 ) -> Outcome<'a> {
     stats.into().count(verdict);
     match verdict.fate() {
-        Fate::Pass => Outcome::Accept(skb),
+        Fate::Pass | Fate::Mark => Outcome::Accept(skb),
         Fate::Send | Fate::Drop => Outcome::Drop(skb),
     }
 }

@@ -10,6 +10,7 @@ use super::counts::{Counts, Meter};
 use super::flows::Flows;
 use glb_core::backend::State as BackendState;
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::classify::flow::Classes;
 use glb_core::director::flows::{Rules, Spec};
 use glb_core::director::ids::Roster;
 use glb_core::director::reverse::services::Services;
@@ -51,6 +52,8 @@ pub(crate) struct TableSet {
     /// Words of the two look-ups of [`Services`]; none if no table translates.
     pub(crate) services: KVVec<u32>,
     pub(crate) with_one_vip: KVVec<u32>,
+    /// Words of [`Classes`]; none if there are no classes.
+    pub(crate) classes: KVVec<u32>,
     /// In the order in which they were sent.
     pub(crate) tables: KVVec<Table>,
     /// Every address of a backend once, over all tables whose packets take the same route there.
@@ -83,6 +86,24 @@ impl TableSet {
         self.table_of(Classifier::new(&self.classifier).lookup_all(dst)?)
     }
 
+    /// The classes.
+    #[inline]
+    pub(crate) fn classes(&self) -> Classes<'_> {
+        // Words that are none of these were refused.
+        Classes::new(&self.classes).unwrap_or(Classes::NONE)
+    }
+
+    /// Whether there are classes.
+    #[inline(always)]
+    pub(crate) fn has_classes(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
+    /// Number of words of compiled classes; at most [`MAX_WORDS`](glb_core::director::classify::flow::MAX_WORDS).
+    pub(crate) fn num_class_words(&self) -> usize {
+        self.classes.len()
+    }
+
     /// Bytes that the set takes, about.
     pub(crate) fn bytes(&self) -> u64 {
         let words = self
@@ -90,6 +111,7 @@ impl TableSet {
             .len()
             .saturating_add(self.services.len())
             .saturating_add(self.with_one_vip.len())
+            .saturating_add(self.classes.len())
             .saturating_mul(4);
         let hops = self
             .next_hops

@@ -33,6 +33,8 @@ pub(crate) struct Promise {
     pub(crate) tables: usize,
     pub(crate) binds: usize,
     pub(crate) row_bytes: u64,
+    /// Words of classes.
+    pub(crate) class_words: usize,
 }
 
 impl Promise {
@@ -42,9 +44,11 @@ impl Promise {
         let each = core::mem::size_of::<Table>().saturating_add(core::mem::size_of::<Roster>());
         let tables = (self.tables as u64).saturating_mul(each as u64);
         let binds = (self.binds as u64).saturating_mul(BYTES_PER_BIND);
+        let classes = (self.class_words as u64).saturating_mul(4);
         self.row_bytes
             .saturating_add(tables)
             .saturating_add(binds)
+            .saturating_add(classes)
             .saturating_add(4 * SLOTS as u64)
     }
 }
@@ -129,6 +133,8 @@ pub(crate) struct Load {
     pub(crate) socket: u32,
     pub(crate) promise: Promise,
     pub(crate) tables: KVVec<Table>,
+    /// Words of classes, as far as they have come.
+    pub(crate) classes: KVVec<u32>,
     next_hops: NextHops,
     /// Binds of all tables.
     pub(crate) num_binds: usize,
@@ -149,6 +155,7 @@ impl Load {
                 socket,
                 promise,
                 tables: KVVec::with_capacity(promise.tables, gfp())?,
+                classes: KVVec::with_capacity(promise.class_words, gfp())?,
                 next_hops: NextHops::new()?,
                 num_binds: 0,
                 row_bytes: 0,
@@ -162,7 +169,7 @@ impl Load {
     /// The index among the next hops of an address to which packets leave by this forward.
     pub(crate) fn next_hop(&mut self, addr: Addr, forward: Forward) -> Result<u16, Refusal> {
         let tos = match forward.leave() {
-            Leave::Tunnel(_) => 0,
+            Leave::Tunnel(_) | Leave::Mark(_) => 0,
             Leave::Rewrite(edit) => edit.tos(0),
         };
         self.next_hops.index_of(addr, tos)
@@ -195,6 +202,7 @@ impl Load {
             classifier,
             services,
             with_one_vip,
+            classes: core::mem::take(&mut self.classes),
             tables: core::mem::take(&mut self.tables),
             next_hops: core::mem::take(&mut self.next_hops.list),
             num_binds: self.num_binds,

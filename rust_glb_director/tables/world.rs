@@ -8,6 +8,7 @@ use super::follow::{key, known, learned, remembered};
 use super::set::{NextHop, Table, TableSet};
 use crate::stats::Stats;
 use glb_core::director::classify::bind::Proto;
+use glb_core::director::classify::flow::Classes;
 use glb_core::director::flows::Key;
 use glb_core::director::reverse::{Answers, Origin};
 use glb_core::director::{self, Addresses, Candidate, Forward, Selector, World};
@@ -68,6 +69,16 @@ impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
     #[inline(never)]
     fn by_all(&self, dst: Addr) -> Option<&Table> {
         self.tables.classify_all(dst)
+    }
+
+    #[inline]
+    fn classes(&self) -> Classes<'_> {
+        self.tables.classes()
+    }
+
+    #[inline]
+    fn service(&self, service: u16) -> Option<&Table> {
+        self.tables.tables.get(usize::from(service))
     }
 
     #[inline]
@@ -148,6 +159,16 @@ impl<const FLOWS: bool> World for Loaded<'_, FLOWS> {
 
     fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
         self.stats.ports_of_fragment(addrs, fragment)
+    }
+
+    fn remember_service(&self, addrs: &Addrs, fragment: Fragment, service: u16) {
+        let load = self.tables.generation;
+        self.stats.record_service(addrs, fragment, (load, service));
+    }
+
+    fn remembered_service(&self, addrs: &Addrs, fragment: Fragment) -> Option<u16> {
+        let load = self.tables.generation;
+        self.stats.service_of_fragment(addrs, fragment, load)
     }
 }
 

@@ -7,6 +7,7 @@ verdict for verdict.
 """
 
 import itertools
+import json
 import os
 import random
 
@@ -14,7 +15,7 @@ from lab.director import KEY, SEED, UNCERTAIN, backend, begin, config, load, tab
 from lab.dumps import Dump
 from lab.hosts import Host, guest, make
 from lab.run import main
-from lab.settings import SLOWER, VIP4, VIP6, work
+from lab.settings import SLOWER, VIP4, VIP6, work, work_json
 from lab.story import Failed, about, at_least, check, context, same, say
 from lab.waiting import eventually
 
@@ -71,6 +72,25 @@ def test_agree():
             with context("%s, seed %d, %s: " % (name, seed, settings)):
                 agrees(path, seed, settings)
         config(director, "--forward-icmp-ping-responses true")
+
+
+# In front of the binds: by bytes, by sources, by ports, and SCTP in UDP.
+CLASSES = [
+    {"name": "syn", "service": "udp", "priority": 30, "proto": ["tcp"], "match": ["tcp[13:1] & 0x02 = 0x02"]},
+    {"name": "even", "service": "tcp", "priority": 20, "src": ["0.0.0.0/2", "2000::/5"], "proto": ["udp", "sctp"]},
+    {"name": "low", "service": "udp", "priority": 10, "proto": ["tcp", "udp"], "dst": [VIP4, VIP6], "dport": ["1-20000"]},
+    {"name": "assoc", "service": "tcp", "priority": 40, "proto": ["sctp"], "sport": ["1-40000"], "udp_encap": 1000},
+]
+
+
+def test_classes():
+    about("The same where classes have packets before binds do.")
+    for name, path in tables.items():
+        with open(path) as file:
+            tree = json.load(file)
+        for seed, settings in ((301, ROUNDS[1][1]), (302, ROUNDS[2][1])):
+            with context("%s with classes, seed %d: " % (name, seed)):
+                agrees(work_json("classes.json", {**tree, "classes": CLASSES}), seed, settings)
 
 
 # A forward, and the family of its backends; None where it must be that of the bind.

@@ -98,8 +98,8 @@ def test_commands():
         same("total_packets", do("stats-get")["counter"][0]["name"])
     with check("what the module can"):
         can = do("features-get")
-        same([["gue", "gre", "ipip", "l3dsr", "nat"], 10, 4096, 65536],
-             [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"]])
+        same([["gue", "gre", "ipip", "l3dsr", "nat", "mark"], 10, 4096, 65536, 1],
+             [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"], can["classes"]])
     with check("by what flows are remembered, and what devices can be for"):
         same([["flow", "source"], ["director", "return", "geneve"], 1], [can["flows-by"], can["role"], can["replace"]])
     with check("and which rows it can have"):
@@ -131,6 +131,22 @@ def test_load():
     with check("glbctl shows its table"):
         table = running()[0]
         same(["by-ynl", "udp 192.0.2.0/24 port 53"], [table["table"], table["binds"][0]])
+    with check("words of classes come in order, as many as were promised"):
+        load = do("table-begin", tables=0, binds=0, row_bytes=0, class_words=12)["transaction"]
+        says("the next one is 0", refused("class-set", transaction=load, first_word=1, words=bytes(4)))
+        load = do("table-begin", tables=0, binds=0, row_bytes=0, class_words=12)["transaction"]
+        says("5 bytes are not whole words", refused("class-set", transaction=load, first_word=0, words=bytes(5)))
+        load = do("table-begin", tables=0, binds=0, row_bytes=0, class_words=12)["transaction"]
+        do("class-set", transaction=load, first_word=0, words=bytes(44))
+        says("12 were promised", refused("class-set", transaction=load, first_word=11, words=bytes(8)))
+        says("at most 33554432", refused("table-begin", tables=0, binds=0, row_bytes=0, class_words=1 << 25 | 1))
+    with check("and are refused if they say nothing, or not all came"):
+        load = do("table-begin", tables=0, binds=0, row_bytes=0, class_words=12)["transaction"]
+        do("class-set", transaction=load, first_word=0, words=bytes(44))
+        says("11 words of classes came, of 12", refused("table-commit", transaction=load))
+        load = do("table-begin", tables=0, binds=0, row_bytes=0, class_words=12)["transaction"]
+        do("class-set", transaction=load, first_word=0, words=bytes(48))
+        says("none that this module knows", refused("table-commit", transaction=load))
     with check("packets go its way"):
         answer = guest.json("glbctl --json lookup --running 10.11.12.13 192.0.2.9:53 --proto udp")
         same(["10.0.0.1", "10.0.0.2"], [hop["ip"] for hop in answer["hops"]])

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """An appliance behind a gateway load balancer where something goes wrong: hooks that cannot be registered, half of an aggregate
 lost, ICMP errors of its own and forged ones, a path that is narrower than IPv6 allows, Geneve in Geneve, Geneve for others,
-fragments in another order.
+fragments in another order, datagrams that a device merges.
 
      gateway                         appliance
     +--------------------+          +------------------------+
@@ -17,7 +17,7 @@ import os
 import socket
 import struct
 
-from lab.captures import frame_for, frames, nothing, plain_capture, recv, send_frame, settle, watch
+from lab.captures import forget, frame_for, frames, nothing, plain_capture, recv, send_frame, settle, watch
 from lab.geneve import (
     CLIENT4, CLIENT6, FIRST, THREE, Count, appliance, attach, gateway, geneve_device, is_geneve, parts, route, stats, unfiltered,
 )  # fmt: skip
@@ -243,6 +243,7 @@ def test_geneve_in_geneve():
             inside = header(ip(client, server, udp(40000, 53, b"inside")))
             count = Count()
             watch()
+            forget()
             sends(ip(client, server, udp(50001, 6081, inside), ident=9))
             came, back = parts(recv(appliance, is_geneve)), parts(recv(gateway, is_geneve))
             with check("it is in the header that it came with"):
@@ -303,7 +304,7 @@ def test_fragments_in_another_order():
 
 
 def test_merging_of_datagrams():
-    about("A device that merges UDP datagrams for who forwards does so no more when it gets the role; its aggregates are dropped.")
+    about("A device that merges UDP datagrams for whoever forwards does so no more when it gets the role.")
     merging = ("rx-udp-gro-forwarding", "rx-gro-list")
     for name in merging:
         appliance.quietly("ethtool -K eth0", name, "on")

@@ -283,6 +283,62 @@ def test_a_full_queue():
     count.is_sum()
 
 
+def test_changes():
+    about("Routes and addresses are remembered; a change of either counts for the next packet.")
+    attach()
+    for what, number, v6 in WAYS:
+        server, client = ends(number, v6)
+        echo, asker = udp_socket(appliance, server, 5353), udp_socket(gateway, client, 40000)
+
+        def asks(echo=echo, asker=asker, server=server):
+            asker.sendto(b"question", (server, 5353))
+            return echo.recvfrom(100)[1]
+
+        def hears_answer(peer, echo=echo, asker=asker):
+            echo.sendto(b"answer", peer)
+            same(b"answer", asker.recv(100))
+
+        with context(what + ": "):
+            for _ in range(2):
+                peer = asks()
+                with check("an answer arrives"):
+                    hears_answer(peer)
+            count = Count()
+            nowhere = "blackhole " + (gateway.ipv6 if number == 3 else gateway.ipv4)
+            appliance.ip("route add " + nowhere)
+            echo.sendto(b"lost", peer)
+            with check("without a route to the load balancer it is lost"):
+                same((1, 0), (count.grew("left", "dropped_no_route_packets"), count.grew("left", "returned_packets")))
+            appliance.ip("route del " + nowhere)
+            with check("with the route again it arrives"):
+                hears_answer(peer)
+            address = "%s/%d dev lo" % (server, 128 if v6 else 32)
+            appliance.ip("address del " + address)
+            asker.sendto(b"question", (server, 5353))
+            with check("a question to an address that is no more here is dropped"):
+                eventually(lambda count=count: same(1, count.grew("came", "dropped_no_socket_packets")))
+            appliance.ip("address add %s%s" % (address, " nodad" if v6 else ""))
+            with check("with the address again it is taken"):
+                hears_answer(asks())
+            count.is_sum()
+        echo.close()
+        asker.close()
+    say("the address that the load balancer knows")
+    echo, asker = udp_socket(appliance, "192.0.2.1", 5353), udp_socket(gateway, CLIENT4, 40000)
+    count, own = Count(), "local %s dev eth0 table local proto kernel scope host" % appliance.ipv4
+    appliance.ip("route del " + own)
+    asker.sendto(b"question", ("192.0.2.1", 5353))
+    with check("where it is not here, the header stays on"):
+        eventually(lambda: holds(count.grew("came", "passed_not_geneve_packets") >= 1))
+        same(0, count.grew("came", "accepted_packets"))
+    appliance.ip("route add %s src %s" % (own, appliance.ipv4))
+    asker.sendto(b"again", ("192.0.2.1", 5353))
+    with check("where it is here again, it comes off"):
+        same(b"again", echo.recv(100))
+    echo.close()
+    asker.close()
+
+
 def test_what_is_no_packet_of_a_flow():
     about("Frames with a VLAN tag and frames that are not IP leave as they are, and are counted.")
     attach("--strict")

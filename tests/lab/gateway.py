@@ -254,6 +254,15 @@ def test_endpoints_with_the_same_addresses():
     gateway.ip("route replace 192.0.2.1/32 encap ip id 0 dst 10.1.2.20 geneve_opts %s dev gnv0" % ",".join(THREE))
 
 
+SEEN = """table inet judge {
+    counter seen { }
+    chain prerouting {
+        type filter hook prerouting priority raw
+        iifname eth0 meta l4proto tcp counter name seen
+    }
+}"""
+
+
 def tcp_seen():
     """Packets of TCP that the stack got from eth0."""
     said = appliance.json("nft -j list counter inet judge seen")["nftables"]
@@ -261,14 +270,12 @@ def tcp_seen():
 
 
 def test_vectors():
-    about("Packets of an independent model: each has its verdict and no other, and the stack sees what was inside the others.")
+    about("Packets of an independent model: each has its verdict and no other, and the stack gets what is accepted.")
     attach("--pass --allow-from 10.1.1.0/24")
     with open("/tests/vectors/geneve.tsv") as file:
         vectors = [line.rstrip("\n").split("\t") for line in file if not line.startswith("#")]
     holds(len(vectors) > 10)
-    appliance.run("nft", "table inet judge { counter seen { } "
-                  "chain prerouting { type filter hook prerouting priority raw; "
-                  "iifname eth0 meta l4proto tcp counter name seen; } }")
+    appliance.run("nft", SEEN)
     watch()
     # What else comes (neighbour discovery) is none of these.
     others = ("total_packets", "passed_not_geneve_packets")

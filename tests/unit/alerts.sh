@@ -75,12 +75,22 @@ known() {
         grep -qE "\`$1\`" docs/healthcheck.md || { echo "nothing shows $1"; return 1; }
 }
 # shellcheck disable=SC2013 # A word is a name.
-for metric in $(grep -oE '\bglb_(healthcheck|redirect|director)_[a-z_]+' "$rules" | sort -u); do
+for metric in $(grep -oE '\bglb_(healthcheck|redirect|director|geneve)_[a-z_]+' "$rules" | sort -u); do
     case $metric in
         # The daemon's own metrics must be shown; the documents are not sufficient.
         glb_healthcheck_*) check "$metric is shown by glb-healthcheck" grep -qxF "$metric" "$work/families" ;;
         *) check "$metric is a metric" known "$metric" ;;
     esac
 done
+# verdict NAME: devices with the role geneve have a counter for it.
+verdict() { grep -qE "^\| .*\`$1_packets\`" docs/gateway.md || { echo "nothing counts $1"; return 1; }; }
+one=$(grep -oE 'verdict="[a-z_]+"' "$rules" | sed 's/.*="//; s/"//')
+several=$(grep -oE 'verdict=~"dropped_\([a-z_|]+\)"' "$rules" | sed 's/.*(//; s/).*//' | tr '|' '\n' | sed 's/^/dropped_/')
+# shellcheck disable=SC2086 # A word is a name.
+for name in $(printf '%s\n' $one $several refused_flow | sort -u); do
+    check "$name is a verdict of the role geneve" verdict "$name"
+done
+check "all rules about verdicts are read" test "$(grep -c 'verdict=' "$rules")" = "$(grep -cE 'verdict=("[a-z_]+"|~"dropped_\([a-z_|]+\)")' "$rules")"
+check "another verdict would be found" refused "nothing counts" verdict dropped_nothing
 check "another name would be found" refused "nothing shows" known glb_director_dropped_nothing_packets_total
 finish

@@ -7,6 +7,8 @@
 #![allow(missing_docs)]
 
 use glb_core::director::classify::bind::{build, words_needed, BindId, Classifier, Entry, Proto};
+use glb_core::director::classify::by_class::Bytes;
+use glb_core::director::classify::flow::{Asked, Classes, Found};
 use glb_core::director::flows::{
     follow, key, known, learn, Bucket, Event, FlowTable, Memory, Rules,
 };
@@ -46,6 +48,14 @@ pub fn uses_classifier(words: &[u32], dst: Addr, proto: Proto, port: u16) -> Opt
         .lookup(dst, proto, port)
         .or_else(|| classifier.lookup_addr(dst))
         .or_else(|| classifier.lookup_all(dst))
+}
+
+#[no_mangle]
+pub fn uses_classes(words: &[u32], asked: &Asked<'_>) -> Option<Found> {
+    let classes = Classes::new(words)?;
+    classes
+        .lookup(asked)
+        .or_else(|| classes.by_rank(classes.astray(7)?))
 }
 
 #[no_mangle]
@@ -210,6 +220,7 @@ pub struct Tables<'a> {
     key: &'a SipKey,
     classifier: Classifier<'a>,
     tables: &'a [Table<'a>],
+    classes: Classes<'a>,
     fragments: &'a FragmentTable,
 }
 
@@ -232,6 +243,12 @@ impl<'a> World for Tables<'a> {
     fn by_addr(&self, dst: Addr) -> Option<&Table<'a>> {
         self.classifier.lookup_addr(dst)?;
         self.tables.last()
+    }
+    fn classes(&self) -> Classes<'_> {
+        self.classes
+    }
+    fn service(&self, service: u16) -> Option<&Table<'a>> {
+        self.tables.get(usize::from(service))
     }
     fn by_proto(&self, dst: Addr, proto: Proto) -> Option<&Table<'a>> {
         self.classifier.lookup_proto(dst, proto)?;
@@ -280,9 +297,23 @@ pub fn uses_decide(
     match plan.forward().leave() {
         Leave::Tunnel(tunnel) => tunnel.write(params, &plan.hops, out)?,
         Leave::Rewrite(edit) => return Some((edit.tos(1), plan.verdict)),
+        Leave::Mark(offset) => return Some((offset.mark(plan.hops.backend()) as u8, plan.verdict)),
     }
     let first = plan.hops.first();
     Some((first[0] ^ plan.hops.others(), plan.verdict))
+}
+
+#[no_mangle]
+pub fn uses_decide_classed(
+    tables: &Tables<'_>,
+    settings: &Settings,
+    packet: Candidate,
+    view: View<'_>,
+    family: Family,
+) -> Option<Verdict> {
+    let bytes = Bytes::read(view, family, &packet, tables.classes()).ok()?;
+    let plan = director::decide_classed(tables, settings, packet, bytes).ok()?;
+    Some(plan.verdict)
 }
 
 #[no_mangle]

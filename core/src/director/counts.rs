@@ -62,7 +62,7 @@ const PLACES: [usize; Verdict::COUNT] = {
         if is_cause(Verdict::ALL[at]) {
             places[at] = next;
             next += 1;
-        } else if matches!(Verdict::ALL[at].fate(), Fate::Send) {
+        } else if matches!(Verdict::ALL[at].fate(), Fate::Send | Fate::Mark) {
             places[at] = PACKETS;
         }
         at += 1;
@@ -94,7 +94,7 @@ mod tests {
         for verdict in Verdict::ALL {
             let name = place(*verdict).map(|place| NAMES[place]);
             let expected = match verdict.fate() {
-                Fate::Send => Some("sent_packets"),
+                Fate::Send | Fate::Mark => Some("sent_packets"),
                 Fate::Pass => None,
                 Fate::Drop if *verdict == Verdict::DroppedNoHop => None,
                 Fate::Drop => Some(verdict.counter()),

@@ -4,9 +4,10 @@
 //! reaches the first of them.
 //!
 //! The module's `lookup`, `glbctl encap` and `glbctl lookup` and the fuzz targets all ask [`decide`]; the ingress hook asks its
-//! halves, [`bind`] and one of those of [`Bound`], which leave out what common packets do not need. What they differ in is the
+//! halves, [`bind`] or [`bind_classed`] and one of those of [`Bound`], which leave out what common packets do not need. What they differ in is the
 //! [`World`] that they decide on. `lab/director-agrees` holds the hook against `glbctl encap`.
 
+use super::classify::by_class::{by_class, Bytes};
 use super::classify::classify;
 use super::flows::Key;
 use super::forward::Forward;
@@ -73,6 +74,33 @@ pub fn decide<'w, W: World>(
     packet: Candidate,
 ) -> Result<Plan<'w, W>, Verdict> {
     bind(world, settings, packet)?.decide(world, settings)
+}
+
+/// The same where there may be classes, which look at these bytes of the packet.
+pub fn decide_classed<'w, W: World>(
+    world: &'w W,
+    settings: &Settings,
+    packet: Candidate,
+    bytes: Bytes<'_>,
+) -> Result<Plan<'w, W>, Verdict> {
+    bind_classed(world, settings, packet, bytes)?.decide(world, settings)
+}
+
+/// The first half of [`decide_classed`].
+pub fn bind_classed<'w, W: World>(
+    world: &'w W,
+    settings: &Settings,
+    packet: Candidate,
+    bytes: Bytes<'_>,
+) -> Result<Bound<'w, W>, Verdict> {
+    match by_class(world, settings, packet, bytes)? {
+        Some((table, verdict, packet)) => Ok(Bound {
+            packet,
+            table,
+            verdict,
+        }),
+        None => bind(world, settings, packet),
+    }
 }
 
 /// The first half of [`decide`].

@@ -176,8 +176,12 @@ impl Roster {
     #[inline(always)]
     #[must_use]
     pub fn backend(&self, tag: Tag) -> Option<u8> {
-        let index = *self.backends.get(usize::from(tag.slot()))?;
-        (self.id(index)?.tag() == tag).then_some(index)
+        let slot = usize::from(tag.slot());
+        let index = *self.backends.get(slot)?;
+        // A slot that is in no use has a backend of another one, or none.
+        let is_used = self.slot(index)? == tag.slot();
+        let generation = *self.generations.get(slot)?;
+        (is_used && generation & 3 == tag.0 >> 8).then_some(index)
     }
 }
 

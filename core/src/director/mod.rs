@@ -5,7 +5,7 @@
 //! ```text
 //! inspect    IP -> TCP, UDP, ICMP (-> embedded packet); would the stack itself take it?   pure, this room
 //! decide     the one decision, made of                                                    pure, on the tables of a World
-//!   classify   address, port -> table
+//!   classify   address, port (classes: and more) -> table
 //!   select     hash -> row -> hops
 //!   flows      flow -> backend, whatever its row says now
 //! role       what an attached device is for
@@ -31,11 +31,11 @@ pub mod select;
 mod verdict;
 mod world;
 
-pub use decide::{bind, decide, Bound, Plan};
+pub use decide::{bind, bind_classed, decide, decide_classed, Bound, Plan};
 pub use fit::{tcp_offset, too_big, Cut, Piece, MAX_TOO_BIG_LEN};
 pub use forward::{
     flow_label, header_len, rewrite, source_port, Forward, ForwardKind, Given, Gso, Layout, Leave,
-    Misfit, Others, Params, Shape, Tunnel, MAX_HEADER_LEN,
+    MarkOffset, Misfit, Others, Params, Shape, Tunnel, MAX_HEADER_LEN,
 };
 pub use inspect::{again, common, inspect, inspect_answer, Candidate, Kind, Stop, Turn};
 pub use role::Role;

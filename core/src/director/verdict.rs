@@ -13,6 +13,8 @@ verdicts! {
     EncapsulatedEcho: Send = "encapsulated_echo_packets",
     /// A later fragment, sent where its first fragment went, or by its addresses.
     EncapsulatedFragment: Send = "encapsulated_fragment_packets",
+    /// To a table whose packets get a mark: it got that of its backend, and goes on up the stack.
+    Marked: Mark = "marked_packets",
     /// Neither TCP, UDP nor an ICMP message that concerns a flow, and no bind takes all protocols there; or with a header that
     /// is wrong or names a way to take (source routing): left to the rest of the stack.
     PassedUnknownFormat: Pass = "passed_unknown_format_packets",

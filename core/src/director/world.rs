@@ -3,6 +3,7 @@
 //! What the decision about a packet is made on. The module's loaded tables are one [`World`], a table file is another.
 
 use super::classify::bind::Proto;
+use super::classify::flow::Classes;
 use super::flows::Key;
 use super::forward::Forward;
 use super::inspect::Candidate;
@@ -30,6 +31,15 @@ pub trait World {
     }
     /// The table that takes all protocols of this address. A world without such tables need not say so.
     fn by_all(&self, _dst: Addr) -> Option<&Self::Table> {
+        None
+    }
+
+    /// The classes, which are asked before binds are. A world without classes need not say so.
+    fn classes(&self) -> Classes<'_> {
+        Classes::NONE
+    }
+    /// The table that a class leads to.
+    fn service(&self, _service: u16) -> Option<&Self::Table> {
         None
     }
 
@@ -84,6 +94,13 @@ pub trait World {
     fn remember(&self, key: &FlowKey, fragment: Fragment);
     /// The ports of the first fragment of this datagram, client's first, if they are remembered.
     fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)>;
+    /// Remembers that a first fragment had a class, which leads to this table; or, by a number that no table has, that it had
+    /// none.
+    fn remember_service(&self, _addrs: &Addrs, _fragment: Fragment, _service: u16) {}
+    /// What [`Self::remember_service`] was told of the first fragment of this datagram, if it is remembered.
+    fn remembered_service(&self, _addrs: &Addrs, _fragment: Fragment) -> Option<u16> {
+        None
+    }
 }
 
 /// Addresses of a table's backends by their index, as headers list them: of one family, since a list is.

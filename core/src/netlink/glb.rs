@@ -46,8 +46,9 @@ pub mod forward {
     pub const IPIP: u8 = 2;
     pub const L3DSR: u8 = 3;
     pub const NAT: u8 = 4;
+    pub const MARK: u8 = 5;
     /// Names, by their numbers.
-    pub const NAMES: [&str; 5] = ["gue", "gre", "ipip", "l3dsr", "nat"];
+    pub const NAMES: [&str; 6] = ["gue", "gre", "ipip", "l3dsr", "nat", "mark"];
 }
 
 /// The numbers of `select`.
@@ -137,6 +138,7 @@ pub mod command {
     pub const GENEVE_STATS_GET: u8 = 26;
     pub const GENEVE_FLOW_GET: u8 = 27;
     pub const GENEVE_ENDPOINT_GET: u8 = 28;
+    pub const CLASS_SET: u8 = 29;
 }
 
 /// What is known of each command.
@@ -152,6 +154,7 @@ pub mod operation {
             super::load::TABLES,
             super::load::BINDS,
             super::load::ROW_BYTES,
+            super::load::CLASS_WORDS,
         ],
         takes_for_list: &[],
     };
@@ -176,6 +179,7 @@ pub mod operation {
             super::load::FLOWS,
             super::load::DSCP,
             super::load::TARGET_PORT,
+            super::load::MARK_OFFSET,
         ],
         takes_for_list: &[],
     };
@@ -457,6 +461,19 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
+    /// The next words of compiled classes.
+    pub const CLASS_SET: Operation = Operation {
+        number: command::CLASS_SET,
+        name: "class-set",
+        set: &super::load::SET,
+        admin: true,
+        takes: &[
+            super::load::TRANSACTION,
+            super::load::FIRST_WORD,
+            super::load::WORDS,
+        ],
+        takes_for_list: &[],
+    };
 }
 
 /// All commands and notifications, in the order of their numbers.
@@ -489,6 +506,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation::GENEVE_STATS_GET,
     operation::GENEVE_FLOW_GET,
     operation::GENEVE_ENDPOINT_GET,
+    operation::CLASS_SET,
 ];
 
 /// Attribute set `load`.
@@ -513,6 +531,10 @@ pub mod load {
     pub const FLOWS: u16 = 18;
     pub const DSCP: u16 = 19;
     pub const TARGET_PORT: u16 = 20;
+    pub const MARK_OFFSET: u16 = 21;
+    pub const CLASS_WORDS: u16 = 22;
+    pub const FIRST_WORD: u16 = 23;
+    pub const WORDS: u16 = 24;
 
     pub const SET: super::Set = super::Set {
         name: "load",
@@ -537,6 +559,10 @@ pub mod load {
             super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(1, u16::MAX)),
+            super::Attribute::new(MARK_OFFSET, "mark-offset", super::Form::U32(1, u32::MAX)),
+            super::Attribute::new(CLASS_WORDS, "class-words", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(FIRST_WORD, "first-word", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(WORDS, "words", super::Form::Bytes(0, 65531)),
         ],
     };
 }
@@ -596,6 +622,7 @@ pub mod table {
     pub const FLOWS: u16 = 13;
     pub const DSCP: u16 = 14;
     pub const TARGET_PORT: u16 = 15;
+    pub const MARK_OFFSET: u16 = 16;
 
     pub const SET: super::Set = super::Set {
         name: "table",
@@ -608,13 +635,14 @@ pub mod table {
             super::Attribute::new(NUM_BINDS, "num-binds", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(BACKEND, "backend", super::Form::Nest(&super::backend::SET)),
             super::Attribute::new(TABLES, "tables", super::Form::U32(0, u32::MAX)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 5)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(NUM_ROWS, "num-rows", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(FLOW_HASH, "flow-hash", super::Form::U8(0, 4)),
             super::Attribute::new(FLOWS, "flows", super::Form::Nest(&super::flows::SET)),
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(MARK_OFFSET, "mark-offset", super::Form::U32(0, u32::MAX)),
         ],
     };
 }
@@ -643,6 +671,9 @@ pub mod lookup {
     pub const DSCP: u16 = 20;
     pub const KNOWN_FLOW: u16 = 21;
     pub const TARGET_PORT: u16 = 22;
+    pub const MARK_OFFSET: u16 = 23;
+    pub const CLASS: u16 = 24;
+    pub const WANTS_BYTES: u16 = 25;
 
     pub const SET: super::Set = super::Set {
         name: "lookup",
@@ -661,7 +692,7 @@ pub mod lookup {
             super::Attribute::new(ALT_ROW, "alt-row", super::Form::U16(0, u16::MAX)),
             super::Attribute::new(HOP, "hop", super::Form::Nest(&super::hop::SET)),
             super::Attribute::new(ROWS, "rows", super::Form::Bytes(0, 65535)),
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 5)),
             super::Attribute::new(SELECT, "select", super::Form::U8(0, 1)),
             super::Attribute::new(ROW_NUMBER, "row-number", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(
@@ -673,6 +704,9 @@ pub mod lookup {
             super::Attribute::new(DSCP, "dscp", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(KNOWN_FLOW, "known-flow", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(TARGET_PORT, "target-port", super::Form::U16(0, u16::MAX)),
+            super::Attribute::new(MARK_OFFSET, "mark-offset", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(CLASS, "class", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(WANTS_BYTES, "wants-bytes", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -825,6 +859,7 @@ pub mod status {
     pub const MEMORY: u16 = 6;
     pub const LOADS: u16 = 7;
     pub const STAGED: u16 = 8;
+    pub const CLASS_WORDS: u16 = 9;
 
     pub const SET: super::Set = super::Set {
         name: "status",
@@ -837,6 +872,7 @@ pub mod status {
             super::Attribute::new(MEMORY, "memory", super::Form::Uint),
             super::Attribute::new(LOADS, "loads", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(STAGED, "staged", super::Form::Uint),
+            super::Attribute::new(CLASS_WORDS, "class-words", super::Form::U32(0, u32::MAX)),
         ],
     };
 }
@@ -852,11 +888,12 @@ pub mod features {
     pub const FLOWS_BY: u16 = 7;
     pub const ROLE: u16 = 8;
     pub const REPLACE: u16 = 9;
+    pub const CLASSES: u16 = 10;
 
     pub const SET: super::Set = super::Set {
         name: "features",
         attributes: &[
-            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 4)),
+            super::Attribute::new(FORWARD, "forward", super::Form::U8(0, 5)),
             super::Attribute::new(SETTING, "setting", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_TABLES, "max-tables", super::Form::U32(0, u32::MAX)),
             super::Attribute::new(MAX_BINDS, "max-binds", super::Form::U32(0, u32::MAX)),
@@ -865,6 +902,7 @@ pub mod features {
             super::Attribute::new(FLOWS_BY, "flows-by", super::Form::U8(0, 1)),
             super::Attribute::new(ROLE, "role", super::Form::U8(0, 2)),
             super::Attribute::new(REPLACE, "replace", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(CLASSES, "classes", super::Form::U8(0, u8::MAX)),
         ],
     };
 }

@@ -46,6 +46,16 @@ pub enum Field {
     FlowHash,
     Dscp,
     TargetPort,
+    MarkOffset,
+    NumClasses,
+    ClassService,
+    ClassProtocols,
+    ClassPrefixes,
+    ClassPrefix,
+    ClassList,
+    ClassPorts,
+    ClassMatch,
+    ClassName,
 }
 
 impl Field {
@@ -91,6 +101,16 @@ impl Field {
             Self::FlowHash => "flow_hash",
             Self::Dscp => "dscp",
             Self::TargetPort => "target_port",
+            Self::MarkOffset => "mark_offset",
+            Self::NumClasses => "num_classes",
+            Self::ClassService => "class.service",
+            Self::ClassProtocols => "class.protocols",
+            Self::ClassPrefixes => "list.num_prefixes",
+            Self::ClassPrefix => "list.prefix",
+            Self::ClassList => "class.list",
+            Self::ClassPorts => "class.ports",
+            Self::ClassMatch => "class.match",
+            Self::ClassName => "class.name",
         }
     }
 
@@ -100,7 +120,7 @@ impl Field {
         match self {
             Self::Length => "as many bytes as the counts need",
             Self::Magic => "the bytes GLBD",
-            Self::Version => "2, 3 or 4",
+            Self::Version => "2, 3, 4 or 5",
             Self::NumTables => "as many tables as the file has",
             Self::TableEntries => "65536",
             Self::MaxBackends | Self::MaxBinds => "256",
@@ -137,6 +157,18 @@ impl Field {
             Self::FlowHash => "0 (own); another one only in a Maglev table",
             Self::Dscp => "there with forward 3 (l3dsr), and with no other",
             Self::TargetPort => "none, but with forward 4 (nat)",
+            Self::MarkOffset => "there with forward 5 (mark), and with no other",
+            Self::NumClasses => "1 to 10000",
+            Self::ClassService => "an index below num_tables, of a table that tunnels or marks",
+            Self::ClassProtocols => "0 to 7: 1 for TCP, 2 for UDP and 4 for SCTP",
+            Self::ClassPrefixes => "1 to 1000",
+            Self::ClassPrefix => {
+                "family 1 (IPv4, with zeroes behind the address) or 2 (IPv6), and a length of at most 32 or 128"
+            }
+            Self::ClassList => "an index of a list, or 4294967295 for none",
+            Self::ClassPorts => "a first port that is not above the last",
+            Self::ClassMatch => "at most 8, each of 1, 2 or 4 bytes inside the header of protocol 6, 17 or 132",
+            Self::ClassName => "UTF-8, which ends at this byte",
         }
     }
 }
@@ -148,7 +180,7 @@ pub struct FileError {
     pub table: Option<u32>,
     /// The field.
     pub field: Field,
-    /// Index of the backend, bind or row, where the field is in one.
+    /// Index of the backend, bind, row, class or list, where the field is in one.
     pub index: Option<u32>,
     /// What was found. Ports: the first in the high 16 bits, the last in the low ones. Addresses: 1.
     pub value: u64,
@@ -165,7 +197,7 @@ impl fmt::Display for FileError {
         }
         match self.field {
             Field::Magic | Field::Checksum => write!(out, ": {:#010x}", self.value)?,
-            Field::BindPorts => {
+            Field::BindPorts | Field::ClassPorts => {
                 write!(out, ": {} to {}", self.value >> 16, self.value & 0xffff)?;
             }
             Field::BackendAddress | Field::BindAddress => out.write_str(": other bytes are set")?,

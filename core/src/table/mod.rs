@@ -2,6 +2,7 @@
 
 //! Forwarding tables as files (docs/formats.md).
 
+mod classes;
 mod error;
 mod v2_read;
 mod v2_write;
@@ -50,7 +51,7 @@ pub mod v2 {
 /// This project's binary format (docs/formats.md).
 pub mod v3 {
     pub use super::error::{Field, FileError};
-    pub use super::v3_read::{File, Table, TableBackend};
+    pub use super::v3_read::{write_classes, File, Table, TableBackend};
     pub use super::v3_sum::{checksum, Checksum};
     pub use super::words::{Word, Words};
 
@@ -60,6 +61,8 @@ pub mod v3 {
     pub const VERSION: u32 = 3;
     /// Version of a file in which a table has words: readers that know none refuse it by its number.
     pub const VERSION_WITH_WORDS: u32 = 4;
+    /// Version of a file with classes: its tables have words, and behind them are the classes.
+    pub const VERSION_WITH_CLASSES: u32 = 5;
     /// Bytes of the file's header.
     pub const HEADER_LEN: usize = 24;
     /// Bytes of a table's header.

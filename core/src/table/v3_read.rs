@@ -4,27 +4,33 @@
 //!
 //! As for version 2, [`File::check`] looks at everything first; what it returns borrows the bytes.
 //!
-//! A file in which a table has words has number 4, and is otherwise of the same form.
+//! A file in which a table has words has number 4, and is otherwise of the same form. A file with classes has number 5: its
+//! tables have words, and the classes are behind them.
 
+use super::classes;
 use super::error::{Field, FileError};
 use super::v3::{
     checksum, BACKEND_LEN, BIND_LEN, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, TABLE_HEADER_LEN,
-    VERSION, VERSION_WITH_WORDS,
+    VERSION, VERSION_WITH_CLASSES, VERSION_WITH_WORDS,
 };
 use super::words::Words;
 use crate::backend::{Backend, State, MAX_BACKENDS};
 use crate::director::classify::bind::{Bind, Proto};
+use crate::director::classify::flow::NamedClass;
 use crate::director::reverse::services::{check_bind, OneWay};
 use crate::director::select::hash::ROWS;
 use crate::director::select::rows::v3::MAX_WEIGHT;
 use crate::director::{Forward, ForwardKind, Misfit, Select, Unfit};
 use crate::packet::addr::Addr;
+use alloc::vec::Vec;
 
 /// A file that was checked.
 #[derive(Debug, Clone, Copy)]
 pub struct File<'a> {
     tables: &'a [u8],
     with_words: bool,
+    num_tables: u32,
+    classes: Option<&'a [u8]>,
 }
 
 /// A table of a checked file.
@@ -80,7 +86,7 @@ impl<'a> File<'a> {
             return Err(error(Field::Magic, u64::from(found)));
         }
         let version = u32::from_le_bytes([v0, v1, v2, v3]);
-        if version != VERSION && version != VERSION_WITH_WORDS {
+        if !matches!(version, VERSION | VERSION_WITH_WORDS | VERSION_WITH_CLASSES) {
             return Err(error(Field::Version, u64::from(version)));
         }
         let said = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
@@ -100,29 +106,60 @@ impl<'a> File<'a> {
             return Err(error(Field::TableEntries, u64::from(entries)));
         }
         let count = u32::from_le_bytes([n0, n1, n2, n3]);
-        let with_words = version == VERSION_WITH_WORDS;
+        let with_words = version != VERSION;
         let mut rest = tables;
+        let mut forwards = Vec::new();
         for index in 0..count {
             let (table, behind) = split(rest, with_words).map_err(|bad| at(index, bad))?;
             check_table(&table).map_err(|bad| at(index, bad))?;
+            forwards.push(table.forward);
             rest = behind;
         }
-        if rest.is_empty() {
-            Ok(Self { tables, with_words })
-        } else {
-            Err(error(Field::NumTables, u64::from(count)))
+        let classes = (version == VERSION_WITH_CLASSES).then_some(rest);
+        match classes {
+            Some(bytes) => {
+                classes::read(bytes, &forwards).map_err(|(field, index, value)| FileError {
+                    index,
+                    ..error(field, value)
+                })?;
+            }
+            None if rest.is_empty() => {}
+            None => return Err(error(Field::NumTables, u64::from(count))),
         }
+        Ok(Self {
+            tables,
+            with_words,
+            num_tables: count,
+            classes,
+        })
     }
 
     /// The tables, in the file's order.
     pub fn tables(self) -> impl Iterator<Item = Table<'a>> {
         let mut rest = self.tables;
+        let mut left = self.num_tables;
         core::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
             let (table, behind) = split(rest, self.with_words).ok()?;
             rest = behind;
             Some(table)
         })
     }
+
+    /// The classes, in the file's order.
+    #[must_use]
+    pub fn classes(self) -> Vec<NamedClass> {
+        let Some(bytes) = self.classes else {
+            return Vec::new();
+        };
+        let forwards: Vec<_> = self.tables().map(|table| table.forward).collect();
+        classes::read(bytes, &forwards).unwrap_or_default()
+    }
+}
+
+/// Writes the classes of a file as they stand behind its tables; nothing where a count does not fit its field.
+pub fn write_classes(classes: &[NamedClass], out: &mut Vec<u8>) -> Option<()> {
+    classes::write(classes, out)
 }
 
 impl<'a> Table<'a> {
@@ -201,6 +238,7 @@ fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
     let forward = kind.with(words.given()).map_err(|misfit| match misfit {
         Misfit::NoDscp | Misfit::Dscp => (Field::Dscp, None, u64::from(forward)),
         Misfit::TargetPort => (Field::TargetPort, None, u64::from(forward)),
+        Misfit::NoMarkOffset | Misfit::MarkOffset => (Field::MarkOffset, None, u64::from(forward)),
     })?;
     // What is too much to be counted is more than there is.
     let len = usize::from(hops).checked_mul(words.rows as usize);

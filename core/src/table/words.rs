@@ -8,7 +8,7 @@
 
 use super::error::Field;
 use crate::director::flows::{By, Spec};
-use crate::director::{FlowHash, Forward, Given, Select, Selector};
+use crate::director::{FlowHash, Forward, Given, MarkOffset, Select, Selector};
 use crate::packet::dscp::Dscp;
 use core::num::NonZeroU16;
 
@@ -104,6 +104,18 @@ impl Word for NonZeroU16 {
     }
 }
 
+impl Word for MarkOffset {
+    const LEN: usize = 4;
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        u32::read(bytes).and_then(Self::new)
+    }
+
+    fn write(self, out: &mut dyn FnMut(&[u8])) {
+        self.value().write(out);
+    }
+}
+
 /// A word that a table may lack; its default is `None`.
 impl<T: Word> Word for Option<T> {
     const LEN: usize = T::LEN;
@@ -169,6 +181,8 @@ words! {
     dscp: Option<Dscp> = None, 5;
     /// The port that the forward `nat` gives its packets, if it gives them another one.
     target_port: Option<NonZeroU16> = None, 6;
+    /// The mark of the first backend, with the forward `mark`.
+    mark_offset: Option<MarkOffset> = None, 7;
 }
 
 impl Default for Words {
@@ -200,10 +214,15 @@ impl Words {
     /// The same with the parameters of this forward.
     #[must_use]
     pub fn with_forward(self, forward: Forward) -> Self {
-        let Given { dscp, target_port } = forward.given();
+        let Given {
+            dscp,
+            target_port,
+            mark_offset,
+        } = forward.given();
         Self {
             dscp,
             target_port,
+            mark_offset,
             ..self
         }
     }
@@ -214,6 +233,7 @@ impl Words {
         Given {
             dscp: self.dscp,
             target_port: self.target_port,
+            mark_offset: self.mark_offset,
         }
     }
 
@@ -323,6 +343,7 @@ mod tests {
                 (Field::WordValue, Some(4), 2 << 48 | 1 << 32 | 1),
             ),
             (&[5, 1, 64], (Field::WordValue, Some(5), 64)),
+            (&[7, 4, 0, 0, 0, 0], (Field::WordValue, Some(7), 0)),
             (&[6, 2, 0, 0], (Field::WordValue, Some(6), 0)),
         ] {
             assert_eq!(Words::read(bytes), Err(expected), "{bytes:?}");

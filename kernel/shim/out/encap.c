@@ -15,6 +15,7 @@
 #include <net/route.h>
 #include <net/udp.h>
 
+#include "../checks.h"
 #include "../packet.h"
 #include "encap.h"
 
@@ -85,6 +86,7 @@ void *glb_tunnel_open(struct sk_buff *skb, const struct dst_entry *dst, unsigned
 	__vlan_hwaccel_clear_tag(skb);
 	skb_clear_tstamp(skb);
 	/* There is room: skb_push would look again. */
+	GLB_CHECK(skb_headroom(skb) >= header_len);
 	header = __skb_push(skb, header_len);
 	skb_reset_network_header(skb);
 	skb_reset_mac_header(skb);

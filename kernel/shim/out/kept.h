@@ -11,7 +11,7 @@
  * - A device that is removed: the kernel gives its routes another one, so that none holds it.
  * - A namespace that ends: what belongs to it, these tables among it, is freed before.
  *
- * Packets come with bottom halves off.
+ * Whoever uses a table has bottom halves off.
  */
 #ifndef _GLB_KEPT_H
 #define _GLB_KEPT_H

@@ -117,9 +117,11 @@ static struct dst_entry *glb_route6(struct net *net, struct glb_domain domain, s
 	/*
 	 * Of a packet that is passed on, with its source, nothing but the route is looked up where no IPsec policy may want it, as in
 	 * ip6_forward(). What the look-up for own packets does beside that is about sources of this machine: which one, and whether it
-	 * is verified (RFC 4429).
+	 * is verified (RFC 4429). And it refuses, as is left to it here, all packets where the machine has no IPv6 (ipv6.disable=1:
+	 * there is nothing to look a route up in), and sources that are IPv4's (RFC 4291, section 2.5.5.2).
 	 */
-	if (flow.is_passed_on && !ipv6_addr_any(saddr) && !glb_has_ipsec(net)) {
+	if (flow.is_passed_on && ipv6_mod_enabled() && !ipv6_addr_any(saddr) && !ipv6_addr_v4mapped(saddr) &&
+	    !glb_has_ipsec(net)) {
 		dst = ip6_route_output(net, NULL, &fl6);
 		if (unlikely(dst->error)) {
 			dst_release(dst);
@@ -229,8 +231,8 @@ static u32 glb_pair_of(struct glb_key *key, const struct glb_domain *domain, str
 }
 
 struct dst_entry *glb_route_kept_between(struct net *net, struct glb_routes __percpu *routes,
-				    const struct sk_buff *skb, struct glb_flow flow,
-				    const void *daddr, const void *saddr, bool is_v6)
+					 const struct sk_buff *skb, struct glb_flow flow,
+					 const void *daddr, const void *saddr, bool is_v6)
 {
 	const struct glb_domain domain = glb_domain_of(net, skb, flow, is_v6);
 	struct glb_key key;

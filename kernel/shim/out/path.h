@@ -48,8 +48,8 @@ struct dst_entry *glb_route6_find(struct net *net, struct dst_cache *cache,
  * domain. Otherwise as above.
  */
 struct dst_entry *glb_route_kept_between(struct net *net, struct glb_routes __percpu *routes,
-				    const struct sk_buff *skb, struct glb_flow flow,
-				    const void *daddr, const void *saddr, bool is_v6);
+					 const struct sk_buff *skb, struct glb_flow flow,
+					 const void *daddr, const void *saddr, bool is_v6);
 /* The same for one packet, of which nothing is remembered. */
 struct dst_entry *glb_route4_between(struct net *net, const struct sk_buff *skb, struct glb_flow flow,
 				     __be32 daddr, __be32 *saddr);

@@ -59,6 +59,7 @@ bool glb_is_local_v4(struct net *net, const struct sk_buff *skb, __be32 addr, u6
 
 bool glb_is_here_v6(struct net *net, const struct sk_buff *skb, const struct in6_addr *addr, bool own)
 {
-	/* The device says the routing domain, whose devices are all asked. */
-	return ipv6_chk_addr_and_flags(net, addr, skb->dev, !own, true, IFA_F_TENTATIVE);
+	/* The device says the routing domain, whose devices are all asked. A machine without IPv6 has no list of addresses. */
+	return ipv6_mod_enabled() &&
+	       ipv6_chk_addr_and_flags(net, addr, skb->dev, !own, true, IFA_F_TENTATIVE);
 }

@@ -94,6 +94,12 @@ impl Skb<'_> {
         Ok(unsafe { core::slice::from_raw_parts_mut((*self.as_ptr()).data, len) })
     }
 
+    /// Gives it a firewall mark, which rules of routing and of filters look at.
+    pub fn set_mark(&mut self, mark: u32) {
+        // SAFETY: The buffer is valid, and its fields are this hook's alone.
+        unsafe { bindings::glb_skb_set_mark(self.as_ptr(), mark) }
+    }
+
     /// Whether it is an aggregate of several packets.
     pub fn is_gso(&self) -> bool {
         // SAFETY: The buffer is valid.

@@ -69,7 +69,7 @@ impl netdev::Egress for Back {
 /// The end of a packet that is not sent in a header.
 fn end(skb: Skb<'_>, verdict: Verdict) -> (Outcome<'_>, Verdict) {
     match verdict.fate() {
-        Fate::Pass => (Outcome::Accept(skb), verdict),
+        Fate::Pass | Fate::Mark => (Outcome::Accept(skb), verdict),
         Fate::Send | Fate::Drop => (Outcome::Drop(skb), verdict),
     }
 }
@@ -174,7 +174,7 @@ fn without(hook: &Hook<'_>, device: &Device, skb: &Skb<'_>) -> Verdict {
 /// What the hook answers of a packet that is gone: its sender hears of it if it was lost.
 fn gone<'a>(verdict: Verdict) -> (Outcome<'a>, Verdict) {
     match verdict.fate() {
-        Fate::Send | Fate::Pass => (Outcome::Stolen, verdict),
+        Fate::Send | Fate::Mark | Fate::Pass => (Outcome::Stolen, verdict),
         Fate::Drop => (Outcome::Lost, verdict),
     }
 }

@@ -66,7 +66,7 @@ impl netdev::Ingress for Come {
             believe(hook, device, &mut skb);
         }
         match verdict.fate() {
-            Fate::Pass => Outcome::Accept(skb),
+            Fate::Pass | Fate::Mark => Outcome::Accept(skb),
             Fate::Send | Fate::Drop => Outcome::Drop(skb),
         }
     }

@@ -8,7 +8,8 @@ use super::row::{put_hops, put_number, LOOKUP_SIZE};
 use crate::netlink::{Family, Request};
 use crate::state::State;
 use crate::tables::world::Loaded;
-use glb_core::director::{decide, Candidate, Kind, Verdict, World};
+use glb_core::director::classify::by_class::{class_of, Bytes};
+use glb_core::director::{decide_classed, Candidate, Kind, Verdict, World};
 use glb_core::netlink::glb::{lookup as attr, operation};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -86,7 +87,9 @@ fn answer<'a, const FLOWS: bool>(
         learns: false,
     });
     let plan = match &world {
-        Some(world) => decide(world, state.config(&rcu), packet).map(|plan| (world, plan)),
+        // Bytes of its headers are not asked for.
+        Some(world) => decide_classed(world, state.config(&rcu), packet, Bytes::default())
+            .map(|plan| (world, plan)),
         None => Err(packet.unmatched()),
     };
     let (world, plan) = match plan {
@@ -112,7 +115,7 @@ fn answer<'a, const FLOWS: bool>(
                 request,
                 ENOENT,
                 Some(sent),
-                "no table has a bind for this packet"
+                "no table has a bind for this packet, and no class has it"
             ))
         }
     };
@@ -135,6 +138,9 @@ fn answer<'a, const FLOWS: bool>(
     if let Some(port) = table.forward.target_port() {
         message.u16(attr::TARGET_PORT, port.get())?;
     }
+    if let Some(offset) = table.forward.mark_offset() {
+        message.u32(attr::MARK_OFFSET, offset.value())?;
+    }
     let named = table.forward.named(table.any_row(row));
     match world.flow(table, plan.packet, named.first().copied()) {
         None => put_hops(message, Some(set), table, named)?,
@@ -148,6 +154,15 @@ fn answer<'a, const FLOWS: bool>(
     }
     if let Some(second) = plan.alt_hash {
         message.uint(attr::ALT_HASH, second.0)?;
+    }
+    if let Some(found) = class_of(world.classes(), &packet, Bytes::default()) {
+        message.u32(attr::CLASS, found.class)?;
+    }
+    if let Kind::Flow(proto) = packet.kind {
+        let (header, has_inner) = world.classes().reads(proto, packet.key.dst_port);
+        if header != 0 || has_inner {
+            message.u8(attr::WANTS_BYTES, 1)?;
+        }
     }
     if let Some(row) = plan.alt_row(world) {
         put_number(message, table, (attr::ALT_ROW, attr::ALT_ROW_NUMBER), row)?;

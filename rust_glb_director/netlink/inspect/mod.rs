@@ -70,6 +70,9 @@ fn put_table(message: &mut Message<'_>, index: u32, table: &Table) -> Result {
     if let Some(port) = table.forward.target_port() {
         message.u16(of_table::TARGET_PORT, port.get())?;
     }
+    if let Some(offset) = table.forward.mark_offset() {
+        message.u32(of_table::MARK_OFFSET, offset.value())?;
+    }
     let Some(spec) = &table.flow_spec else {
         return Ok(());
     };

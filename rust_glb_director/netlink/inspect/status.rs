@@ -140,12 +140,14 @@ impl Command for StatusGet {
                 message.u32(status::BINDS, set.num_binds as u32)?;
                 message.u32(status::NEXT_HOPS, set.next_hops.len() as u32)?;
                 message.uint(status::MEMORY, set.bytes())?;
+                message.u32(status::CLASS_WORDS, set.num_class_words() as u32)?;
             } else {
                 message.u32(status::GENERATION, 0)?;
                 message.u32(status::TABLES, 0)?;
                 message.u32(status::BINDS, 0)?;
                 message.u32(status::NEXT_HOPS, 0)?;
                 message.uint(status::MEMORY, 0)?;
+                message.u32(status::CLASS_WORDS, 0)?;
             }
             message.u32(status::DEVICES, devices as u32)?;
             message.u32(status::LOADS, loads as u32)?;

@@ -10,6 +10,7 @@ use crate::state::{State, Unpublished};
 use crate::tables::follow::Lasting;
 use crate::tables::set::Table;
 use crate::tables::staging::{Load, Unfinished};
+use glb_core::director::classify::flow::Classes;
 use glb_core::director::reverse::services::{check_bind, OneWay, MAX_SERVICES};
 use glb_core::netlink::glb::{command, operation, table as of_table};
 use glb_kernel::genl::{Command, Spec};
@@ -145,6 +146,53 @@ fn all_protocols(table: &Table) -> Option<u16> {
         .map(|(index, _)| index)
 }
 
+/// Whether the words of classes have come, are of the form, and lead to tables of this load that classes may lead to.
+pub(super) fn check_classes(load: &Load, request: &Request<'_>) -> Result {
+    let (words, promised) = (load.classes.len(), load.promise.class_words);
+    if words != promised {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            None,
+            "{words} words of classes came, of {promised}"
+        ));
+    }
+    let Some(classes) = Classes::new(&load.classes) else {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            None,
+            "the words of classes are none that this module knows: load with the glbctl that came with it"
+        ));
+    };
+    if let Some(rank) = classes.astray(load.tables.len()) {
+        return Err(refuse!(
+            request,
+            EINVAL,
+            None,
+            "the class with rank {rank} is not in the words, or leads to none of {} tables",
+            load.tables.len()
+        ));
+    }
+    let mut rank = 0;
+    while let Some(found) = classes.by_rank(rank) {
+        let table = load.tables.get(usize::from(found.service));
+        if let Some(table) = table.filter(|table| !table.forward.takes_classes()) {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                None,
+                "class {} leads to table {}, whose forward {} needs binds: classes lead to tunnels and marks",
+                found.class,
+                found.service,
+                table.forward.name()
+            ));
+        }
+        rank = rank.wrapping_add(1);
+    }
+    Ok(())
+}
+
 /// Whether all that was promised has come.
 fn check(load: &Load, request: &Request<'_>) -> Result {
     let (tables, binds) = (load.tables.len(), load.num_binds);
@@ -166,6 +214,7 @@ fn check(load: &Load, request: &Request<'_>) -> Result {
             load.promise.binds
         ));
     }
+    check_classes(load, request)?;
     for (index, table) in (0..=u16::MAX).zip(load.tables.iter()) {
         let rows = table.all_rows().len() / hops(table);
         let wanted = table.selector.rows;

@@ -7,6 +7,7 @@
 //! table-add      the next table, its backends and some of its binds
 //! bind-add       more binds of a table
 //! row-set        the next rows of a table
+//! class-set      the next words of compiled classes
 //! table-commit   all is there: packets see the new tables from now on
 //! ```
 //!
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod bind;
+mod class;
 mod commit;
 mod rows;
 mod table;
@@ -25,6 +27,7 @@ use crate::state::State;
 use crate::tables::set::{Table, MAX_BINDS, MAX_TABLES};
 use crate::tables::staging::{Load, Promise, MAX_STAGED};
 use core::num::NonZeroUsize;
+use glb_core::director::classify::flow::MAX_WORDS;
 use glb_core::netlink::glb::{load as attr, operation};
 use glb_kernel::base::memory;
 use glb_kernel::genl::{Attr, Command, SocketGone, Spec};
@@ -32,6 +35,7 @@ use glb_kernel::refuse;
 use kernel::prelude::*;
 
 pub(super) use bind::BindAdd;
+pub(super) use class::ClassSet;
 pub(super) use commit::TableCommit;
 pub(super) use rows::RowSet;
 pub(super) use table::TableAdd;
@@ -100,10 +104,15 @@ impl Command for TableBegin {
             request.require(attr::BINDS)?,
         );
         let rows = request.require(attr::ROW_BYTES)?;
+        let words = request.get(attr::CLASS_WORDS);
         let promise = Promise {
             tables: tables.u32()? as usize,
             binds: binds.u32()? as usize,
             row_bytes: rows.uint()?,
+            class_words: match &words {
+                Some(words) => words.u32()? as usize,
+                None => 0,
+            },
         };
         if promise.tables > MAX_TABLES {
             return Err(refuse!(
@@ -121,6 +130,15 @@ impl Command for TableBegin {
                 Some(&binds),
                 "{} binds in all: at most {MAX_BINDS}",
                 promise.binds
+            ));
+        }
+        if promise.class_words > MAX_WORDS {
+            return Err(refuse!(
+                request,
+                E2BIG,
+                words.as_ref(),
+                "{} words of classes: at most {MAX_WORDS}",
+                promise.class_words
             ));
         }
         let needed = promise.bytes() >> 20;

@@ -14,7 +14,9 @@ use core::num::NonZeroU16;
 use glb_core::backend::{State as BackendState, MAX_BACKENDS};
 use glb_core::director::counts::MAX_BACKENDS as MAX_COUNTED;
 use glb_core::director::flows::{By, Rules, Spec as FlowSpec, Unfit as UnfitFlows};
-use glb_core::director::{FlowHash, Forward, ForwardKind, Given, Misfit, Select, Selector, Unfit};
+use glb_core::director::{
+    FlowHash, Forward, ForwardKind, Given, MarkOffset, Misfit, Select, Selector, Unfit,
+};
 use glb_core::netlink::glb::{backend, flows, operation};
 use glb_core::packet::dscp::Dscp;
 use glb_core::packet::gue::max_hops;
@@ -127,6 +129,7 @@ impl Command for TableAdd {
 /// How its packets leave.
 fn forward(request: &Request<'_>) -> Result<Forward> {
     let (dscp, target_port) = (request.get(attr::DSCP), request.get(attr::TARGET_PORT));
+    let mark_offset = request.get(attr::MARK_OFFSET);
     let sent = request.get(attr::FORWARD);
     let number = match &sent {
         Some(sent) => sent.u8()?,
@@ -155,6 +158,22 @@ fn forward(request: &Request<'_>) -> Result<Forward> {
             Some(sent) => NonZeroU16::new(sent.u16()?),
             None => None,
         },
+        mark_offset: match &mark_offset {
+            Some(sent) => {
+                let value = sent.u32()?;
+                let fits = MarkOffset::new(value).ok_or_else(|| {
+                    let most = MarkOffset::MAX;
+                    refuse!(
+                        request,
+                        EINVAL,
+                        Some(sent),
+                        "mark-offset {value}: 1 to {most}"
+                    )
+                })?;
+                Some(fits)
+            }
+            None => None,
+        },
     };
     let name = kind.name();
     kind.with(given).map_err(|misfit| match misfit {
@@ -175,6 +194,18 @@ fn forward(request: &Request<'_>) -> Result<Forward> {
             EINVAL,
             target_port.as_ref(),
             "forward {name} gives packets no port"
+        ),
+        Misfit::NoMarkOffset => refuse!(
+            request,
+            EINVAL,
+            sent.as_ref(),
+            "forward {name} needs the attribute mark-offset"
+        ),
+        Misfit::MarkOffset => refuse!(
+            request,
+            EINVAL,
+            mark_offset.as_ref(),
+            "forward {name} gives packets no mark"
         ),
     })
 }

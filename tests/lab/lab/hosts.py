@@ -200,6 +200,10 @@ def end_captures():
             host.capture = None
 
 
+# Of a machine without IPv6 there is only one.
+_TCP = [name for name in ("tcp", "tcp6") if os.path.exists("/proc/net/" + name)]
+
+
 def end_network():
     """All hosts go, with what runs there."""
     if not made:
@@ -212,7 +216,7 @@ def end_network():
     there = [host for host in [*made, *others, _fabric] if os.path.exists("/run/netns/" + host.name)]
     for host in there:
         # A connection that nobody has any more would hold the namespace, and its rules the module, until it gives up.
-        if any(host.read("/proc/thread-self/net/" + name).count("\n") > 1 for name in ("tcp", "tcp6")):
+        if any(host.read("/proc/thread-self/net/" + name).count("\n") > 1 for name in _TCP):
             host.output("ss --tcp --kill --no-header state all", any_status=True)
     made.clear()
     others.clear()

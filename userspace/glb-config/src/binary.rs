@@ -20,7 +20,12 @@ pub(crate) fn is_one(bytes: &[u8]) -> bool {
 /// Reads a file of either version.
 pub(crate) fn read(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
     let version = bytes.get(4..8);
-    let v3 = [v3::VERSION, v3::VERSION_WITH_WORDS].map(u32::to_le_bytes);
+    let v3 = [
+        v3::VERSION,
+        v3::VERSION_WITH_WORDS,
+        v3::VERSION_WITH_CLASSES,
+    ]
+    .map(u32::to_le_bytes);
     if v3.iter().any(|number| version == Some(number)) {
         read_v3(file, bytes)
     } else {
@@ -53,6 +58,7 @@ fn read_v2(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
         value: Some(CompiledFile {
             format: Format::V2,
             tables: tables.collect(),
+            classes: Vec::new(),
         }),
         issues: Vec::new(),
     }
@@ -108,6 +114,7 @@ fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
         value: Some(CompiledFile {
             format: Format::V3,
             tables,
+            classes: checked.classes(),
         }),
         issues: Vec::new(),
     }

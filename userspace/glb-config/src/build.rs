@@ -40,7 +40,7 @@ pub fn write_built(
         }
         Binary::V3 => {
             let heads: Vec<Compiled> = config.tables.iter().map(without_rows).collect();
-            let mut writer = v3::WriterV3::begin(&heads, out)?;
+            let mut writer = v3::WriterV3::begin(&heads, &config.classes, out)?;
             compile_each(config, &mut |index, table| {
                 each(index, &table);
                 writer.table(index, &table)

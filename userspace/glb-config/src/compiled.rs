@@ -7,6 +7,7 @@
 
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::Bind;
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::select::hash::ROWS;
 use glb_core::director::{Forward, Select, Selector};
 use glb_core::table::v3::Words;
@@ -139,6 +140,8 @@ pub struct CompiledFile {
     pub format: Format,
     /// The tables, in the file's order.
     pub tables: Vec<Compiled>,
+    /// The classes, in the file's order.
+    pub classes: Vec<NamedClass>,
 }
 
 /// Whether a backend may have rows.

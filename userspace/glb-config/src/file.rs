@@ -3,6 +3,7 @@
 //! A file of tables of either kind, JSON or binary, told apart by its first bytes.
 
 use crate::binary;
+use crate::classes;
 use crate::compiled::{CompiledFile, Format};
 use crate::dead::DeadRows;
 use crate::issue::{io_reason, Checked};
@@ -19,8 +20,19 @@ pub fn read_file(path: &Path, progress: &mut dyn FnMut(usize, usize)) -> Checked
     }
 }
 
-/// As [`read_file`], from memory. Rows that lead to a backend that is known to be dead are warned of.
+/// As [`read_file`], from memory. Rows that lead to a backend that is known to be dead are warned of. A file with classes is
+/// refused: what it says is more than its tables.
 pub fn read_bytes(
+    file: &str,
+    bytes: &[u8],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Checked<CompiledFile> {
+    let checked = read_bytes_with_classes(file, bytes, progress);
+    classes::refuse(file, checked, |value| &value.classes)
+}
+
+/// As [`read_bytes`], for one who heeds classes.
+pub fn read_bytes_with_classes(
     file: &str,
     bytes: &[u8],
     progress: &mut dyn FnMut(usize, usize),
@@ -60,6 +72,7 @@ fn read_tables(
             value: Some(CompiledFile {
                 format: Format::Json,
                 tables,
+                classes: config.classes,
             }),
             issues,
         },
@@ -80,7 +93,7 @@ pub(crate) fn read_kind(file: &str, bytes: &[u8]) -> Kind {
         return Kind::Binary(binary::read(file, bytes));
     }
     match std::str::from_utf8(bytes) {
-        Ok(text) => Kind::Json(tables::read(file, text)),
+        Ok(text) => Kind::Json(tables::read_with_classes(file, text)),
         Err(_) => Kind::Binary(Checked::failed(
             file,
             "neither JSON nor a binary table (its first bytes are not GLBD)",

@@ -5,6 +5,7 @@
 //! * [`tables`] is about `forwarding_table.json` (docs/formats.md)
 //! * [`director`] is about `director.conf`, [`settings`] about the settings in it
 //! * [`healthcheck`] is about `healthcheck.conf` (docs/healthcheck.md)
+//! * [`classes`] is about what the classes of a file have in common
 //! * [`DeadRows`] are those that lead to a backend that is known to be dead
 //! * [`edit`] changes single values of a file in place
 //! * [`shown`] is about what `glbctl table show --json` prints
@@ -22,6 +23,7 @@ pub mod atomic;
 mod binary;
 pub mod build;
 mod checks;
+pub mod classes;
 pub mod compiled;
 mod dead;
 mod digest;

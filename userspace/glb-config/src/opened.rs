@@ -3,6 +3,7 @@
 //! A file of tables whose rows are computed on demand, so that a query about one of a thousand tables does not
 //! wait for all of them.
 
+use crate::classes;
 use crate::compiled::{Compiled, CompiledFile};
 use crate::file::{read_kind, Kind};
 use crate::issue::{io_reason, quoted, Checked};
@@ -10,6 +11,7 @@ use crate::rows::compile;
 use crate::tables::{unsaid_health, Config, Table};
 use glb_core::backend::Backend;
 use glb_core::director::classify::bind::Bind;
+use glb_core::director::classify::flow::NamedClass;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -41,7 +43,15 @@ pub fn open(path: &Path) -> Checked<Opened> {
 /// As [`open`], from memory.
 #[must_use]
 pub fn open_bytes(file: &str, bytes: &[u8]) -> Checked<Opened> {
-    let mut checked = open_source(file, bytes);
+    classes::refuse(file, open_bytes_with_classes(file, bytes), |one| {
+        one.classes()
+    })
+}
+
+/// As [`open_bytes`], for one who heeds classes.
+#[must_use]
+pub fn open_bytes_with_classes(file: &str, bytes: &[u8]) -> Checked<Opened> {
+    let mut checked = open_kind(file, bytes);
     if let Some(Opened {
         contents: Contents::Json(config),
         ..
@@ -56,6 +66,10 @@ pub fn open_bytes(file: &str, bytes: &[u8]) -> Checked<Opened> {
 /// said of health is no reason to warn.
 #[must_use]
 pub fn open_source(file: &str, bytes: &[u8]) -> Checked<Opened> {
+    classes::refuse(file, open_kind(file, bytes), |one| one.classes())
+}
+
+fn open_kind(file: &str, bytes: &[u8]) -> Checked<Opened> {
     let opened = |contents| Opened {
         contents,
         built: Cell::new(0),
@@ -93,6 +107,15 @@ impl Opened {
         match &self.contents {
             Contents::Json(config) => config.tables.iter().map(|one| &one.binds[..]).collect(),
             Contents::Binary(file) => file.tables.iter().map(|one| &one.binds[..]).collect(),
+        }
+    }
+
+    /// The classes, in the file's order.
+    #[must_use]
+    pub fn classes(&self) -> &[NamedClass] {
+        match &self.contents {
+            Contents::Json(config) => &config.classes,
+            Contents::Binary(file) => &file.classes,
         }
     }
 

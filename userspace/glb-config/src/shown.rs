@@ -64,7 +64,8 @@ pub fn read(file: &str, text: &str) -> Checked<Vec<Shown>> {
     })
 }
 
-const TABLE_FIELDS: [&str; 13] = [
+/// What classes lead to a table is not read: they are of a file, not of its tables.
+const TABLE_FIELDS: [&str; 14] = [
     "index",
     "table",
     "generation",
@@ -75,6 +76,7 @@ const TABLE_FIELDS: [&str; 13] = [
     "forward",
     "hash_key",
     "binds",
+    "classes",
     "backends",
     "dead_rows",
     "rows",

@@ -5,6 +5,7 @@
 mod across;
 mod backends;
 mod binds;
+mod classes;
 mod flows;
 mod forward;
 mod select;
@@ -12,18 +13,21 @@ mod select;
 use crate::checks::{read_timing, CHECK_FIELDS};
 use crate::issue::{Checked, Issue, Severity};
 use crate::read::{Node, Object, Reader};
-use across::{check_all_answers, check_counters, name_of, Across};
+use across::{check_all_answers, check_counters, check_marks, name_of, Across};
 use backends::{read_backends, BACKEND_FIELDS};
 use binds::{read_binds, BIND_FIELDS};
+use classes::{check_services, read_classes, CLASS_FIELDS};
 use flows::{read_flows, FLOWS_FIELDS};
 use forward::{check_answers, check_families, check_through, FORWARD_FIELDS};
 use glb_core::backend::{Backend, State};
 use glb_core::director::classify::bind::{Bind, Proto};
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::{Forward, Select, Selector};
 use glb_core::packet::addr::Addr;
 use glb_core::table::v3::Words;
 use select::{Said, SELECT_FIELDS};
 use serde_json::Value;
+use std::collections::HashSet;
 
 pub(crate) use across::unlike_flows;
 pub(crate) use flows::read_shown_flows;
@@ -37,6 +41,8 @@ pub use crate::checks::{escape_uri, Checks, HttpCheck, HttpsCheck, OwnTiming, Ti
 pub struct Config {
     /// The tables, in the file's order.
     pub tables: Vec<Table>,
+    /// The classes, in the file's order.
+    pub classes: Vec<NamedClass>,
     /// How the backends are checked.
     pub healthchecks: Timing,
     /// The file as it was read, with the fields that this version does not know.
@@ -149,15 +155,25 @@ pub struct TableBackend {
     pub checks: Checks,
 }
 
-/// Reads and checks a file's text; `file` is what issues call it.
+/// Reads and checks a file's text; `file` is what issues call it. A file with classes is refused: what it says is more than its
+/// tables.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<Config> {
+    crate::classes::refuse(file, read_with_classes(file, text), |config| {
+        &config.classes
+    })
+}
+
+/// As [`read`], for one who heeds classes.
+#[must_use]
+pub fn read_with_classes(file: &str, text: &str) -> Checked<Config> {
     let names = [
         &ROOT_FIELDS[..],
         &TABLE_FIELDS,
         &FORWARD_FIELDS,
         &SELECT_FIELDS,
         &FLOWS_FIELDS,
+        &CLASS_FIELDS,
         &BIND_FIELDS,
         &BACKEND_FIELDS,
         &CHECK_FIELDS,
@@ -165,7 +181,7 @@ pub fn read(file: &str, text: &str) -> Checked<Config> {
     Reader::whole(file, text, &names.concat(), read_root)
 }
 
-const ROOT_FIELDS: [&str; 2] = ["tables", "healthchecks"];
+const ROOT_FIELDS: [&str; 3] = ["tables", "classes", "healthchecks"];
 
 fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
     let root = reader.object(tree, &ROOT_FIELDS)?;
@@ -189,6 +205,13 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         reader.error_at("tables", "at most 65534 tables");
         return None;
     }
+    // What classes lead to: such a table needs no bind.
+    let classes = root.get("classes").and_then(|node| node.value.as_array());
+    let led: HashSet<&str> = classes
+        .into_iter()
+        .flatten()
+        .filter_map(|class| class.get("service")?.as_str())
+        .collect();
     let mut across = Across::default();
     let tables: Vec<Option<Table>> = nodes
         .iter()
@@ -196,18 +219,30 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Config> {
         .map(|(index, node)| {
             let name = name_of(node.value);
             reader.in_table(Some(label(name, index)));
-            let table = read_table(reader, node.value);
+            let has_class = name.is_some_and(|name| led.contains(name));
+            let table = read_table(reader, node.value, has_class);
             across.check(reader, &label(name, index), node.value, table.as_ref());
             reader.in_table(None);
             table
         })
         .collect();
     check_all_answers(reader, &tables);
-    let mut tables = tables.into_iter().collect::<Option<Vec<_>>>()?;
-    flows::share(reader, &nodes, &mut tables);
-    check_counters(reader, &tables);
+    let mut tables = tables.into_iter().collect::<Option<Vec<_>>>();
+    if let Some(tables) = &mut tables {
+        flows::share(reader, &nodes, tables);
+        check_counters(reader, tables);
+        check_marks(reader, tables);
+    }
+    let classes = match root.get("classes") {
+        Some(node) => read_classes(reader, &node, &nodes),
+        None => Some(Vec::new()),
+    };
+    if let (Some(tables), Some(classes)) = (&tables, &classes) {
+        check_services(reader, classes, tables);
+    }
     Some(Config {
-        tables,
+        tables: tables?,
+        classes: classes?,
         healthchecks: timing?,
         tree: tree.value.clone(),
     })
@@ -264,7 +299,7 @@ pub fn has_field(name: &str) -> bool {
     TABLE_FIELDS.contains(&name)
 }
 
-fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
+fn read_table(reader: &mut Reader, value: &Value, has_class: bool) -> Option<Table> {
     let node = Node {
         value,
         path: String::new(),
@@ -295,10 +330,17 @@ fn read_table(reader: &mut Reader, value: &Value) -> Option<Table> {
     let hash_key = read_key(reader, &object, "hash_key", said);
     let seed = read_key(reader, &object, "seed", said);
     let binds = match object.get("binds") {
-        Some(node) => read_binds(reader, &node, rule),
+        Some(node) => {
+            if !has_class && node.value.as_array().is_some_and(Vec::is_empty) {
+                reader.warn_at(&node.path, "is empty: nothing leads to this table");
+            }
+            read_binds(reader, &node, rule)
+        }
         // The deployed checker writes null for no binds.
         None => {
-            reader.warn_at("binds", "is missing: nothing leads to this table");
+            if !has_class {
+                reader.warn_at("binds", "is missing: nothing leads to this table");
+            }
             Some(Vec::new())
         }
     };

@@ -6,6 +6,7 @@ use crate::compiled::{Compiled, CompiledBackend};
 use glb_core::director::classify::bind::{
     build, words_needed, Bind, BindId, Classifier, Entry, Proto,
 };
+use glb_core::director::classify::flow::Classes;
 use glb_core::director::{Addresses, Forward, Selector, World};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
@@ -47,7 +48,11 @@ pub struct Tables<'a> {
     /// By the indexes that the classifier has; those that nobody asks for may be missing.
     tables: Vec<Option<Table<'a>>>,
     words: Cow<'a, [u32]>,
+    /// Words of compiled classes.
+    classes: Cow<'a, [u32]>,
     fragments: FragmentTable,
+    /// Where classes of first fragments led, and which had none.
+    services: FragmentTable,
     /// The time of the packet, in ticks of the fragment table.
     now: u8,
 }
@@ -61,9 +66,21 @@ impl<'a> Tables<'a> {
         Self {
             tables: tables.into_iter().map(|one| one.map(Table::new)).collect(),
             words: words.into(),
+            classes: Cow::Borrowed(&[]),
             // Its key is no secret here: nobody sends packets to a file.
             fragments: FragmentTable::new(&[0; 16]),
+            // Another one, as in the module, so that the two forget apart.
+            services: FragmentTable::new(&[1; 16]),
             now: 0,
+        }
+    }
+
+    /// The same with these compiled classes.
+    #[must_use]
+    pub fn with_classes(self, words: impl Into<Cow<'a, [u32]>>) -> Self {
+        Self {
+            classes: words.into(),
+            ..self
         }
     }
 
@@ -123,6 +140,14 @@ impl<'a> World for Tables<'a> {
         self.tables.get(usize::from(bind.table))?.as_ref()
     }
 
+    fn classes(&self) -> Classes<'_> {
+        Classes::new(&self.classes).unwrap_or(Classes::NONE)
+    }
+
+    fn service(&self, service: u16) -> Option<&Table<'a>> {
+        self.tables.get(usize::from(service))?.as_ref()
+    }
+
     fn forward(table: &Table<'a>) -> Forward {
         table.compiled.forward
     }
@@ -164,6 +189,16 @@ impl<'a> World for Tables<'a> {
 
     fn remembered(&self, addrs: &Addrs, fragment: Fragment) -> Option<(u16, u16)> {
         self.fragments.ports(addrs, fragment, self.now)
+    }
+
+    fn remember_service(&self, addrs: &Addrs, fragment: Fragment, service: u16) {
+        self.services
+            .record(addrs, fragment, service.into(), self.now);
+    }
+
+    fn remembered_service(&self, addrs: &Addrs, fragment: Fragment) -> Option<u16> {
+        let service = self.services.outcome(addrs, fragment, self.now)?;
+        u16::try_from(service).ok()
     }
 }
 

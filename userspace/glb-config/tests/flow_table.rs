@@ -82,7 +82,7 @@ fn a_binary_file_has_them_and_only_in_the_version_with_words() {
     let config = config(&json!({"buckets": 5, "timeout_s": 300}));
     let compiled = compile_all(&config, &mut |_, _| ()).unwrap();
     let mut bytes = Vec::new();
-    write_v3(&compiled, &mut bytes).unwrap();
+    write_v3(&compiled, &[], &mut bytes).unwrap();
     assert_eq!(bytes[4..8], 4u32.to_le_bytes());
     let (file, issues) = read_bytes("f", &bytes, &mut |_, _| ())
         .into_result()

@@ -190,7 +190,7 @@ fn what_was_written_is_read() {
         };
         let both = vec![plain.clone(), table.clone()];
         let mut bytes = Vec::new();
-        write_v3(&both, &mut bytes).unwrap();
+        write_v3(&both, &[], &mut bytes).unwrap();
         assert_eq!(
             bytes[4..8],
             [4, 0, 0, 0],
@@ -203,7 +203,7 @@ fn what_was_written_is_read() {
         assert_eq!(file.tables, both);
         // Without it the file is as it was before there were words.
         let mut bytes = Vec::new();
-        write_v3(&[plain], &mut bytes).unwrap();
+        write_v3(&[plain], &[], &mut bytes).unwrap();
         assert_eq!(bytes[4..8], [3, 0, 0, 0]);
         assert_eq!(bytes.len(), 24 + 44 + 2 * 24 + 24 + 3 + 3 * 65_536 + 8);
     }
@@ -221,7 +221,7 @@ fn what_was_written_is_read() {
 fn each_fault_of_a_binary_file_is_found_and_named() {
     let table = built(|table| table["select"]["size"] = json!(1_021));
     let mut good = Vec::new();
-    write_v3(&[table], &mut good).unwrap();
+    write_v3(&[table], &[], &mut good).unwrap();
     let first = HEADER_LEN;
     let backend = first + TABLE_HEADER_LEN;
     // Behind the backends, a bind and the name: length, select, rows. The flow hash is the default.

@@ -49,6 +49,8 @@ fn example(root: &Value, part: &Value, name: &str) -> Value {
             "source_v6" => json!("fd00::1"),
             "outbound_gateway_mac" => json!("00:11:22:33:44:55"),
             "hash_key" | "seed" => json!("00112233445566778899aabbccddeeff"),
+            "dport" | "sport" => json!("100-200"),
+            "match" => json!("sctp[4:4] & 0xff = 0x07"),
             "http_uri" | "https_uri" => json!("/x"),
             "http_host" | "https_host" => json!("www.example.net"),
             "listen" => json!("127.0.0.1:1"),
@@ -68,6 +70,9 @@ fn said(issues: &[Issue]) -> Vec<String> {
 fn the_reader_of_tables_knows_what_the_schema_knows() {
     let schema = schema("forwarding_table");
     let mut file = example(&schema, &schema, "");
+    file["classes"][0]["service"] = file["tables"][0]["name"].clone();
+    file["classes"][0]["dst"] = json!(["10.0.0.0/8"]);
+    file["classes"][0]["src"] = json!(["fd00::1"]);
     // One form of a bind's ports; states that can be used.
     let table = &mut file["tables"][0];
     let bind = table["binds"][0].as_object_mut().unwrap();
@@ -97,12 +102,14 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
         backend.as_object_mut().unwrap().remove("domain");
     }
     for file in [&file, &maglev] {
-        let checked = tables::read("f", &file.to_string());
+        let checked = tables::read_with_classes("f", &file.to_string());
         assert_eq!(said(&checked.issues), [] as [String; 0]);
     }
     // One more than each maximum, one less than each minimum is refused.
     let mut refused = 0;
     for (pointer, limits) in [
+        ("/classes/0/priority", "/$defs/class/properties/priority"),
+        ("/classes/0/udp_encap", "/$defs/port"),
         ("/tables/0/select/size", "/$defs/select/properties/size"),
         ("/tables/0/select/hops", "/$defs/select/properties/hops"),
         ("/tables/0/hops", "/$defs/table/properties/hops"),
@@ -138,12 +145,12 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
                 false => file.clone(),
             };
             *bad.pointer_mut(pointer).unwrap() = json!(beyond);
-            let checked = tables::read("f", &bad.to_string());
+            let checked = tables::read_with_classes("f", &bad.to_string());
             assert_eq!(checked.errors().count(), 1, "{pointer} {beyond}");
             refused += 1;
         }
     }
-    assert_eq!(refused, 22);
+    assert_eq!(refused, 26);
     maglev["tables"][0]["select"] = json!({"kind": "maglev", "size": 512});
     for (pointer, values) in [
         (
@@ -173,7 +180,9 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
                 bind.retain(|name, _| !name.starts_with("port"));
             }
             assert!(
-                tables::read("f", &other.to_string()).value.is_some(),
+                tables::read_with_classes("f", &other.to_string())
+                    .value
+                    .is_some(),
                 "{value}"
             );
         }

@@ -29,7 +29,7 @@ fn compiled() -> Vec<Compiled> {
 
 fn binary() -> Vec<u8> {
     let mut bytes = Vec::new();
-    write_v3(&compiled(), &mut bytes).unwrap();
+    write_v3(&compiled(), &[], &mut bytes).unwrap();
     bytes
 }
 
@@ -63,7 +63,7 @@ fn a_forward_with_a_parameter() {
     let (config, _) = tables::read("t", &text).into_result().unwrap();
     let compiled = compile_all(&config, &mut |_, _| ()).unwrap();
     let mut bytes = Vec::new();
-    write_v3(&compiled, &mut bytes).unwrap();
+    write_v3(&compiled, &[], &mut bytes).unwrap();
     let (file, _) = read_bytes("f", &bytes, &mut |_, _| ())
         .into_result()
         .unwrap();
@@ -119,7 +119,7 @@ fn each_fault_is_found_and_named() {
     let domains = second + TABLE_HEADER_LEN + 5 * 24 + 24;
     let cases = [
         (0, b'X', "magic: 0x584c4244"),
-        (4, 5, "version: 5"),
+        (4, 6, "version: 6"),
         (8, 0, "length: "),
         (16, 1, "num_tables: 1"),
         (20, 1, "table_entries: 65537"),

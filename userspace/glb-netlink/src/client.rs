@@ -25,7 +25,7 @@ use answers::{
 };
 
 pub(crate) use answers::{addr, config_info, device_info};
-pub use loading::{Loading, TableSpec};
+pub use loading::{Built, Loading, TableSpec};
 
 /// The director of this network namespace.
 pub struct Glb {
@@ -122,6 +122,10 @@ pub struct LookupInfo {
     pub forward: Forward,
     /// Whether the first hop is the flow's, which the table remembers, and not the row's.
     pub known_flow: bool,
+    /// The class that it has, by its place in the file, where not a bind has it.
+    pub class: Option<u32>,
+    /// Whether there are classes that look at bytes of such packets: they were not asked.
+    pub wants_bytes: bool,
     /// All hops that it names, first to last.
     pub hops: Vec<HopInfo>,
 }
@@ -170,6 +174,8 @@ pub struct Status {
     pub loads: u32,
     /// Bytes set aside for them.
     pub staged: u64,
+    /// Whether there are classes; nothing if the module does not say.
+    pub has_classes: Option<bool>,
 }
 
 /// What the module can.
@@ -185,6 +191,8 @@ pub struct Features {
     pub flows_by: Vec<u8>,
     /// Likewise of the roles that devices may have.
     pub roles: Vec<u8>,
+    /// Whether loads may have classes.
+    pub classes: bool,
     /// Most tables, and most binds of all of them; `None` if the module is too old to say.
     pub limits: Option<(u32, u32)>,
 }
@@ -198,6 +206,7 @@ impl Features {
             flow_hashes: Vec::new(),
             flows_by: Vec::new(),
             roles: vec![Role::default().number()],
+            classes: false,
             limits: None,
         }
     }
@@ -365,9 +374,15 @@ impl Glb {
                     .map_or(Ok(FlowHash::default()), flow_hash)?,
                 forward: forward(
                     attrs.get(lookup::FORWARD),
-                    given(attrs.get(lookup::DSCP), attrs.get(lookup::TARGET_PORT)),
+                    given(
+                        [lookup::DSCP, lookup::TARGET_PORT, lookup::MARK_OFFSET]
+                            .map(|name| attrs.get(name)),
+                    ),
                 )?,
                 known_flow: attrs.u8(lookup::KNOWN_FLOW) != 0,
+                // The cast is exact: the specification has a number of 32 bits.
+                class: attrs.get(lookup::CLASS).map(|class| class.number() as u32),
+                wants_bytes: attrs.u8(lookup::WANTS_BYTES) != 0,
                 hops: hops(attrs),
             })
         })?
@@ -466,6 +481,9 @@ impl Glb {
             memory: attrs.uint(status::MEMORY),
             loads: attrs.u32(status::LOADS),
             staged: attrs.uint(status::STAGED),
+            has_classes: attrs
+                .get(status::CLASS_WORDS)
+                .map(|words| words.number() != 0),
         })
     }
 
@@ -490,6 +508,7 @@ impl Glb {
                 .map(|one| one.number() as u8)
                 .collect(),
             roles: roles(attrs),
+            classes: attrs.u8(features::CLASSES) != 0,
             limits: Some((
                 attrs.u32(features::MAX_TABLES),
                 attrs.u32(features::MAX_BINDS),

@@ -23,8 +23,8 @@ pub mod unseen;
 pub mod wire;
 
 pub use client::{
-    role_name, BackendInfo, BackendStats, BindInfo, Device, Features, FlowInfo, FlowPart, Glb,
-    HopInfo, Loading, LookupInfo, Packet, ServiceStats, Status, TableInfo, TableSpec,
+    role_name, BackendInfo, BackendStats, BindInfo, Built, Device, Features, FlowInfo, FlowPart,
+    Glb, HopInfo, Loading, LookupInfo, Packet, ServiceStats, Status, TableInfo, TableSpec,
 };
 pub use error::{Error, Refusal};
 pub use events::{Event, Events};

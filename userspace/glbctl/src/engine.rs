@@ -7,10 +7,11 @@
 use glb_config::compiled::{Compiled, CompiledBackend};
 use glb_config::quoted;
 use glb_config::world::Tables;
+use glb_core::director::classify::by_class::Bytes;
 use glb_core::director::rewrite::{Change, Edit, Spot, Unchanged};
 use glb_core::director::{
-    decide, flow_label, inspect, source_port, Gso, Layout, Leave, Params, Plan, Shape, Stop,
-    Tunnel, Verdict, MAX_HEADER_LEN,
+    decide_classed, flow_label, inspect, source_port, Gso, Layout, Leave, Params, Plan, Shape,
+    Stop, Tunnel, Verdict, World, MAX_HEADER_LEN,
 };
 use glb_core::packet::addr::Addr;
 use glb_core::packet::checksum::{Sum, UdpChecksum};
@@ -38,11 +39,11 @@ pub(crate) struct Sent<'p> {
 }
 
 impl<'a> Engine<'a> {
-    /// A director with these tables, whose binds are in `words`. As the module refuses to load what a header cannot name,
+    /// A director with these tables, whose binds and classes are in `words`. As the module refuses to load what a header cannot name,
     /// so does this.
     pub(crate) fn new(
         tables: &'a [Compiled],
-        words: &'a [u32],
+        (words, classes): (&'a [u32], &'a [u32]),
         settings: &'a Settings,
     ) -> Result<Self, String> {
         for (index, table) in tables.iter().enumerate() {
@@ -50,7 +51,8 @@ impl<'a> Engine<'a> {
                 .map_err(|why| format!("table {}: {why}", quoted(&table.label(index))))?;
         }
         Ok(Self {
-            tables: Tables::new(tables.iter().map(|one| Some(Cow::Borrowed(one))), words),
+            tables: Tables::new(tables.iter().map(|one| Some(Cow::Borrowed(one))), words)
+                .with_classes(classes),
             settings,
         })
     }
@@ -63,13 +65,18 @@ impl<'a> Engine<'a> {
         family: Family,
     ) -> Result<Sent<'p>, Verdict> {
         self.tables.now(milliseconds);
-        let candidate = match inspect(View::whole(packet), family) {
-            Ok(candidate) => candidate,
+        let view = View::whole(packet);
+        let read = inspect(view, family).and_then(|candidate| {
+            let bytes = Bytes::read(view, family, &candidate, self.tables.classes())?;
+            Ok((candidate, bytes))
+        });
+        let (candidate, bytes) = match read {
+            Ok(read) => read,
             Err(Stop::Pass(verdict)) => return Err(verdict),
             // A capture that does not have the whole packet.
             Err(Stop::NeedLinear(_)) => return Err(Verdict::PassedUnknownFormat),
         };
-        let plan = decide(&self.tables, self.settings, candidate)?;
+        let plan = decide_classed(&self.tables, self.settings, candidate, bytes)?;
         let packet = packet
             .get(..plan.packet.len)
             .ok_or(Verdict::PassedUnknownFormat)?;
@@ -82,6 +89,8 @@ impl<'a> Engine<'a> {
                 Ok(sent)
             }
             Leave::Rewrite(edit) => rewrite(&plan, edit, family, packet),
+            // It goes on up the stack of the director: where to is its routes' business.
+            Leave::Mark(_) => Err(Verdict::Marked),
         }
     }
 }

@@ -6,11 +6,12 @@ use crate::output::{warn, Failure};
 use crate::progress::Progress;
 use glb_config::compiled::{Compiled, CompiledFile, Format};
 use glb_config::director::{self, Director};
-use glb_config::file::read_bytes;
+use glb_config::file::read_bytes_with_classes;
 use glb_config::opened::{self, Opened};
 use glb_config::rows::compile_all;
 use glb_config::tables::{self, Config};
 use glb_config::{Checked, DeadRows};
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::table::v2;
 use std::ffi::OsStr;
 use std::fs;
@@ -24,8 +25,8 @@ pub(crate) enum Tables {
 }
 
 /// A table file of either kind, with its rows.
-pub(crate) fn tables(path: &Path, json: bool) -> Result<CompiledFile, Failure> {
-    match either(path, json)? {
+pub(crate) fn tables_with_classes(path: &Path, json: bool) -> Result<CompiledFile, Failure> {
+    match either_with_classes(path, json)? {
         Tables::Built(file) => Ok(file),
         Tables::Config(config) => {
             warn(&tables::unsaid_health(&name(path), &config), json);
@@ -38,6 +39,7 @@ pub(crate) fn tables(path: &Path, json: bool) -> Result<CompiledFile, Failure> {
             Ok(CompiledFile {
                 format: Format::Json,
                 tables,
+                classes: config.classes,
             })
         }
     }
@@ -50,23 +52,46 @@ pub(crate) fn compile(path: &Path, config: &Config) -> Result<Vec<Compiled>, Fai
         .map_err(|reason| Failure::Message(format!("{}: {reason}", name(path))))
 }
 
-/// A table file of either kind, as it is.
+/// A table file of either kind, as it is. One with classes is refused.
 pub(crate) fn either(path: &Path, json: bool) -> Result<Tables, Failure> {
+    let tables = either_with_classes(path, json)?;
+    refuse_classes(
+        path,
+        match &tables {
+            Tables::Built(file) => &file.classes,
+            Tables::Config(config) => &config.classes,
+        },
+    )?;
+    Ok(tables)
+}
+
+fn refuse_classes(path: &Path, classes: &[NamedClass]) -> Result<(), Failure> {
+    match glb_config::classes::refusal(&name(path), classes) {
+        Some(issue) => Err(Failure::Issues(vec![issue])),
+        None => Ok(()),
+    }
+}
+
+/// As [`either`], for one who heeds classes.
+pub(crate) fn either_with_classes(path: &Path, json: bool) -> Result<Tables, Failure> {
     let bytes = bytes(path)?;
     if bytes.starts_with(&v2::MAGIC) {
-        let checked = read_bytes(&name(path), &bytes, &mut |_, _| {});
+        let checked = read_bytes_with_classes(&name(path), &bytes, &mut |_, _| {});
         return accept(checked, json).map(Tables::Built);
     }
     let Ok(text) = String::from_utf8(bytes) else {
         let reason = "neither JSON nor a binary table (its first bytes are not GLBD)";
         return Err(Failure::Message(format!("{}: {reason}", name(path))));
     };
-    accept(tables::read(&name(path), &text), json).map(Tables::Config)
+    accept(tables::read_with_classes(&name(path), &text), json).map(Tables::Config)
 }
 
 /// A table file of either kind, whose rows are made only where they are asked for.
-pub(crate) fn opened(path: &Path, json: bool) -> Result<Opened, Failure> {
-    accept(opened::open_bytes(&name(path), &bytes(path)?), json)
+pub(crate) fn opened_with_classes(path: &Path, json: bool) -> Result<Opened, Failure> {
+    accept(
+        opened::open_bytes_with_classes(&name(path), &bytes(path)?),
+        json,
+    )
 }
 
 /// As [`fn@opened`], of a file in which it may be left to the health checker who is healthy.
@@ -74,7 +99,12 @@ pub(crate) fn source(path: &Path, json: bool) -> Result<Opened, Failure> {
     accept(opened::open_source(&name(path), &bytes(path)?), json)
 }
 
-/// A table file of JSON, without its rows.
+/// A table file of JSON, without its rows, for one who heeds classes.
+pub(crate) fn config_with_classes(path: &Path, json: bool) -> Result<Config, Failure> {
+    accept(tables::read_with_classes(&name(path), &text(path)?), json)
+}
+
+/// A table file of JSON, without its rows. One with classes is refused.
 pub(crate) fn config(path: &Path, json: bool) -> Result<Config, Failure> {
     accept(tables::read(&name(path), &text(path)?), json)
 }

@@ -59,7 +59,11 @@ fn what_commands_print_is_what_the_schema_says() {
         "lb.vpp",
         "lb vip 90.0.0.0/8 encap gre4\nlb as 90.0.0.0/8 10.0.0.1\n",
     );
-    let cases: [(&str, &str, &[&Path]); 32] = [
+    let nfqlb = dir.file(
+        "flows.sh",
+        "nfqlb flow-set --name=web --target=t --proto=tcp\n",
+    );
+    let cases: [(&str, &str, &[&Path]); 33] = [
         ("table build", "table build", &[&src, &bin]),
         ("table check", "table check", &[&src, &new, &bad, &none]),
         ("table show", "table show", &[&src]),
@@ -67,6 +71,7 @@ fn what_commands_print_is_what_the_schema_says() {
         ("table export", "table export -o", &[&exported, &bin]),
         ("table export", "table export --dry-run", &[&bin]),
         ("table import-vpp", "table import-vpp --dry-run", &[&vpp]),
+        ("table import-nfqlb", "table import-nfqlb --dry-run", &[&nfqlb, &src]),
         ("table diff", "table diff", &[&src, &new]),
         ("table diff", "table diff --exit-code", &[&new, &new]),
         ("table new", "table new a --bind tcp:9.9.9.8:80 --backend 1.1.1.1", &[]),
@@ -249,7 +254,7 @@ fn every_command_is_held_to_the_schema() {
         .iter()
         .filter(|name| !is_group(name))
         // A hyphen is between words, but for that of one.
-        .map(|name| name.replace('-', " ").replace("import vpp", "import-vpp"))
+        .map(|name| name.replace('-', " ").replace("import ", "import-"))
         .collect();
     assert!(commands.contains("table load"), "{commands:?}");
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -3,10 +3,14 @@
 //! Which table a packet belongs to, and what verdict it gets if it reaches a hop of it.
 //!
 //! ```text
-//! bind   who serves this address and port: a look-up over the binds of all tables
+//! bind      who serves this address and port: a look-up over the binds of all tables
+//! flow      which service a packet belongs to by its addresses, ports and bytes: a look-up over classes
+//! by_class  a packet's table by its class, where there are classes: before binds are asked
 //! ```
 
 pub mod bind;
+pub mod by_class;
+pub mod flow;
 
 use super::inspect::{Candidate, Kind};
 use super::select::Selector;
@@ -57,7 +61,7 @@ pub(super) fn classify<'w, W: World>(
         Kind::IcmpFailure(proto) => {
             // Other forwards leave it to the stack, which finds nothing that it could be about.
             let table = by_port_apart(world, bound, proto, packet.key.dst_port);
-            match table.filter(|table| W::forward(table).translates()) {
+            match table.filter(|table| W::forward(table).takes_failures()) {
                 Some(table) => Ok((table, Verdict::EncapsulatedIcmpError)),
                 None => Err(Verdict::PassedUnknownFormat),
             }
@@ -71,9 +75,9 @@ pub(super) fn classify<'w, W: World>(
             }
         }
         Kind::EchoIcmpError => {
-            // As any other failure: only a forward that translates knows what to do with it.
+            // As any other failure: only some forwards know what to do with it.
             let table = world.by_addr(bound);
-            match table.filter(|table| W::forward(table).translates()) {
+            match table.filter(|table| W::forward(table).takes_failures()) {
                 Some(table) if settings.forward_icmp_ping_responses => {
                     Ok((table, Verdict::EncapsulatedIcmpError))
                 }

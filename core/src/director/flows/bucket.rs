@@ -123,7 +123,7 @@ impl<W: Word> Entries<W> {
                 rest = Sought::Busy;
             } else if seen.is_claimed() {
                 rest = Sought::Busy;
-            } else if seen.is_over(clock.timeout, clock.now) && matches!(rest, Sought::Full) {
+            } else if matches!(rest, Sought::Full) && seen.is_over(clock.timeout, clock.now) {
                 rest = Sought::Free(entry, seen);
             }
         }
@@ -150,7 +150,8 @@ impl<W: Word> Entries<W> {
             (d, has(d)?)
         };
         let meta = Meta(entry.meta.load());
-        if !seen.has_same_key(meta) || meta.is_over(clock.timeout, clock.now) {
+        // It has a key, which is the one that is sought.
+        if !seen.has_same_key(meta) || meta.is_late(clock.timeout, clock.now) {
             return None;
         }
         Some((entry, meta))

@@ -132,9 +132,15 @@ impl Meta {
     /// Whether the entry's time is over, or it has no key.
     #[inline(always)]
     pub(super) const fn is_over(self, timeout: u16, now: u16) -> bool {
-        if self.kind().is_none() {
-            return !self.is_claimed();
+        match self.kind() {
+            None => !self.is_claimed(),
+            Some(_) => self.is_late(timeout, now),
         }
+    }
+
+    /// The same of an entry that has a key.
+    #[inline(always)]
+    pub(super) const fn is_late(self, timeout: u16, now: u16) -> bool {
         let timeout = if self.0 & CLOSING != 0 && timeout > CLOSING_TIMEOUT {
             CLOSING_TIMEOUT
         } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a packet leaves a director: by a tunnel, which puts headers in front of it, or rewritten in place.
+//! How a packet leaves a director: by a tunnel, which puts headers in front of it, rewritten in place, or up the stack with a mark.
 //!
 //! A forward is a file beside this one and a line in `forwards!` below. The enums, their numbers (netlink, binary tables) and
 //! their names (JSON, glbctl) follow from the line.
@@ -18,6 +18,7 @@ mod gue;
 mod ip_model;
 mod ipip;
 mod l3dsr;
+mod mark;
 mod nat;
 mod others;
 mod outer;
@@ -31,6 +32,7 @@ use core::num::NonZeroU16;
 use rewrite::Edit;
 
 pub use gue::{header_len, source_port, MAX_HEADER_LEN};
+pub use mark::MarkOffset;
 pub use others::Others;
 
 /// What the headers in front of a packet depend on, but for addresses.
@@ -99,6 +101,7 @@ macro_rules! forwards {
     (
         tunnels { $($(#[$doc:meta])* $name:ident($room:ident) = $number:literal, $word:literal;)* }
         rewrites { $($(#[$r_doc:meta])* $r_name:ident($r_room:ident) = $r_number:literal, $r_word:literal;)* }
+        marks { $($(#[$m_doc:meta])* $m_name:ident($m_room:ident) = $m_number:literal, $m_word:literal;)* }
     ) => {
         /// How a table's packets leave.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,6 +109,7 @@ macro_rules! forwards {
             #[default]
             $($(#[$doc])* $name,)*
             $($(#[$r_doc])* $r_name($r_room::Params),)*
+            $($(#[$m_doc])* $m_name($m_room::Params),)*
         }
 
         /// Which forward it is, whatever its parameters.
@@ -115,6 +119,7 @@ macro_rules! forwards {
             #[default]
             $($(#[$doc])* $name = $number,)*
             $($(#[$r_doc])* $r_name = $r_number,)*
+            $($(#[$m_doc])* $m_name = $m_number,)*
         }
 
         /// A forward that puts headers in front of the packet.
@@ -130,6 +135,8 @@ macro_rules! forwards {
             Tunnel(Tunnel),
             /// It is changed in place.
             Rewrite(Edit),
+            /// It goes on up the stack as it is, with a mark.
+            Mark(MarkOffset),
         }
 
         impl Forward {
@@ -140,6 +147,7 @@ macro_rules! forwards {
                 match self {
                     $(Self::$name => ForwardKind::$name,)*
                     $(Self::$r_name(_) => ForwardKind::$r_name,)*
+                    $(Self::$m_name(_) => ForwardKind::$m_name,)*
                 }
             }
 
@@ -150,13 +158,14 @@ macro_rules! forwards {
                 match self {
                     $(Self::$name => Leave::Tunnel(Tunnel::$name),)*
                     $(Self::$r_name(params) => Leave::Rewrite($r_room::edit(params)),)*
+                    $(Self::$m_name(params) => Leave::Mark(params),)*
                 }
             }
         }
 
         impl ForwardKind {
             /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$r_name),*];
+            pub const ALL: &'static [Self] = &[$(Self::$name,)* $(Self::$r_name,)* $(Self::$m_name),*];
 
             /// The one of this number.
             #[must_use]
@@ -164,6 +173,7 @@ macro_rules! forwards {
                 match number {
                     $($number => Some(Self::$name),)*
                     $($r_number => Some(Self::$r_name),)*
+                    $($m_number => Some(Self::$m_name),)*
                     _ => None,
                 }
             }
@@ -174,6 +184,7 @@ macro_rules! forwards {
                 match self {
                     $(Self::$name => $word,)*
                     $(Self::$r_name => $r_word,)*
+                    $(Self::$m_name => $m_word,)*
                 }
             }
 
@@ -184,6 +195,7 @@ macro_rules! forwards {
                 match self {
                     $(Self::$name => $room::LISTS_HOPS,)*
                     $(Self::$r_name => false,)*
+                    $(Self::$m_name => false,)*
                 }
             }
 
@@ -193,6 +205,7 @@ macro_rules! forwards {
                 match self {
                     $(Self::$name => false,)*
                     $(Self::$r_name => true,)*
+                    $(Self::$m_name => false,)*
                 }
             }
 
@@ -202,6 +215,7 @@ macro_rules! forwards {
                 match self {
                     $(Self::$name => Some(Forward::$name),)*
                     $(Self::$r_name => None,)*
+                    $(Self::$m_name => None,)*
                 }
             }
         }
@@ -248,6 +262,11 @@ forwards! {
         /// director.
         Nat(nat) = 4, "nat";
     }
+    marks {
+        /// The packet goes on up the stack with a mark that says which backend it is for; rules of the kernel's routing lead it
+        /// there.
+        Mark(mark) = 5, "mark";
+    }
 }
 
 /// The outer flow label: it spreads flows as the source port does ([`source_port`]), from other bits of the hash.
@@ -264,6 +283,8 @@ pub struct Given {
     pub dscp: Option<Dscp>,
     /// The port that packets get: of `nat`.
     pub target_port: Option<NonZeroU16>,
+    /// The mark of the first backend: of `mark`.
+    pub mark_offset: Option<MarkOffset>,
 }
 
 /// Why a forward cannot have the parameters that are given.
@@ -275,6 +296,10 @@ pub enum Misfit {
     Dscp,
     /// It gives packets no port.
     TargetPort,
+    /// It needs the mark of the first backend.
+    NoMarkOffset,
+    /// It gives packets no mark.
+    MarkOffset,
 }
 
 impl Forward {
@@ -296,7 +321,7 @@ impl Forward {
     pub const fn dscp(self) -> Option<Dscp> {
         match self {
             Self::L3dsr(dscp) => Some(dscp),
-            Self::Gue | Self::Gre | Self::Ipip | Self::Nat(_) => None,
+            Self::Gue | Self::Gre | Self::Ipip | Self::Nat(_) | Self::Mark(_) => None,
         }
     }
 
@@ -305,7 +330,16 @@ impl Forward {
     pub const fn target_port(self) -> Option<NonZeroU16> {
         match self {
             Self::Nat(port) => port,
-            Self::Gue | Self::Gre | Self::Ipip | Self::L3dsr(_) => None,
+            Self::Gue | Self::Gre | Self::Ipip | Self::L3dsr(_) | Self::Mark(_) => None,
+        }
+    }
+
+    /// The mark of the first backend, if its packets get one.
+    #[must_use]
+    pub const fn mark_offset(self) -> Option<MarkOffset> {
+        match self {
+            Self::Mark(offset) => Some(offset),
+            Self::Gue | Self::Gre | Self::Ipip | Self::L3dsr(_) | Self::Nat(_) => None,
         }
     }
 
@@ -315,6 +349,7 @@ impl Forward {
         Given {
             dscp: self.dscp(),
             target_port: self.target_port(),
+            mark_offset: self.mark_offset(),
         }
     }
 
@@ -324,6 +359,21 @@ impl Forward {
     #[must_use]
     pub const fn translates(self) -> bool {
         matches!(self, Self::Nat(_))
+    }
+
+    /// Whether it takes ICMP errors that say that a packet did not arrive: they are translated, or go where all goes. In a
+    /// tunnel, as deployed directors have it, only errors about packets that were too long go.
+    #[inline(always)]
+    #[must_use]
+    pub const fn takes_failures(self) -> bool {
+        matches!(self, Self::Nat(_) | Self::Mark(_))
+    }
+
+    /// Whether classes may lead to it. What is rewritten in place depends on the binds of its table: on their family, and on the
+    /// address and port that answers get again.
+    #[must_use]
+    pub const fn takes_classes(self) -> bool {
+        !matches!(self.leave(), Leave::Rewrite(_))
     }
 
     /// Whether a packet names the hops behind the first ([`ForwardKind::lists_hops`]).
@@ -354,7 +404,19 @@ impl ForwardKind {
 
     /// The forward of this kind with these parameters; or the name of one that is missing, or is not of this kind.
     pub const fn with(self, given: Given) -> Result<Forward, Misfit> {
-        let Given { dscp, target_port } = given;
+        let Given {
+            dscp,
+            target_port,
+            mark_offset,
+        } = given;
+        match (self, mark_offset) {
+            (Self::Mark, None) => return Err(Misfit::NoMarkOffset),
+            (Self::Mark, Some(offset)) if dscp.is_none() && target_port.is_none() => {
+                return Ok(Forward::Mark(offset));
+            }
+            (Self::Mark, Some(_)) | (_, None) => {}
+            (_, Some(_)) => return Err(Misfit::MarkOffset),
+        }
         match (self, dscp, target_port) {
             (Self::L3dsr, None, _) => Err(Misfit::NoDscp),
             (Self::L3dsr, Some(dscp), None) => Ok(Forward::L3dsr(dscp)),

@@ -82,13 +82,14 @@ pub(super) fn v6<'o>(
 ) -> Option<&'o mut [u8]> {
     let (ip, rest) = out.split_first_chunk_mut::<IPV6_LEN>()?;
     let payload = rest.len().wrapping_add(params.inner_len);
-    let [len_hi, len_lo] = u16::try_from(payload).unwrap_or(0).to_be_bytes();
-    let [_, l1, l2, l3] = marks.flow_label.to_be_bytes();
-    let (tos_hi, tos_lo) = (marks.tos >> 4, marks.tos << 4);
+    let len = u16::try_from(payload).unwrap_or(0);
+    // Word by word, as above.
+    let version = 6 << 28 | u32::from(marks.tos) << 20 | marks.flow_label & 0xf_ffff;
+    let length = u32::from(len) << 16 | u32::from(proto) << 8 | u32::from(TTL);
     let (first, rest_of_ip) = ip.split_first_chunk_mut::<4>()?;
     let (second, addrs) = rest_of_ip.split_first_chunk_mut::<4>()?;
-    *first = [0x60 | tos_hi, tos_lo | (l1 & 0x0f), l2, l3];
-    *second = [len_hi, len_lo, proto, TTL];
+    *first = version.to_be_bytes();
+    *second = length.to_be_bytes();
     let (place, rest_of_addrs) = addrs.split_first_chunk_mut::<16>()?;
     *place = *src;
     *rest_of_addrs.first_chunk_mut()? = *dst;

@@ -202,10 +202,8 @@ impl<W: Word, const S: usize, const N: usize> Entries<W, S, N> {
     /// What [`Pair::refresh`] does in one of the buckets.
     #[inline(always)]
     fn refresh(&self, tag: u8, coming: &Coming<'_, N>, clock: Clock) -> Refreshed {
-        let mut bits = self.tagged(tag);
-        while let Some(slot) = self.slot(bits) {
-            // All but the lowest.
-            bits &= bits.wrapping_sub(1);
+        // Flows take the first free entry: most are found in the first round.
+        for slot in self.slots() {
             let meta = slot.meta();
             if meta.tag() != tag || !(meta.is_kept() || meta.is_claimed()) {
                 continue;
@@ -339,7 +337,14 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
                 if meta.is_claimed() {
                     return None;
                 }
-                if !meta.is_kept() || meta.is_over(clock.limits, clock.now) {
+                if !meta.is_kept() {
+                    continue;
+                }
+                if meta.is_over(clock.limits, clock.now) {
+                    // A CPU whose clock is behind may still have touched it.
+                    if !slot.empty(meta) {
+                        return None;
+                    }
                     continue;
                 }
                 let (meta, held) = slot.read(meta)?;

@@ -128,13 +128,11 @@ impl<W: Word, const N: usize> Slot<'_, W, N> {
         true
     }
 
-    /// Takes the content of an entry whose time is over: it would not be over any more when the clock has come round.
+    /// Takes the content of an entry whose time is over, if it still has this meta word: it would not be over any more when the clock
+    /// has come round.
     #[cold]
-    pub(super) fn empty(&self, seen: Meta) -> Meta {
-        match self.meta.exchange(seen.0, seen.vacant().0) {
-            true => seen.vacant(),
-            false => seen,
-        }
+    pub(super) fn empty(&self, seen: Meta) -> bool {
+        self.meta.exchange(seen.0, seen.vacant().0)
     }
 
     /// Changes what only the meta word says. If another CPU's packet is faster, that one has written it.

@@ -12,6 +12,14 @@ use std::io::{self, Write};
 /// The tables that have no version 2 form, each with the reason why. `file` is what the issues call it.
 #[must_use]
 pub fn why_not_v2(file: &str, config: &Config) -> Vec<Issue> {
+    let classes = config.classes.first().map(|_| Issue {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        table: None,
+        field: "classes".to_owned(),
+        value: None,
+        reason: "cannot be built as format version 2: it has no place for them".to_owned(),
+    });
     let tables = config.tables.iter().enumerate();
     tables
         .filter_map(|(index, table)| {
@@ -45,6 +53,7 @@ pub fn why_not_v2(file: &str, config: &Config) -> Vec<Issue> {
                 reason: format!("cannot be built as format version 2: {reason}"),
             })
         })
+        .chain(classes)
         .collect()
 }
 

@@ -4,17 +4,23 @@
 
 use crate::compiled::Compiled;
 use crate::issue::quoted;
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::select::hash::ROWS;
 use glb_core::packet::addr::Addr;
 use glb_core::table::v3::{
-    Checksum, Words, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION, VERSION_WITH_WORDS,
+    write_classes, Checksum, Words, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION,
+    VERSION_WITH_CLASSES, VERSION_WITH_WORDS,
 };
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-/// Writes tables of any rule in the binary format, version 3.
-pub fn write_v3(tables: &[Compiled], out: &mut dyn Write) -> io::Result<()> {
-    let mut writer = WriterV3::begin(tables, out)?;
+/// Writes tables of any rule, and classes, in the binary format, version 3.
+pub fn write_v3(
+    tables: &[Compiled],
+    classes: &[NamedClass],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut writer = WriterV3::begin(tables, classes, out)?;
     for (index, table) in tables.iter().enumerate() {
         writer.table(index, table)?;
     }
@@ -25,15 +31,32 @@ pub fn write_v3(tables: &[Compiled], out: &mut dyn Write) -> io::Result<()> {
 pub(super) struct WriterV3<'a> {
     out: &'a mut dyn Write,
     sum: Checksum,
-    /// Whether any table has words: then all say which.
+    /// Whether any table has words, or there are classes: then all say which.
     with_words: bool,
+    /// What stands behind the tables.
+    classes: Vec<u8>,
 }
 
 impl<'a> WriterV3<'a> {
     /// The header. Of the tables only the rows may be missing.
-    pub(super) fn begin(tables: &[Compiled], out: &'a mut dyn Write) -> io::Result<Self> {
-        let with_words = tables.iter().any(|table| table.words != Words::DEFAULT);
-        let mut len = HEADER_LEN + CHECKSUM_LEN;
+    pub(super) fn begin(
+        tables: &[Compiled],
+        classes: &[NamedClass],
+        out: &'a mut dyn Write,
+    ) -> io::Result<Self> {
+        let has_words = tables.iter().any(|table| table.words != Words::DEFAULT);
+        let version = match (classes, has_words) {
+            ([], false) => VERSION,
+            ([], true) => VERSION_WITH_WORDS,
+            _ => VERSION_WITH_CLASSES,
+        };
+        let with_words = version != VERSION;
+        let mut of_classes = Vec::new();
+        if !classes.is_empty() {
+            write_classes(classes, &mut of_classes)
+                .ok_or_else(|| io::Error::other("the classes do not fit"))?;
+        }
+        let mut len = HEADER_LEN + CHECKSUM_LEN + of_classes.len();
         for (index, table) in tables.iter().enumerate() {
             len += head(index, table, with_words)?.len() + table.num_rows() * table.hops;
         }
@@ -42,12 +65,9 @@ impl<'a> WriterV3<'a> {
             out,
             sum: Checksum::default(),
             with_words,
+            classes: of_classes,
         };
         writer.put(&MAGIC)?;
-        let version = match with_words {
-            true => VERSION_WITH_WORDS,
-            false => VERSION,
-        };
         writer.put(&version.to_le_bytes())?;
         writer.put(&(len as u64).to_le_bytes())?;
         writer.put(&count.to_le_bytes())?;
@@ -61,8 +81,10 @@ impl<'a> WriterV3<'a> {
         self.put(&table.rows)
     }
 
-    /// The checksum.
-    pub(super) fn finish(self) -> io::Result<()> {
+    /// The classes, and the checksum.
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        let classes = std::mem::take(&mut self.classes);
+        self.put(&classes)?;
         self.out.write_all(&self.sum.finish().to_le_bytes())
     }
 

@@ -41,6 +41,44 @@ pub(super) fn check_counters(reader: &mut Reader, tables: &[Table]) {
     }
 }
 
+/// Errors where the marks of two tables overlap, so that one mark would be that of two targets. Tables of one offset may share
+/// theirs with a purpose, as those of both families of a service do.
+pub(super) fn check_marks(reader: &mut Reader, tables: &[Table]) {
+    let range = |(index, table): (usize, &Table)| {
+        let first = table.forward.mark_offset()?.value();
+        // A table has fewer backends than fit behind the largest offset.
+        let more = u32::try_from(table.backends.len()).unwrap_or(u32::MAX);
+        let last = first.saturating_add(more.saturating_sub(1));
+        Some((first, last, index))
+    };
+    let mut ranges: Vec<_> = tables.iter().enumerate().filter_map(range).collect();
+    ranges.sort_unstable();
+    // The one that ends last of those before.
+    let mut longest: Option<(u32, u32, usize)> = None;
+    for (first, last, index) in ranges {
+        if let Some((from, to, other)) = longest.filter(|(_, to, _)| first <= *to) {
+            let other = quoted(&tables[other].label(other)).to_string();
+            reader.in_table(Some(tables[index].label(index)));
+            if first == from {
+                let reason = format!(
+                    "is the mark of table {other} too: backends at the same place of both lists are one target"
+                );
+                reader.warn_at("forward.offset", reason);
+            } else {
+                let reason = format!(
+                    "marks of this table, {first} to {last}, and of table {other}, {from} to {to}, overlap: a mark is that of two \
+                     targets; keep the offsets apart by more than a table has backends"
+                );
+                reader.error_at("forward.offset", reason);
+            }
+            reader.in_table(None);
+        }
+        if longest.is_none_or(|(_, to, _)| last > to) {
+            longest = Some((first, last, index));
+        }
+    }
+}
+
 /// What is said of a bind that another table has, if only one of the two remembers flows.
 pub(crate) fn unlike_flows(first: &str, remembers: bool) -> String {
     let (that, this) = if remembers {

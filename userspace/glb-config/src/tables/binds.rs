@@ -13,9 +13,6 @@ pub(super) fn read_binds(
     rule: Option<Rule>,
 ) -> Option<Vec<Bind>> {
     let items = reader.array(node)?;
-    if items.is_empty() {
-        reader.warn_at(&node.path, "is empty: nothing leads to this table");
-    }
     if items.len() > MAX_BINDS {
         let reason = format!(
             "has {} binds; a table holds at most {MAX_BINDS}",

@@ -6,11 +6,11 @@ use super::{must_be, Rule, Table, TableBackend};
 use crate::read::{Object, Reader};
 use glb_core::director::classify::bind::Bind;
 use glb_core::director::reverse::services::{check_bind, OneWay};
-use glb_core::director::{Forward, ForwardKind, Given, Misfit};
+use glb_core::director::{Forward, ForwardKind, Given, MarkOffset, Misfit};
 use glb_core::packet::dscp::Dscp;
 use std::num::NonZeroU16;
 
-pub(super) const FORWARD_FIELDS: [&str; 4] = ["kind", "dscp", "target_port", "node_port"];
+pub(super) const FORWARD_FIELDS: [&str; 5] = ["kind", "dscp", "target_port", "node_port", "offset"];
 
 /// `forward` of a table.
 pub(crate) fn read_forward(
@@ -42,6 +42,10 @@ pub(crate) fn read_forward(
         Some(node) => Some(reader.integer(&node, 1..=u16::MAX)?),
         None => None,
     };
+    let offset = match fields.get("offset") {
+        Some(node) => Some(reader.integer(&node, MarkOffset::MIN..=MarkOffset::MAX)?),
+        None => None,
+    };
     if let Some(node) = fields.get("node_port") {
         reader.error(
             &node,
@@ -53,6 +57,7 @@ pub(crate) fn read_forward(
     let given = Given {
         dscp: dscp.and_then(Dscp::new),
         target_port: target_port.and_then(NonZeroU16::new),
+        mark_offset: offset.and_then(MarkOffset::new),
     };
     let (name, reason) = match known.with(given) {
         Ok(forward) => return Some(forward),
@@ -62,6 +67,11 @@ pub(crate) fn read_forward(
         }
         Err(Misfit::Dscp) => ("dscp", "needs \"kind\": \"l3dsr\""),
         Err(Misfit::TargetPort) => ("target_port", "needs \"kind\": \"nat\""),
+        Err(Misfit::NoMarkOffset) => {
+            reader.required(&fields, "offset")?;
+            return None;
+        }
+        Err(Misfit::MarkOffset) => ("offset", "needs \"kind\": \"mark\""),
     };
     if let Some(node) = fields.get(name) {
         reader.error(&node, reason);
@@ -141,6 +151,11 @@ pub(super) fn check_through(reader: &mut Reader, table: &Table) {
     for (index, backend) in table.backends.iter().enumerate() {
         let checks = &backend.checks;
         if !checks.through {
+            continue;
+        }
+        if table.forward.mark_offset().is_some() {
+            let reason = "cannot be with forward mark: what is marked goes where the routes of the director lead it, which no check knows";
+            reader.error_at(&format!("backends[{index}].healthchecks.through"), reason);
             continue;
         }
         if table.forward.translates() {

@@ -374,6 +374,8 @@ impl Segment {
     /// What goes to the backend, from this source.
     fn by(mut self, way: &Way, outer: IpAddr) -> Option<Vec<u8>> {
         match way.forward.leave() {
+            // No file asks for it.
+            Leave::Mark(_) => None,
             Leave::Tunnel(tunnel) => self.tunnelled(tunnel, way, outer),
             Leave::Rewrite(edit) => {
                 let view = View::whole(&self.packet);

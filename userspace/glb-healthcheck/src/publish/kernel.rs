@@ -9,7 +9,7 @@ use super::{Dst, PublishError};
 use crate::logic::known::Known;
 use crate::logic::plan::ip;
 use glb_config::file::read_bytes;
-use glb_netlink::{Error, Glb};
+use glb_netlink::{Built, Error, Glb};
 use serde_json::Value;
 
 /// What is done beside the load.
@@ -44,7 +44,11 @@ impl Kernel {
         })?;
         let failed = |error: Error| PublishError::Load(format!("loading the tables: {error}"));
         let mut glb = Glb::open_loaded().map_err(failed)?;
-        glb.load_built(&file.tables, &mut |_| {}).map_err(failed)
+        let built = Built {
+            tables: &file.tables,
+            classes: &[],
+        };
+        glb.load_built(built, &mut |_| {}).map_err(failed)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::wire::{Attr, Attrs};
 use glb_core::backend::State;
 use glb_core::director::classify::bind::{Bind, Proto};
 use glb_core::director::flows::{By, Spec, Who};
-use glb_core::director::{FlowHash, Forward, ForwardKind, Given, Role, Select};
+use glb_core::director::{FlowHash, Forward, ForwardKind, Given, MarkOffset, Role, Select};
 use glb_core::netlink::glb::{backend, bind, device, features, flow, flows, hop, lookup, table};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::dscp::Dscp;
@@ -48,18 +48,28 @@ pub(super) fn forward(kind: Option<Attr<'_>>, given: Given) -> Result<Forward, E
 }
 
 /// The parameters of a forward, as a module shows them.
-pub(super) fn given(dscp: Option<Attr<'_>>, target_port: Option<Attr<'_>>) -> Given {
-    // The casts are exact: the specification has numbers of 8 and of 16 bits.
+pub(super) fn given([dscp, target_port, mark_offset]: [Option<Attr<'_>>; 3]) -> Given {
+    // The casts are exact: the specification has numbers of 8, of 16 and of 32 bits.
     Given {
         dscp: dscp.and_then(|attr| Dscp::new(attr.number() as u8)),
         target_port: target_port.and_then(|attr| NonZeroU16::new(attr.number() as u16)),
+        mark_offset: mark_offset.and_then(|attr| MarkOffset::new(attr.number() as u32)),
     }
+}
+
+/// The parameters of a table's forward.
+fn given_of_table(attrs: Attrs<'_>) -> Given {
+    given([table::DSCP, table::TARGET_PORT, table::MARK_OFFSET].map(|name| attrs.get(name)))
 }
 
 /// The words of a table that the module shows; each that it does not is the default.
 pub(super) fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
     let default = Words::DEFAULT;
-    let Given { dscp, target_port } = given(attrs.get(table::DSCP), attrs.get(table::TARGET_PORT));
+    let Given {
+        dscp,
+        target_port,
+        mark_offset,
+    } = given_of_table(attrs);
     Ok(Words {
         select: match attrs.get(table::SELECT) {
             Some(attr) => select(attr)?,
@@ -80,6 +90,7 @@ pub(super) fn words(attrs: Attrs<'_>) -> Result<Words, Error> {
         },
         dscp,
         target_port,
+        mark_offset,
     })
 }
 
@@ -108,10 +119,7 @@ pub(super) fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
         name: attrs.text(table::NAME),
         generation: attrs.u32(table::GENERATION),
         hops: attrs.u8(table::HOPS),
-        forward: forward(
-            attrs.get(table::FORWARD),
-            given(attrs.get(table::DSCP), attrs.get(table::TARGET_PORT)),
-        )?,
+        forward: forward(attrs.get(table::FORWARD), given_of_table(attrs))?,
         words: words(attrs)?,
         num_backends: attrs.u32(table::NUM_BACKENDS),
         num_binds: attrs.u32(table::NUM_BINDS),

@@ -14,6 +14,8 @@ use glb_core::table::v3::Words;
 
 /// Binds of one message: an attribute of 16 bits has room for more.
 const BINDS_A_MESSAGE: usize = 512;
+/// Words of classes of one message.
+const WORDS_A_MESSAGE: usize = 15_000;
 /// Bytes of rows of one message.
 const ROW_BYTES_A_MESSAGE: usize = 60_000;
 
@@ -38,23 +40,36 @@ pub struct TableSpec<'a> {
     pub rows: &'a [u8],
 }
 
+/// What was built from a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Built<'a> {
+    /// Its tables.
+    pub tables: &'a [Compiled],
+    /// The words of its classes.
+    pub classes: &'a [u32],
+}
+
 impl Glb {
     /// Puts tables that were built from a file in the place of those that are loaded; otherwise as [`Self::load`].
     pub fn load_built(
         &mut self,
-        tables: &[Compiled],
+        built: Built<'_>,
         progress: &mut dyn FnMut(usize),
     ) -> Result<u32, Error> {
-        with_specs(tables, |specs| self.load(specs, progress))
+        with_specs(built.tables, |specs| {
+            self.send(specs, built.classes, progress)?.commit()
+        })
     }
 
     /// Has the director judge tables that were built from a file as a load would, and leaves those that are loaded.
     pub fn judge_built(
         &mut self,
-        tables: &[Compiled],
+        built: Built<'_>,
         progress: &mut dyn FnMut(usize),
     ) -> Result<(), Error> {
-        with_specs(tables, |specs| self.send(specs, progress).map(drop))
+        with_specs(built.tables, |specs| {
+            self.send(specs, built.classes, progress).map(drop)
+        })
     }
 
     /// Puts `tables` in the place of those that are loaded, at once. `progress` is told how many have been
@@ -64,25 +79,36 @@ impl Glb {
         tables: &[TableSpec<'_>],
         progress: &mut dyn FnMut(usize),
     ) -> Result<u32, Error> {
-        self.send(tables, progress)?.commit()
+        self.send(tables, &[], progress)?.commit()
     }
 
     /// A load of all tables that only has to be published.
     fn send(
         &mut self,
         tables: &[TableSpec<'_>],
+        classes: &[u32],
         progress: &mut dyn FnMut(usize),
     ) -> Result<Loading<'_>, Error> {
-        let mut loading = self.begin(tables)?;
+        let mut loading = self.begin_with_classes(tables, classes)?;
         for (number, spec) in (1..).zip(tables) {
             loading.add(spec)?;
             progress(number);
         }
+        loading.put_classes(classes)?;
         Ok(loading)
     }
 
     /// Begins to load tables. They are only counted here; each is to be given to [`Loading::add`].
     pub fn begin(&mut self, tables: &[TableSpec<'_>]) -> Result<Loading<'_>, Error> {
+        self.begin_with_classes(tables, &[])
+    }
+
+    /// The same with words of classes, which are to be given to [`Loading::put_classes`].
+    pub fn begin_with_classes(
+        &mut self,
+        tables: &[TableSpec<'_>],
+        classes: &[u32],
+    ) -> Result<Loading<'_>, Error> {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let row_bytes = tables
             .iter()
@@ -95,6 +121,10 @@ impl Glb {
             count(tables.iter().map(|spec| spec.binds.len()).sum()),
         );
         request.uint(load::ROW_BYTES, row_bytes);
+        // A module that has no classes knows no attribute for them.
+        if !classes.is_empty() {
+            request.u32(load::CLASS_WORDS, count(classes.len()));
+        }
         let transaction = self.one(request, |attrs| attrs.u32(load::TRANSACTION))?;
         Ok(Loading {
             glb: self,
@@ -178,6 +208,19 @@ impl Loading<'_> {
         Ok(())
     }
 
+    /// Sends the words of classes.
+    pub fn put_classes(&mut self, words: &[u32]) -> Result<(), Error> {
+        let chunks = words.chunks(WORDS_A_MESSAGE);
+        for (first, words) in (0u32..).step_by(WORDS_A_MESSAGE).zip(chunks) {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            let mut request = self.request(command::CLASS_SET);
+            request.u32(load::FIRST_WORD, first);
+            request.bytes(load::WORDS, &bytes);
+            self.glb.socket.ask(request, |_| {})?;
+        }
+        Ok(())
+    }
+
     /// Publishes the tables; returns the number of the load.
     pub fn commit(self) -> Result<u32, Error> {
         let request = self.request(command::TABLE_COMMIT);
@@ -223,6 +266,9 @@ fn put_words(request: &mut Request, words: &Words) {
     }
     if let Some(port) = words.target_port {
         request.u16(load::TARGET_PORT, port.get());
+    }
+    if let Some(offset) = words.mark_offset {
+        request.u32(load::MARK_OFFSET, offset.value());
     }
 }
 

@@ -10,7 +10,7 @@ use crate::places::SOURCE;
 use crate::text::addr;
 use clap_complete::CompletionCandidate;
 use glb_config::compiled::Compiled;
-use glb_config::file::read_bytes;
+use glb_config::file::read_bytes_with_classes;
 use glb_config::tables;
 use glb_netlink::Glb;
 use std::ffi::{OsStr, OsString};
@@ -105,7 +105,7 @@ fn of_file(path: &Path) -> Vec<Table> {
         return Vec::new();
     };
     if let Ok(text) = std::str::from_utf8(&bytes) {
-        let config = tables::read("", text).value;
+        let config = tables::read_with_classes("", text).value;
         let tables = config
             .iter()
             .flat_map(|config| config.tables.iter().enumerate());
@@ -115,7 +115,7 @@ fn of_file(path: &Path) -> Vec<Table> {
         };
         return tables.map(table).collect();
     }
-    let file = read_bytes("", &bytes, &mut |_, _| {}).value;
+    let file = read_bytes_with_classes("", &bytes, &mut |_, _| {}).value;
     let tables = file.iter().flat_map(|file| file.tables.iter().enumerate());
     let table = |(index, table): (usize, &Compiled)| Table {
         label: table.label(index),

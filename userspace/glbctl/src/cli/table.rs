@@ -68,6 +68,8 @@ pub(crate) enum TableCommand {
     Export(TableExport),
     /// Write a table file, JSON, from the lines that configure VPP's load balancer
     ImportVpp(TableImportVpp),
+    /// Add classes to a table file, JSON, from the lines that set flows of nfqlb
+    ImportNfqlb(TableImportNfqlb),
     /// Load a table file, JSON or binary, and verify that the loaded tables are the file's
     ///
     /// Like table load, it loads all tables at once or none. Afterwards it reads everything from the running
@@ -174,6 +176,25 @@ pub(crate) struct TableImportVpp {
     /// Write the tables of the lines that can be taken; the others are warnings
     #[arg(long)]
     pub(crate) partial: bool,
+    /// Only check the lines; write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Makes a class of each `flow-set` of a script; its target is the name of a table. Other lines are passed over.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  glbctl table import-nfqlb flows.sh tables.json -o forwarding_table.src.json")]
+pub(crate) struct TableImportNfqlb {
+    /// The lines; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// The table file whose tables have the names of the targets, without classes; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) tables: PathBuf,
+    /// The file to write; - for standard output
+    #[arg(short, long, value_name = "OUT", default_value = "-", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
     /// Only check the lines; write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

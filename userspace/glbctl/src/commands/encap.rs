@@ -8,6 +8,7 @@ use crate::cli::packet::Encap;
 use crate::engine::Engine;
 use crate::output::{print_beside, Failure};
 use crate::{load, save};
+use glb_config::classes;
 use glb_core::director::Verdict;
 use glb_core::packet::ip::Family;
 use glb_core::settings::Settings;
@@ -27,10 +28,13 @@ pub(crate) fn run(args: &Encap, json: bool) -> Result<(), Failure> {
     load::only_one_standard_input(&read)?;
     save::refuse_source(&read, &args.output)?;
     let config = load::director(&args.config, json)?.settings;
-    let tables = load::tables(&args.table, json)?.tables;
+    let file = load::tables_with_classes(&args.table, json)?;
+    let tables = file.tables;
     source(&config, args)?;
     let words = classifier(tables.iter().map(|table| &table.binds[..]))?;
-    let mut engine = Engine::new(&tables, &words, &config)
+    let classes = classes::compiled(&file.classes)
+        .map_err(|why| Failure::Message(format!("{}: {why}", args.table.display())))?;
+    let mut engine = Engine::new(&tables, (&words, &classes), &config)
         .map_err(|why| Failure::Message(format!("{}: {why}", args.table.display())))?;
     let mut counts = Counts {
         total: 0,

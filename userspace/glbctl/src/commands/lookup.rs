@@ -2,19 +2,23 @@
 
 //! `glbctl lookup`: where a packet would go, by a table file. The steps are the director's own.
 
+use super::classes::ClassView;
 use super::table_show::{BackendView, ForwardView, SelectView};
 use crate::cli::packet::{Lookup, Protocol};
 use crate::load;
 use crate::output::{print, warn, Failure};
 use crate::text::{self, bind};
+use glb_config::classes;
 use glb_config::compiled::Compiled;
 use glb_config::opened::Opened;
 use glb_config::settings::field_names;
 use glb_config::world::{self, Tables};
 use glb_config::{quoted, DeadRows};
 use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
+use glb_core::director::classify::by_class::{class_of, Bytes};
+use glb_core::director::classify::flow::{Classes, NamedClass};
 use glb_core::director::select::hash::{HashFields, PacketHash};
-use glb_core::director::{decide, Candidate, Kind};
+use glb_core::director::{decide_classed, Candidate, Kind};
 use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::Addrs;
@@ -28,14 +32,30 @@ use std::path::Path;
 #[derive(Serialize)]
 struct Answer {
     table: String,
-    bind: String,
-    bind_index: u16,
+    /// What of the file has the packet: a class, or a bind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<ClassAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bind_index: Option<u16>,
+    /// Classes that want bytes of the transport header, which are not known here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_asked: Vec<String>,
     forward: ForwardView,
     #[serde(skip_serializing_if = "Option::is_none")]
     select: Option<SelectView>,
     hashes: Vec<Hashed>,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
+}
+
+#[derive(Serialize)]
+struct ClassAnswer {
+    /// Its place in the file.
+    index: u32,
+    #[serde(flatten)]
+    view: ClassView,
 }
 
 #[derive(Serialize)]
@@ -52,7 +72,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         .flatten()
         .collect();
     load::only_one_standard_input(&read)?;
-    let tables = load::opened(file, json)?;
+    let tables = load::opened_with_classes(file, json)?;
     let settings = match &args.config {
         Some(path) => load::director(path, json)?.settings,
         None => Settings::DEFAULT,
@@ -70,17 +90,30 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         }
     }
     let words = classifier(tables.binds())?;
-    let (id, table) = find(&tables, &words, (args, proto), file)?;
+    let class_words = classes::compiled(tables.classes())
+        .map_err(|why| Failure::Message(format!("{}: {why}", file.display())))?;
+    let found =
+        Classes::new(&class_words).and_then(|classes| class_of(classes, &packet, Bytes::default()));
+    let (index, bind_id, table) = match &found {
+        Some(found) => {
+            let index = usize::from(found.service);
+            (index, None, table_at(&tables, index, file)?)
+        }
+        None => {
+            let (id, table) = find(&tables, &words, (args, proto), file)?;
+            (usize::from(id.table), Some(id.bind), table)
+        }
+    };
     if let Some(dead) = DeadRows::of(&table) {
-        let label = table.label(id.table.into());
+        let label = table.label(index);
         warn(&[dead.issue(&file.display().to_string(), &label)], json);
     }
-    let index = usize::from(id.table);
     let world = Tables::new(
         (0..=index).map(|at| (at == index).then_some(Cow::Borrowed(&*table))),
         &words,
-    );
-    let plan = decide(&world, &settings, packet).map_err(|verdict| {
+    )
+    .with_classes(&class_words);
+    let plan = decide_classed(&world, &settings, packet, Bytes::default()).map_err(|verdict| {
         let (file, counter) = (file.display(), verdict.counter());
         Failure::Message(format!("{file}: the packet would be one of {counter}"))
     })?;
@@ -102,13 +135,27 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         .map(|index| BackendView::new(index, &table.backends[index], None))
         .collect();
     let answer = Answer {
-        table: table.label(id.table.into()),
-        bind: table
-            .binds
-            .get(usize::from(id.bind))
-            .map(bind)
-            .unwrap_or_default(),
-        bind_index: id.bind,
+        table: table.label(index),
+        class: found.and_then(|found| {
+            let class = tables.classes().get(found.class as usize)?;
+            Some(ClassAnswer {
+                index: found.class,
+                view: ClassView::new(class),
+            })
+        }),
+        bind: bind_id.map(|id| {
+            let one = table.binds.get(usize::from(id));
+            one.map(bind).unwrap_or_default()
+        }),
+        bind_index: bind_id,
+        not_asked: {
+            let wants = |one: &&NamedClass| {
+                let in_udp = proto == Protocol::Ported(Proto::Udp) && one.class.udp_encap.is_some();
+                !one.class.matches.is_empty() || in_udp && one.class.udp_encap == args.service.port
+            };
+            let wanting = tables.classes().iter().filter(wants);
+            wanting.map(|one| one.name.clone()).collect()
+        },
         forward: ForwardView::new(table.forward),
         select: SelectView::new(table.selector()),
         hashes,
@@ -116,7 +163,20 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
     };
     print(json, &answer, |out| {
         writeln!(out, "table {}", quoted(&answer.table))?;
-        writeln!(out, "bind  {} (binds[{}])", answer.bind, answer.bind_index)?;
+        if let Some(ClassAnswer { index, view }) = &answer.class {
+            writeln!(out, "{view} (classes[{index}])")?;
+        }
+        if let (Some(bind), Some(index)) = (&answer.bind, answer.bind_index) {
+            writeln!(out, "bind  {bind} (binds[{index}])")?;
+        }
+        if !answer.not_asked.is_empty() {
+            let names: Vec<String> = answer.not_asked.iter().map(|name| quoted(name)).collect();
+            writeln!(
+                out,
+                "not asked, as they want bytes of the header: class {}",
+                names.join(", ")
+            )?;
+        }
         for hashed in &answer.hashes {
             let fields = hashed.fields.join(", ");
             write_hash(
@@ -218,12 +278,21 @@ fn find<'t>(
 ) -> Result<(BindId, Cow<'t, Compiled>), Failure> {
     let id = classify(words, asked)
         .map_err(|reason| Failure::Message(format!("{}: {reason}", file.display())))?;
-    let table = tables.table(id.table.into()).map_err(|reason| {
+    Ok((id, table_at(tables, id.table.into(), file)?))
+}
+
+/// A table with its rows.
+fn table_at<'t>(
+    tables: &'t Opened,
+    index: usize,
+    file: &Path,
+) -> Result<Cow<'t, Compiled>, Failure> {
+    let table = tables.table(index).map_err(|reason| {
         let file = file.display();
         Failure::Message(format!("{file}: {reason}"))
     })?;
     let missing = || Failure::Message("a bind of no table".to_owned());
-    Ok((id, table.ok_or_else(missing)?))
+    table.ok_or_else(missing)
 }
 
 /// The bind that a packet meets by the words of a classifier; otherwise, of what packet there is none.

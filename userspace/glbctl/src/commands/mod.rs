@@ -5,6 +5,8 @@
 mod backend;
 mod bind;
 mod capture;
+mod class_import;
+mod classes;
 mod config_check;
 mod decap;
 mod doctor;
@@ -58,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Table(TableCommand::New(args)) => table_new::run(&args, json),
         Command::Table(TableCommand::Export(args)) => table_export::run(&args, json),
         Command::Table(TableCommand::ImportVpp(args)) => table_import::run(&args, json),
+        Command::Table(TableCommand::ImportNfqlb(args)) => class_import::run(&args, json),
         Command::Table(TableCommand::Restore { file, dry_run }) => {
             running::restore::run(&file, dry_run, json)
         }

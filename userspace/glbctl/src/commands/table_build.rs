@@ -57,10 +57,10 @@ fn build(
     json: bool,
 ) -> Result<Built, Failure> {
     save::refuse_source(&[src], dst)?;
-    let config = load::config(src, json)?;
+    let config = load::config_with_classes(src, json)?;
     warn(&tables::unsaid_health(&load::name(src), &config), json);
     let has_v2 = |table: &Table| table.rule == Rule::V2 && table.words == Words::DEFAULT;
-    let all_v2 = config.tables.iter().all(has_v2);
+    let all_v2 = config.tables.iter().all(has_v2) && config.classes.is_empty();
     let format = match format {
         Some(BinaryFormat::V2) => Binary::V2,
         Some(BinaryFormat::V3) => Binary::V3,

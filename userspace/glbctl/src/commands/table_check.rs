@@ -2,6 +2,7 @@
 
 //! `glbctl table check`: all that is wrong with files, and how even their rows are.
 
+use super::classes::ClassesReport;
 use super::narrower::Narrower;
 use super::table_show::{hops, FlowsView, SelectView};
 use crate::load;
@@ -9,8 +10,8 @@ use crate::output::{print, DeadRowsView, Failure};
 use crate::progress::Progress;
 use crate::text::addr;
 use glb_config::compiled::{usable, Compiled};
-use glb_config::file::read_bytes;
-use glb_config::{quoted, shown, Checked, DeadRows, Issue, Severity};
+use glb_config::file::read_bytes_with_classes;
+use glb_config::{classes, quoted, shown, Checked, DeadRows, Issue, Severity};
 use glb_core::backend::{Backend, State};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -24,6 +25,8 @@ struct FileReport {
     format: Option<&'static str>,
     issues: Vec<Issue>,
     tables: Vec<TableReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<ClassesReport>,
 }
 
 #[derive(Serialize)]
@@ -88,9 +91,9 @@ fn check(path: &Path) -> FileReport {
             issues: failure.issues(&file),
         },
     };
-    let (format, tables) = match checked.value {
-        Some((format, tables)) => (Some(format), tables),
-        None => (None, Vec::new()),
+    let (format, tables, classes) = match checked.value {
+        Some((format, tables, classes)) => (Some(format), tables, classes),
+        None => (None, Vec::new(), None),
     };
     FileReport {
         file,
@@ -98,11 +101,12 @@ fn check(path: &Path) -> FileReport {
         format,
         issues: checked.issues,
         tables,
+        classes,
     }
 }
 
-/// What a file is called, and its tables.
-type Contents = (&'static str, Vec<TableReport>);
+/// What a file is called, its tables and its classes.
+type Contents = (&'static str, Vec<TableReport>, Option<ClassesReport>);
 
 fn read(path: &Path, bytes: &[u8]) -> Checked<Contents> {
     let file = load::name(path);
@@ -116,13 +120,15 @@ fn read(path: &Path, bytes: &[u8]) -> Checked<Contents> {
                 .collect()
         });
         return Checked {
-            value: reports.map(|reports| ("JSON, of table show", reports)),
+            value: reports.map(|reports| ("JSON, of table show", reports, None)),
             issues: checked.issues,
         };
     }
     let mut progress = Progress::new("tables built");
-    let checked = read_bytes(&file, bytes, &mut |done, of| progress.done_of(done, of));
+    let checked = read_bytes_with_classes(&file, bytes, &mut |done, of| progress.done_of(done, of));
+    let mut issues = checked.issues;
     let contents = checked.value.map(|contents| {
+        issues.extend(classes::warnings(&file, &contents.classes));
         let tables = contents.tables.iter().enumerate();
         let reports = tables
             .map(|(index, table)| report(table, index, Some(&table.loads()), DeadRows::of(table)));
@@ -130,11 +136,12 @@ fn read(path: &Path, bytes: &[u8]) -> Checked<Contents> {
         for (index, one) in Narrower::of(&contents.tables) {
             reports[index].narrower.push(one);
         }
-        (contents.format.name(), reports)
+        let classes = ClassesReport::new(&contents.classes);
+        (contents.format.name(), reports, classes)
     });
     Checked {
         value: contents,
-        issues: checked.issues,
+        issues,
     }
 }
 
@@ -250,6 +257,9 @@ fn write_report(out: &mut dyn Write, report: &FileReport) -> io::Result<()> {
                 table.without_rows.join(", ")
             )?;
         }
+    }
+    for line in report.classes.iter().flat_map(ClassesReport::lines) {
+        writeln!(out, "{}: {line}", report.file)?;
     }
     writeln!(out, "{}: ok ({format})", report.file)
 }

@@ -2,13 +2,15 @@
 
 //! `glbctl table show`.
 
+use super::classes::ClassView;
 use crate::load;
 use crate::output::{hex, print, DeadRowsView, Failure};
 use crate::text::{addr, bind};
-use glb_config::compiled::{Compiled, CompiledBackend};
+use glb_config::compiled::{Compiled, CompiledBackend, CompiledFile};
 use glb_config::{quoted, DeadRows};
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::director::flows::Spec;
-use glb_core::director::{FlowHash, Forward, Select, Selector};
+use glb_core::director::{FlowHash, Forward, MarkOffset, Select, Selector};
 use glb_core::packet::dscp::Dscp;
 use serde::Serialize;
 use std::fmt;
@@ -70,6 +72,9 @@ pub(crate) struct ForwardView {
     pub(crate) dscp: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target_port: Option<u16>,
+    /// The mark of the first backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) offset: Option<u32>,
 }
 
 impl ForwardView {
@@ -78,6 +83,7 @@ impl ForwardView {
             kind: forward.name(),
             dscp: forward.dscp().map(Dscp::value),
             target_port: forward.target_port().map(NonZeroU16::get),
+            offset: forward.mark_offset().map(MarkOffset::value),
         }
     }
 }
@@ -89,7 +95,10 @@ impl fmt::Display for ForwardView {
         match (self.dscp, self.target_port) {
             (Some(dscp), _) => write!(f, " with DSCP {dscp}"),
             (None, Some(port)) => write!(f, " to port {port}"),
-            (None, None) => Ok(()),
+            (None, None) => match self.offset {
+                Some(offset) => write!(f, " from {offset} on"),
+                None => Ok(()),
+            },
         }
     }
 }
@@ -220,6 +229,9 @@ struct TableView<'a> {
     flows: Option<FlowsView>,
     hash_key: String,
     binds: Vec<String>,
+    /// Those that lead to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    classes: Vec<ClassView>,
     backends: Vec<BackendView>,
     /// Rows that lead to an unhealthy backend, where there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -234,7 +246,9 @@ pub(crate) fn run(
     rows: bool,
     json: bool,
 ) -> Result<(), Failure> {
-    let tables = load::tables(file, json)?.tables;
+    let CompiledFile {
+        tables, classes, ..
+    } = load::tables_with_classes(file, json)?;
     let chosen = match wanted {
         None => (0..tables.len()).collect(),
         Some(wanted) => vec![place(&tables, wanted).ok_or_else(|| {
@@ -244,7 +258,7 @@ pub(crate) fn run(
     };
     let views: Vec<TableView<'_>> = chosen
         .into_iter()
-        .map(|index| view(&tables[index], index, rows))
+        .map(|index| view(&tables[index], index, (&classes, rows)))
         .collect();
     print(json, &views, |out| {
         views.iter().try_for_each(|view| write_view(out, view))
@@ -260,7 +274,11 @@ fn place(tables: &[Compiled], wanted: &str) -> Option<usize> {
     })
 }
 
-fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
+fn view<'t>(
+    table: &'t Compiled,
+    index: usize,
+    (classes, rows): (&[NamedClass], bool),
+) -> TableView<'t> {
     let loads = table.loads();
     let backends = table.backends.iter().zip(loads).enumerate();
     TableView {
@@ -272,6 +290,7 @@ fn view(table: &Compiled, index: usize, rows: bool) -> TableView<'_> {
         flows: FlowsView::new(table.words.flows),
         hash_key: hex(&table.hash_key),
         binds: table.binds.iter().map(bind).collect(),
+        classes: ClassView::of_table(classes, index),
         backends: backends
             .map(|(index, (backend, load))| BackendView::new(index, backend, Some(load)))
             .collect(),
@@ -294,6 +313,9 @@ fn write_view(out: &mut dyn Write, view: &TableView<'_>) -> io::Result<()> {
     writeln!(out, "  hash key {}", view.hash_key)?;
     for bind in &view.binds {
         writeln!(out, "  bind {bind}")?;
+    }
+    for class in &view.classes {
+        writeln!(out, "  {class}")?;
     }
     writeln!(out, "  backends")?;
     for backend in &view.backends {

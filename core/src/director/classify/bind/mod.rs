@@ -76,6 +76,23 @@ impl Proto {
             _ => None,
         }
     }
+
+    /// Bytes of the header that every packet has.
+    #[inline]
+    #[must_use]
+    pub const fn least_header(self) -> u8 {
+        match self {
+            Self::Tcp => 20,
+            Self::Udp => 8,
+            Self::Sctp => 12,
+        }
+    }
+
+    /// Its bit in a set of protocols, its place among the kinds of packets.
+    #[inline]
+    pub(super) const fn place(self) -> u32 {
+        self as u32
+    }
 }
 
 /// A bind: packets to these addresses and ports belong to the table.

@@ -277,7 +277,7 @@ fn room(table: &Table, to: Addr, rows: u8) -> u32 {
     match table.forward.leave() {
         // The cast is exact: headers are short.
         Leave::Tunnel(tunnel) => tunnel.layout(&shape).len as u32,
-        Leave::Rewrite(_) => 0,
+        Leave::Rewrite(_) | Leave::Mark(_) => 0,
     }
 }
 

@@ -28,6 +28,12 @@ struct Answer {
     hashes: Vec<Hashed>,
     /// Whether the first hop is the flow's, which the table remembers, and not the row's.
     known_flow: bool,
+    /// The class that has the packet, by its place in the file, where one has it and not a bind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<ClassPlace>,
+    /// Whether there are classes that look at bytes of such packets: none of them was asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    classes_want_bytes: bool,
     /// All hops that the packet names, first to last.
     hops: Vec<BackendView>,
 }
@@ -37,6 +43,11 @@ struct Answer {
 struct Met {
     bind: String,
     bind_index: u16,
+}
+
+#[derive(Serialize)]
+struct ClassPlace {
+    index: u32,
 }
 
 #[derive(Serialize)]
@@ -80,7 +91,11 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         let binds = glb.binds(Some(found.table))?.into_iter();
         binds.map(|one| one.bind).collect()
     };
-    let met = classify(&classifier([&*binds])?, (args, proto)).ok();
+    let met = match found.class {
+        // Not a bind has it.
+        Some(_) => None,
+        None => classify(&classifier([&*binds])?, (args, proto)).ok(),
+    };
     let met = met.and_then(|id| {
         let bind = binds.get(usize::from(id.bind))?;
         Some(Met {
@@ -108,6 +123,8 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             })
             .collect(),
         known_flow: found.known_flow,
+        class: found.class.map(|index| ClassPlace { index }),
+        classes_want_bytes: found.wants_bytes,
         hops: found
             .hops
             .iter()
@@ -121,6 +138,15 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
             quoted(&answer.table),
             answer.generation
         )?;
+        if let Some(ClassPlace { index }) = &answer.class {
+            writeln!(out, "class classes[{index}] of the file that was loaded")?;
+        }
+        if answer.classes_want_bytes {
+            writeln!(
+                out,
+                "classes that want bytes of the header were not asked: such a packet may be of one of them (glbctl encap asks all)"
+            )?;
+        }
         if let Some(Met { bind, bind_index }) = &answer.bind {
             writeln!(out, "bind  {bind} (binds[{bind_index}])")?;
         }

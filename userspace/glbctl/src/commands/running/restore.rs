@@ -23,17 +23,21 @@ struct Restored {
 }
 
 pub(crate) fn run(file: &Path, dry_run: bool, json: bool) -> Result<(), Failure> {
-    let (tables, generation) = tables::put(file, dry_run, json)?;
+    let (compiled, generation) = tables::put(file, dry_run, json)?;
+    let tables = &compiled.tables;
     let mut notes = Vec::new();
     if let Some(generation) = generation {
-        prove(file, &tables, generation, &mut notes)?;
+        prove(file, tables, generation, &mut notes)?;
+        if !compiled.classes.is_empty() {
+            notes.push("classes are not read back".to_owned());
+        }
     }
     let restored = Restored {
         tables: tables.len(),
         generation,
         proven: generation.map(|_| true),
         notes,
-        dead_rows: DeadTable::all(&tables),
+        dead_rows: DeadTable::all(tables),
     };
     print(json, &restored, |out| {
         for note in &restored.notes {

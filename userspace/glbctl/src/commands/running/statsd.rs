@@ -115,6 +115,7 @@ fn result_of(verdict: Verdict) -> &'static str {
         | Verdict::EncapsulatedIcmpError
         | Verdict::EncapsulatedEcho
         | Verdict::EncapsulatedFragment
+        | Verdict::Marked
         | Verdict::PassedEcho
         | Verdict::PassedTtl
         | Verdict::PassedCovered

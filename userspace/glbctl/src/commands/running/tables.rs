@@ -8,7 +8,8 @@ use crate::commands::table_show::{compat, hops, FlowsView, ForwardView, RowsView
 use crate::load;
 use crate::output::{print, DeadTable, Failure};
 use crate::progress::Progress;
-use glb_config::compiled::{Compiled, CompiledBackend};
+use glb_config::classes;
+use glb_config::compiled::{Compiled, CompiledBackend, CompiledFile};
 use glb_config::quoted;
 use glb_core::backend::Backend;
 use glb_core::director::classify::bind::Bind;
@@ -16,7 +17,7 @@ use glb_core::packet::addr::Addr;
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::Addrs;
 use glb_core::settings::Settings;
-use glb_netlink::{Glb, Packet, Refusal, TableInfo};
+use glb_netlink::{Built, Glb, Packet, Refusal, TableInfo};
 use serde::Serialize;
 use std::path::Path;
 
@@ -31,11 +32,12 @@ struct Loaded {
 
 /// Loads the tables of a file.
 pub(crate) fn load(file: &Path, dry_run: bool, json: bool) -> Result<(), Failure> {
-    let (tables, generation) = put(file, dry_run, json)?;
+    let (compiled, generation) = put(file, dry_run, json)?;
+    let tables = &compiled.tables;
     let loaded = Loaded {
         tables: tables.len(),
         generation,
-        dead_rows: DeadTable::all(&tables),
+        dead_rows: DeadTable::all(tables),
     };
     print(json, &loaded, |out| {
         let plural = if loaded.tables == 1 {
@@ -54,22 +56,32 @@ pub(crate) fn load(file: &Path, dry_run: bool, json: bool) -> Result<(), Failure
     })
 }
 
-/// Has the director take the tables of a file. Returns them, and the number of the load, if it was no dry run.
+/// Has the director take the tables and classes of a file. Returns them, and the number of the load, if it was no dry run.
 pub(super) fn put(
     file: &Path,
     dry_run: bool,
     json: bool,
-) -> Result<(Vec<Compiled>, Option<u32>), Failure> {
+) -> Result<(CompiledFile, Option<u32>), Failure> {
     // First, so that nobody waits for rows only to hear that there is no director.
     let mut glb = if dry_run {
         director()?
     } else {
         director_or_load()?
     };
-    let tables = load::tables(file, json)?.tables;
+    let compiled = load::tables_with_classes(file, json)?;
+    let tables = &compiled.tables;
+    let words = classes::compiled(&compiled.classes)
+        .map_err(|why| Failure::Message(format!("{}: {why}", load::name(file))))?;
     let features = glb.features()?;
+    if !words.is_empty() && !features.classes {
+        return Err(Failure::Message(format!(
+            "{}: the loaded module does not know classes: load the module that came with this glbctl (glbctl doctor compares \
+             their versions)",
+            load::name(file)
+        )));
+    }
     if let Some((index, table)) = (0..)
-        .zip(&tables)
+        .zip(tables)
         .find(|(_, table)| !features.knows(table.forward))
     {
         return Err(Failure::Message(format!(
@@ -81,7 +93,7 @@ pub(super) fn put(
         )));
     }
     if let Some((index, table)) = (0..)
-        .zip(&tables)
+        .zip(tables)
         .find(|(_, table)| !features.selects_by(table.selector()))
     {
         let selector = table.selector();
@@ -95,7 +107,7 @@ pub(super) fn put(
             selector.select.name()
         )));
     }
-    if let Some((index, table)) = (0..).zip(&tables).find(|(_, table)| {
+    if let Some((index, table)) = (0..).zip(tables).find(|(_, table)| {
         let by = table.words.flows.map(|spec| spec.rules.by.number());
         by.is_some_and(|by| !features.flows_by.contains(&by))
     }) {
@@ -112,10 +124,14 @@ pub(super) fn put(
         done = count;
         progress.done(count);
     };
+    let built = Built {
+        tables,
+        classes: &words,
+    };
     let result = if dry_run {
-        glb.judge_built(&tables, count).map(|()| None)
+        glb.judge_built(built, count).map(|()| None)
     } else {
-        glb.load_built(&tables, count).map(Some)
+        glb.load_built(built, count).map(Some)
     };
     drop(progress);
     let generation = result.map_err(|error| {
@@ -130,7 +146,7 @@ pub(super) fn put(
             _ => Failure::Message(format!("{file}: {error}")),
         }
     })?;
-    Ok((tables, generation))
+    Ok((compiled, generation))
 }
 
 #[derive(Serialize)]
@@ -232,6 +248,8 @@ pub(crate) struct Running {
     probes: Vec<Option<(FlowKey, u64)>>,
     /// The number of the load that they came with.
     pub(crate) generation: u32,
+    /// Whether there are classes, which a director does not tell; nothing if its module does not say.
+    pub(crate) has_classes: Option<bool>,
 }
 
 impl Running {
@@ -252,7 +270,8 @@ impl Running {
 /// Reads all tables with their rows.
 pub(crate) fn all() -> Result<Running, Failure> {
     let mut glb = director()?;
-    let generation = glb.status()?.generation;
+    let status = glb.status()?;
+    let generation = status.generation;
     let config = glb.config()?;
     let mut tables = Vec::new();
     for listed in glb.tables()? {
@@ -306,6 +325,7 @@ pub(crate) fn all() -> Result<Running, Failure> {
         tables,
         probes,
         generation,
+        has_classes: status.has_classes,
     })
 }
 

@@ -3,9 +3,11 @@
 //! What is said differently on the two sides, field by field, whether it breaks connections or not.
 
 use super::side::{Settings, Side};
+use crate::commands::classes::ClassView;
 use crate::commands::table_show::{flows_text, select_text, ForwardView};
 use crate::text::{addr, bind};
 use glb_config::compiled::{Compiled, CompiledBackend};
+use glb_config::quoted;
 use glb_core::packet::addr::Addr;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -183,6 +185,9 @@ pub(super) fn of_all(old: &Side, new: &Side) -> Vec<Change> {
             });
         }
     };
+    for (name, before, after) in classes(old, new) {
+        note(&format!("classes.{name}"), before, after);
+    }
     let object = |value: Option<&Value>| value.and_then(Value::as_object).cloned();
     if let (Some(before), Some(after)) = (&old.config, &new.config) {
         let timing = |tree: &Value| object(tree.get("healthchecks")).unwrap_or_default();
@@ -198,6 +203,32 @@ pub(super) fn of_all(old: &Side, new: &Side) -> Vec<Change> {
         of_object("director.", &before, &after, &mut note);
     }
     found
+}
+
+/// The classes that are others on both sides, or there on one only: name, and what each side says of it.
+pub(super) fn classes(old: &Side, new: &Side) -> Vec<(String, Option<String>, Option<String>)> {
+    let text = |side: &Side, name: &str| {
+        let one = side.classes.iter().find(|one| one.name == name)?;
+        let place = usize::from(one.class.service);
+        let table = quoted(&side.tables.get(place)?.label(place));
+        Some(format!("{}, table {table}", ClassView::new(one).what()))
+    };
+    let all = old.classes.iter().chain(&new.classes);
+    let names: BTreeSet<&str> = all.map(|one| &*one.name).collect();
+    let same = |name: &str| {
+        let of = |side: &Side| {
+            let one = side.classes.iter().find(|one| one.name == name)?;
+            let place = usize::from(one.class.service);
+            let mut class = one.class.clone();
+            class.service = 0;
+            Some((class, side.tables.get(place)?.label(place)))
+        };
+        of(old) == of(new)
+    };
+    let names = names.into_iter().filter(|name| !same(name));
+    names
+        .map(|name| (name.to_owned(), text(old, name), text(new, name)))
+        .collect()
 }
 
 impl Side {

@@ -2,8 +2,10 @@
 
 //! Why a roll-out breaks connections: each reason with the backend, or the VIP, and what to do.
 
+use super::changes;
 use super::flows::Flows;
 use super::rows::{Compared, OfBackend};
+use super::side::Side;
 use super::{Comparison, VipDiff};
 use crate::commands::table_show::{flows_text, select_text, ForwardView};
 use crate::text::addr;
@@ -49,6 +51,8 @@ pub(super) enum Kind {
     Forward,
     /// Packets find other rows.
     Select,
+    /// Packets find other tables by their classes.
+    Classes,
     /// What the flow table knows is forgotten.
     Flows,
 }
@@ -56,6 +60,25 @@ pub(super) enum Kind {
 impl Comparison<'_> {
     pub(super) fn dangers(&self, vips: &[VipDiff]) -> Vec<Danger> {
         let mut dangers = self.of_settings();
+        let same_order = || {
+            let names = |side: &Side| -> Vec<String> {
+                side.classes.iter().map(|one| one.name.clone()).collect()
+            };
+            names(self.old) == names(self.new)
+        };
+        let are_lost = self.old.has_untold_classes && self.new.classes.is_empty();
+        if are_lost || !changes::classes(self.old, self.new).is_empty() || !same_order() {
+            dangers.push(Danger {
+                kind: Kind::Classes,
+                older: false,
+                table: None,
+                backend: None,
+                vip: None,
+                percent: None,
+                reason: "classes: they are others, or in another order: connections whose class leads to another table                          break; how many is not computed"
+                    .to_owned(),
+            });
+        }
         for vip in vips.iter().filter(|vip| vip.new_table.is_none()) {
             let table = vip.old_table.clone();
             let had = quoted(table.as_deref().unwrap_or_default());

@@ -13,12 +13,17 @@ use glb_config::compiled::Compiled;
 use glb_config::director::Director;
 use glb_config::quoted;
 use glb_config::tables::Config;
+use glb_core::director::classify::flow::NamedClass;
 use glb_core::packet::addr::Addr;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 pub(super) struct Side {
     pub(super) tables: Vec<Compiled>,
+    /// The classes; those of a running director are not known.
+    pub(super) classes: Vec<NamedClass>,
+    /// Whether it is a running director that has some.
+    pub(super) has_untold_classes: bool,
     /// The file, where it is JSON: health checks stand nowhere else.
     pub(super) config: Option<Config>,
     /// What is known of each table's key of the packet hash.
@@ -66,8 +71,8 @@ pub(super) fn read(args: &TableDiff, json: bool) -> Result<(Side, Side, Vec<Stri
     let (old_settings, new_settings) = (settings(&args.old_config)?, settings(&args.new_config)?);
     let (old, new) = match &args.old {
         Some(path) => {
-            let old = load::either(path, json)?;
-            let new = load::either(&args.new, json)?;
+            let old = load::either_with_classes(path, json)?;
+            let new = load::either_with_classes(&args.new, json)?;
             let old = finish(path, old, None, &mut notes)?;
             let new = finish(&args.new, new, Some(&old), &mut notes)?;
             (
@@ -79,9 +84,13 @@ pub(super) fn read(args: &TableDiff, json: bool) -> Result<(Side, Side, Vec<Stri
             )
         }
         None => {
-            let new = load::either(&args.new, json)?;
-            let old = running()?;
+            let new = load::either_with_classes(&args.new, json)?;
+            let (mut old, has_classes) = running()?;
             let new = finish(&args.new, new, Some(&old), &mut notes)?;
+            if let Some(note) = not_compared(has_classes, &new.classes) {
+                notes.push(note.to_owned());
+                old.classes.clone_from(&new.classes);
+            }
             (old, new)
         }
     };
@@ -95,17 +104,29 @@ pub(super) fn read(args: &TableDiff, json: bool) -> Result<(Side, Side, Vec<Stri
     ))
 }
 
+/// What is said where classes cannot be compared: a director has their words only. That it has none is known.
+fn not_compared(running: Option<bool>, new: &[NamedClass]) -> Option<&'static str> {
+    match (running, new) {
+        (Some(true), []) => Some(
+            "the running director has classes, and the new tables have none: packets that classes take now will go by binds",
+        ),
+        (Some(false), _) | (None, []) => None,
+        _ => Some("classes are not compared: a director does not tell those that it has"),
+    }
+}
+
 fn finish(
     path: &Path,
     tables: Tables,
     other: Option<&Side>,
     notes: &mut Vec<String>,
 ) -> Result<Side, Failure> {
-    let (tables, config) = match tables {
-        Tables::Built(file) => (file.tables, None),
+    let (tables, classes, config) = match tables {
+        Tables::Built(file) => (file.tables, file.classes, None),
         Tables::Config(mut config) => {
             assume_health(path, &mut config, other, notes);
-            (load::compile(path, &config)?, Some(config))
+            let tables = load::compile(path, &config)?;
+            (tables, config.classes.clone(), Some(config))
         }
     };
     Ok(Side {
@@ -114,6 +135,8 @@ fn finish(
             .map(|table| Key::Known(table.hash_key))
             .collect(),
         tables,
+        classes,
+        has_untold_classes: false,
         config,
         settings: None,
     })
@@ -186,12 +209,16 @@ impl Side {
     }
 }
 
-fn running() -> Result<Side, Failure> {
+/// The running director, and whether it has classes.
+fn running() -> Result<(Side, Option<bool>), Failure> {
     let running = running::tables::all()?;
     let config = running.config;
-    Ok(Side {
+    let has_classes = running.has_classes;
+    let side = Side {
         keys: running.keys(),
         tables: running.tables,
+        classes: Vec::new(),
+        has_untold_classes: has_classes == Some(true),
         config: None,
         settings: Some(Settings {
             hashing: Hashing {
@@ -201,5 +228,33 @@ fn running() -> Result<Side, Failure> {
             udp_port: u64::from(config.udp_port),
             tree: None,
         }),
-    })
+    };
+    Ok((side, has_classes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glb_core::director::classify::flow::Class;
+
+    #[test]
+    fn says_where_classes_are_not_compared() {
+        let class = NamedClass {
+            name: "c".to_owned(),
+            class: Class::default(),
+        };
+        let some = [class];
+        let said = |running, new| not_compared(running, new).is_some();
+        for (running, of_none, of_some) in [
+            (Some(true), true, true),
+            // Nothing is unknown of a director without classes: those of the file are new.
+            (Some(false), false, false),
+            (None, false, true),
+        ] {
+            assert_eq!(
+                (said(running, &[]), said(running, &some)),
+                (of_none, of_some)
+            );
+        }
+    }
 }

@@ -57,7 +57,7 @@ pub(super) fn prove(
                 same: true,
             };
             match format {
-                Format::V3 => write_v3(&built, &mut same),
+                Format::V3 => write_v3(&built, &[], &mut same),
                 _ => write_v2(&built, &mut same),
             }
             .map_err(fault)?;

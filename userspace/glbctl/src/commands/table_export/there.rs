@@ -30,6 +30,13 @@ pub(super) enum Origin {
 pub(super) fn read(args: &TableExport, json: bool) -> Result<There, Failure> {
     let Some(path) = &args.file else {
         let running = running::tables::all()?;
+        if running.has_classes == Some(true) {
+            return Err(Failure::Message(
+                "the running director has classes, which it does not tell: what is exported would lack them, and be another \
+                 director's; export the binary file that was loaded, or edit its source"
+                    .to_owned(),
+            ));
+        }
         return Ok(There {
             name: "the running director".to_owned(),
             keys: running.keys(),
