@@ -165,7 +165,7 @@ fn a_specification_that_changes_a_number_is_refused() {
     };
     for (other, said) in [
         (
-            swapped("[flow, source]", "[source, flow]"),
+            text.replace("[flow, source]", "[source, flow]"),
             "FLOW is 0, and would be 1",
         ),
         (
