@@ -118,13 +118,18 @@ fn made() -> Result<Vec<(&'static str, String)>> {
             Some((_, text)) => text.clone(),
             None => read(spec)?,
         };
-        let family = family::read(&text).with_context(|| spec.to_owned())?;
-        let text = rust::file(spec, &family).with_context(|| spec.to_owned())?;
-        let text = formatted(&text).with_context(|| path.to_owned())?;
-        numbers::kept(&read(path)?, &text).with_context(|| spec.to_owned())?;
-        files.push((path, text));
+        files.push((path, of_family((spec, path), &text)?));
     }
     Ok(files)
+}
+
+/// The file of a family's numbers and names, if its specification keeps the numbers that there are.
+fn of_family((spec, path): (&str, &str), text: &str) -> Result<String> {
+    let family = family::read(text).with_context(|| spec.to_owned())?;
+    let text = rust::file(spec, &family).with_context(|| spec.to_owned())?;
+    let text = formatted(&text).with_context(|| path.to_owned())?;
+    numbers::kept(&read(path)?, &text).with_context(|| spec.to_owned())?;
+    Ok(text)
 }
 
 /// Rust as rustfmt writes it.
@@ -145,4 +150,43 @@ fn formatted(text: &str) -> Result<String> {
         bail!("rustfmt: {}", output.status);
     }
     Ok(String::from_utf8(output.stdout)?)
+}
+
+#[test]
+fn a_specification_that_changes_a_number_is_refused() {
+    let text = read("spec/glb.yaml").unwrap();
+    let file = |text: &str| of_family(FAMILIES[0], text);
+    assert_eq!(file(&text).unwrap(), read(FAMILIES[0].1).unwrap());
+    // Two values of an enum, two commands, two attributes change their places; a value and a command are not there any more.
+    let swapped = |one: &str, other: &str| {
+        assert!(text.contains(one) && text.contains(other), "{one} {other}");
+        let text = text.replace(one, "\0").replace(other, one);
+        text.replace('\0', other)
+    };
+    for (other, said) in [
+        (
+            text.replace("[flow, source]", "[source, flow]"),
+            "FLOW is 0, and would be 1",
+        ),
+        (
+            swapped("name: bind-get\n", "name: row-get\n"),
+            "BIND_GET is ",
+        ),
+        (
+            swapped("name: by\n", "name: timeout\n"),
+            "BY is 3, and would be 2",
+        ),
+        (
+            text.replace("[flow, source]", "[flow]"),
+            "SOURCE is 1, and would be gone",
+        ),
+        (
+            text.replace("name: bind-get\n", "name: bind-got\n"),
+            "would be gone",
+        ),
+    ] {
+        assert_ne!(other, text, "{said}");
+        let error = format!("{:#}", file(&other).expect_err(said));
+        assert!(error.contains(said), "{said}: {error}");
+    }
 }
