@@ -11,6 +11,7 @@ use glb_core::packet::flow::FlowKey;
 use glb_core::packet::fragments::{self, FragmentTable};
 use glb_core::packet::ip::{Addrs, Fragment};
 use glb_kernel::base::counters::Counters;
+use glb_kernel::base::slots::Slots;
 use glb_kernel::base::{random, time};
 use kernel::prelude::*;
 
@@ -33,9 +34,9 @@ const TOO_BIG_PER_SECOND: u32 = 1000;
 /// What the packet path writes.
 pub(crate) struct Stats {
     counters: Counters<COUNTERS>,
-    fragments: FragmentTable,
+    fragments: FragmentTable<Slots>,
     /// Where classes of first fragments led, and which had none.
-    services: FragmentTable,
+    services: FragmentTable<Slots>,
     too_big: RateLimit,
 }
 
@@ -44,8 +45,8 @@ impl Stats {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             counters: Counters::new()?,
-            fragments: FragmentTable::new(&random::bytes()),
-            services: FragmentTable::new(&random::bytes()),
+            fragments: FragmentTable::in_slots(&random::bytes(), Slots::new()?),
+            services: FragmentTable::in_slots(&random::bytes(), Slots::new()?),
             too_big: RateLimit::new(TOO_BIG_PER_SECOND),
         })
     }

@@ -8,6 +8,7 @@ use crate::stats::Stats;
 use glb_core::packet::fragments::{self, FragmentTable};
 use glb_core::packet::ip::{Addrs, Fragment};
 use glb_core::redirect::{AllowedHops, Options};
+use glb_kernel::base::slots::Slots;
 use glb_kernel::base::rcu::Rcu;
 use glb_kernel::base::{random, time};
 use glb_kernel::net::Net;
@@ -32,7 +33,7 @@ pub(crate) struct DoorSettings {
 pub(crate) struct State {
     stats: Stats,
     /// Which first fragments were passed on.
-    fates: FragmentTable,
+    fates: FragmentTable<Slots>,
     devices: Devices,
     routes: Routes,
     /// What the door lets in; empty while it is closed.
@@ -44,7 +45,7 @@ impl State {
     pub(crate) fn new(net: &Net) -> Result<Self> {
         Ok(Self {
             stats: Stats::new()?,
-            fates: FragmentTable::new(&random::bytes()),
+            fates: FragmentTable::in_slots(&random::bytes(), Slots::new()?),
             devices: Devices::new(net),
             routes: Routes::default(),
             door: Rcu::empty(),

@@ -13,7 +13,7 @@ use crate::siphash::SipKey;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Slots; datagrams whose fragments are on the way at the same time, at most.
-const SLOTS: usize = 256;
+pub const SLOTS: usize = 256;
 
 /// How long an outcome is remembered, in ticks of [`TICK_MS`]. Fragments of a datagram leave their sender
 /// back to back, so it is reordering on the way that this must cover.
@@ -22,20 +22,30 @@ const LIFETIME_TICKS: u8 = 25;
 /// Milliseconds of a tick.
 pub const TICK_MS: u32 = 40;
 
-/// Outcomes of first fragments, each a number of 32 bits.
-pub struct FragmentTable {
+/// Outcomes of first fragments, each a number of 32 bits. They are in `S`: 2 KiB, which a kernel's stack has no room for.
+pub struct FragmentTable<S = [AtomicU64; SLOTS]> {
     key: SipKey,
-    slots: [AtomicU64; SLOTS],
+    slots: S,
 }
 
 impl FragmentTable {
     /// An empty table. `key` must be secret: who knows it can aim at slots.
     pub const fn new(key: &[u8; 16]) -> Self {
+        Self::in_slots(key, [const { AtomicU64::new(0) }; SLOTS])
+    }
+}
+
+impl<S> FragmentTable<S> {
+    /// The same with these slots, which are [`SLOTS`] and all zero. What has no slot is not remembered.
+    pub const fn in_slots(key: &[u8; 16], slots: S) -> Self {
         Self {
             key: SipKey::new(key),
-            slots: [const { AtomicU64::new(0) }; SLOTS],
+            slots,
         }
     }
+}
+
+impl<S: AsRef<[AtomicU64]>> FragmentTable<S> {
 
     /// Remembers the outcome of a first fragment. `now` counts ticks of [`TICK_MS`] and may wrap.
     pub fn record(&self, addrs: &Addrs, fragment: Fragment, outcome: u32, now: u8) {
@@ -86,7 +96,7 @@ impl FragmentTable {
         };
         // The lowest bit of the tag is set, so that an empty slot matches nothing.
         let tag = hash & TAG | 1 << 40;
-        (self.slots.get(hash as usize % SLOTS), tag)
+        (self.slots.as_ref().get(hash as usize % SLOTS), tag)
     }
 }
 

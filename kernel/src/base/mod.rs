@@ -6,6 +6,7 @@ pub mod counters;
 pub mod memory;
 pub mod random;
 pub mod rcu;
+pub mod slots;
 pub mod sync;
 pub mod time;
 pub mod vec;
