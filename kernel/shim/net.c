@@ -103,20 +103,25 @@ static void glb_keep_datagrams(struct net_device *dev)
 }
 
 /*
- * The device and its ports (of a bond, say) merge no UDP datagrams for whoever forwards (rx-gro-list, rx-udp-gro-forwarding).
- * A device below that belongs to another namespace is that one's affair. Under RTNL.
+ * The device and those below it (ports of a bond, of which a VLAN may stand on top) merge no UDP datagrams for whoever forwards
+ * (rx-gro-list, rx-udp-gro-forwarding). The kernel nests devices MAX_NEST_DEV deep at most. A device below that belongs to another
+ * namespace is that one's affair. Under RTNL.
  */
+static int glb_keep_datagrams_of_lower(struct net_device *lower, struct netdev_nested_priv *priv)
+{
+	if (net_eq(dev_net(lower), priv->data))
+		glb_keep_datagrams(lower);
+	return 0;
+}
+
 void glb_dev_keep_datagrams(struct net *net, int ifindex)
 {
 	struct net_device *dev = __dev_get_by_index(net, ifindex);
-	struct net_device *lower;
-	struct list_head *iter;
+	struct netdev_nested_priv priv = { .data = net };
 
 	ASSERT_RTNL();
 	if (!dev)
 		return;
 	glb_keep_datagrams(dev);
-	netdev_for_each_lower_dev(dev, lower, iter)
-		if (net_eq(dev_net(lower), net))
-			glb_keep_datagrams(lower);
+	netdev_walk_all_lower_dev(dev, glb_keep_datagrams_of_lower, &priv);
 }

@@ -57,7 +57,8 @@ def lead(first, second):
 
 def owner(vip, port):
     """The place of the backend that a client's port has."""
-    words = "%s:%d %s:80" % (SOURCES[vip], port, "[%s]" % vip if ":" in vip else vip)
+    form = "[%s]:%d [%s]:80" if ":" in vip else "%s:%d %s:80"
+    words = form % (SOURCES[vip], port, vip)
     found = director.json("glbctl --json lookup --running", *words.split())
     return [host.ipv4 for host in PROXIES].index(found["hops"][0]["ip"])
 

@@ -11,12 +11,17 @@
  * - A device that is removed: the kernel gives its routes another one, so that none holds it.
  * - A namespace that ends: what belongs to it, these tables among it, is freed before.
  *
+ * What none of these tells of is bounded by time: a route is looked up again after a second. That is a router that has died (a
+ * look-up asks for the neighbour's state where there are several default routes), a route that came into a table of IPv6's that
+ * had nothing to say before, and settings of the namespace.
+ *
  * Whoever uses a table has bottom halves off.
  */
 #ifndef _GLB_KEPT_H
 #define _GLB_KEPT_H
 
 #include <linux/in6.h>
+#include <linux/jiffies.h>
 #include <linux/local_lock.h>
 #include <linux/percpu.h>
 #include <net/dst.h>
@@ -37,6 +42,8 @@ struct glb_key {
 
 struct glb_route {
 	struct dst_entry *dst;
+	/* In jiffies: how long it is kept. */
+	unsigned long until;
 	u32 cookie;
 	struct glb_key key;
 };
@@ -63,7 +70,7 @@ static inline struct dst_entry *glb_kept_get(struct glb_routes __percpu *routes,
 	local_lock_nested_bh(&routes->lock);
 	route = &this_cpu_ptr(routes)->of[is_v6][at];
 	dst = route->dst;
-	if (dst && (!glb_key_equal(&route->key, key) ||
+	if (dst && (!glb_key_equal(&route->key, key) || time_after(jiffies, route->until) ||
 		    (READ_ONCE(dst->obsolete) && !dst->ops->check(dst, route->cookie))))
 		dst = NULL;
 	if (dst)
@@ -91,6 +98,7 @@ static inline void glb_kept_put(struct glb_routes __percpu *routes, bool is_v6, 
 	route = &this_cpu_ptr(routes)->of[is_v6][at];
 	old = route->dst;
 	route->dst = dst;
+	route->until = jiffies + HZ;
 	route->cookie = cookie;
 	route->key = *key;
 	local_unlock_nested_bh(&routes->lock);

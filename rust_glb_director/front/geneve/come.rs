@@ -135,6 +135,10 @@ fn admit(
 /// What becomes of a packet that cannot be opened: on its way to another machine it is that one's to judge.
 #[cold]
 fn unless_elsewhere(hook: &Hook<'_>, skb: &Skb<'_>, verdict: Verdict) -> Verdict {
+    // Most of what comes is not Geneve at all.
+    if matches!(verdict, Verdict::PassedNotGeneve) {
+        return verdict;
+    }
     let addrs = Addrs::read(View::new(skb.linear(), skb.len()), 0, hook.family);
     match addrs.map(|addrs| destination(&addrs)) {
         Ok(to) if !(is_host(&to) && here::is_local(hook, skb, &to)) => Verdict::PassedNotGeneve,

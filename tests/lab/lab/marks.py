@@ -27,6 +27,8 @@ class Marks:
         for name in ("ipv4.ip_forward=1", "ipv6.conf.all.forwarding=1",
                      "ipv4.conf.all.send_redirects=0", "ipv4.conf.eth0.send_redirects=0"):
             director.run("sysctl -qw net." + name)
+        # Without a mark nothing goes on: each proxy has the VIPs, and would answer for them on the link.
+        director.ip("route add blackhole %s\nroute add blackhole %s" % (VIP4, VIP6))
         director.ip("".join("neigh replace %s lladdr %s dev eth0 nud permanent\n" % (address, host.mac) for host in self.proxies
                             for address in (host.ipv4, host.ipv6)))
 

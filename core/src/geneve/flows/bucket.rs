@@ -106,6 +106,8 @@ pub(super) enum Outcome {
     Replaced,
     /// There is no room.
     Refused,
+    /// Other CPUs have written entries of its buckets meanwhile, each time.
+    Busy,
 }
 
 /// What is there for a packet that goes back.
@@ -289,12 +291,12 @@ impl<'b, W: Word, const S: usize, const N: usize> Pair<'b, W, S, N> {
                         }
                     }
                 }
-                Place::Full => break,
+                Place::Full => return Outcome::Refused,
                 Place::Busy => {}
             }
             W::pause();
         }
-        Outcome::Refused
+        Outcome::Busy
     }
 
     /// Gives a new flow this entry, if it still has this meta word, and if it can be seen whether the flow is another endpoint's, too.

@@ -83,16 +83,19 @@ pub enum Event {
     Refused,
     /// Its header has more options than an entry holds.
     TooLong,
+    /// Other CPUs were at its entries, each time that it was looked at.
+    Busy,
 }
 
 impl Event {
     /// All of them, in the order of the counters.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Known,
         Self::First,
         Self::Replaced,
         Self::Refused,
         Self::TooLong,
+        Self::Busy,
     ];
 
     /// Name of its counter.
@@ -104,6 +107,7 @@ impl Event {
             Self::Replaced => "replaced_flow_packets",
             Self::Refused => "refused_flow_packets",
             Self::TooLong => "too_long_flow_packets",
+            Self::Busy => "busy_flow_packets",
         }
     }
 
@@ -113,7 +117,7 @@ impl Event {
     pub const fn is_kept(self) -> bool {
         match self {
             Self::Known | Self::First | Self::Replaced => true,
-            Self::Refused | Self::TooLong => false,
+            Self::Refused | Self::TooLong | Self::Busy => false,
         }
     }
 
@@ -207,6 +211,7 @@ impl<'a> Cache<'a> {
             Outcome::First => Event::First,
             Outcome::Replaced => Event::Replaced,
             Outcome::Refused => Event::Refused,
+            Outcome::Busy => Event::Busy,
         }
     }
 
