@@ -101,7 +101,8 @@ fuzz_target!(|data: &[u8]| {
         };
         let endpoint = opened.ids.endpoint;
         let event = cache.record(endpoint, &tuple, turn, &envelope);
-        match cache.listed(&buckets[0]).next() {
+        let first = cache.listed(&buckets[0]).next();
+        match first {
             Some(listed) => {
                 let held = listed.held;
                 assert_eq!((held.endpoint, held.tuple), (endpoint, tuple));

@@ -54,11 +54,12 @@ pub(crate) struct Site {
 /// What is replaced ends when the new one takes packets: there is no moment without one of the two, and after an error all is as
 /// before. A packet between them may be seen by both, of which the second one sees what the first one has made of it, as it would
 /// if it had come so.
+#[inline(never)]
 pub(crate) fn attach(
     net: &Net,
     registered: Registered<State>,
     rtnl: &Rtnl,
-    (site, spare): (Site, Option<Arc<Memory>>),
+    (site, spare): (&Site, Option<Arc<Memory>>),
 ) -> Result {
     let mut devices = net.doors(registered).lock();
     let Attached { ifindex, role } = site.device;
@@ -69,7 +70,7 @@ pub(crate) fn attach(
     }
     let kept = match role {
         Able::Geneve => {
-            let memory = match usable(&devices, &site) {
+            let memory = match usable(&devices, site) {
                 Some(usable) => usable?,
                 None => spare
                     .filter(|made| made.cache == site.wanted.cache)

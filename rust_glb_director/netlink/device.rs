@@ -79,7 +79,8 @@ const OF_GENEVE: [u16; 8] = [
     attr::TCP_IDLE,
 ];
 
-/// What a device with the role geneve is told; others are told nothing of it.
+/// What a device with the role geneve is told; others are told nothing of it. Out of line, for the sake of the stack.
+#[inline(never)]
 fn gateway(request: &Request<'_>, role: Able) -> Result<Wanted> {
     let mut wanted = Wanted::DEFAULT;
     if role != Able::Geneve {
@@ -207,49 +208,58 @@ impl Command for Attach {
     };
 
     fn run(_: &State, request: &Request<'_>) -> Result {
-        let role = role(request)?;
-        let gateway = gateway(request, role)?;
-        let ifindex = named(request)?;
-        let device = Attached { ifindex, role };
-        let net = request.net();
-        let registered = request.registered();
-        let replace = match request.get(attr::REPLACE) {
-            Some(sent) => sent.u8()? != 0,
-            None => false,
-        };
-        let site = Site {
-            device,
-            wanted: gateway,
-            replace,
-        };
+        let site = site(request)?;
+        let (net, registered) = (request.net(), request.registered());
         let spare = devices::spare(net, registered, &site);
         let attached =
-            spare.and_then(|spare| devices::attach(net, registered, &Rtnl::lock(), (site, spare)));
-        attached.map_err(|error| {
+            spare.and_then(|spare| devices::attach(net, registered, &Rtnl::lock(), (&site, spare)));
+        if let Err(error) = attached {
             let sent = request.get(attr::IFNAME).or(request.get(attr::IFINDEX));
-            let why = if error == EEXIST {
-                "the device is attached already"
-            } else if error == ENODEV {
-                "no such device"
-            } else if error == EBUSY {
-                "devices with this role share one flow cache, which differs: max-flows, idle"
-            } else if error == EAGAIN {
-                "the other devices with this role were detached meanwhile: try again"
-            } else if error == E2BIG {
-                "the device has as many hooks as the kernel allows (1024), of nftables for example"
-            } else if error == ENOMEM {
-                "no memory"
-            } else if error == not_supported() {
-                "this kernel has no egress hooks (CONFIG_NETFILTER_EGRESS)"
-            } else {
-                "the device cannot be attached"
-            };
-            refuse!(request, error, sent.as_ref(), "{why}")
-        })?;
+            let why = reason(error);
+            return Err(refuse!(request, error, sent.as_ref(), "{why}"));
+        }
         genl::notify(net, command::ATTACH_NTF, 64, |message| {
-            put(message, net, device)
+            put(message, net, site.device)
         });
         Ok(())
+    }
+}
+
+/// The device that the request is about, and what it is told. Out of line, for the sake of the stack.
+#[inline(never)]
+fn site(request: &Request<'_>) -> Result<Site> {
+    let role = role(request)?;
+    let wanted = gateway(request, role)?;
+    let ifindex = named(request)?;
+    let replace = match request.get(attr::REPLACE) {
+        Some(sent) => sent.u8()? != 0,
+        None => false,
+    };
+    Ok(Site {
+        device: Attached { ifindex, role },
+        wanted,
+        replace,
+    })
+}
+
+/// Why a device is not attached.
+fn reason(error: Error) -> &'static str {
+    if error == EEXIST {
+        "the device is attached already"
+    } else if error == ENODEV {
+        "no such device"
+    } else if error == EBUSY {
+        "devices with this role share one flow cache, which differs: max-flows, idle"
+    } else if error == EAGAIN {
+        "the other devices with this role were detached meanwhile: try again"
+    } else if error == E2BIG {
+        "the device has as many hooks as the kernel allows (1024), of nftables for example"
+    } else if error == ENOMEM {
+        "no memory"
+    } else if error == not_supported() {
+        "this kernel has no egress hooks (CONFIG_NETFILTER_EGRESS)"
+    } else {
+        "the device cannot be attached"
     }
 }
 

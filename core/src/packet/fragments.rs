@@ -46,7 +46,6 @@ impl<S> FragmentTable<S> {
 }
 
 impl<S: AsRef<[AtomicU64]>> FragmentTable<S> {
-
     /// Remembers the outcome of a first fragment. `now` counts ticks of [`TICK_MS`] and may wrap.
     pub fn record(&self, addrs: &Addrs, fragment: Fragment, outcome: u32, now: u8) {
         let (slot, tag) = self.place(addrs, fragment);

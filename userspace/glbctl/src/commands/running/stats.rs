@@ -119,10 +119,13 @@ fn object(counters: &[(String, u64)]) -> Map<String, Value> {
         .collect()
 }
 
+/// Counters, each with its name.
+type Counters = [(String, u64)];
+
 /// The counters that have changed, with their rates; in JSON all, and the rates beside them.
 fn show(
     out: &mut dyn Write,
-    (before, now): (&[(String, u64)], &[(String, u64)]),
+    (before, now): (&Counters, &Counters),
     elapsed: f64,
     json: bool,
 ) -> io::Result<()> {
