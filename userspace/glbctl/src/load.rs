@@ -94,7 +94,7 @@ pub(crate) fn opened_with_classes(path: &Path, json: bool) -> Result<Opened, Fai
     )
 }
 
-/// As [`fn@opened`], of a file in which it may be left to the health checker who is healthy.
+/// A table file without classes, in which it may be left to the health checker who is healthy.
 pub(crate) fn source(path: &Path, json: bool) -> Result<Opened, Failure> {
     accept(opened::open_source(&name(path), &bytes(path)?), json)
 }
