@@ -196,7 +196,7 @@ fn a_binary_file_with_such_tables_is_refused() {
             compiled[1].words.flows = None;
         }
         let mut bytes = Vec::new();
-        write_v3(&compiled, &mut bytes).unwrap();
+        write_v3(&compiled, &[], &mut bytes).unwrap();
         read_bytes("f", &bytes, &mut |_, _| ()).into_result()
     };
     assert!(read(&json!({})).is_ok());

@@ -184,6 +184,8 @@ fn what_was_written_is_read() {
             let text = with(|table| {
                 table["select"] = json!({"kind": "glb"});
                 table["version"] = json!(3);
+                // What has one bind remembers flows both, or neither.
+                table["binds"] = json!([{"ip": "192.0.2.99", "proto": "tcp", "port": 80}]);
             });
             let (config, _) = tables::read("t", &text).into_result().unwrap();
             compile(&config.tables[0]).unwrap()

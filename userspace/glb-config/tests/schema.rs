@@ -82,7 +82,9 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
     bind.insert("ip".to_owned(), json!("192.0.2.1"));
     table["backends"][0]["healthchecks"]["through"] = json!(false);
     // The parameters of one forward, the last one.
-    table["forward"].as_object_mut().unwrap().remove("dscp");
+    for of_others in ["dscp", "target_port"] {
+        table["forward"].as_object_mut().unwrap().remove(of_others);
+    }
     let mut second = table["backends"][0].clone();
     table["backends"][0]["state"] = json!("active");
     second["ip"] = json!("10.0.0.2");
