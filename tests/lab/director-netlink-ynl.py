@@ -419,9 +419,9 @@ def test_flows_of_one_bind():
         with check("loaded: " + name):
             same(None, sharing(*tables))
     with check("refused: the second alone"):
-        says("table 1: bind 0 is bind 0 of table 0 too, and only one of the two remembers flows", sharing(none, some))
+        says("table 1: bind 0 is bind 0 of table 0 too: only one of them has flows", sharing(none, some))
     with check("refused: all but the third"):
-        says("table 2: bind 0 is bind 0 of table 1 too, and only one of the two remembers flows", sharing(some, some, none))
+        says("table 2: bind 0 is bind 0 of table 1 too: only one of them has flows", sharing(some, some, none))
     with check("the tables that were loaded stay, and nothing else is left"):
         shows(generation=2, loads_under_way=0, bytes_set_aside=0)
 

@@ -60,7 +60,7 @@ impl Command for TableCommit {
                 request,
                 EINVAL,
                 None,
-                "table {}: bind {} is bind {} of table {} too, and only one of the two remembers flows",
+                "table {}: bind {} is bind {} of table {} too: only one of them has flows",
                 at.second.table,
                 at.second.bind,
                 at.first.bind,
