@@ -162,7 +162,7 @@ pub(super) fn check_classes(load: &Load, request: &Request<'_>) -> Result {
             request,
             EINVAL,
             None,
-            "the words of classes are none that this module knows: load with the glbctl that came with it"
+            "words of classes that this module does not know: load with its own glbctl"
         ));
     };
     if let Some(rank) = classes.astray(load.tables.len()) {
