@@ -4,72 +4,19 @@
 //! without ports; of 1,000 flows, which stay in the caches, of 100,000, and of 1,000,000. How many cache misses that is,
 //! tests/bench/misses counts.
 
+#[path = "../tests/shared/service.rs"]
+mod service;
+
 use divan::counter::ItemsCount;
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::flows::{follow, Bucket, By, Event, FlowTable, Memory, Rules};
-use glb_core::director::ids::{Roster, Tag};
+use glb_core::director::flows::follow;
 use glb_core::director::{Candidate, Kind};
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::Addrs;
-use glb_core::siphash::SipKey;
-use std::cell::Cell;
+use service::Service;
 
 fn main() {
     divan::main();
-}
-
-const SECRET: SipKey = SipKey::new(b"0123456789abcdef");
-
-/// A service of two backends.
-struct Service {
-    buckets: Vec<Bucket>,
-    roster: Roster,
-    events: [Cell<u64>; Event::ALL.len()],
-}
-
-impl Service {
-    fn new(buckets: usize) -> Self {
-        let mut roster = Roster::new();
-        roster.succeed(&Roster::new(), 2, |_, _| false);
-        Self {
-            buckets: (0..buckets).map(|_| Bucket::new()).collect(),
-            roster,
-            events: Default::default(),
-        }
-    }
-}
-
-impl Memory for Service {
-    fn table(&self) -> FlowTable<'_> {
-        FlowTable {
-            buckets: &self.buckets,
-            secret: &SECRET,
-            rules: self.rules(),
-            now: 7,
-        }
-    }
-    fn secret(&self) -> &SipKey {
-        &SECRET
-    }
-    fn rules(&self) -> Rules {
-        Rules {
-            timeout: 40,
-            by: By::Flow,
-        }
-    }
-    fn backend(&self, tag: Tag) -> Option<u8> {
-        self.roster.backend(tag)
-    }
-    fn tag(&self, backend: u8) -> Option<Tag> {
-        Some(self.roster.id(backend)?.tag())
-    }
-    fn learns(&self) -> bool {
-        true
-    }
-    fn count(&self, event: Event) {
-        let place = &self.events[event.index()];
-        place.set(place.get() + 1);
-    }
 }
 
 fn packets(kind: Kind, first: u32, count: u32) -> Vec<Candidate> {
@@ -109,19 +56,19 @@ const TCP: Kind = Kind::Flow(Proto::Tcp);
 
 #[divan::bench(args = [1_000, 100_000, 1_000_000])]
 fn known(bencher: divan::Bencher<'_, '_>, flows: u32) {
-    let service = Service::new(flows as usize);
+    let service = Service::new(flows as usize, 2);
     run(bencher, &service, &packets(TCP, 0, flows));
 }
 
 #[divan::bench(args = [1_000, 100_000])]
 fn known_without_ports(bencher: divan::Bencher<'_, '_>, flows: u32) {
-    let service = Service::new(flows as usize);
+    let service = Service::new(flows as usize, 2);
     run(bencher, &service, &packets(Kind::Portless(50), 0, flows));
 }
 
 #[divan::bench(args = [1_000, 100_000, 1_000_000])]
 fn flood(bencher: divan::Bencher<'_, '_>, flows: u32) {
-    let service = Service::new(flows as usize);
+    let service = Service::new(flows as usize, 2);
     // The table is full of others: twelve come to a bucket of four. One bucket of 400 has room until the flood has filled it.
     for start in 0..12 {
         for packet in packets(TCP, start * flows, flows) {

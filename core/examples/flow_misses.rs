@@ -5,57 +5,16 @@
 //! Nothing but the flow table takes memory: a packet is made from its number. Neighbouring numbers have nothing to do with each
 //! other in the table, as its buckets are found by a hash.
 
+#[path = "../tests/shared/service.rs"]
+mod service;
+
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::flows::{follow, key, known, Bucket, By, Event, FlowTable, Memory, Rules};
-use glb_core::director::ids::{Roster, Tag};
+use glb_core::director::flows::{follow, key, known, Event};
 use glb_core::director::{Candidate, Kind};
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::Addrs;
-use glb_core::siphash::SipKey;
-use std::cell::Cell;
+use service::Service;
 use std::hint::black_box;
-
-const SECRET: SipKey = SipKey::new(b"0123456789abcdef");
-
-/// A service of two backends.
-struct Service {
-    buckets: Vec<Bucket>,
-    roster: Roster,
-    known: Cell<u64>,
-}
-
-impl Memory for Service {
-    fn table(&self) -> FlowTable<'_> {
-        FlowTable {
-            buckets: &self.buckets,
-            secret: &SECRET,
-            rules: self.rules(),
-            now: 7,
-        }
-    }
-    fn secret(&self) -> &SipKey {
-        &SECRET
-    }
-    fn rules(&self) -> Rules {
-        Rules {
-            timeout: 40,
-            by: By::Flow,
-        }
-    }
-    fn backend(&self, tag: Tag) -> Option<u8> {
-        self.roster.backend(tag)
-    }
-    fn tag(&self, backend: u8) -> Option<Tag> {
-        Some(self.roster.id(backend)?.tag())
-    }
-    fn learns(&self) -> bool {
-        true
-    }
-    fn count(&self, event: Event) {
-        self.known
-            .set(self.known.get() + u64::from(event == Event::Known));
-    }
-}
 
 fn packet(number: u32) -> Candidate {
     Candidate {
@@ -83,13 +42,7 @@ fn main() {
     let [flows, rounds] = numbers[..] else {
         panic!("flow_misses FLOWS ROUNDS");
     };
-    let mut roster = Roster::new();
-    roster.succeed(&Roster::new(), 2, |_, _| false);
-    let service = Service {
-        buckets: (0..flows).map(|_| Bucket::new()).collect(),
-        roster,
-        known: Cell::new(0),
-    };
+    let service = Service::new(flows as usize, 2);
     for number in 0..flows {
         follow(&service, &packet(number), Some(0));
     }
@@ -101,7 +54,10 @@ fn main() {
             follow(&service, &packet, Some(0));
         }
     }
-    let (known, sent) = (service.known.get(), u64::from(flows) * u64::from(rounds));
+    let (known, sent) = (
+        service.events[Event::Known.index()].get(),
+        u64::from(flows) * u64::from(rounds),
+    );
     assert!(
         known * 100 >= sent * 99,
         "{known} of {sent} packets are of known flows"

@@ -2,6 +2,9 @@
 
 //! Compiled classes against a model: a list that is searched from top to bottom.
 
+#[path = "shared/class_model.rs"]
+mod class_model;
+
 use glb_core::director::classify::bind::Proto;
 use glb_core::director::classify::flow::{
     compile, Asked, ByteMatch, Class, Classes, CompileError, Header, Ports, Prefix, Protocols,
@@ -36,91 +39,9 @@ impl Packet {
     }
 }
 
-fn in_prefix(prefix: &Prefix, addr: Addr) -> bool {
-    let (net, host) = match (prefix.addr, addr) {
-        (Addr::V4(a), Addr::V4(b)) => (
-            u128::from(u32::from_be_bytes(a)) << 96,
-            u128::from(u32::from_be_bytes(b)) << 96,
-        ),
-        (Addr::V6(a), Addr::V6(b)) => (u128::from_be_bytes(a), u128::from_be_bytes(b)),
-        _ => return false,
-    };
-    prefix.len == 0 || (net ^ host) >> (128 - u32::from(prefix.len)) == 0
-}
-
-fn in_bytes(one: &ByteMatch, bytes: &[u8]) -> bool {
-    let (start, len) = (usize::from(one.offset), usize::from(one.len));
-    let Some(bytes) = bytes.get(start..start + len) else {
-        return false;
-    };
-    let number = bytes
-        .iter()
-        .fold(0u32, |sum, byte| sum << 8 | u32::from(*byte));
-    number & one.mask == one.value
-}
-
-fn takes_header(class: &Class, transport: Proto, header: &Header<'_>) -> bool {
-    let in_ports = |ports: &[Ports], port| {
-        ports.is_empty()
-            || ports
-                .iter()
-                .any(|range| (range.first..=range.last).contains(&port))
-    };
-    (class.protocols.is_any() || class.protocols.has(transport))
-        && in_ports(&class.dport, header.dport)
-        && in_ports(&class.sport, header.sport)
-        && class
-            .matches
-            .iter()
-            .all(|one| one.transport != transport || in_bytes(one, header.bytes))
-}
-
-fn takes(class: &Class, asked: &Asked<'_>) -> bool {
-    let (src, dst) = match asked.addrs {
-        Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
-        Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
-    };
-    let of = |list: &[Prefix], addr| list.is_empty() || list.iter().any(|one| in_prefix(one, addr));
-    if !of(&class.dst, dst) || !of(&class.src, src) {
-        return false;
-    }
-    match &asked.transport {
-        None => class.protocols.is_any() && class.dport.is_empty() && class.sport.is_empty(),
-        Some((transport, header)) => {
-            takes_header(class, *transport, header)
-                || *transport == Proto::Udp
-                    && class.udp_encap == Some(header.dport)
-                    && asked
-                        .inner
-                        .is_some_and(|inner| takes_header(class, Proto::Sctp, &inner))
-        }
-    }
-}
-
-fn of_addrs(class: &Class, addrs: Addrs) -> bool {
-    let (src, dst) = match addrs {
-        Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
-        Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
-    };
-    let of = |list: &[Prefix], addr| list.is_empty() || list.iter().any(|one| in_prefix(one, addr));
-    of(&class.dst, dst) && of(&class.src, src)
-}
-
-/// Whether some packet of these addresses and this protocol has a class, whatever its ports and bytes are.
-fn model_may_take(classes: &[Class], addrs: Addrs, proto: Proto) -> bool {
-    let takes = |class: &Class, proto| class.protocols.is_any() || class.protocols.has(proto);
-    classes.iter().any(|class| {
-        let in_udp = proto == Proto::Udp && class.udp_encap.is_some() && takes(class, Proto::Sctp);
-        of_addrs(class, addrs) && (takes(class, proto) || in_udp)
-    })
-}
-
 /// The place in the file of the class that has the packet.
 fn model(classes: &[Class], asked: &Asked<'_>) -> Option<u32> {
-    let mut list: Vec<(usize, &Class)> = classes.iter().enumerate().collect();
-    list.sort_by_key(|(place, class)| (-i64::from(class.priority), *place));
-    let found = list.iter().find(|(_, class)| takes(class, asked))?;
-    Some(u32::try_from(found.0).unwrap())
+    class_model::lookup(classes, asked).map(|place| u32::try_from(place).unwrap())
 }
 
 fn found(words: &[u32], asked: &Asked<'_>) -> Option<u32> {
@@ -256,7 +177,7 @@ proptest! {
                 continue;
             };
             let built = Classes::new(&words).unwrap();
-            let may = model_may_take(&classes, packet.addrs, proto);
+            let may = class_model::may_take(&classes, &packet.addrs, proto);
             prop_assert_eq!(built.may_take(&packet.addrs, proto), may, "{:?}", packet);
             // What a class looks at is read.
             let (len, has_inner) = built.reads(proto, header.dport);

@@ -22,11 +22,13 @@
 //! | LpmSrcLookup | tables have no rules by the client's address |
 //! | HC | health checks are sent by `glb-healthcheck` through a tunnel of its own, and not marked |
 
+#[path = "shared/service.rs"]
+mod service;
+
 use glb_core::director::classify::bind::{
     build, words_needed, Bind, BindId, Classifier, Entry, Proto,
 };
-use glb_core::director::flows::{follow, Bucket, By, Event, FlowTable, Memory, Rules};
-use glb_core::director::ids::{Roster, Tag};
+use glb_core::director::flows::follow;
 use glb_core::director::select::hash::HashFields;
 use glb_core::director::{
     decide, flow_label, inspect, source_port, too_big, Addresses, Candidate, Cut, Forward, Leave,
@@ -40,6 +42,7 @@ use glb_core::packet::ip::{tos, Addrs, Family, Fragment};
 use glb_core::packet::view::View;
 use glb_core::settings::Settings;
 use glb_core::siphash::SipKey;
+use service::Service;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Its backends, of each family three.
@@ -58,57 +61,8 @@ struct Fleet {
     v6: [[u8; 16]; 3],
     forward: Forward,
     /// The flow table, in a fleet that has one.
-    flows: Option<Flows>,
+    flows: Option<Service>,
     fragments: FragmentTable,
-}
-
-/// A flow table for both tables.
-struct Flows {
-    buckets: Vec<Bucket>,
-    roster: Roster,
-}
-
-impl Flows {
-    fn new() -> Self {
-        let mut roster = Roster::new();
-        roster.succeed(&Roster::new(), PLACES.len(), |_, _| false);
-        Self {
-            buckets: (0..8).map(|_| Bucket::new()).collect(),
-            roster,
-        }
-    }
-}
-
-const SECRET: SipKey = SipKey::new(&[8; 16]);
-
-impl Memory for Flows {
-    fn table(&self) -> FlowTable<'_> {
-        FlowTable {
-            buckets: &self.buckets,
-            secret: &SECRET,
-            rules: self.rules(),
-            now: 1,
-        }
-    }
-    fn secret(&self) -> &SipKey {
-        &SECRET
-    }
-    fn rules(&self) -> Rules {
-        Rules {
-            timeout: 40,
-            by: By::Flow,
-        }
-    }
-    fn backend(&self, tag: Tag) -> Option<u8> {
-        self.roster.backend(tag)
-    }
-    fn tag(&self, backend: u8) -> Option<Tag> {
-        Some(self.roster.id(backend)?.tag())
-    }
-    fn learns(&self) -> bool {
-        true
-    }
-    fn count(&self, _: Event) {}
 }
 
 /// A table: the family of its backends, and how packets leave.
@@ -580,7 +534,7 @@ fn a_vip_without_backends_drops() {
 #[test]
 fn a_flow_that_is_remembered_keeps_its_backend() {
     let mut fleet = Fleet::new(Forward::Ipip);
-    fleet.flows = Some(Flows::new());
+    fleet.flows = Some(Service::new(8, PLACES.len()));
     let to = |fleet: &Fleet, port: u16| {
         let packet = from("192.168.1.1", "10.200.1.1", TCP).with(&tcp(port, 80));
         let header = go(fleet, &packet).unwrap().1;

@@ -5,6 +5,9 @@
 
 #![no_main]
 
+#[path = "../../core/tests/shared/class_model.rs"]
+mod class_model;
+
 use glb_core::director::classify::bind::Proto;
 use glb_core::director::classify::flow::{
     compile, Asked, ByteMatch, Class, Classes, Header, Ports, Prefix, Protocols,
@@ -51,28 +54,6 @@ fn prefixes(bits: u8, len: u8) -> Vec<Prefix> {
     }
 }
 
-/// Bit for bit, as nothing of the core does it.
-fn in_prefix(one: &Prefix, addr: Addr) -> bool {
-    let bit = |bytes: &[u8], at: u8| bytes[usize::from(at / 8)] >> (7 - at % 8) & 1;
-    let same = |a: &[u8], b: &[u8]| (0..one.len).all(|at| bit(a, at) == bit(b, at));
-    match (one.addr, addr) {
-        (Addr::V4(a), Addr::V4(b)) => same(&a, &b),
-        (Addr::V6(a), Addr::V6(b)) => same(&a, &b),
-        _ => false,
-    }
-}
-
-fn in_bytes(one: &ByteMatch, header: &[u8]) -> bool {
-    let mut number = 0u64;
-    for at in 0..usize::from(one.len) {
-        match header.get(usize::from(one.offset) + at) {
-            Some(byte) => number = number * 256 + u64::from(*byte),
-            None => return false,
-        }
-    }
-    number & u64::from(one.mask) == u64::from(one.value)
-}
-
 fn ports(a: u8, b: u8) -> Vec<Ports> {
     match b & 3 {
         0 => Vec::new(),
@@ -108,41 +89,6 @@ fn class(record: &[u8]) -> Class {
     }
 }
 
-fn takes_header(class: &Class, transport: Proto, header: &Header<'_>) -> bool {
-    let in_ports = |ports: &[Ports], port| {
-        ports.is_empty()
-            || ports
-                .iter()
-                .any(|one| (one.first..=one.last).contains(&port))
-    };
-    (class.protocols.is_any() || class.protocols.has(transport))
-        && in_ports(&class.dport, header.dport)
-        && in_ports(&class.sport, header.sport)
-        && class
-            .matches
-            .iter()
-            .all(|one| one.transport != transport || in_bytes(one, header.bytes))
-}
-
-fn takes(class: &Class, asked: &Asked<'_>) -> bool {
-    let (src, dst) = match asked.addrs {
-        Addrs::V4 { src, dst } => (Addr::V4(src), Addr::V4(dst)),
-        Addrs::V6 { src, dst } => (Addr::V6(src), Addr::V6(dst)),
-    };
-    let of = |list: &[Prefix], addr| list.is_empty() || list.iter().any(|one| in_prefix(one, addr));
-    of(&class.dst, dst)
-        && of(&class.src, src)
-        && match &asked.transport {
-            None => class.protocols.is_any() && class.dport.is_empty() && class.sport.is_empty(),
-            Some((transport, header)) => {
-                let in_udp = *transport == Proto::Udp && class.udp_encap == Some(header.dport);
-                let inner = asked.inner.filter(|_| in_udp);
-                takes_header(class, *transport, header)
-                    || inner.is_some_and(|inner| takes_header(class, Proto::Sctp, &inner))
-            }
-        }
-}
-
 fuzz_target!(|data: &[u8]| {
     if let Ok(text) = std::str::from_utf8(data) {
         if let Ok(one) = ByteMatch::parse(text) {
@@ -176,17 +122,18 @@ fuzz_target!(|data: &[u8]| {
     let classes: Vec<Class> = records.chunks_exact(RECORD).take(200).map(class).collect();
     // There may be more ports of SCTP over UDP than fit.
     if let Ok(mut words) = compile(&classes) {
-        let mut list: Vec<(usize, &Class)> = classes.iter().enumerate().collect();
-        list.sort_by_key(|(place, class)| (-class.priority, *place));
-        let expected = list.iter().find(|(_, class)| takes(class, &asked));
+        let expected = class_model::lookup(&classes, &asked);
         let found = Classes::new(&words).expect("as compiled").lookup(&asked);
         assert_eq!(
             found.map(|found| (found.class as usize, found.service)),
-            expected.map(|(place, class)| (*place, class.service))
+            expected.map(|place| (place, classes[place].service))
         );
         let built = Classes::new(&words).expect("as compiled");
-        if let (Some(_), Some((proto, _))) = (found, asked.transport) {
-            assert!(built.may_take(&asked.addrs, proto));
+        if let Some((proto, _)) = asked.transport {
+            assert_eq!(
+                built.may_take(&asked.addrs, proto),
+                class_model::may_take(&classes, &asked.addrs, proto)
+            );
         }
         assert_eq!(built.astray(256), None);
         // Words that the tools did not make may mean anything, but must do no harm.
