@@ -158,10 +158,6 @@ fn ports_meet(one: &[Ports], other: &[Ports]) -> bool {
     one.is_empty() || other.is_empty() || one.iter().any(meets)
 }
 
-fn takes(class: &Class, transport: Proto) -> bool {
-    class.protocols.is_any() || class.protocols.has(transport)
-}
-
 impl<'c> Side<'c> {
     fn of(class: &'c Class) -> Self {
         Self {
@@ -176,9 +172,7 @@ impl<'c> Side<'c> {
         let headers = Proto::ALL
             .iter()
             .any(|transport| headers_meet(one, two, *transport));
-        let bare = [one, two].iter().all(|class| {
-            class.protocols.is_any() && class.dport.is_empty() && class.sport.is_empty()
-        });
+        let bare = one.takes_portless() && two.takes_portless();
         (headers || bare || in_udp(one, two) || in_udp(two, one))
             && meet(&self.dst, &other.dst)
             && meet(&self.src, &other.src)
@@ -200,8 +194,8 @@ fn headers_meet(one: &Class, two: &Class, transport: Proto) -> bool {
         let others = of(two);
         of(one).iter().any(|a| others.iter().any(|b| differ(a, b)))
     };
-    takes(one, transport)
-        && takes(two, transport)
+    one.protocols.take(transport)
+        && two.protocols.take(transport)
         && ports_meet(&one.dport, &two.dport)
         && ports_meet(&one.sport, &two.sport)
         && !apart()
@@ -214,7 +208,7 @@ fn in_udp(udp: &Class, sctp: &Class) -> bool {
             first: port,
             last: port,
         }];
-        takes(udp, Proto::Udp) && ports_meet(&udp.dport, &port)
+        udp.protocols.take(Proto::Udp) && ports_meet(&udp.dport, &port)
     })
 }
 

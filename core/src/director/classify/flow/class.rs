@@ -69,6 +69,12 @@ impl Protocols {
         self.0
     }
 
+    /// Whether packets of this protocol are taken: it is named, or none is.
+    #[must_use]
+    pub const fn take(self, one: Proto) -> bool {
+        self.is_any() || self.has(one)
+    }
+
     /// Whether none is named.
     #[must_use]
     pub const fn is_any(self) -> bool {
@@ -104,6 +110,15 @@ pub struct Class {
     pub matches: Vec<ByteMatch>,
     /// Takes SCTP in UDP to this port too; the ports and bytes are those of the SCTP header then.
     pub udp_encap: Option<u16>,
+}
+
+#[cfg(feature = "tables")]
+impl Class {
+    /// Whether packets of which no ports are known can be of it.
+    #[must_use]
+    pub fn takes_portless(&self) -> bool {
+        self.protocols.is_any() && self.dport.is_empty() && self.sport.is_empty()
+    }
 }
 
 /// A class of a file.

@@ -154,17 +154,11 @@ struct Kind {
 impl Kind {
     fn takes(&self, class: &Class) -> bool {
         match (self.transport, self.encap) {
-            (_, Some(port)) => class.udp_encap == Some(port) && takes(class, Proto::Sctp),
-            (Some(transport), None) => takes(class, transport),
-            (None, None) => {
-                class.protocols.is_any() && class.dport.is_empty() && class.sport.is_empty()
-            }
+            (_, Some(port)) => class.udp_encap == Some(port) && class.protocols.take(Proto::Sctp),
+            (Some(transport), None) => class.protocols.take(transport),
+            (None, None) => class.takes_portless(),
         }
     }
-}
-
-fn takes(class: &Class, transport: Proto) -> bool {
-    class.protocols.is_any() || class.protocols.has(transport)
 }
 
 fn kinds(ranked: &Ranked<'_>) -> Result<Vec<Kind>, CompileError> {
