@@ -155,6 +155,18 @@ fn in_one_line(issues: &[Issue]) -> String {
     }
 }
 
+/// What is wrong with a line of a file that is read line by line, and with which text.
+pub(crate) fn of_line(file: &str, line: usize, text: Option<&str>, reason: &str) -> Issue {
+    Issue {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        table: None,
+        field: format!("line {line}"),
+        value: text.map(|text| glb_config::quoted(text).to_string()),
+        reason: reason.to_owned(),
+    }
+}
+
 /// Says the warnings on standard error, unless the output is for a program.
 pub(crate) fn warn(issues: &[Issue], json: bool) {
     if json {

@@ -39,6 +39,17 @@ pub(crate) fn standard_output(
     out.flush()
 }
 
+/// Writes a file of text, whole or not at all.
+pub(crate) fn text(dst: &Path, text: &str) -> Result<(), Failure> {
+    let fill = |out: &mut dyn Write| out.write_all(text.as_bytes());
+    let written = if is_standard(dst) {
+        standard_output(fill)
+    } else {
+        atomic::write(dst, fill)
+    };
+    written.map_err(|error| failure(dst, &error))
+}
+
 /// What is not as it was with a file that was written.
 pub(crate) fn warning(dst: &Path, reason: String) -> Issue {
     Issue {

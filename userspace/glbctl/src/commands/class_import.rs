@@ -4,9 +4,9 @@
 
 use crate::cli::table::TableImportNfqlb;
 use crate::load::{self, is_standard};
-use crate::output::{print_beside, warn, Failure};
+use crate::output::{of_line, print_beside, warn, Failure};
 use crate::save;
-use glb_config::{atomic, tables, Issue, Severity};
+use glb_config::tables;
 use serde::Serialize;
 use serde_json::{json, Map, Value};
 
@@ -23,15 +23,8 @@ pub(crate) fn run(args: &TableImportNfqlb, json: bool) -> Result<(), Failure> {
     save::refuse_source(&[&args.file, &args.tables], &args.output)?;
     let name = load::name(&args.file);
     let classes = read(&load::text(&args.file)?).map_err(|faults| {
-        let issue = |(line, text, reason): (usize, String, String)| Issue {
-            severity: Severity::Error,
-            file: name.clone(),
-            table: None,
-            field: format!("line {line}"),
-            value: Some(glb_config::quoted(&text).to_string()),
-            reason,
-        };
-        Failure::Issues(faults.into_iter().map(issue).collect())
+        let issue = |(line, text, reason): &Fault| of_line(&name, *line, Some(text), reason);
+        Failure::Issues(faults.iter().map(issue).collect())
     })?;
     let mut tree = load::config_with_classes(&args.tables, json)?.tree;
     let count = classes.len();
@@ -50,13 +43,7 @@ pub(crate) fn run(args: &TableImportNfqlb, json: bool) -> Result<(), Failure> {
     let (_, warnings) = checked.into_result().map_err(Failure::Issues)?;
     warn(&warnings, json);
     if !args.dry_run {
-        let fill = |out: &mut dyn std::io::Write| out.write_all(text.as_bytes());
-        let written = if is_standard(&args.output) {
-            save::standard_output(fill)
-        } else {
-            atomic::write(&args.output, fill)
-        };
-        written.map_err(|error| save::failure(&args.output, &error))?;
+        save::text(&args.output, &text)?;
     }
     let imported = Imported {
         file: (!args.dry_run).then(|| args.output.display().to_string()),

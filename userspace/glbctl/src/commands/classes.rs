@@ -3,10 +3,10 @@
 //! Classes as the commands about table files show them.
 
 use crate::text::addr;
-use glb_config::classes::{ties, Tie};
+use glb_config::classes::{compiled, ties, Tie};
 use glb_config::quoted;
 use glb_core::director::classify::bind::Proto;
-use glb_core::director::classify::flow::{compile, Class, NamedClass, Ports, Prefix, Protocols};
+use glb_core::director::classify::flow::{NamedClass, Ports, Prefix, Protocols};
 use serde::Serialize;
 use std::fmt;
 
@@ -136,7 +136,6 @@ impl ClassesReport {
     /// Nothing where there are no classes.
     pub(crate) fn new(classes: &[NamedClass]) -> Option<Self> {
         classes.first()?;
-        let plain: Vec<Class> = classes.iter().map(|one| one.class.clone()).collect();
         let mut found = ties(classes, MOST_TIES + 1);
         let more_ties = found.len() > MOST_TIES;
         found.truncate(MOST_TIES);
@@ -148,7 +147,7 @@ impl ClassesReport {
         Some(Self {
             count: classes.len(),
             // A file whose classes cannot be compiled was refused.
-            bytes: compile(&plain).map_or(0, |words| words.len() * 4),
+            bytes: compiled(classes).map_or(0, |words| words.len() * 4),
             ties: found.into_iter().map(view).collect(),
             more_ties,
         })

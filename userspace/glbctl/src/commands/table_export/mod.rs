@@ -19,7 +19,7 @@ use crate::output::{print_beside, Failure};
 use crate::save;
 use crate::text::addr;
 use glb_config::tables::Rule;
-use glb_config::{atomic, quoted};
+use glb_config::quoted;
 use keys::Keys;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -64,13 +64,7 @@ pub(crate) fn run(args: &TableExport, json: bool) -> Result<(), Failure> {
         ));
     }
     if !args.dry_run {
-        let fill = |out: &mut dyn std::io::Write| out.write_all(text.as_bytes());
-        let written = if is_standard(&args.output) {
-            save::standard_output(fill)
-        } else {
-            atomic::write(&args.output, fill)
-        };
-        written.map_err(|error| save::failure(&args.output, &error))?;
+        save::text(&args.output, &text)?;
     }
     let exported = Exported {
         file: (!args.dry_run).then(|| args.output.display().to_string()),

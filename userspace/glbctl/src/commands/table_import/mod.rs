@@ -14,9 +14,9 @@ mod vpp;
 use self::vpp::{Encap, Found, Proto, Vip};
 use crate::cli::table::TableImportVpp;
 use crate::load::{self, is_standard};
-use crate::output::{print_beside, warn, Failure};
+use crate::output::{of_line, print_beside, warn, Failure};
 use crate::save;
-use glb_config::{atomic, tables, Issue, Severity};
+use glb_config::{tables, Issue, Severity};
 use glb_core::director::{FlowHash, ForwardKind, Select};
 use serde::Serialize;
 use serde_json::{json, Value};
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
     let mut refused: Vec<Issue> = found
         .refused
         .iter()
-        .map(|(line, text, reason)| issue(&name, *line, Some(text), reason))
+        .map(|(line, text, reason)| of_line(&name, *line, Some(text), reason))
         .collect();
     let mut notes: Vec<String> = found
         .notes
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
                 notes.extend(of_nat(vip).map(|note| format!("line {}: {note}", vip.line)));
             }
             Err(Left::Out(note)) => notes.push(format!("line {}: {note}", vip.line)),
-            Err(Left::Refused(reason)) => refused.push(issue(&name, vip.line, None, &reason)),
+            Err(Left::Refused(reason)) => refused.push(of_line(&name, vip.line, None, &reason)),
         }
     }
     if !refused.is_empty() && !args.partial {
@@ -76,13 +76,7 @@ pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
     let (_, warnings) = checked.into_result().map_err(Failure::Issues)?;
     warn(&warnings, json);
     if !args.dry_run {
-        let fill = |out: &mut dyn std::io::Write| out.write_all(text.as_bytes());
-        let written = if is_standard(&args.output) {
-            save::standard_output(fill)
-        } else {
-            atomic::write(&args.output, fill)
-        };
-        written.map_err(|error| save::failure(&args.output, &error))?;
+        save::text(&args.output, &text)?;
     }
     let imported = Imported {
         file: (!args.dry_run).then(|| args.output.display().to_string()),
@@ -99,18 +93,6 @@ pub(crate) fn run(args: &TableImportVpp, json: bool) -> Result<(), Failure> {
         let plural = if count == 1 { "" } else { "s" };
         writeln!(out, "{file}: {count} table{plural} of {}", imported.from)
     })
-}
-
-/// What is wrong with a line.
-fn issue(file: &str, line: usize, text: Option<&str>, reason: &str) -> Issue {
-    Issue {
-        severity: Severity::Error,
-        file: file.to_owned(),
-        table: None,
-        field: format!("line {line}"),
-        value: text.map(|text| glb_config::quoted(text).to_string()),
-        reason: reason.to_owned(),
-    }
 }
 
 /// The number in `line N`.
