@@ -9,12 +9,13 @@
 
 use super::headers::understand;
 use super::service::{self, Door};
+use crate::config::Config;
 use crate::gateway::Device;
 use crate::send::by_rows;
 use crate::send::refuse::refuse;
 use crate::state::State;
 use crate::tables::set::TableSet;
-use crate::tables::world::Loaded;
+use crate::tables::world::{Bound, Loaded};
 use glb_core::director::classify::by_class::Bytes;
 use glb_core::director::{bind, bind_classed, common, inspect, Verdict, World};
 use glb_core::packet::ip::Family;
@@ -81,10 +82,7 @@ fn of_family<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
                 config,
                 table: bound.table,
             };
-            match hook.family {
-                Family::V4 => service::common::<false>(&door, hook, skb),
-                Family::V6 => service::common::<true>(&door, hook, skb),
-            }
+            service::common(&door, hook, skb)
         }
         Ok(bound) => match bound.decide_by_rows(&world, config) {
             Ok(plan) => by_rows(stats, hook, config, skb, plan),
@@ -116,12 +114,36 @@ fn uncommon<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>) -> Outcome<'a> 
         learns,
     };
     match bind(&world, config, packet) {
-        Ok(bound) if bound.table.is_service() => service::any(world, config, hook, skb, bound),
-        Ok(bound) => match bound.decide(&world, config) {
-            Ok(plan) => by_rows(stats, hook, config, skb, plan),
-            Err(verdict) => refuse(stats, skb, verdict),
-        },
+        Ok(bound) => any(world, config, hook, skb, bound),
         Err(verdict) => refuse(stats, skb, verdict),
+    }
+}
+
+/// A packet whose table is known, whatever it is.
+#[inline(always)]
+fn any<'a>(
+    world: Loaded<'_>,
+    config: &Config,
+    hook: Hook<'_>,
+    skb: Skb<'a>,
+    Bound {
+        packet,
+        table,
+        verdict,
+    }: Bound<'_, '_>,
+) -> Outcome<'a> {
+    // Of the copy of the world that is here.
+    let bound = Bound {
+        packet,
+        table,
+        verdict,
+    };
+    if bound.table.is_service() {
+        return service::any(world, config, hook, skb, bound);
+    }
+    match bound.decide(&world, config) {
+        Ok(plan) => by_rows(world.stats, hook, config, skb, plan),
+        Err(verdict) => refuse(world.stats, skb, verdict),
     }
 }
 
@@ -152,16 +174,9 @@ fn classed<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>, tables: &TableSe
                 config,
                 table: bound.table,
             };
-            match hook.family {
-                Family::V4 => service::common::<false>(&door, hook, skb),
-                Family::V6 => service::common::<true>(&door, hook, skb),
-            }
+            service::common(&door, hook, skb)
         }
-        Ok((bound, _)) if bound.table.is_service() => service::any(world, config, hook, skb, bound),
-        Ok((bound, _)) => match bound.decide(&world, config) {
-            Ok(plan) => by_rows(stats, hook, config, skb, plan),
-            Err(verdict) => refuse(stats, skb, verdict),
-        },
+        Ok((bound, _)) => any(world, config, hook, skb, bound),
         Err(verdict) => refuse(stats, skb, verdict),
     }
 }

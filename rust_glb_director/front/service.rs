@@ -30,12 +30,16 @@ pub(super) struct Door<'p> {
 }
 
 /// A common packet.
+#[inline(always)]
+pub(super) fn common<'a>(door: &Door<'_>, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
+    match hook.family {
+        Family::V4 => of_forward::<false>(door, hook, skb),
+        Family::V6 => of_forward::<true>(door, hook, skb),
+    }
+}
+
 #[inline(never)]
-pub(super) fn common<'a, const V6: bool>(
-    door: &Door<'_>,
-    hook: Hook<'_>,
-    skb: Skb<'a>,
-) -> Outcome<'a> {
+fn of_forward<'a, const V6: bool>(door: &Door<'_>, hook: Hook<'_>, skb: Skb<'a>) -> Outcome<'a> {
     match door.table.forward.leave() {
         Leave::Tunnel(Tunnel::Gre) => in_gre::<V6>(door, hook, skb),
         Leave::Tunnel(Tunnel::Ipip) => in_ip::<V6>(door, hook, skb),

@@ -259,10 +259,7 @@ impl Path {
         let (net, skb) = (hook.net.as_ptr(), skb.as_ptr());
         match to {
             Addr::V4(to) => {
-                let mut from = match source {
-                    Some(Addr::V4(from)) => u32::from_ne_bytes(from),
-                    _ => 0,
-                };
+                let mut from = wanted_v4(source);
                 // SAFETY: As in `kept`; `from` is read and written.
                 let dst = unsafe {
                     let to = u32::from_ne_bytes(to);
@@ -271,10 +268,7 @@ impl Path {
                 Self::from_v4(dst, from)
             }
             Addr::V6(to) => {
-                let mut from = match source {
-                    Some(Addr::V6(from)) => from,
-                    _ => [0; 16],
-                };
+                let mut from = wanted_v6(source);
                 // SAFETY: As above.
                 let dst = unsafe {
                     let (to, from) = (to.as_ptr().cast(), from.as_mut_ptr().cast());
@@ -306,10 +300,7 @@ impl Path {
         let (net, skb) = (hook.net.as_ptr(), skb.as_ptr());
         match to {
             Addr::V4(to) => {
-                let mut from = match source {
-                    Some(Addr::V4(from)) => u32::from_ne_bytes(from),
-                    _ => 0,
-                };
+                let mut from = wanted_v4(source);
                 // SAFETY: In a hook of a device: bottom halves are off, RCU is held, and the buffer has a device. `from` is read
                 // and written.
                 let dst = unsafe {
@@ -319,10 +310,7 @@ impl Path {
                 Self::from_v4(dst, from)
             }
             Addr::V6(to) => {
-                let mut from = match source {
-                    Some(Addr::V6(from)) => from,
-                    _ => [0; 16],
-                };
+                let mut from = wanted_v6(source);
                 // SAFETY: As above; an address is 16 bytes and needs no alignment on the architectures that the module is built
                 // for.
                 let dst = unsafe {
@@ -415,6 +403,24 @@ impl Path {
     pub fn mtu(&self) -> u32 {
         // SAFETY: The route is valid.
         unsafe { bindings::glb_dst_mtu(self.dst.as_ptr()) }
+    }
+}
+
+/// The source that a look-up is given; without one of its family, the kernel chooses.
+#[inline(always)]
+fn wanted_v4(source: Option<Addr>) -> u32 {
+    match source {
+        Some(Addr::V4(from)) => u32::from_ne_bytes(from),
+        _ => 0,
+    }
+}
+
+/// The same of IPv6.
+#[inline(always)]
+fn wanted_v6(source: Option<Addr>) -> [u8; 16] {
+    match source {
+        Some(Addr::V6(from)) => from,
+        _ => [0; 16],
     }
 }
 
