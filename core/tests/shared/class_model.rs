@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What classes take, by a list that is searched from top to bottom. Nothing of it is the core's: `tests/flow_classes.rs` and
+//! What classes take, by a list that is searched from top to bottom. Nothing of it is the core's: `core/tests/flow_classes.rs` and
 //! `fuzz/fuzz_targets/classes.rs` hold the compiled form against it.
 
 use glb_core::director::classify::bind::Proto;
