@@ -19,8 +19,10 @@ http {
     access_log off;
     sendfile on;
     keepalive_requests 100000;
-    keepalive_timeout 300;
-    send_timeout 600;
+    # A machine may stand still for minutes, and its clock then jumps: no client is given up for that.
+    keepalive_timeout 1d;
+    client_header_timeout 1d;
+    send_timeout 1d;
     add_header X-Proxy $1;
     server {
         listen 80 backlog=4096;

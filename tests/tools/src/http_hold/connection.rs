@@ -21,6 +21,8 @@ const BUFFER: usize = 16 << 10;
 /// the first.
 const READS_TO_GO_ON: u32 = 2;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// What each connection asks for and must get.
 pub(super) struct Wanted {
     pub(super) server: SocketAddr,
@@ -38,13 +40,20 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// What the other end must do; nothing, when it stands still.
+    ///
+    /// Silence is counted in seconds in which this program ran: a machine that stood still for minutes (a guest that was stopped,
+    /// whose clock then jumps) has not been silent for minutes.
     async fn patiently<T>(&self, doing: impl Future<Output = T>) -> Option<T> {
         let mut doing = pin!(doing);
         let first = self.reads.get();
         let mut last = first;
         loop {
-            if let Ok(done) = timeout(self.stall, &mut doing).await {
-                return Some(done);
+            let mut silent = Duration::ZERO;
+            while silent < self.stall {
+                if let Ok(done) = timeout(SECOND, &mut doing).await {
+                    return Some(done);
+                }
+                silent += SECOND;
             }
             let now = self.reads.get();
             let turns_left = self.turns.is_some_and(|turns| now - first < turns);
@@ -257,5 +266,53 @@ impl Connection {
             Some(known) => bail!("answered by {server}, after {known}"),
         }
         Ok(Some(len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::time::{advance, sleep, Instant};
+
+    fn wanted(turns: Option<u64>) -> Wanted {
+        Wanted {
+            server: ([192, 0, 2, 1], 80).into(),
+            path: "/".to_owned(),
+            body: Vec::new(),
+            pause: Duration::ZERO,
+            stall: Duration::from_secs(120),
+            reads: Cell::new(0),
+            turns,
+            mark: Cell::new(0),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_the_wait() {
+        let begun = Instant::now();
+        assert_eq!(wanted(None).patiently(pending::<()>()).await, None);
+        let waited = begun.elapsed().as_secs();
+        assert!((120..130).contains(&waited), "{waited} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_while_others_get_nothing_either_ends_the_wait() {
+        assert_eq!(wanted(Some(300)).patiently(pending::<()>()).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_jumps_is_no_silence() {
+        for turns in [None, Some(300)] {
+            let wanted = wanted(turns);
+            let begun = Instant::now();
+            let answer = async {
+                // The machine stands still while everybody waits, and the other end answers when it goes on.
+                advance(Duration::from_secs(1000)).await;
+                sleep(Duration::from_millis(1500)).await;
+            };
+            assert_eq!(wanted.patiently(answer).await, Some(()));
+            assert!(begun.elapsed() > Duration::from_secs(1000));
+        }
     }
 }
