@@ -318,6 +318,9 @@ def test_changes():
             with check("a question to an address that is no more here is dropped"):
                 eventually(lambda count=count: same(1, count.grew("came", "dropped_no_socket_packets")))
             appliance.ip("address add %s%s" % (address, " nodad" if v6 else ""))
+            # The kernel's work queue makes the local route of an IPv6 address (addrconf_dad_work), after `ip` has ended.
+            local = "ip %s route show table local %s" % ("-6" if v6 else "-4", server)
+            eventually(lambda local=local: holds(appliance.output(local), "the address has its route"))
             with check("with the address again it is taken"):
                 hears_answer(asks())
             count.is_sum()
