@@ -309,6 +309,7 @@ mod tests {
             let answer = async {
                 // The machine stands still while everybody waits, and the other end answers when it goes on.
                 advance(Duration::from_secs(1000)).await;
+                // In tokio's paused time, which takes none: longer than one of the holder's seconds.
                 sleep(Duration::from_millis(1500)).await;
             };
             assert_eq!(wanted.patiently(answer).await, Some(()));
