@@ -29,7 +29,8 @@ pub(super) struct Wanted {
     pub(super) path: String,
     pub(super) body: Vec<u8>,
     pub(super) pause: Duration,
-    pub(super) stall: Duration,
+    /// Seconds of silence.
+    pub(super) stall: u64,
     /// How often any connection got bytes.
     pub(super) reads: Cell<u64>,
     /// So often it must have happened while a connection was silent, before that one counts as broken.
@@ -48,12 +49,10 @@ impl Wanted {
         let first = self.reads.get();
         let mut last = first;
         loop {
-            let mut silent = Duration::ZERO;
-            while silent < self.stall {
+            for _ in 0..self.stall {
                 if let Ok(done) = timeout(SECOND, &mut doing).await {
                     return Some(done);
                 }
-                silent += SECOND;
             }
             let now = self.reads.get();
             let turns_left = self.turns.is_some_and(|turns| now - first < turns);
@@ -281,7 +280,7 @@ mod tests {
             path: "/".to_owned(),
             body: Vec::new(),
             pause: Duration::ZERO,
-            stall: Duration::from_secs(120),
+            stall: 120,
             reads: Cell::new(0),
             turns,
             mark: Cell::new(0),

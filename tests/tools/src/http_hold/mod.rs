@@ -127,7 +127,7 @@ async fn hold(arguments: &Arguments, body: Vec<u8>) -> Result<()> {
         path: arguments.path.clone(),
         body,
         pause: Duration::from_millis(arguments.pause),
-        stall: Duration::from_secs(arguments.stall),
+        stall: arguments.stall,
         reads: Cell::new(0),
         turns: arguments
             .turns
