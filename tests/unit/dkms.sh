@@ -21,9 +21,9 @@ report() {
     if "${@:2}" >"$work/log" 2>&1; then
         echo "ok - $1"
     else
-        echo "not ok - $1"
-        tail -n 20 "$work/log"
         cat "$work"/tree/glb/*/build/make.log 2>/dev/null || true
+        tail -n 20 "$work/log"
+        echo "not ok - $1"
         failed=1
     fi
 }

@@ -69,8 +69,8 @@ check() {
 			--emit="obj=$work/uses.o" || return
 	found=$(callers "$work/core.o" "$work/lazy.o" "$work/uses.o")
 	if [ -n "$found" ]; then
-		echo "FAIL: the core can panic ($version):"
 		echo "$found" | sed 's/^/  /'
+		echo "FAIL: the core can panic ($version)"
 		return 1
 	fi
 	if [ "$(wc -l <"$work/roots")" -lt 300 ] || ! nm "$work/uses.o" | grep -q ' T uses_redirect'; then

@@ -13,9 +13,9 @@ check() {
     if out=$("$@" 2>&1); then
         printf 'ok - %s\n' "$what"
     else
-        printf 'not ok - %s\n' "$what"
         printf '#   %s\n' "$*"
         sed 's/^/#   /' <<<"$out"
+        printf 'not ok - %s\n' "$what"
         failures=$((failures + 1))
     fi
 }
