@@ -94,6 +94,19 @@ fn set(kind: u16, mut request: Request) {
     assert_eq!(said.payload[..4], [0; 4], "{kind}: refused");
 }
 
+/// What is looked at is this, or becomes it: what the ends of a connection tell each other takes the kernel time.
+pub(crate) fn becomes<T: PartialEq + std::fmt::Debug>(look: impl Fn() -> T, wanted: T) {
+    let began = Instant::now();
+    loop {
+        let now = look();
+        if now == wanted {
+            return;
+        }
+        assert!(began.elapsed() < HANGS, "{now:?} instead of {wanted:?}");
+        thread::sleep(Duration::from_millis(1)); // between two looks
+    }
+}
+
 /// Both ends of a connection: the client's, and the proxy's.
 pub(crate) type Both = (TcpStream, TcpStream);
 
