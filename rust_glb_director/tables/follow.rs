@@ -6,7 +6,7 @@
 
 use super::flows::Flows;
 use super::memory::gfp;
-use super::set::{Table, TableSet};
+use super::set::{Backend, Table, TableSet};
 use glb_core::backend::State;
 use glb_core::director::flows::{self, follow, learn, Event, FlowTable, Key, Memory, Rules};
 use glb_core::director::ids::{Roster, Tag};
@@ -58,13 +58,9 @@ impl Memory for Service<'_> {
         self.rules
     }
 
-    /// A backend that is drained keeps its flows. One that is taken out of service, or that the health checks have given up,
-    /// does not: a client that goes on sending would never get another one.
     #[inline(always)]
     fn backend(&self, tag: Tag) -> Option<u8> {
-        let index = self.table.roster.backend(tag)?;
-        let backend = self.table.backends.get(usize::from(index))?;
-        (backend.healthy && backend.state != State::Inactive).then_some(index)
+        self.table.keepers.backend(tag)
     }
 
     #[inline]
@@ -205,6 +201,10 @@ impl TableSet {
                     .roster
                     .succeed(&none, table.backends.len(), |_, _| false);
             }
+            let backends = &table.backends;
+            table.keepers.fill(&table.roster, |index| {
+                backends.get(usize::from(index)).is_some_and(keeps_flows)
+            });
             // What is over by the old time is not to be young again by a longer one.
             if let (Some(spec), Some(flows), Some(before)) =
                 (&table.flow_spec, &table.flows, table.rules_before)
@@ -242,6 +242,12 @@ impl TableSet {
         }
         Ok(())
     }
+}
+
+/// A backend that is drained keeps its flows. One that is taken out of service, or that the health checks have given up, does
+/// not: a client that goes on sending would never get another one.
+fn keeps_flows(backend: &Backend) -> bool {
+    backend.healthy && backend.state != State::Inactive
 }
 
 /// A set of places that are not taken.

@@ -13,6 +13,7 @@ use glb_core::director::classify::bind::{Bind, BindId, Classifier, Proto};
 use glb_core::director::classify::flow::Classes;
 use glb_core::director::flows::{Rules, Spec};
 use glb_core::director::ids::Roster;
+use glb_core::director::keepers::Keepers;
 use glb_core::director::reverse::services::Services;
 use glb_core::director::reverse::Origin;
 use glb_core::director::{Addresses, Forward, Selector};
@@ -301,6 +302,8 @@ pub(crate) struct Table {
     pub(crate) counts: Option<Counts>,
     /// Ids of the backends, by their indexes.
     pub(crate) roster: KBox<Roster>,
+    /// Which of them keep their flows; there as soon as the table is loaded.
+    pub(crate) keepers: KBox<Keepers>,
     /// How it remembers flows, if it does.
     pub(crate) flow_spec: Option<Spec>,
     /// The flows; there as soon as the table is loaded.

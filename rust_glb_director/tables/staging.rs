@@ -10,6 +10,7 @@ use super::set::{AddressList, Backend, NextHop, Table, TableSet, MAX_BINDS};
 use glb_core::director::classify::bind::{self, BindId, BuildError, Classifier, Entry, Shared};
 use glb_core::director::flows::Spec;
 use glb_core::director::ids::Roster;
+use glb_core::director::keepers::Keepers;
 use glb_core::director::reverse::services::{self, Ambiguous, Chained, Service, MAX_SERVICES};
 use glb_core::director::{Forward, Leave, Select, Selector};
 use glb_core::packet::addr::Addr;
@@ -424,6 +425,7 @@ pub(crate) fn table(
         numbered,
         counts,
         roster: KBox::new(Roster::new(), gfp())?,
+        keepers: KBox::new(Keepers::none(), gfp())?,
         flow_spec: form.flows,
         flows: None,
         sweep: false,

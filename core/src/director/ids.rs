@@ -57,7 +57,7 @@ impl Tag {
     }
 
     #[inline]
-    const fn slot(self) -> u8 {
+    pub(super) const fn slot(self) -> u8 {
         // The cast keeps the low bits.
         self.0 as u8
     }

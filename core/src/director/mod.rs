@@ -10,6 +10,7 @@
 //!   flows      flow -> backend, whatever its row says now
 //! role       what an attached device is for
 //! ids        backends, as flows point to them                                             pure, this room
+//! keepers    which of them keep their flows                                            pure, this room
 //! counts     what is counted of a backend                                                 pure, this room
 //! fit        a packet that is too big: its pieces, or the error about it                  pure, this room
 //! forward    what stands in front of the packet, or changes in it                         pure, this room
@@ -25,6 +26,7 @@ pub mod flows;
 mod forward;
 pub mod ids;
 mod inspect;
+pub mod keepers;
 pub mod reverse;
 mod role;
 pub mod select;

@@ -6,6 +6,7 @@ use super::*;
 use crate::director::classify::bind::Proto;
 use crate::director::ids::{Roster, Tag};
 use crate::director::inspect::{Candidate, Kind, Turn};
+use crate::director::keepers::Keepers;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::{Addrs, Fragment};
 use crate::siphash::SipKey;
@@ -24,6 +25,7 @@ struct Service {
     buckets: Vec<Bucket>,
     rules: Rules,
     roster: Roster,
+    keepers: Keepers,
     /// Addresses, which are numbers here, and whether the backend keeps its flows.
     backends: Vec<(u8, bool)>,
     now: Cell<u64>,
@@ -38,6 +40,7 @@ impl Service {
             buckets: (0..buckets).map(|_| Bucket::new()).collect(),
             rules,
             roster: Roster::new(),
+            keepers: Keepers::none(),
             backends: Vec::new(),
             now: Cell::new(0),
             learns: true,
@@ -56,6 +59,8 @@ impl Service {
         });
         self.roster = roster;
         self.backends = backends.to_vec();
+        let keeps = |index| backends.get(usize::from(index)).is_some_and(|one| one.1);
+        self.keepers.fill(&self.roster, keeps);
         if left {
             for bucket in &self.buckets {
                 bucket.release(|tag| self.roster.backend(tag).is_none());
@@ -107,8 +112,7 @@ impl Memory for Service {
         }
     }
     fn backend(&self, tag: Tag) -> Option<u8> {
-        let index = self.roster.backend(tag)?;
-        self.backends[usize::from(index)].1.then_some(index)
+        self.keepers.backend(tag)
     }
     fn tag(&self, backend: u8) -> Option<Tag> {
         Some(self.roster.id(backend)?.tag())
