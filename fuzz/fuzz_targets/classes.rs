@@ -129,7 +129,10 @@ fuzz_target!(|data: &[u8]| {
             expected.map(|place| (place, classes[place].service))
         );
         let built = Classes::new(&words).expect("as compiled");
-        if let Some((proto, _)) = asked.transport {
+        if let Some((proto, header)) = asked.transport {
+            // What a common packet is asked first says the same, or nothing.
+            let quick = built.of_ports(&asked.addrs, proto, (header.sport, header.dport));
+            assert!(quick.is_none() || quick == found);
             assert_eq!(
                 built.may_take(&asked.addrs, proto),
                 class_model::may_take(&classes, &asked.addrs, proto)
@@ -143,6 +146,7 @@ fuzz_target!(|data: &[u8]| {
         if let Some(classes) = Classes::new(&words) {
             let _ = classes.lookup(&asked);
             for proto in Proto::ALL {
+                let _ = classes.of_ports(&asked.addrs, proto, (u16::from(packet[4]), 80));
                 let _ = classes.may_take(&asked.addrs, proto);
                 let _ = classes.reads(proto, u16::from(packet[5]) * 64);
             }

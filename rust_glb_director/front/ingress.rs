@@ -14,9 +14,9 @@ use crate::gateway::Device;
 use crate::send::by_rows;
 use crate::send::refuse::refuse;
 use crate::state::State;
-use crate::tables::set::TableSet;
+use crate::tables::set::{Table, TableSet};
 use crate::tables::world::{Bound, Loaded};
-use glb_core::director::classify::by_class::Bytes;
+use glb_core::director::classify::by_class::{class_of_common, Bytes};
 use glb_core::director::{bind, bind_classed, common, inspect, Verdict, World};
 use glb_core::packet::ip::Family;
 use glb_core::packet::view::View;
@@ -147,9 +147,9 @@ fn any<'a>(
     }
 }
 
-/// A packet where there are classes. One that is common, and of a service, goes on as such.
+/// A packet where there are classes. Most have one that is found by addresses and ports, and leads to a service.
 #[inline(never)]
-fn classed<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>, tables: &TableSet) -> Outcome<'a> {
+fn classed<'a>(state: &State, hook: Hook<'_>, skb: Skb<'a>, tables: &TableSet) -> Outcome<'a> {
     let config = state.config(hook.rcu);
     let stats = state.stats();
     let learns = true;
@@ -158,6 +158,42 @@ fn classed<'a>(state: &State, hook: Hook<'_>, mut skb: Skb<'a>, tables: &TableSe
         stats,
         learns,
     };
+    if config.alt_hash_fields.is_none() {
+        // For each family apart, as above.
+        let table = match hook.family {
+            Family::V4 => by_ports(world, &skb, Family::V4),
+            Family::V6 => by_ports(world, &skb, Family::V6),
+        };
+        if let Some(table) = table {
+            let door = Door {
+                world,
+                config,
+                table,
+            };
+            return service::common(&door, hook, skb);
+        }
+    }
+    closely(world, config, hook, skb)
+}
+
+/// The service of a common packet by its class, if none of its bytes matter.
+#[inline(always)]
+fn by_ports<'t>(world: Loaded<'t>, skb: &Skb<'_>, family: Family) -> Option<&'t Table> {
+    let packet = common(View::new(skb.linear(), skb.len()), family)?;
+    let found = class_of_common(world.tables.classes(), &packet)?;
+    let table = world.tables.tables.get(usize::from(found.service))?;
+    table.is_service().then_some(table)
+}
+
+/// Any packet where there are classes. One that is common, and of a service, goes on as such.
+#[inline(never)]
+fn closely<'a>(
+    world: Loaded<'_>,
+    config: &Config,
+    hook: Hook<'_>,
+    mut skb: Skb<'a>,
+) -> Outcome<'a> {
+    let stats = world.stats;
     let bound = understand(&hook, &mut skb, |view, family| {
         let (packet, is_common) = match common(view, family) {
             Some(packet) => (packet, config.alt_hash_fields.is_none()),

@@ -7,8 +7,8 @@ use glb_config::classes::compiled;
 use glb_config::rows::compile_all;
 use glb_config::tables::{read_with_classes, Config};
 use glb_config::world::{classifier, Tables};
-use glb_core::director::classify::by_class::Bytes;
-use glb_core::director::{decide_classed, inspect, Stop, Verdict, World};
+use glb_core::director::classify::by_class::{class_of, class_of_common, Bytes};
+use glb_core::director::{common, decide_classed, inspect, Stop, Verdict, World};
 use glb_core::packet::flow::FlowKey;
 use glb_core::packet::ip::{Addrs, Family, Fragment};
 use glb_core::packet::view::View;
@@ -212,6 +212,12 @@ fn decided(
         });
         match read {
             Ok((candidate, read)) => {
+                // The module asks common packets first in fewer steps.
+                if let Some(found) = common(view, family)
+                    .and_then(|packet| class_of_common(world.classes(), &packet))
+                {
+                    assert_eq!(class_of(world.classes(), &candidate, read), Some(found));
+                }
                 let plan = decide_classed(world, &Settings::DEFAULT, candidate, read)?;
                 let addr = plan.hops.first().backend.addr;
                 let mut tables = (0..3u16).filter(|table| {

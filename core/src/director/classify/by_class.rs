@@ -67,6 +67,7 @@ fn bytes(view: View<'_>, at: usize, most: u8) -> Result<&[u8], Stop> {
 }
 
 /// Whether a packet is for many: classes leave those to binds, as one without `dst` would keep them from the machine's own stack.
+#[inline]
 fn is_for_many(addrs: &Addrs) -> bool {
     match *addrs {
         // 224.0.0.0/4 (RFC 5771), and the broadcast address of a link (RFC 919).
@@ -98,6 +99,21 @@ pub fn class_of(classes: Classes<'_>, packet: &Candidate, bytes: Bytes<'_>) -> O
         transport,
         inner,
     })
+}
+
+/// The class of a packet that [`common`](crate::director::common) has read, as [`class_of`] says it, in fewer steps. Of one whose
+/// bytes matter nothing is said.
+#[inline(always)]
+#[must_use]
+pub fn class_of_common(classes: Classes<'_>, packet: &Candidate) -> Option<Found> {
+    let Kind::Flow(proto) = packet.kind else {
+        return None;
+    };
+    if is_for_many(&packet.key.addrs) {
+        return None;
+    }
+    let ports = (packet.key.src_port, packet.key.dst_port);
+    classes.of_ports(&packet.key.addrs, proto, ports)
 }
 
 /// A packet's table, and the verdict that it gets if it reaches a hop, and the packet as it is seen then.

@@ -12,6 +12,7 @@
 //! layout      where things stand in the words
 //! compile     classes -> words: in the tools only, with memory as it needs
 //! lookup      packet -> class, on the words: in the packet path
+//! sets        those of a packet, which it collects
 //! ```
 //!
 //! The tools compile the classes of a file, as they compute the rows of its tables. A module takes the words as they come:
@@ -25,6 +26,7 @@ mod compile;
 mod intervals;
 mod layout;
 mod lookup;
+mod sets;
 
 pub use bytes::ByteMatch;
 #[cfg(feature = "tables")]
