@@ -92,6 +92,43 @@ pub struct Backend {
     pub healthy: bool,
 }
 
+/// Identifiers of a table's backends: each has its own, a byte, which is its place where nobody gives it another. A mark is
+/// made of it, and it is the slot of a backend in a table of nfqlb.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Identifiers([u64; 4]);
+
+impl Identifiers {
+    /// Adds one; `false` if it is there already.
+    pub fn add(&mut self, identifier: u8) -> bool {
+        let bit = 1u64.wrapping_shl(u32::from(identifier & 63));
+        let Some(word) = self.0.get_mut(usize::from(identifier >> 6)) else {
+            return false;
+        };
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    /// The least that is not there.
+    #[must_use]
+    pub fn free(&self) -> Option<u8> {
+        (0..=u8::MAX).find(|one| Self(self.0).add(*one))
+    }
+}
+
+#[test]
+fn identifiers_are_there_once() {
+    let mut all = Identifiers::default();
+    assert_eq!(all.free(), Some(0));
+    for one in (0..=u8::MAX).filter(|one| *one != 77) {
+        assert!(all.add(one));
+        assert!(!all.add(one));
+    }
+    assert_eq!(all.free(), Some(77));
+    assert!(all.add(77));
+    assert_eq!(all.free(), None);
+}
+
 #[test]
 fn states_are_known_by_number_and_by_name() {
     for (number, state) in (0..).zip(State::ALL) {

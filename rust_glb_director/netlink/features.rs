@@ -15,8 +15,8 @@ use glb_core::settings::Setting;
 use glb_kernel::genl::{Command, Spec};
 use kernel::prelude::*;
 
-/// Room for 32 forwards, 64 settings, 16 selects and flow hashes, 16 keys of flows and roles, and what `attach` knows.
-const SIZE: usize = 1024 + 128 + 8;
+/// Room for 32 forwards, 64 settings, 16 selects and flow hashes, 16 keys of flows and roles, what `attach` knows, and identifiers.
+const SIZE: usize = 1024 + 128 + 16;
 const _: () = assert!(ForwardKind::ALL.len() <= 32 && Setting::ALL.len() <= 64);
 const _: () = assert!(By::ALL.len() + Able::ALL.len() <= 16);
 const _: () = assert!(Select::ALL.len() + FlowHash::ALL.len() <= 16);
@@ -52,7 +52,8 @@ impl Command for FeaturesGet {
                 message.u8(features::ROLE, able.role().number())?;
             }
             message.u8(features::REPLACE, 1)?;
-            message.u8(features::CLASSES, 1)
+            message.u8(features::CLASSES, 1)?;
+            message.u8(features::IDENTIFIERS, 1)
         })
     }
 }

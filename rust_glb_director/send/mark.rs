@@ -18,7 +18,11 @@ pub(super) fn send<'a>(
     mut skb: Skb<'a>,
     plan: &Plan<'_, '_>,
 ) -> Outcome<'a> {
-    skb.set_mark(offset.mark(plan.hops.backend()));
+    let backend = plan.hops.backend();
+    let found = plan.table.backends.get(usize::from(backend));
+    // The plan's hop is one of them.
+    let identifier = found.map_or(backend, |one| one.identifier);
+    skb.set_mark(offset.mark(identifier));
     stats.count(Verdict::Marked);
     stats.count_bytes(plan.packet.len);
     Outcome::Accept(skb)

@@ -217,6 +217,8 @@ pub(crate) struct Backend {
     pub(crate) state: BackendState,
     /// What the health checks found; likewise.
     pub(crate) healthy: bool,
+    /// Its own among the table's backends: the forward `mark` makes the mark of it.
+    pub(crate) identifier: u8,
 }
 
 /// Addresses of a table's backends, by their index.

@@ -130,6 +130,38 @@ def test_a_backend_leaves():
     load(director, table_file("again.json", tables(("active", "active"))))
 
 
+def test_identifiers():
+    about("A backend with an id has the mark of that, wherever it stands in the list; tools and module say which.")
+    table = tables(("active", "active"))
+    table["backends"] = [dict(backend(proxy2.ipv4), id=7), dict(backend(proxy1.ipv4), id=0)]
+    path = table_file("ids.json", table)
+    load(director, path)
+    lead(proxy1, proxy1)
+    marks.lead({OFFSET + 7: proxy2})
+    wanted = [(proxy2.ipv4, 7, OFFSET + 7), (proxy1.ipv4, 0, OFFSET)]
+    for command in ("glbctl --json table show --running", "glbctl --json table show " + path):
+        with check(command):
+            shown = director.json(command)[0]["backends"]
+            same(wanted, [(one["ip"], one["identifier"], one["mark"]) for one in shown])
+    count = begin(director)
+    size = 0
+    for vip in (VIP4, VIP6):
+        for place, port in enumerate(ports(vip)):
+            packet, after = both(vip, tcp(port, 80, "A", payload=b"x"))
+            marks.goes("port %d to %s" % (port, vip), (packet, after), PROXIES[place])
+            size += len(packet)
+    count.exactly(marked_packets=4, encapsulated_bytes=size)
+    words = "%s:%d %s:80" % (SOURCES[VIP4], ports(VIP4)[1], VIP4)
+    for command in ("lookup --running ", "lookup --table %s " % path):
+        with check("glbctl %sFLOW says the mark" % command):
+            hop = director.json("glbctl --json " + command + words)["hops"][0]
+            same((proxy2.ipv4, 7, OFFSET + 7), (hop["ip"], hop["identifier"], hop["mark"]))
+    load(director, table_file("again.json", tables(("active", "active"))))
+    with check("without ids they are the places again"):
+        shown = director.json("glbctl --json table show --running")[0]["backends"]
+        same([(0, OFFSET), (1, OFFSET + 1)], [(one["identifier"], one["mark"]) for one in shown])
+
+
 def test_what_is_shown():
     about("The running director says what the file said.")
     with check("forward and offset"):

@@ -98,8 +98,8 @@ def test_commands():
         same("total_packets", do("stats-get")["counter"][0]["name"])
     with check("what the module can"):
         can = do("features-get")
-        same([["gue", "gre", "ipip", "l3dsr", "nat", "mark"], 10, 4096, 65536, 1],
-             [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"], can["classes"]])
+        same([["gue", "gre", "ipip", "l3dsr", "nat", "mark"], 10, 4096, 65536, 1, 1],
+             [can["forward"], len(can["setting"]), can["max-tables"], can["max-binds"], can["classes"], can["identifiers"]])
     with check("by what flows are remembered, and what devices can be for"):
         same([["flow", "source"], ["director", "return", "geneve"], 1], [can["flows-by"], can["role"], can["replace"]])
     with check("and which rows it can have"):
@@ -131,6 +131,12 @@ def test_load():
     with check("glbctl shows its table"):
         table = running()[0]
         same(["by-ynl", "udp 192.0.2.0/24 port 53"], [table["table"], table["binds"][0]])
+    with check("two backends of one identifier are refused, by the place of the second"):
+        load = do("table-begin", tables=1, binds=0, row_bytes=7)["transaction"]
+        pair = [{"address": "10.0.0.1", "identifier": 1}, {"address": "10.0.0.2"}]
+        says("backend 1: another one has the identifier 1",
+             refused("table-add", transaction=load, table=0, name="t", hash_key=b"k" * 16, hops=1, forward="gre", select="maglev",
+                     num_rows=7, backend=pair))
     with check("words of classes come in order, as many as were promised"):
         load = do("table-begin", tables=0, binds=0, row_bytes=0, class_words=12)["transaction"]
         says("the next one is 0", refused("class-set", transaction=load, first_word=1, words=bytes(4)))

@@ -573,6 +573,7 @@ pub mod backend {
     pub const STATE: u16 = 2;
     pub const HEALTHY: u16 = 3;
     pub const ID: u16 = 4;
+    pub const IDENTIFIER: u16 = 5;
 
     pub const SET: super::Set = super::Set {
         name: "backend",
@@ -581,6 +582,7 @@ pub mod backend {
             super::Attribute::new(STATE, "state", super::Form::U8(0, 3)),
             super::Attribute::new(HEALTHY, "healthy", super::Form::U8(0, 1)),
             super::Attribute::new(ID, "id", super::Form::U32(0, u32::MAX)),
+            super::Attribute::new(IDENTIFIER, "identifier", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -717,6 +719,7 @@ pub mod hop {
     pub const ADDRESS: u16 = 2;
     pub const STATE: u16 = 3;
     pub const HEALTHY: u16 = 4;
+    pub const IDENTIFIER: u16 = 5;
 
     pub const SET: super::Set = super::Set {
         name: "hop",
@@ -725,6 +728,7 @@ pub mod hop {
             super::Attribute::new(ADDRESS, "address", super::Form::Bytes(0, 65535)),
             super::Attribute::new(STATE, "state", super::Form::U8(0, 3)),
             super::Attribute::new(HEALTHY, "healthy", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(IDENTIFIER, "identifier", super::Form::U8(0, u8::MAX)),
         ],
     };
 }
@@ -889,6 +893,7 @@ pub mod features {
     pub const ROLE: u16 = 8;
     pub const REPLACE: u16 = 9;
     pub const CLASSES: u16 = 10;
+    pub const IDENTIFIERS: u16 = 11;
 
     pub const SET: super::Set = super::Set {
         name: "features",
@@ -903,6 +908,7 @@ pub mod features {
             super::Attribute::new(ROLE, "role", super::Form::U8(0, 2)),
             super::Attribute::new(REPLACE, "replace", super::Form::U8(0, u8::MAX)),
             super::Attribute::new(CLASSES, "classes", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(IDENTIFIERS, "identifiers", super::Form::U8(0, u8::MAX)),
         ],
     };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The classes of a binary file: behind the tables, in files of version 5 (docs/formats.md).
+//! The classes of a binary file: behind the tables, in files of versions 5 and 6 (docs/formats.md).
 //!
 //! Lists of prefixes that are alike stand once: many classes often share the same clients.
 

@@ -20,6 +20,7 @@ pub enum Field {
     BackendAddress,
     BackendState,
     BackendHealth,
+    BackendIdentifier,
     NumBinds,
     BindFamily,
     BindAddress,
@@ -75,6 +76,7 @@ impl Field {
             Self::BackendAddress => "backend.address",
             Self::BackendState => "backend.state",
             Self::BackendHealth => "backend.health",
+            Self::BackendIdentifier => "backend.identifier",
             Self::NumBinds => "num_binds",
             Self::BindFamily => "bind.family",
             Self::BindAddress => "bind.address",
@@ -120,7 +122,7 @@ impl Field {
         match self {
             Self::Length => "as many bytes as the counts need",
             Self::Magic => "the bytes GLBD",
-            Self::Version => "2, 3, 4 or 5",
+            Self::Version => "2, 3, 4, 5 or 6",
             Self::NumTables => "as many tables as the file has",
             Self::TableEntries => "65536",
             Self::MaxBackends | Self::MaxBinds => "256",
@@ -135,6 +137,7 @@ impl Field {
                 "0 (filling), 1 (active), 2 (draining) or, in version 3, 3 (inactive)"
             }
             Self::BackendHealth => "0 or 1",
+            Self::BackendIdentifier => "one that no other backend of the table has",
             Self::BindPrefix => "at most 32 (IPv4) or 128 (IPv6), and no less with forward 4 (nat)",
             Self::BindPorts => "a first port that is not above the last; 0 to 65535 with protocol 0; with forward 4 (nat), one port other than 0 if there is a target port, and several ones below 32768 if there is none",
             Self::BindProto => "6 (TCP), 17 (UDP) or, in version 3 with rule 3, 132 (SCTP) and, without forward 4 (nat) and without a hash of nfqlb, 0 (all protocols)",

@@ -63,6 +63,9 @@ pub mod v3 {
     pub const VERSION_WITH_WORDS: u32 = 4;
     /// Version of a file with classes: its tables have words, and behind them are the classes.
     pub const VERSION_WITH_CLASSES: u32 = 5;
+    /// Version of a file in which a backend has another identifier than its place: all backends say theirs, its tables have
+    /// words, and behind them are the classes, if there are any.
+    pub const VERSION_WITH_IDENTIFIERS: u32 = 6;
     /// Bytes of the file's header.
     pub const HEADER_LEN: usize = 24;
     /// Bytes of a table's header.

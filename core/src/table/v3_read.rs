@@ -5,16 +5,17 @@
 //! As for version 2, [`File::check`] looks at everything first; what it returns borrows the bytes.
 //!
 //! A file in which a table has words has number 4, and is otherwise of the same form. A file with classes has number 5: its
-//! tables have words, and the classes are behind them.
+//! tables have words, and the classes are behind them. In a file with number 6 backends have identifiers too, and there may be
+//! no classes.
 
 use super::classes;
 use super::error::{Field, FileError};
 use super::v3::{
     checksum, BACKEND_LEN, BIND_LEN, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, TABLE_HEADER_LEN,
-    VERSION, VERSION_WITH_CLASSES, VERSION_WITH_WORDS,
+    VERSION, VERSION_WITH_CLASSES, VERSION_WITH_IDENTIFIERS, VERSION_WITH_WORDS,
 };
 use super::words::Words;
-use crate::backend::{Backend, State, MAX_BACKENDS};
+use crate::backend::{Backend, Identifiers, State, MAX_BACKENDS};
 use crate::director::classify::bind::{Bind, Proto};
 use crate::director::classify::flow::NamedClass;
 use crate::director::reverse::services::{check_bind, OneWay};
@@ -28,9 +29,16 @@ use alloc::vec::Vec;
 #[derive(Debug, Clone, Copy)]
 pub struct File<'a> {
     tables: &'a [u8],
-    with_words: bool,
+    form: Form,
     num_tables: u32,
     classes: Option<&'a [u8]>,
+}
+
+/// What of a file's tables is there in some versions only.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    words: bool,
+    identifiers: bool,
 }
 
 /// A table of a checked file.
@@ -55,6 +63,8 @@ pub struct Table<'a> {
     backends: &'a [u8],
     binds: &'a [u8],
     domains: &'a [u8],
+    /// Whether its backends say their identifiers.
+    identified: bool,
 }
 
 /// A backend of a table.
@@ -66,6 +76,8 @@ pub struct TableBackend {
     pub weight: u16,
     /// Index of the domain's name, if it is of one.
     pub domain: Option<u16>,
+    /// Its own among the table's backends.
+    pub identifier: u8,
 }
 
 impl<'a> File<'a> {
@@ -86,7 +98,14 @@ impl<'a> File<'a> {
             return Err(error(Field::Magic, u64::from(found)));
         }
         let version = u32::from_le_bytes([v0, v1, v2, v3]);
-        if !matches!(version, VERSION | VERSION_WITH_WORDS | VERSION_WITH_CLASSES) {
+        let form = Form {
+            words: version != VERSION,
+            identifiers: version == VERSION_WITH_IDENTIFIERS,
+        };
+        if !matches!(
+            version,
+            VERSION | VERSION_WITH_WORDS | VERSION_WITH_CLASSES | VERSION_WITH_IDENTIFIERS
+        ) {
             return Err(error(Field::Version, u64::from(version)));
         }
         let said = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
@@ -106,16 +125,20 @@ impl<'a> File<'a> {
             return Err(error(Field::TableEntries, u64::from(entries)));
         }
         let count = u32::from_le_bytes([n0, n1, n2, n3]);
-        let with_words = version != VERSION;
         let mut rest = tables;
         let mut forwards = Vec::new();
         for index in 0..count {
-            let (table, behind) = split(rest, with_words).map_err(|bad| at(index, bad))?;
+            let (table, behind) = split(rest, form).map_err(|bad| at(index, bad))?;
             check_table(&table).map_err(|bad| at(index, bad))?;
             forwards.push(table.forward);
             rest = behind;
         }
-        let classes = (version == VERSION_WITH_CLASSES).then_some(rest);
+        let may_have = match version {
+            VERSION_WITH_CLASSES => true,
+            VERSION_WITH_IDENTIFIERS => !rest.is_empty(),
+            _ => false,
+        };
+        let classes = may_have.then_some(rest);
         match classes {
             Some(bytes) => {
                 classes::read(bytes, &forwards).map_err(|(field, index, value)| FileError {
@@ -128,7 +151,7 @@ impl<'a> File<'a> {
         }
         Ok(Self {
             tables,
-            with_words,
+            form,
             num_tables: count,
             classes,
         })
@@ -140,7 +163,7 @@ impl<'a> File<'a> {
         let mut left = self.num_tables;
         core::iter::from_fn(move || {
             left = left.checked_sub(1)?;
-            let (table, behind) = split(rest, self.with_words).ok()?;
+            let (table, behind) = split(rest, self.form).ok()?;
             rest = behind;
             Some(table)
         })
@@ -166,7 +189,9 @@ impl<'a> Table<'a> {
     /// The backends.
     pub fn backends(self) -> impl Iterator<Item = TableBackend> + 'a {
         let least = least_weight(&self.words);
-        records::<BACKEND_LEN>(self.backends).filter_map(move |record| backend(record, least).ok())
+        let places = (0..=u8::MAX).map(move |place| (!self.identified).then_some(place));
+        let records = records::<BACKEND_LEN>(self.backends).zip(places);
+        records.filter_map(move |(record, place)| backend(record, least, place).ok())
     }
 
     /// The binds.
@@ -198,7 +223,7 @@ fn at(table: u32, (field, index, value): Bad) -> FileError {
 }
 
 /// The first table of the bytes, by its lengths alone, and what is behind it.
-fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
+fn split(bytes: &[u8], form: Form) -> Result<(Table<'_>, &[u8]), Bad> {
     let short = || (Field::Length, None, bytes.len() as u64);
     let (header, rest) = bytes
         .split_first_chunk::<TABLE_HEADER_LEN>()
@@ -227,7 +252,7 @@ fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
     let (binds, rest) = take(rest, size(binds0, binds1).wrapping_mul(BIND_LEN))?;
     let (domains, rest) = take(rest, size(domains0, domains1))?;
     let (name, rest) = take(rest, size(name0, name1))?;
-    let (words, rest) = match with_words {
+    let (words, rest) = match form.words {
         true => {
             let (len, rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
             let (words, rest) = take(rest, usize::from(u16::from_le_bytes(*len)))?;
@@ -257,6 +282,7 @@ fn split(bytes: &[u8], with_words: bool) -> Result<(Table<'_>, &[u8]), Bad> {
         backends,
         binds,
         domains,
+        identified: form.identifiers,
     };
     Ok((table, rest))
 }
@@ -299,9 +325,16 @@ fn check_table(table: &Table<'_>) -> Result<(), Bad> {
         num_domains = num_domains.wrapping_add(1);
     }
     let mut index = 0u32;
+    let mut identifiers = Identifiers::default();
     for record in records::<BACKEND_LEN>(table.backends) {
         let in_backend = |(field, value)| (field, Some(index), value);
-        let backend = backend(record, least_weight(&table.words)).map_err(in_backend)?;
+        // The cast is exact: there are at most 256.
+        let place = (!table.identified).then_some(index as u8);
+        let backend = backend(record, least_weight(&table.words), place).map_err(in_backend)?;
+        if !identifiers.add(backend.identifier) {
+            let identifier = u64::from(backend.identifier);
+            return Err(in_backend((Field::BackendIdentifier, identifier)));
+        }
         if let Some(domain) = backend.domain.filter(|domain| *domain >= num_domains) {
             return Err(in_backend((Field::BackendDomain, u64::from(domain))));
         }
@@ -367,15 +400,22 @@ fn least_weight(words: &Words) -> u16 {
     }
 }
 
-fn backend(record: &[u8; BACKEND_LEN], least: u16) -> Result<TableBackend, (Field, u64)> {
-    let &[family, state, health, reserved, w0, w1, d0, d1, ref addr @ ..] = record;
+/// A backend, whose identifier is its place where one is given, and stands in the record otherwise.
+fn backend(
+    record: &[u8; BACKEND_LEN],
+    least: u16,
+    place: Option<u8>,
+) -> Result<TableBackend, (Field, u64)> {
+    let &[family, state, health, said, w0, w1, d0, d1, ref addr @ ..] = record;
     let weight = u16::from_le_bytes([w0, w1]);
     if weight < least || weight > MAX_WEIGHT {
         return Err((Field::BackendWeight, u64::from(weight)));
     }
-    if reserved != 0 {
-        return Err((Field::Reserved, u64::from(reserved)));
-    }
+    let identifier = match place {
+        Some(place) if said == 0 => place,
+        Some(_) => return Err((Field::Reserved, u64::from(said))),
+        None => said,
+    };
     let state = State::from_number(state).ok_or((Field::BackendState, u64::from(state)))?;
     let healthy = match health {
         0 => false,
@@ -391,6 +431,7 @@ fn backend(record: &[u8; BACKEND_LEN], least: u16) -> Result<TableBackend, (Fiel
         },
         weight,
         domain: (domain != NO_DOMAIN).then_some(domain),
+        identifier,
     })
 }
 

@@ -103,6 +103,7 @@ impl Command for TableGet {
                     }
                     message.u8(backend::STATE, one.state.number())?;
                     message.u8(backend::HEALTHY, u8::from(one.healthy))?;
+                    message.u8(backend::IDENTIFIER, one.identifier)?;
                     match table.roster.id(at) {
                         Some(id) => message.u32(backend::ID, id.number()),
                         None => Ok(()),

@@ -35,7 +35,8 @@ pub(super) fn put_hops(
                 message.addr(hop::ADDRESS, &next_hop.addr)?;
             }
             message.u8(hop::STATE, one.state.number())?;
-            message.u8(hop::HEALTHY, u8::from(one.healthy))
+            message.u8(hop::HEALTHY, u8::from(one.healthy))?;
+            message.u8(hop::IDENTIFIER, one.identifier)
         })?;
     }
     Ok(())

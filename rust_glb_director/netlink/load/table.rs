@@ -11,7 +11,7 @@ use crate::tables::memory::gfp;
 use crate::tables::set::{AddressList, Backend};
 use crate::tables::staging::{self, Form, Load, Refusal};
 use core::num::NonZeroU16;
-use glb_core::backend::{State as BackendState, MAX_BACKENDS};
+use glb_core::backend::{Identifiers, State as BackendState, MAX_BACKENDS};
 use glb_core::director::counts::MAX_BACKENDS as MAX_COUNTED;
 use glb_core::director::flows::{By, Rules, Spec as FlowSpec, Unfit as UnfitFlows};
 use glb_core::director::{
@@ -363,6 +363,7 @@ fn backends(
 ) -> Result<(KVec<Backend>, AddressList)> {
     let mut backends = KVec::new();
     let mut addresses = None;
+    let mut identifiers = Identifiers::default();
     for nest in request.attrs().all(attr::BACKEND) {
         let index = backends.len();
         if index >= MAX_BACKENDS {
@@ -406,6 +407,19 @@ fn backends(
                 "backend {index}: its id is the module's to give"
             ));
         }
+        let identifier = match nested.get(backend::IDENTIFIER) {
+            Some(sent) => sent.u8()?,
+            // The cast is exact: there are at most 256.
+            None => index as u8,
+        };
+        if !identifiers.add(identifier) {
+            return Err(refuse!(
+                request,
+                EINVAL,
+                Some(&nest),
+                "backend {index}: another one has the identifier {identifier}"
+            ));
+        }
         backends.append(
             Backend {
                 next_hop,
@@ -417,6 +431,7 @@ fn backends(
                     Some(attr) => attr.u8()? != 0,
                     None => true,
                 },
+                identifier,
             },
             gfp(),
         )?;

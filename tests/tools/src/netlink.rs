@@ -474,6 +474,7 @@ pub(crate) fn fill(arguments: &Fill) -> Result<()> {
             hops: arguments.hops,
             forward,
             words,
+            identifiers: &[],
             backends: &backends,
             binds,
             rows: &rows,

@@ -24,6 +24,7 @@ pub(crate) fn read(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
         v3::VERSION,
         v3::VERSION_WITH_WORDS,
         v3::VERSION_WITH_CLASSES,
+        v3::VERSION_WITH_IDENTIFIERS,
     ]
     .map(u32::to_le_bytes);
     if v3.iter().any(|number| version == Some(number)) {
@@ -46,7 +47,7 @@ fn read_v2(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
         hash_key: table.hash_key(),
         seed: None,
         binds: table.binds().collect(),
-        backends: table.backends().map(plain).collect(),
+        backends: table.backends().zip(0..=u8::MAX).map(plain).collect(),
         hops: 2,
         // The casts are exact: the check has bounded the indexes by the number of backends.
         rows: table
@@ -76,6 +77,7 @@ fn read_v3(file: &str, bytes: &[u8]) -> Checked<CompiledFile> {
             backend: b.backend,
             weight: b.weight,
             domain: b.domain.and_then(domain),
+            identifier: b.identifier,
         });
         Compiled {
             name: Some(table.name.to_owned()).filter(|name| !name.is_empty()),
@@ -137,10 +139,11 @@ fn unlike(tables: &[Compiled]) -> Option<Shared> {
     shared(&mut entries, |a, b| remembers(a) != remembers(b))
 }
 
-fn plain(backend: Backend) -> CompiledBackend {
+fn plain((backend, place): (Backend, u8)) -> CompiledBackend {
     CompiledBackend {
         backend,
         weight: 1,
         domain: None,
+        identifier: place,
     }
 }

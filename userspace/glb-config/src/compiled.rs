@@ -44,6 +44,8 @@ pub struct CompiledBackend {
     pub weight: u16,
     /// What fails together.
     pub domain: Option<String>,
+    /// Its own among the table's backends: its place, unless it was given another.
+    pub identifier: u8,
 }
 
 /// A table with its rows.
@@ -116,6 +118,20 @@ impl Compiled {
             loads[usize::from(row[0])] += 1;
         }
         loads
+    }
+
+    /// Whether a backend has another identifier than its place.
+    #[must_use]
+    pub fn has_identifiers(&self) -> bool {
+        let mut places = self.backends.iter().enumerate();
+        places.any(|(place, one)| usize::from(one.identifier) != place)
+    }
+
+    /// The mark of packets for a backend, by its index, where they get one.
+    #[must_use]
+    pub fn mark(&self, backend: usize) -> Option<u32> {
+        let one = self.backends.get(backend)?;
+        Some(self.forward.mark_offset()?.mark(one.identifier))
     }
 
     /// The backends as the kernel takes them.

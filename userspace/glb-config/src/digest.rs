@@ -4,7 +4,7 @@
 
 use crate::tables::{Rule, Table, TableBackend};
 use glb_core::director::classify::bind::Bind;
-use glb_core::director::Forward;
+use glb_core::director::{FlowHash, Forward};
 use glb_core::packet::addr::Addr;
 use glb_core::siphash::SipKey;
 
@@ -55,8 +55,30 @@ impl Table {
         text.extend(binds.concat());
         let mut backends: Vec<&TableBackend> = self.backends.iter().collect();
         backends.sort_by_key(|one| one.backend.addr);
-        text.extend(backends.into_iter().flat_map(backend));
+        text.extend(backends.iter().flat_map(|one| backend(one)));
+        text.extend(self.identifiers(&backends));
         SipKey::new(&self.hash_key).hash(&text)
+    }
+}
+
+impl Table {
+    /// The identifiers of these backends, where packets depend on them: nothing where they are their places here.
+    fn identifiers(&self, backends: &[&TableBackend]) -> Vec<u8> {
+        let of_nfqlb = match self.words.flow_hash {
+            FlowHash::Nfqlb | FlowHash::NfqlbSctpPorts => true,
+            FlowHash::Own | FlowHash::Vpp | FlowHash::VppSticky => false,
+        };
+        let all: Vec<u8> = backends.iter().map(|one| one.identifier).collect();
+        let counts = of_nfqlb || self.forward.mark_offset().is_some();
+        match counts
+            && all
+                .iter()
+                .zip(0..=u8::MAX)
+                .any(|(one, place)| *one != place)
+        {
+            true => all,
+            false => Vec::new(),
+        }
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn without_rows(table: &Table) -> Compiled {
         backend: b.backend,
         weight: b.weight,
         domain: b.domain.clone(),
+        identifier: b.identifier,
     });
     Compiled {
         name: table.name.clone(),

@@ -275,8 +275,17 @@ fn read_dead_rows(
     Some(DeadRows::counted(&backends, rows, first_hop, all_hops))
 }
 
-const BACKEND_FIELDS: [&str; 8] = [
-    "index", "ip", "state", "healthy", "weight", "domain", "rows", "id",
+const BACKEND_FIELDS: [&str; 10] = [
+    "index",
+    "ip",
+    "state",
+    "healthy",
+    "weight",
+    "domain",
+    "rows",
+    "id",
+    "identifier",
+    "mark",
 ];
 
 type Backends = (Vec<CompiledBackend>, Option<Vec<u32>>);
@@ -290,10 +299,10 @@ fn read_backends(reader: &mut Reader, node: &Node<'_>) -> Option<Backends> {
     }
     let mut all = Vec::new();
     let mut loads = Vec::new();
-    for item in &items {
+    for (item, place) in items.iter().zip(0..=u8::MAX) {
         let one = reader
             .object(item, &BACKEND_FIELDS)
-            .and_then(|object| read_backend(reader, &object));
+            .and_then(|object| read_backend(reader, &object, place));
         if let Some((_, load)) = &one {
             loads.extend(*load);
         }
@@ -306,6 +315,7 @@ fn read_backends(reader: &mut Reader, node: &Node<'_>) -> Option<Backends> {
 fn read_backend(
     reader: &mut Reader,
     object: &Object<'_>,
+    place: u8,
 ) -> Option<(CompiledBackend, Option<u32>)> {
     let addr = reader
         .required(object, "ip")
@@ -331,6 +341,10 @@ fn read_backend(
         Some(node) => reader.string(&node).map(|text| Some(text.to_owned())),
         None => Some(None),
     };
+    let identifier = match object.get("identifier") {
+        Some(node) => reader.integer(&node, 0..=u8::MAX),
+        None => Some(place),
+    };
     let load = match object.get("rows") {
         Some(node) => reader.integer(&node, 0u32..=MAX_SIZE).map(Some),
         None => Some(None),
@@ -344,6 +358,7 @@ fn read_backend(
         backend,
         weight: weight?,
         domain: domain?,
+        identifier: identifier?,
     };
     Some((backend, load?))
 }

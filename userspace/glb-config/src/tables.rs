@@ -151,6 +151,8 @@ pub struct TableBackend {
     pub weight: u16,
     /// What fails together: a rack, a zone. Version 3 only.
     pub domain: Option<String>,
+    /// Its own among the table's backends: its place, unless it says another.
+    pub identifier: u8,
     /// How it is checked.
     pub checks: Checks,
 }

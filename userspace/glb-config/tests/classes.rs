@@ -288,6 +288,20 @@ fn marks_of_two_tables_are_apart() {
         let found = found.unwrap_or_else(|| panic!("{said:?} and not {start}"));
         assert!(found.contains(&format!("of table \"{second}\"")), "{found}");
     }
+    // What counts are identifiers, not how many there are.
+    let far = |id: u8| {
+        let backend = |ip: &str| json!({"ip": ip, "state": "active", "healthy": true});
+        let table = |offset: u32, ip: &str| {
+            json!({"name": format!("of {offset}"), "hash_key": "00".repeat(16), "seed": format!("{offset:032x}"),
+                "select": {"kind": "maglev", "size": 11}, "forward": {"kind": "mark", "offset": offset},
+                "binds": [{"ip": ip, "proto": "tcp", "port": 80}], "backends": [backend("10.0.0.1")]})
+        };
+        let (mut first, second) = (table(100, "1.1.1.1"), table(150, "1.1.1.2"));
+        first["backends"][0]["id"] = json!(id);
+        let text = json!({"tables": [first, second]}).to_string();
+        tables::read_with_classes("t", &text).value.is_some()
+    };
+    assert_eq!([49, 50, 51].map(far), [true, false, true]);
     // The same offset may be meant.
     let said = marks(&[(100, 2), (100, 3)]);
     assert_eq!(said.len(), 1, "{said:?}");

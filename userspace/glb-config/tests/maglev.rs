@@ -9,6 +9,7 @@ use glb_config::rows::compile;
 use glb_config::tables::{self, Rule};
 use glb_config::Severity;
 use glb_core::director::{FlowHash, Select};
+use glb_core::packet::addr::Addr;
 use glb_core::table::v3::{checksum, File, HEADER_LEN, TABLE_HEADER_LEN};
 use serde_json::{json, Value};
 
@@ -291,6 +292,86 @@ fn error(change: impl FnOnce(&mut Value)) -> String {
         .or(one.strip_prefix("t: table \"web\": "))
         .unwrap_or(one)
         .to_owned()
+}
+
+/// The slots of nfqlb are identifiers: where a backend stands in the list says nothing.
+#[test]
+fn identifiers_are_the_slots_of_nfqlb() {
+    let table = |order: &[(u8, Option<u8>)], max_targets: Option<u16>| {
+        built(|table| {
+            let backend = |(last, id): &(u8, Option<u8>)| {
+                let mut one =
+                    json!({"ip": format!("10.0.0.{last}"), "state": "active", "healthy": true});
+                if let Some(id) = id {
+                    one["id"] = json!(id);
+                }
+                one
+            };
+            table["backends"] = order.iter().map(backend).collect();
+            table["select"] = json!({"kind": "maglev", "compat": "nfqlb"});
+            match max_targets {
+                Some(most) => table["select"]["max_targets"] = json!(most),
+                None => table["select"]["size"] = json!(1_000),
+            }
+        })
+    };
+    let addresses = |table: &Compiled| -> Vec<Addr> {
+        let all = table.rows().map(|row| usize::from(row[0]));
+        all.map(|place| table.backends[place].backend.addr)
+            .collect()
+    };
+    let plain = table(&[(1, None), (2, None), (3, None)], None);
+    let turned = table(&[(3, Some(2)), (1, Some(0)), (2, Some(1))], None);
+    assert_eq!(addresses(&plain), addresses(&turned));
+    assert_ne!(plain.rows, turned.rows);
+    // The slot of one that has left stays empty.
+    let gone = built(|table| {
+        let backend = |last: u8, state: &str| json!({"ip": format!("10.0.0.{last}"), "state": state, "healthy": true});
+        table["backends"] = json!([
+            backend(1, "active"),
+            backend(2, "inactive"),
+            backend(3, "active")
+        ]);
+        table["select"] = json!({"kind": "maglev", "compat": "nfqlb", "size": 1_000});
+    });
+    let removed = table(&[(1, None), (3, Some(2))], None);
+    assert_eq!(addresses(&gone), addresses(&removed));
+    let of_ten = table(&[(1, None), (3, Some(9))], Some(10));
+    assert_eq!(of_ten.words.rows, 1_009);
+}
+
+#[test]
+fn identifiers_stay_below_what_nfqlb_has_room_for() {
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str); 4] = [
+        (
+            |t| t["backends"][1]["id"] = json!(10),
+            "backends[1].id: is 10, and must be below max_targets, 10",
+        ),
+        (
+            |t| t["select"]["max_targets"] = json!(257),
+            "select.max_targets: 257: must be a whole number from 1 to 256",
+        ),
+        (
+            |t| t["select"]["compat"] = json!("vpp"),
+            "select.max_targets: 10: needs \"compat\": \"nfqlb\"",
+        ),
+        (
+            |t| {
+                t["select"]["size"] = json!(7);
+                t["backends"][1]["id"] = json!(9);
+            },
+            "select.size: 7: must be at least 11: a backend of the table has the id 9",
+        ),
+    ];
+    for (change, expected) in cases {
+        let said = error(|table| {
+            table["backends"][1]["weight"] = json!(1);
+            table["select"] = json!({"kind": "maglev", "compat": "nfqlb", "max_targets": 10});
+            change(table);
+        });
+        assert!(said.contains(expected), "{said} and not {expected}");
+    }
 }
 
 #[test]

@@ -89,12 +89,15 @@ fn the_reader_of_tables_knows_what_the_schema_knows() {
     table["backends"][0]["state"] = json!("active");
     second["ip"] = json!("10.0.0.2");
     second["state"] = json!("active");
+    second["id"] = json!(1);
     table["backends"].as_array_mut().unwrap().push(second);
     // A table has GLB's rows, or those of its select.
     let mut maglev = file.clone();
     let select = file["tables"][0].as_object_mut().unwrap().remove("select");
     let mut select = select.unwrap();
-    select.as_object_mut().unwrap().remove("compat");
+    for of_others in ["compat", "max_targets"] {
+        select.as_object_mut().unwrap().remove(of_others);
+    }
     select["hops"] = json!(1);
     let table = maglev["tables"][0].as_object_mut().unwrap();
     table.remove("hops");

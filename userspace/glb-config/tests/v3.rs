@@ -4,7 +4,7 @@
 
 use glb_config::build::{why_not_v2, write_v3};
 use glb_config::compiled::{Compiled, Format};
-use glb_config::file::read_bytes;
+use glb_config::file::{read_bytes, read_bytes_with_classes};
 use glb_config::rows::compile_all;
 use glb_config::tables;
 use glb_core::table::v3::{checksum, File, HEADER_LEN, TABLE_HEADER_LEN};
@@ -49,6 +49,121 @@ fn what_was_written_is_read() {
         44 + 5 * 24 + 24 + 4 + 3 + 4 * 65536,
     );
     assert_eq!(bytes.len(), 24 + old + new + 8);
+}
+
+/// Files in which a backend has another identifier than its place have a number of their own.
+#[test]
+fn identifiers_of_backends() {
+    let text = TEXT
+        .replace(
+            r#""domain": "a", "weight": 3}"#,
+            r#""domain": "a", "weight": 3, "id": 9}"#,
+        )
+        .replace(r#""ip": "10.0.0.4","#, r#""ip": "10.0.0.4", "id": 0,"#);
+    let (config, _) = tables::read("t", &text).into_result().unwrap();
+    let compiled = compile_all(&config, &mut |_, _| ()).unwrap();
+    let identifiers = |tables: &[Compiled]| -> Vec<Vec<u8>> {
+        let of = |table: &Compiled| table.backends.iter().map(|one| one.identifier).collect();
+        tables.iter().map(of).collect()
+    };
+    assert_eq!(identifiers(&compiled), [vec![0, 1], vec![9, 1, 2, 0, 4]]);
+    // Rows are of places: they are what they were.
+    assert_eq!(compiled[1].rows, self::compiled()[1].rows);
+    let class = tables::read_with_classes(
+        "t",
+        &text.replace(
+            r#"{"tables": ["#,
+            r#"{"classes": [{"name": "c", "service": "new", "proto": ["tcp"]}], "tables": ["#,
+        ),
+    );
+    let (classed, _) = class.into_result().unwrap();
+    for classes in [&[][..], &classed.classes] {
+        let mut bytes = Vec::new();
+        write_v3(&compiled, classes, &mut bytes).unwrap();
+        assert_eq!(
+            bytes[4..8],
+            [6, 0, 0, 0],
+            "older readers refuse it by its number"
+        );
+        let (file, _) = read_bytes_with_classes("f", &bytes, &mut |_, _| ())
+            .into_result()
+            .unwrap();
+        assert_eq!(
+            (file.tables, &file.classes[..]),
+            (compiled.clone(), classes)
+        );
+    }
+    let mut bytes = Vec::new();
+    write_v3(&compiled, &[], &mut bytes).unwrap();
+    // The second backend of the first table: it says the identifier of the first.
+    let first = HEADER_LEN + TABLE_HEADER_LEN;
+    assert_eq!([bytes[first + 3], bytes[first + 24 + 3]], [0, 1]);
+    bytes[first + 24 + 3] = 0;
+    let summed = bytes.len() - 8;
+    let sum = checksum(&bytes[..summed]).to_le_bytes();
+    bytes[summed..].copy_from_slice(&sum);
+    let said = File::check(&bytes).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        said.starts_with("table 0: backend.identifier [1]: 0"),
+        "{said}"
+    );
+    // Where all have their places, the file is what it always was.
+    assert_eq!(binary()[4..8], [3, 0, 0, 0]);
+}
+
+#[test]
+fn bad_identifiers_are_named() {
+    let said = |ids: [Option<i32>; 3]| -> Vec<String> {
+        let mut text = TEXT.to_owned();
+        for (place, id) in ["10.0.0.3", "10.0.0.4", "10.0.0.5"].iter().zip(ids) {
+            if let Some(id) = id {
+                let (ip, with) = (
+                    format!(r#""ip": "{place}""#),
+                    format!(r#""ip": "{place}", "id": {id}"#),
+                );
+                text = text.replace(&ip, &with);
+            }
+        }
+        let checked = tables::read("t", &text);
+        let errors = checked.issues.iter().map(ToString::to_string);
+        errors.filter(|one| one.contains(".id")).collect()
+    };
+    assert_eq!(said([Some(255), Some(2), Some(3)]), [] as [&str; 0]);
+    for (ids, expected) in [
+        (
+            [Some(256), None, None],
+            "backends[2].id: 256: must be a whole number from 0 to 255",
+        ),
+        ([Some(-1), None, None], "backends[2].id: -1: must be"),
+        (
+            [Some(7), Some(7), None],
+            "backends[3].id: is the id of backends[2] already: give each its own",
+        ),
+        (
+            [None, Some(1), None],
+            "backends[3].id: is the id of backends[1] already by its place: give each its own",
+        ),
+        (
+            [Some(3), None, None],
+            "backends[3].id: is missing, and its place, 3, is the id of backends[2] already",
+        ),
+    ] {
+        let said = said(ids);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains(expected), "{said:?} and not {expected}");
+    }
+    // Deployed builders know none.
+    let text = TEXT.replace(
+        r#""ip": "10.0.0.2", "state": "draining""#,
+        r#""ip": "10.0.0.2", "id": 5, "state": "draining""#,
+    );
+    let issues = tables::read("t", &text).into_result().unwrap_err();
+    let said: Vec<String> = issues.iter().map(ToString::to_string).collect();
+    assert!(
+        said.iter()
+            .any(|one| one.contains("backends[1].id: 5: needs \"version\": 3")),
+        "{said:?}"
+    );
 }
 
 /// The parameter of a forward is a word of its table.
@@ -119,7 +234,7 @@ fn each_fault_is_found_and_named() {
     let domains = second + TABLE_HEADER_LEN + 5 * 24 + 24;
     let cases = [
         (0, b'X', "magic: 0x584c4244"),
-        (4, 6, "version: 6"),
+        (4, 7, "version: 7"),
         (8, 0, "length: "),
         (16, 1, "num_tables: 1"),
         (20, 1, "table_entries: 65537"),

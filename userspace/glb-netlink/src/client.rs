@@ -66,6 +66,8 @@ pub struct BackendInfo {
     pub healthy: bool,
     /// Its id, as long as its address stays in tables of this name; none where it was not shown.
     pub id: Option<u32>,
+    /// Its own among the table's backends; none where an older module did not show it, so that it is its place.
+    pub identifier: Option<u8>,
 }
 
 /// A bind of a loaded table.
@@ -193,6 +195,8 @@ pub struct Features {
     pub roles: Vec<u8>,
     /// Whether loads may have classes.
     pub classes: bool,
+    /// Whether backends of loads may have identifiers.
+    pub identifiers: bool,
     /// Most tables, and most binds of all of them; `None` if the module is too old to say.
     pub limits: Option<(u32, u32)>,
 }
@@ -207,6 +211,7 @@ impl Features {
             flows_by: Vec::new(),
             roles: vec![Role::default().number()],
             classes: false,
+            identifiers: false,
             limits: None,
         }
     }
@@ -509,6 +514,7 @@ impl Glb {
                 .collect(),
             roles: roles(attrs),
             classes: attrs.u8(features::CLASSES) != 0,
+            identifiers: attrs.u8(features::IDENTIFIERS) != 0,
             limits: Some((
                 attrs.u32(features::MAX_TABLES),
                 attrs.u32(features::MAX_BINDS),

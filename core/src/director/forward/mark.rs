@@ -5,7 +5,7 @@
 //! Rules of the kernel's own routing (`ip rule add fwmark 5001 lookup 5001`) lead it there. The director neither routes nor changes
 //! it, so it may be of any length and family, and backends of any kind, as long as routes lead to them.
 
-/// What the operator says of the forward: the mark of the first backend. Those of the others follow it.
+/// What the operator says of the forward: what is added to a backend's identifier, which is its place unless it has another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MarkOffset(u32);
 
@@ -26,19 +26,19 @@ impl MarkOffset {
         }
     }
 
-    /// The mark of the first backend.
+    /// The mark of a backend with the identifier 0.
     #[inline]
     #[must_use]
     pub const fn value(self) -> u32 {
         self.0
     }
 
-    /// The mark of a backend, by its index.
+    /// The mark of a backend, by its identifier.
     #[inline]
     #[must_use]
-    pub const fn mark(self, backend: u8) -> u32 {
+    pub const fn mark(self, identifier: u8) -> u32 {
         // No offset is so large that it wraps.
-        self.0.wrapping_add(backend as u32)
+        self.0.wrapping_add(identifier as u32)
     }
 }
 

@@ -9,7 +9,7 @@ use glb_core::director::select::hash::ROWS;
 use glb_core::packet::addr::Addr;
 use glb_core::table::v3::{
     write_classes, Checksum, Words, CHECKSUM_LEN, HEADER_LEN, MAGIC, NO_DOMAIN, VERSION,
-    VERSION_WITH_CLASSES, VERSION_WITH_WORDS,
+    VERSION_WITH_CLASSES, VERSION_WITH_IDENTIFIERS, VERSION_WITH_WORDS,
 };
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -27,12 +27,20 @@ pub fn write_v3(
     writer.finish()
 }
 
+/// What all tables of a file say.
+#[derive(Clone, Copy)]
+struct Form {
+    /// Where any table has words, or there are classes.
+    words: bool,
+    /// Where any backend has another identifier than its place.
+    identifiers: bool,
+}
+
 /// Writes a file table by table: it needs to know what is before the rows of each, and never has more than one.
 pub(super) struct WriterV3<'a> {
     out: &'a mut dyn Write,
     sum: Checksum,
-    /// Whether any table has words, or there are classes: then all say which.
-    with_words: bool,
+    form: Form,
     /// What stands behind the tables.
     classes: Vec<u8>,
 }
@@ -45,12 +53,17 @@ impl<'a> WriterV3<'a> {
         out: &'a mut dyn Write,
     ) -> io::Result<Self> {
         let has_words = tables.iter().any(|table| table.words != Words::DEFAULT);
+        let identifiers = tables.iter().any(Compiled::has_identifiers);
         let version = match (classes, has_words) {
+            _ if identifiers => VERSION_WITH_IDENTIFIERS,
             ([], false) => VERSION,
             ([], true) => VERSION_WITH_WORDS,
             _ => VERSION_WITH_CLASSES,
         };
-        let with_words = version != VERSION;
+        let form = Form {
+            words: version != VERSION,
+            identifiers,
+        };
         let mut of_classes = Vec::new();
         if !classes.is_empty() {
             write_classes(classes, &mut of_classes)
@@ -58,13 +71,13 @@ impl<'a> WriterV3<'a> {
         }
         let mut len = HEADER_LEN + CHECKSUM_LEN + of_classes.len();
         for (index, table) in tables.iter().enumerate() {
-            len += head(index, table, with_words)?.len() + table.num_rows() * table.hops;
+            len += head(index, table, form)?.len() + table.num_rows() * table.hops;
         }
         let count = u32::try_from(tables.len()).map_err(io::Error::other)?;
         let mut writer = Self {
             out,
             sum: Checksum::default(),
-            with_words,
+            form,
             classes: of_classes,
         };
         writer.put(&MAGIC)?;
@@ -77,7 +90,7 @@ impl<'a> WriterV3<'a> {
 
     /// The next table, with its rows.
     pub(super) fn table(&mut self, index: usize, table: &Compiled) -> io::Result<()> {
-        self.put(&head(index, table, self.with_words)?)?;
+        self.put(&head(index, table, self.form)?)?;
         self.put(&table.rows)
     }
 
@@ -95,11 +108,11 @@ impl<'a> WriterV3<'a> {
 }
 
 /// A table but for its rows.
-fn head(index: usize, table: &Compiled, with_words: bool) -> io::Result<Vec<u8>> {
+fn head(index: usize, table: &Compiled, form: Form) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     let mut put = || {
-        put_head(&mut head, table)?;
-        match with_words {
+        put_head(&mut head, table, form)?;
+        match form.words {
             true => put_words(&mut head, &table.words),
             false => Some(()),
         }
@@ -112,7 +125,7 @@ fn head(index: usize, table: &Compiled, with_words: bool) -> io::Result<Vec<u8>>
 }
 
 /// Nothing where a count does not fit its field.
-fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
+fn put_head(out: &mut Vec<u8>, table: &Compiled, form: Form) -> Option<()> {
     let mut names = Vec::new();
     let mut domains: HashMap<&str, u16> = HashMap::new();
     for backend in &table.backends {
@@ -143,7 +156,13 @@ fn put_head(out: &mut Vec<u8>, table: &Compiled) -> Option<()> {
         let domain = backend.domain.as_deref().and_then(|name| domains.get(name));
         let state = backend.backend.state.number();
         let (family, addr) = family_and_addr(backend.backend.addr);
-        out.extend([family, state, u8::from(backend.backend.healthy), 0]);
+        let identifier = if form.identifiers {
+            backend.identifier
+        } else {
+            0
+        };
+        let healthy = u8::from(backend.backend.healthy);
+        out.extend([family, state, healthy, identifier]);
         out.extend(backend.weight.to_le_bytes());
         out.extend(domain.copied().unwrap_or(NO_DOMAIN).to_le_bytes());
         out.extend(addr);

@@ -57,14 +57,24 @@ fn of_vpp(table: &Table) -> Result<Vec<u8>, RowsError> {
     Ok(rows)
 }
 
+/// The slots of nfqlb's table are the identifiers of ours; our rows have the places of the backends.
 fn of_nfqlb(table: &Table) -> Result<Vec<u8>, RowsError> {
-    let active = takers(table);
+    let identifiers = || table.backends.iter().map(|one| usize::from(one.identifier));
+    let slots = identifiers().max().map_or(0, |last| last + 1);
+    let (mut active, mut places) = (vec![false; slots], vec![0; slots]);
+    for ((slot, takes), place) in identifiers().zip(takers(table)).zip(0..=u8::MAX) {
+        active[slot] = takes;
+        places[slot] = place;
+    }
     let mut rows = vec![0; table.words.rows as usize];
     let room = (
         &mut vec![Cursor::default(); active.len()][..],
         &mut vec![0; words_needed(table.words.rows)][..],
     );
     nfqlb::build(table.words.rows, &active, &mut rows, room, &mut || ())?;
+    for row in &mut rows {
+        *row = places[usize::from(*row)];
+    }
     Ok(rows)
 }
 

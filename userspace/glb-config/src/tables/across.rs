@@ -45,29 +45,29 @@ pub(super) fn check_counters(reader: &mut Reader, tables: &[Table]) {
 /// theirs with a purpose, as those of both families of a service do.
 pub(super) fn check_marks(reader: &mut Reader, tables: &[Table]) {
     let range = |(index, table): (usize, &Table)| {
-        let first = table.forward.mark_offset()?.value();
-        // A table has fewer backends than fit behind the largest offset.
-        let more = u32::try_from(table.backends.len()).unwrap_or(u32::MAX);
-        let last = first.saturating_add(more.saturating_sub(1));
-        Some((first, last, index))
+        let offset = table.forward.mark_offset()?;
+        let marks = table.backends.iter().map(|one| offset.mark(one.identifier));
+        Some((marks.clone().min()?, marks.max()?, index))
     };
+    let offset = |index: usize| tables[index].forward.mark_offset();
     let mut ranges: Vec<_> = tables.iter().enumerate().filter_map(range).collect();
     ranges.sort_unstable();
     // The one that ends last of those before.
     let mut longest: Option<(u32, u32, usize)> = None;
     for (first, last, index) in ranges {
         if let Some((from, to, other)) = longest.filter(|(_, to, _)| first <= *to) {
+            let same = offset(index) == offset(other);
             let other = quoted(&tables[other].label(other)).to_string();
             reader.in_table(Some(tables[index].label(index)));
-            if first == from {
+            if same {
                 let reason = format!(
-                    "is the mark of table {other} too: backends at the same place of both lists are one target"
+                    "is the mark of table {other} too: backends with one id in both are one target"
                 );
                 reader.warn_at("forward.offset", reason);
             } else {
                 let reason = format!(
                     "marks of this table, {first} to {last}, and of table {other}, {from} to {to}, overlap: a mark is that of two \
-                     targets; keep the offsets apart by more than a table has backends"
+                     targets; keep the offsets apart by more than the ids of a table"
                 );
                 reader.error_at("forward.offset", reason);
             }

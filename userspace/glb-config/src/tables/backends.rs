@@ -5,7 +5,7 @@
 use super::{bad_state, Rule, TableBackend};
 use crate::checks::{read_checks, Checks};
 use crate::read::{Node, Reader};
-use glb_core::backend::{Backend, State, MAX_BACKENDS};
+use glb_core::backend::{Backend, Identifiers, State, MAX_BACKENDS};
 use glb_core::director::select::rows::v3::MAX_WEIGHT;
 use glb_core::packet::addr::Addr;
 use std::collections::HashMap;
@@ -32,11 +32,47 @@ pub(super) fn read_backends(
     }
     let backends: Vec<_> = items
         .iter()
-        .map(|item| read_backend(reader, item, rule))
+        .enumerate()
+        .map(|(place, item)| read_backend(reader, item, (place, rule)))
         .collect();
     let backends: Vec<TableBackend> = backends.into_iter().collect::<Option<_>>()?;
     check_together(reader, node, &backends, rule?);
+    check_identifiers(reader, (node, &items), &backends);
     Some(backends)
+}
+
+/// Errors where two backends have one identifier.
+fn check_identifiers(
+    reader: &mut Reader,
+    (node, items): (&Node<'_>, &[Node<'_>]),
+    backends: &[TableBackend],
+) {
+    // More are refused as they are.
+    if backends.len() > MAX_BACKENDS {
+        return;
+    }
+    let mut seen = Identifiers::default();
+    let says = |place: usize| items[place].value.get("id").is_some_and(|id| !id.is_null());
+    for (index, one) in backends.iter().enumerate() {
+        if seen.add(one.identifier) {
+            continue;
+        }
+        let same = |other: &TableBackend| other.identifier == one.identifier;
+        let first = backends.iter().position(same).unwrap_or_default();
+        let of_first = if says(first) { "" } else { " by its place" };
+        let reason = if says(index) {
+            format!(
+                "is the id of {}[{first}] already{of_first}: give each its own",
+                node.path
+            )
+        } else {
+            format!(
+                "is missing, and its place, {index}, is the id of {}[{first}] already: give it one of its own",
+                node.path
+            )
+        };
+        reader.error_at(&format!("{}[{index}].id", node.path), reason);
+    }
 }
 
 /// What can only be said of a table's backends together.
@@ -97,10 +133,21 @@ fn check_together(reader: &mut Reader, node: &Node<'_>, backends: &[TableBackend
     }
 }
 
-pub(super) const BACKEND_FIELDS: [&str; 6] =
-    ["ip", "state", "healthy", "weight", "domain", "healthchecks"];
+pub(super) const BACKEND_FIELDS: [&str; 7] = [
+    "ip",
+    "state",
+    "healthy",
+    "weight",
+    "domain",
+    "id",
+    "healthchecks",
+];
 
-fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Option<TableBackend> {
+fn read_backend(
+    reader: &mut Reader,
+    node: &Node<'_>,
+    (place, rule): (usize, Option<Rule>),
+) -> Option<TableBackend> {
     let object = reader.object(node, &BACKEND_FIELDS)?;
     let addr = reader
         .required(&object, "ip")
@@ -117,7 +164,7 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
         .get("healthy")
         .map_or(Some(false), |node| reader.boolean(&node));
     if rule == Some(Rule::V2) {
-        for field in ["weight", "domain"] {
+        for field in ["weight", "domain", "id"] {
             if let Some(node) = object.get(field) {
                 reader.error(&node, "needs \"version\": 3 in the table");
             }
@@ -137,6 +184,11 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
         }
         None => Some(None),
     };
+    let identifier = match object.get("id") {
+        Some(node) => reader.integer(&node, 0..=u8::MAX),
+        // More than 256 backends are refused as they are.
+        None => Some(u8::try_from(place).unwrap_or(u8::MAX)),
+    };
     let checks = object
         .get("healthchecks")
         .map_or(Some(Checks::default()), |node| read_checks(reader, &node));
@@ -148,6 +200,7 @@ fn read_backend(reader: &mut Reader, node: &Node<'_>, rule: Option<Rule>) -> Opt
         },
         weight: weight?,
         domain: domain?,
+        identifier: identifier?,
         checks: checks?,
     })
 }

@@ -11,7 +11,7 @@ use glb_core::director::select::maglev::size::{self, SizeError, MAX_SIZE};
 use glb_core::director::select::maglev::{self, nfqlb, vpp, Member, MAX_WORK};
 use glb_core::director::{FlowHash, Forward, Select, Selector};
 
-pub(crate) const SELECT_FIELDS: [&str; 4] = ["kind", "size", "hops", "compat"];
+pub(crate) const SELECT_FIELDS: [&str; 5] = ["kind", "size", "hops", "compat", "max_targets"];
 
 /// Hops of a row where packets list those behind the first: the second one has the connections of a backend that drains.
 const DEFAULT_HOPS: u8 = 2;
@@ -23,6 +23,8 @@ pub(crate) struct Said<'v> {
     hops: Option<(Node<'v>, u8)>,
     size: Option<(Node<'v>, u32)>,
     flow_hash: FlowHash,
+    /// Identifiers of backends are below this.
+    max_targets: Option<u16>,
 }
 
 /// Reads `select` of a table; nothing inside if the table has GLB's rows.
@@ -69,11 +71,27 @@ fn read_maglev<'v>(reader: &mut Reader, object: &Object<'v>) -> Option<Said<'v>>
         Some(node) => read_compat(reader, &node),
         None => Some(FlowHash::Own),
     };
+    let max_targets = match object.get("max_targets") {
+        Some(node) if flow_hash.is_some_and(|hash| !is_of_nfqlb(hash)) => {
+            reader.error(&node, "needs \"compat\": \"nfqlb\" or \"nfqlb-sctp-ports\"");
+            None
+        }
+        Some(node) => reader.integer(&node, 1u16..=256).map(Some),
+        None => Some(None),
+    };
     Some(Said {
         hops: hops?,
         size: size?,
         flow_hash: flow_hash?,
+        max_targets: max_targets?,
     })
+}
+
+fn is_of_nfqlb(flow_hash: FlowHash) -> bool {
+    match flow_hash {
+        FlowHash::Nfqlb | FlowHash::NfqlbSctpPorts => true,
+        FlowHash::Own | FlowHash::Vpp | FlowHash::VppSticky => false,
+    }
 }
 
 /// The system whose rows and flow hash a table has.
@@ -165,12 +183,19 @@ impl Said<'_> {
                 vpp::check(size).map(|()| size)
             }
             FlowHash::Nfqlb | FlowHash::NfqlbSctpPorts => {
-                let Some(told) = said else {
-                    reader.error_at("select.size", "is missing: the size that nfqlb is told");
-                    return None;
+                let size = match (said, self.max_targets) {
+                    (Some(told), _) => nfqlb::size(told),
+                    (None, Some(slots)) => Ok(nfqlb::default_size(slots)),
+                    (None, None) => {
+                        let reason = "is missing: the size that nfqlb is told; or give max_targets, from which it follows";
+                        reader.error_at("select.size", reason);
+                        return None;
+                    }
                 };
-                let of = |size| size::check(size, backends.len()).map(|()| size);
-                nfqlb::size(told).and_then(of)
+                let last = backends.iter().map(|one| usize::from(one.identifier)).max();
+                let slots = last.map_or(0, |last| last + 1);
+                let of = |size| size::check(size, slots).map(|()| size);
+                size.and_then(of)
             }
         };
         checked
@@ -182,7 +207,15 @@ impl Said<'_> {
                     }
                     SizeError::TooSmall(least) => {
                         let count = backends.len();
-                        format!("must be at least {least}: the table has {count} backends")
+                        let last = backends.iter().map(|one| one.identifier).max();
+                        match last.filter(|last| usize::from(*last) >= count) {
+                            Some(last) => format!(
+                                "must be at least {least}: a backend of the table has the id {last}"
+                            ),
+                            None => {
+                                format!("must be at least {least}: the table has {count} backends")
+                            }
+                        }
                     }
                     SizeError::TooLarge => format!("must be at most {MAX_SIZE}"),
                 };
@@ -211,11 +244,21 @@ impl Said<'_> {
 
     /// What a backend of another system's table cannot have.
     pub(crate) fn check_backends(&self, reader: &mut Reader, backends: &[TableBackend]) {
-        let nfqlb = matches!(self.flow_hash, FlowHash::Nfqlb | FlowHash::NfqlbSctpPorts);
+        let nfqlb = is_of_nfqlb(self.flow_hash);
         for (index, one) in backends.iter().enumerate() {
             if nfqlb && one.weight != 1 {
                 let reason = format!("{}: nfqlb has no weights: must be 1", one.weight);
                 reader.error_at(&format!("backends[{index}].weight"), reason);
+            }
+            if let Some(most) = self
+                .max_targets
+                .filter(|most| u16::from(one.identifier) >= *most)
+            {
+                let reason = format!(
+                    "is {}, and must be below max_targets, {most}: give a free one, or raise max_targets",
+                    one.identifier
+                );
+                reader.error_at(&format!("backends[{index}].id"), reason);
             }
             if one.domain.is_some() {
                 let reason = "has no effect on the rows of a Maglev table";

@@ -32,6 +32,7 @@ pub(super) fn backend_info(address: Addr, state: u8, healthy: u8) -> BackendInfo
         state: State::from_number(state).unwrap_or(State::Inactive),
         healthy: healthy != 0,
         id: None,
+        identifier: None,
     }
 }
 
@@ -132,6 +133,8 @@ pub(super) fn table_info(attrs: Attrs<'_>) -> Result<TableInfo, Error> {
                 BackendInfo {
                     // The cast is exact: the specification has a number of 32 bits.
                     id: nest.get(backend::ID).map(|id| id.number() as u32),
+                    // Likewise of 8 bits.
+                    identifier: nest.get(backend::IDENTIFIER).map(|one| one.number() as u8),
                     ..backend_info(address, state, healthy)
                 }
             })
@@ -194,11 +197,15 @@ pub(super) fn hops(attrs: Attrs<'_>) -> Vec<HopInfo> {
         .map(|nest| nest.nested())
         .map(|nest| HopInfo {
             backend: nest.u8(hop::BACKEND),
-            info: backend_info(
-                addr(nest.get(hop::ADDRESS)),
-                nest.u8(hop::STATE),
-                nest.u8(hop::HEALTHY),
-            ),
+            info: BackendInfo {
+                // The cast is exact: the specification has a number of 8 bits.
+                identifier: nest.get(hop::IDENTIFIER).map(|one| one.number() as u8),
+                ..backend_info(
+                    addr(nest.get(hop::ADDRESS)),
+                    nest.u8(hop::STATE),
+                    nest.u8(hop::HEALTHY),
+                )
+            },
         })
         .collect()
 }

@@ -34,6 +34,8 @@ pub struct TableSpec<'a> {
     pub words: Words,
     /// Where it leads to.
     pub backends: &'a [Backend],
+    /// Their identifiers; a backend that none stands here for has its place.
+    pub identifiers: &'a [u8],
     /// What leads to it.
     pub binds: &'a [Bind],
     /// Rows of `hops` indexes of backends, one behind the other.
@@ -136,11 +138,15 @@ impl Glb {
 
 /// The tables as they are sent.
 fn with_specs<T>(tables: &[Compiled], send: impl FnOnce(&[TableSpec<'_>]) -> T) -> T {
-    let backends: Vec<Vec<Backend>> = tables.iter().map(Compiled::core_backends).collect();
+    let identifiers = |table: &Compiled| table.backends.iter().map(|one| one.identifier).collect();
+    let backends: Vec<(Vec<Backend>, Vec<u8>)> = tables
+        .iter()
+        .map(|table| (table.core_backends(), identifiers(table)))
+        .collect();
     let specs: Vec<TableSpec<'_>> = tables
         .iter()
         .zip(&backends)
-        .map(|(table, backends)| TableSpec {
+        .map(|(table, (backends, identifiers))| TableSpec {
             name: table.name.as_deref().unwrap_or_default(),
             hash_key: table.hash_key,
             // No file has more; the director would refuse it.
@@ -148,6 +154,7 @@ fn with_specs<T>(tables: &[Compiled], send: impl FnOnce(&[TableSpec<'_>]) -> T) 
             forward: table.forward,
             words: table.words,
             backends,
+            identifiers,
             binds: &table.binds,
             rows: &table.rows,
         })
@@ -183,11 +190,17 @@ impl Loading<'_> {
             request.u8(load::FORWARD, spec.forward.number());
         }
         put_words(&mut request, &spec.words);
-        for one in spec.backends {
+        for (place, one) in spec.backends.iter().enumerate() {
+            let identifier = spec.identifiers.get(place).copied();
+            let other = identifier.filter(|one| usize::from(*one) != place);
             request.nest(load::BACKEND, |nest| {
                 put_addr(nest, backend::ADDRESS, &one.addr);
                 nest.u8(backend::STATE, one.state.number());
                 nest.u8(backend::HEALTHY, u8::from(one.healthy));
+                // As with the forward.
+                if let Some(identifier) = other {
+                    nest.u8(backend::IDENTIFIER, identifier);
+                }
             });
         }
         self.glb.socket.ask(request, |_| {})?;

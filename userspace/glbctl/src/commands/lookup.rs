@@ -132,7 +132,7 @@ pub(crate) fn run(args: &Lookup, file: &Path, json: bool) -> Result<(), Failure>
         .iter()
         .flat_map(|hashed| table.reached(&hashed.hops))
         .map(|&index| usize::from(index))
-        .map(|index| BackendView::new(index, &table.backends[index], None))
+        .map(|index| BackendView::new(index, (&*table, &table.backends[index]), None))
         .collect();
     let answer = Answer {
         table: table.label(index),

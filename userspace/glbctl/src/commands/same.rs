@@ -53,6 +53,16 @@ pub(crate) fn difference(there: &Compiled, key: &Key, other: &Compiled) -> Optio
     if let Some(what) = first_other(&left, &right, bind_text) {
         return Some(format!("bind {what}"));
     }
+    let both = there.backends.iter().zip(&other.backends).enumerate();
+    let mut both = both.filter(|(_, (left, right))| left.backend.addr == right.backend.addr);
+    if let Some((place, (left, right))) =
+        both.find(|(_, (left, right))| left.identifier != right.identifier)
+    {
+        return Some(format!(
+            "backend {place} has the id {}, not {}",
+            left.identifier, right.identifier
+        ));
+    }
     if let Some(what) = first_other(&there.backends, &other.backends, backend_text) {
         return Some(format!("backend {what}"));
     }

@@ -30,10 +30,43 @@ pub(crate) struct BackendView {
     /// Rows that it is the first hop of.
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<u32>,
+    #[serde(flatten)]
+    target: Option<TargetView>,
+}
+
+/// What a backend is known by where that matters: where packets get marks, and where it is not its place.
+#[derive(Serialize)]
+pub(crate) struct TargetView {
+    identifier: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<u32>,
+}
+
+impl TargetView {
+    pub(crate) fn new(index: usize, identifier: u8, forward: Forward) -> Option<Self> {
+        let mark = forward.mark_offset().map(|offset| offset.mark(identifier));
+        let matters = mark.is_some() || usize::from(identifier) != index;
+        matters.then_some(Self { identifier, mark })
+    }
+
+    /// As it stands behind a backend.
+    pub(crate) fn text(view: Option<&Self>) -> String {
+        match view {
+            None => String::new(),
+            Some(Self { identifier, mark }) => {
+                let mark = mark.map_or_else(String::new, |mark| format!("  mark {mark}"));
+                format!("  identifier {identifier}{mark}")
+            }
+        }
+    }
 }
 
 impl BackendView {
-    pub(crate) fn new(index: usize, backend: &CompiledBackend, rows: Option<u32>) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        (table, backend): (&Compiled, &CompiledBackend),
+        rows: Option<u32>,
+    ) -> Self {
         Self {
             index,
             ip: addr(backend.backend.addr),
@@ -42,6 +75,7 @@ impl BackendView {
             weight: backend.weight,
             domain: backend.domain.clone(),
             rows,
+            target: TargetView::new(index, backend.identifier, table.forward),
         }
     }
 
@@ -57,6 +91,7 @@ impl BackendView {
         if let Some(domain) = &self.domain {
             line += &format!("  domain {domain}");
         }
+        line += &TargetView::text(self.target.as_ref());
         if let Some(rows) = self.rows {
             line += &format!("  {rows} rows");
         }
@@ -72,7 +107,7 @@ pub(crate) struct ForwardView {
     pub(crate) dscp: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target_port: Option<u16>,
-    /// The mark of the first backend.
+    /// What is added to identifiers to make marks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) offset: Option<u32>,
 }
@@ -292,7 +327,7 @@ fn view<'t>(
         binds: table.binds.iter().map(bind).collect(),
         classes: ClassView::of_table(classes, index),
         backends: backends
-            .map(|(index, (backend, load))| BackendView::new(index, backend, Some(load)))
+            .map(|(index, (backend, load))| BackendView::new(index, (table, backend), Some(load)))
             .collect(),
         dead_rows: DeadRows::of(table).map(Into::into),
         rows: rows.then(|| RowsView::new(&table.rows, table.hops)),

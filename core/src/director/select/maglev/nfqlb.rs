@@ -8,7 +8,7 @@
 use super::fill::{prepare, Cursor, Fill, Steps};
 use super::permutation::Permutation;
 use super::rows::RowsError;
-use super::size::{prime_up_to, SizeError, MAX_SIZE};
+use super::size::{prime_from, prime_up_to, SizeError, MAX_SIZE};
 use crate::backend::MAX_BACKENDS;
 use crate::packet::flow::FlowKey;
 use crate::packet::ip::Addrs;
@@ -23,6 +23,12 @@ pub fn size(most: u32) -> Result<u32, SizeError> {
     prime_up_to(most)
         .filter(|size| *size > 2)
         .ok_or(SizeError::TooSmall(3))
+}
+
+/// The size of a table for so many slots, where nothing else is said: the first prime above 100 rows for each.
+#[must_use]
+pub fn default_size(slots: u16) -> u32 {
+    prime_from(u32::from(slots).wrapping_mul(100).wrapping_add(1))
 }
 
 /// Builds the table of these slots, of which some are active, into `rows`: indexes of slots. `cursors` has room for all
@@ -322,6 +328,8 @@ mod tests {
     fn sizes() {
         assert_eq!(size(1_000), Ok(997));
         assert_eq!(size(MAX_SIZE), Ok(MAX_SIZE));
+        // 101 and 25,601 are primes.
+        assert_eq!([1, 2, 10, 256].map(default_size), [101, 211, 1_009, 25_601]);
         assert_eq!(size(2), Err(SizeError::TooSmall(3)));
         assert_eq!(size(MAX_SIZE + 1), Err(SizeError::TooLarge));
     }

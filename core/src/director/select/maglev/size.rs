@@ -46,7 +46,7 @@ pub fn check(size: u32, backends: usize) -> Result<(), SizeError> {
 }
 
 /// The first prime from here on, or [`MAX_SIZE`], which is one, if that is not above it.
-fn prime_from(least: u32) -> u32 {
+pub(super) fn prime_from(least: u32) -> u32 {
     let mut size = least;
     while size < MAX_SIZE {
         if is_prime(size) {

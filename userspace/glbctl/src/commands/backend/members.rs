@@ -9,7 +9,7 @@ use crate::commands::RELOAD;
 use crate::output::{print, Failure};
 use glb_config::quoted;
 use glb_config::tables::{Rule, Table};
-use glb_core::backend::State;
+use glb_core::backend::{Identifiers, State};
 use serde::Serialize;
 use serde_json::{json, Value};
 use std::net::IpAddr;
@@ -70,6 +70,9 @@ pub(super) fn add(args: &BackendAdd, json: bool) -> Result<(), Failure> {
         "state": state.name(),
         "healthy": true,
     });
+    if let Some(identifier) = identifier(table) {
+        item["id"] = identifier.into();
+    }
     if let Some(weight) = args.weight {
         item["weight"] = weight.into();
     }
@@ -92,6 +95,17 @@ pub(super) fn add(args: &BackendAdd, json: bool) -> Result<(), Failure> {
         state: Some(state.name()),
     }
     .print(json)
+}
+
+/// The identifier of a backend that comes behind all others, if its place is that of another one: the least that is free.
+fn identifier(table: &Table) -> Option<u8> {
+    let mut taken = Identifiers::default();
+    for one in &table.backends {
+        taken.add(one.identifier);
+    }
+    let place = u8::try_from(table.backends.len()).ok()?;
+    let is_taken = table.backends.iter().any(|one| one.identifier == place);
+    is_taken.then(|| taken.free()).flatten()
 }
 
 /// Rows of two hops take one change at a time (docs/rows-v3.md).

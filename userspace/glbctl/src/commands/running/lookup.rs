@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Lookup, json: bool) -> Result<(), Failure> {
         hops: found
             .hops
             .iter()
-            .map(|hop| BackendView::new(usize::from(hop.backend), &hop.info))
+            .map(|hop| BackendView::new(usize::from(hop.backend), &hop.info, found.forward))
             .collect(),
     };
     print(json, &answer, |out| {

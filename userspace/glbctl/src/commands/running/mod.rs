@@ -19,8 +19,10 @@ pub(crate) mod statsd;
 pub(crate) mod status;
 pub(crate) mod tables;
 
+use super::table_show::TargetView;
 use crate::output::Failure;
 use crate::text::{addr, bind};
+use glb_core::director::Forward;
 use glb_netlink::{BackendInfo, Error, Glb};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -51,24 +53,32 @@ struct BackendView {
     /// As long as its address stays in tables of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u32>,
+    #[serde(flatten)]
+    target: Option<TargetView>,
 }
 
 impl BackendView {
-    fn new(index: usize, info: &BackendInfo) -> Self {
+    fn new(index: usize, info: &BackendInfo, forward: Forward) -> Self {
+        let target = info
+            .identifier
+            .or_else(|| u8::try_from(index).ok())
+            .and_then(|identifier| TargetView::new(index, identifier, forward));
         Self {
             index,
             ip: addr(info.addr),
             state: info.state.name(),
             healthy: info.healthy,
             id: info.id,
+            target,
         }
     }
 
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let health = if self.healthy { "healthy" } else { "unhealthy" };
         let id = self.id.map_or_else(String::new, |id| format!("  id {id}"));
+        let target = TargetView::text(self.target.as_ref());
         let line = format!(
-            "{:>3}  {:<39}  {:<8}  {health:<9}{id}",
+            "{:>3}  {:<39}  {:<8}  {health:<9}{id}{target}",
             self.index, self.ip, self.state
         );
         writeln!(out, "{}", line.trim_end())

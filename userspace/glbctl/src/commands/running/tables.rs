@@ -94,6 +94,17 @@ pub(super) fn put(
     }
     if let Some((index, table)) = (0..)
         .zip(tables)
+        .find(|(_, table)| table.has_identifiers() && !features.identifiers)
+    {
+        return Err(Failure::Message(format!(
+            "{}: table {}: the loaded module knows no \"id\" of backends: load the module that came with this glbctl \
+             (glbctl doctor compares their versions)",
+            load::name(file),
+            quoted(&table.label(index))
+        )));
+    }
+    if let Some((index, table)) = (0..)
+        .zip(tables)
         .find(|(_, table)| !features.selects_by(table.selector()))
     {
         let selector = table.selector();
@@ -192,7 +203,7 @@ pub(crate) fn show(wanted: Option<&str>, rows: bool, json: bool) -> Result<(), F
             },
             backends: (0..)
                 .zip(&table.backends)
-                .map(|(index, info)| BackendView::new(index, info))
+                .map(|(index, info)| BackendView::new(index, info, table.forward))
                 .collect(),
             rows: rows
                 .as_ref()
@@ -278,15 +289,18 @@ pub(crate) fn all() -> Result<Running, Failure> {
         let table = glb.table(listed.index)?;
         let binds = glb.binds(Some(table.index))?;
         let rows = all_rows(&mut glb, &table)?;
-        let backends = table.backends.iter().map(|info| CompiledBackend {
-            backend: Backend {
-                addr: info.addr,
-                state: info.state,
-                healthy: info.healthy,
-            },
-            weight: 1,
-            domain: None,
-        });
+        let backends = (0..=u8::MAX)
+            .zip(&table.backends)
+            .map(|(place, info)| CompiledBackend {
+                backend: Backend {
+                    addr: info.addr,
+                    state: info.state,
+                    healthy: info.healthy,
+                },
+                weight: 1,
+                domain: None,
+                identifier: info.identifier.unwrap_or(place),
+            });
         tables.push(Compiled {
             name: Some(table.name).filter(|name| !name.is_empty()),
             version: 2,

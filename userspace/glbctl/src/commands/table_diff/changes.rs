@@ -36,6 +36,12 @@ impl Place<'_> {
         &self.side.tables[self.index]
     }
 
+    /// Whether identifiers say anything of its packets.
+    fn identifies(&self) -> bool {
+        let table = self.table();
+        table.has_identifiers() || table.forward.mark_offset().is_some()
+    }
+
     fn backend(&self, addr: Addr) -> Option<&CompiledBackend> {
         let mut all = self.table().backends.iter();
         all.find(|one| one.backend.addr == addr)
@@ -141,6 +147,10 @@ fn of_backend(changes: &mut Changes<'_>, ip: Addr, old: &Place<'_>, new: &Place<
     note("state", state(before), state(after));
     let healthy = |one: &CompiledBackend| Some(one.backend.healthy.to_string());
     note("healthy", healthy(before), healthy(after));
+    if old.identifies() || new.identifies() {
+        let identifier = |one: &CompiledBackend| Some(one.identifier.to_string());
+        note("identifier", identifier(before), identifier(after));
+    }
     if old.side.knows_rules() && new.side.knows_rules() {
         let weight = |one: &CompiledBackend| Some(one.weight.to_string());
         note("weight", weight(before), weight(after));

@@ -121,6 +121,7 @@ impl Comparison<'_> {
                     table: Some(table.clone()),
                 });
             }
+            dangers.extend(self.of_marks(*before, *after));
             dangers.extend(self.of_flows(*before, *after, compared));
             let lost = compared.share(compared.lost + compared.older) > 0.0;
             let (old, new) = (&self.old.tables[*before], &self.new.tables[*after]);
@@ -161,6 +162,37 @@ impl Comparison<'_> {
             }
         }
         dangers
+    }
+
+    /// Backends whose packets get another mark, for whatever reason but another offset, which is a forward of its own.
+    fn of_marks(&self, before: usize, after: usize) -> Vec<Danger> {
+        let (old, new) = (&self.old.tables[before], &self.new.tables[after]);
+        if old.forward != new.forward {
+            return Vec::new();
+        }
+        let table = new.label(after);
+        let moved = new.backends.iter().enumerate().filter_map(|(place, one)| {
+            let ip = one.backend.addr;
+            let was = old.backends.iter().position(|old| old.backend.addr == ip)?;
+            let (old, new) = (old.mark(was)?, new.mark(place)?);
+            (old != new).then_some((ip, old, new))
+        });
+        let danger = |(ip, old, new): (Addr, u32, u32)| {
+            Danger {
+            kind: Kind::Backend,
+            older: false,
+            table: Some(table.clone()),
+            backend: Some(addr(ip)),
+            vip: None,
+            percent: None,
+            reason: format!(
+                "table {}: {}: its mark changes, {old} -> {new}: its connections go where the rules of mark {new} lead; keep its \"id\"",
+                quoted(&table),
+                addr(ip)
+            ),
+        }
+        };
+        moved.map(danger).collect()
     }
 
     /// What the flow table alone led to its backend, and leads there no longer.

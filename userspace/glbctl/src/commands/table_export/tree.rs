@@ -75,10 +75,14 @@ pub(super) fn table(there: &Compiled, key: &Key, source: Option<Source<'_>>) -> 
     let binds = there.binds.iter().map(bind::value).collect();
     tree.insert("binds".to_owned(), binds);
     let complete = there.seed.is_some();
-    let backends = there
-        .backends
-        .iter()
-        .map(|one| backend(one, complete, rule, source));
+    let backends = there.backends.iter().enumerate().map(|(place, one)| {
+        let mut tree = backend(one, complete, rule, source);
+        tree.shift_remove("id");
+        if usize::from(one.identifier) != place {
+            tree.insert("id".to_owned(), one.identifier.into());
+        }
+        Value::Object(tree)
+    });
     let backends = backends.collect();
     tree.insert("backends".to_owned(), backends);
     Value::Object(tree)
@@ -99,7 +103,7 @@ fn backend(
     complete: bool,
     rule: Rule,
     source: Option<Source<'_>>,
-) -> Value {
+) -> Map<String, Value> {
     let own = source.and_then(|source| {
         let addr = there.backend.addr;
         let mut all = source.table.backends.iter();
@@ -121,7 +125,7 @@ fn backend(
             tree.insert("domain".to_owned(), domain.as_str().into());
         }
     }
-    Value::Object(tree)
+    tree
 }
 
 /// The binary form of version 2 has one code for draining and inactive. A draining backend has rows of its own
