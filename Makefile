@@ -29,7 +29,7 @@ tools: ## Build glbctl and the iptables extension into BUILD/bin and BUILD/xtabl
 	@tests/preconditions tools
 	$(CARGO) build --release --workspace --exclude glb-spec --bins --lib
 	@mkdir -p $(BUILD)/bin $(BUILD)/xtables
-	@for tool in glbctl glb-healthcheck glb-packets; do \
+	@for tool in glbctl glb-healthcheck glb-targets glb-packets; do \
 		if [ -x $(TARGET_DIR)/release/$$tool ]; then cp -u $(TARGET_DIR)/release/$$tool $(BUILD)/bin/ || exit 1; fi; done
 	@if [ -x $(BUILD)/bin/glbctl ]; then ln -sf glbctl $(BUILD)/bin/glb-director-cli; fi
 	@strip -o $(BUILD)/xtables/libxt_GLBREDIRECT.so $(TARGET_DIR)/release/libxt_glbredirect_plugin.so
@@ -43,13 +43,15 @@ spec: ## Generate from core/src/settings.rs and spec/*.yaml: numbers and names, 
 manuals: tools ## Write manual pages and completions of the tools into BUILD/man and BUILD/completions
 	@mkdir -p $(BUILD)/man $(BUILD)/completions
 	@$(BUILD)/bin/glbctl man $(BUILD)/man
-	@$(BUILD)/bin/glb-healthcheck --generate man >$(BUILD)/man/glb-healthcheck.8
-	@for file in director.conf forwarding_table.json healthcheck.conf; do \
+	@for daemon in glb-healthcheck glb-targets; do \
+		$(BUILD)/bin/$$daemon --generate man >$(BUILD)/man/$$daemon.8 || exit 1; done
+	@for file in director.conf forwarding_table.json healthcheck.conf targets.conf; do \
 		packaging/lib/man5.py spec/$${file%.*}.schema.json >$(BUILD)/man/$$file.5 || exit 1; done
 	@for shell in bash zsh fish; do \
 		case $$shell in bash) form=%s.bash ;; zsh) form=_%s ;; fish) form=%s.fish ;; esac; \
-		$(BUILD)/bin/glbctl completions $$shell >$(BUILD)/completions/$$(printf $$form glbctl) && \
-		$(BUILD)/bin/glb-healthcheck --generate $$shell >$(BUILD)/completions/$$(printf $$form glb-healthcheck) || exit 1; done
+		$(BUILD)/bin/glbctl completions $$shell >$(BUILD)/completions/$$(printf $$form glbctl) || exit 1; \
+		for daemon in glb-healthcheck glb-targets; do \
+			$(BUILD)/bin/$$daemon --generate $$shell >$(BUILD)/completions/$$(printf $$form $$daemon) || exit 1; done; done
 
 .PHONY: deb
 deb: ## Build the Debian packages into build/deb, in the lab's build root of KERNEL

@@ -15,6 +15,8 @@ PAGES = {
     "healthcheck.conf": (
         ["/etc/glb/healthcheck.conf"], "userspace/glb-healthcheck/healthcheck.conf", ["glb-healthcheck", "glbctl"],
         "settings of GLB's health checker"),
+    "targets.conf": (
+        ["/etc/glb/targets.conf"], "userspace/glb-targets/targets.conf", ["glb-targets", "glbctl"], "settings of glb-targets"),
     "forwarding_table.json": (
         ["/etc/glb/forwarding_table.src.json", "/etc/glb/forwarding_table.checked.json"],
         "debian/examples/forwarding_table.src.json", ["glbctl", "glb-healthcheck"],

@@ -4,7 +4,7 @@
 # apt of the fresh root, set up as docs/install.md describes. Sourced after lib.sh.
 
 # shellcheck disable=SC2034
-readonly packages=(glb-redirect-iptables glb-redirect-iptables-dkms glb-director-dkms glbctl glb-healthcheck glb-announce glb-doc)
+readonly packages=(glb-redirect-iptables glb-redirect-iptables-dkms glb-director-dkms glbctl glb-healthcheck glb-targets glb-announce glb-doc)
 
 apt_setup() {
     echo 'deb [trusted=yes] file:/repo ./' >/etc/apt/sources.list.d/glb.list

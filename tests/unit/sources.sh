@@ -26,7 +26,7 @@ without_spdx() {
     for file in "${files[@]}"; do
         case $file in
             # Texts and data without comments, and generated files.
-            *.md | *.svg | *.png | *.json | *.pcap | fuzz/seeds/* | userspace/glb-healthcheck/healthcheck.conf | debian/examples/director.conf | debian/examples/gateway/director.conf | debian/examples/exporter/healthcheck.conf | LICENSES/* | COPYING | *Cargo.lock | *.gitignore) continue ;;
+            *.md | *.svg | *.png | *.json | *.pcap | fuzz/seeds/* | userspace/glb-healthcheck/healthcheck.conf | userspace/glb-targets/targets.conf | debian/examples/director.conf | debian/examples/gateway/director.conf | debian/examples/exporter/healthcheck.conf | LICENSES/* | COPYING | *Cargo.lock | *.gitignore) continue ;;
             # Files in Debian's own format.
             debian/copyright | debian/changelog | debian/source/format) continue ;;
         esac

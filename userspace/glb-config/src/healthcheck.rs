@@ -3,10 +3,10 @@
 //! `healthcheck.conf` (docs/healthcheck.md).
 
 use crate::issue::Checked;
-use crate::read::{Node, Object, Reader};
+use crate::read::{Node, Reader};
 use glb_core::packet::addr::Addr;
 use serde_json::Value;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// How the health checker works.
@@ -125,7 +125,7 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Healthcheck> {
                 Some(node) => reader.string(&node).map(|path| Some(path.into())),
                 None => Some(default_dst()),
             };
-            (path(reader, &paths, "src", DEFAULT_SRC), dst)
+            (reader.path(&paths, "src", DEFAULT_SRC), dst)
         }
     };
     if let (Some(src), Some(Some(dst))) = (&src, &dst) {
@@ -159,20 +159,8 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<Healthcheck> {
         Some(node) => reader.integer(&node, 0u8..=100),
         None => Some(50),
     };
-    let listen = match root.get("listen") {
-        Some(node) => {
-            let listen = reader.string(&node).map(str::parse);
-            if let Some(Err(_)) = listen {
-                reader.error(
-                    &node,
-                    "must be an address and a port, as in 127.0.0.1:19520",
-                );
-            }
-            listen.and_then(Result::ok)
-        }
-        None => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 19520))),
-    };
-    let https_ca_file = path(reader, &root, "https_ca_file", DEFAULT_CA_FILE);
+    let listen = reader.listen(&root, 19520);
+    let https_ca_file = reader.path(&root, "https_ca_file", DEFAULT_CA_FILE);
     let redirect_flows = match root.get("redirect_flows") {
         Some(node) => redirect_flows(reader, &node).map(Some),
         None => Some(None),
@@ -232,11 +220,4 @@ fn redirect_flows(reader: &mut Reader, node: &Node<'_>) -> Option<RedirectFlows>
         netns: netns?,
         direct: direct?,
     })
-}
-
-fn path(reader: &mut Reader, object: &Object<'_>, name: &str, default: &str) -> Option<PathBuf> {
-    match object.get(name) {
-        Some(node) => reader.string(&node).map(PathBuf::from),
-        None => Some(default.into()),
-    }
 }

@@ -7,6 +7,7 @@
 //! * [`healthcheck`] is about `healthcheck.conf` (docs/healthcheck.md)
 //! * [`classes`] is about what the classes of a file have in common
 //! * [`DeadRows`] are those that lead to a backend that is known to be dead
+//! * [`targets`] is about `targets.conf` and files of targets
 //! * [`edit`] changes single values of a file in place
 //! * [`shown`] is about what `glbctl table show --json` prints
 //! * [`compiled`] is about tables with rows, which [`rows`] computes and [`mod@file`] reads
@@ -41,6 +42,7 @@ pub mod settings;
 pub mod shown;
 mod stamp;
 pub mod tables;
+pub mod targets;
 pub mod world;
 
 pub use dead::{DeadRows, Remedy};

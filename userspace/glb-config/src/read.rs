@@ -8,8 +8,9 @@
 use crate::issue::{Checked, Issue, Severity};
 use glb_core::packet::addr::Addr;
 use serde_json::{Map, Value};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// The issues of a file while it is read.
 pub(crate) struct Reader {
@@ -309,6 +310,32 @@ impl Reader {
             self.error(node, "must be an IPv4 or IPv6 address");
         }
         addr
+    }
+
+    /// A path, or what it is where the field is absent.
+    pub(crate) fn path(
+        &mut self,
+        object: &Object<'_>,
+        name: &str,
+        default: &str,
+    ) -> Option<PathBuf> {
+        match object.get(name) {
+            Some(node) => self.string(&node).map(PathBuf::from),
+            None => Some(default.into()),
+        }
+    }
+
+    /// Where a daemon tells how it is: without the field, this port of the loopback.
+    pub(crate) fn listen(&mut self, object: &Object<'_>, port: u16) -> Option<SocketAddr> {
+        let Some(node) = object.get("listen") else {
+            return Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        };
+        let listen = self.string(&node)?.parse().ok();
+        if listen.is_none() {
+            let reason = format!("must be an address and a port, as in 127.0.0.1:{port}");
+            self.error(&node, reason);
+        }
+        listen
     }
 
     /// An address with or without a prefix length.

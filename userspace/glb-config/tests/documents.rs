@@ -2,7 +2,7 @@
 
 //! The files that the documents show, by the readers of files: what an operator copies is good.
 
-use glb_config::{director, healthcheck, tables};
+use glb_config::{director, healthcheck, tables, targets};
 use glb_core::counter::Fate;
 use glb_core::{director as decision, geneve, redirect};
 use serde_json::Value;
@@ -48,7 +48,7 @@ fn shown() -> Vec<(String, Value)> {
 
 #[test]
 fn files_in_the_documents_are_good() {
-    let mut kinds = [0; 3];
+    let mut kinds = [0; 5];
     for (place, value) in shown() {
         let text = value.to_string();
         let (kind, issues) = if value.get("tables").is_some() {
@@ -58,6 +58,10 @@ fn files_in_the_documents_are_good() {
             .any(|name| value.get(name).is_some())
         {
             (1, director::read(&place, &text).issues)
+        } else if value.get("services").is_some() {
+            (3, targets::read(&place, &text).issues)
+        } else if value.get("targets").is_some() {
+            (4, targets::read_targets(&place, &text).issues)
         } else {
             (2, healthcheck::read(&place, &text).issues)
         };

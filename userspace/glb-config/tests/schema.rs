@@ -3,7 +3,7 @@
 //! The JSON Schemas in spec/ against the readers: both must know the same fields, have the same limits
 //! and name the same values.
 
-use glb_config::{director, healthcheck, tables, Issue};
+use glb_config::{director, healthcheck, tables, targets, Issue};
 use serde_json::{json, Map, Value};
 
 fn schema(name: &str) -> Value {
@@ -236,6 +236,36 @@ fn the_readers_of_settings_know_what_the_schemas_know() {
             bad[name] = json!(beyond);
             let checked = healthcheck::read("f", &bad.to_string());
             assert_eq!(checked.errors().count(), 1, "{name} {beyond}");
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_targets_conf_knows_what_the_schema_knows() {
+    let schema = schema("targets");
+    let file = example(&schema, &schema, "");
+    let checked = targets::read("f", &file.to_string());
+    assert!(checked.value.is_some());
+    assert_eq!(said(&checked.issues), [] as [String; 0]);
+    let of_service = "/properties/services/items/properties";
+    for (pointer, limits) in [
+        ("/rule_priority", "/properties/rule_priority".to_owned()),
+        (
+            "/services/0/max_targets",
+            format!("{of_service}/max_targets"),
+        ),
+        (
+            "/services/0/first_routing_table",
+            format!("{of_service}/first_routing_table"),
+        ),
+    ] {
+        let limits = schema.pointer(&limits).unwrap();
+        let (low, high) = (&limits["minimum"], &limits["maximum"]);
+        for beyond in [low.as_i64().unwrap() - 1, high.as_i64().unwrap() + 1] {
+            let mut bad = file.clone();
+            *bad.pointer_mut(pointer).unwrap() = json!(beyond);
+            let checked = targets::read("f", &bad.to_string());
+            assert_eq!(checked.errors().count(), 1, "{pointer} {beyond}");
         }
     }
 }

@@ -2,10 +2,10 @@
 
 //! The command line.
 
-use clap::{CommandFactory, Parser, ValueEnum};
-use clap_complete::Shell;
+use clap::Parser;
+use glb_daemon::generate::Generate;
+use glb_daemon::log::{Level, LogFormat};
 use std::path::PathBuf;
-use tracing::level_filters::LevelFilter;
 
 /// Checks the proxies of a GLB director and keeps its forwarding table up to date
 ///
@@ -38,65 +38,4 @@ pub(crate) struct Cli {
     /// Print the manual page or a shell's completions, and exit
     #[arg(long, value_name = "WHAT", hide = true)]
     pub(crate) generate: Option<Generate>,
-}
-
-/// Output that is generated from this definition.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Generate {
-    Man,
-    Bash,
-    Zsh,
-    Fish,
-}
-
-impl Generate {
-    /// The page or script.
-    pub(crate) fn text(self) -> std::io::Result<Vec<u8>> {
-        let mut text = Vec::new();
-        let mut command = Cli::command();
-        let name = command.get_name().to_owned();
-        let shell = match self {
-            Self::Man => {
-                // Section 8: the program is in sbin.
-                clap_mangen::Man::new(command)
-                    .section("8")
-                    .manual("GLB")
-                    .render(&mut text)?;
-                return Ok(text);
-            }
-            Self::Bash => Shell::Bash,
-            Self::Zsh => Shell::Zsh,
-            Self::Fish => Shell::Fish,
-        };
-        clap_complete::generate(shell, &mut command, name, &mut text);
-        Ok(text)
-    }
-}
-
-/// Formats of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
-}
-
-/// Levels of the log.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Level {
-    Error,
-    Warn,
-    Info,
-    /// Every result of a check
-    Debug,
-}
-
-impl Level {
-    pub(crate) fn filter(self) -> LevelFilter {
-        match self {
-            Self::Error => LevelFilter::ERROR,
-            Self::Warn => LevelFilter::WARN,
-            Self::Info => LevelFilter::INFO,
-            Self::Debug => LevelFilter::DEBUG,
-        }
-    }
 }

@@ -11,19 +11,19 @@ use crate::logic::director::{Director, News, Question};
 use crate::logic::engine::{Engine, Outcome, TargetId};
 use crate::logic::event::Event;
 use crate::logic::known::Known;
-use crate::notify::Notify;
 use crate::publish::{self, PublishError};
 use crate::rows::{self, TableRows};
 use crate::source::{self, is_error, Loaded, Read, Settings};
 use crate::status::flows;
-use crate::status::server;
-use crate::status::{Answer, Facts, Page, Publications, SourceState};
+use crate::status::{Facts, Page, Publications, SourceState};
 use glb_config::Issue;
+use glb_daemon::notify::Notify;
+use glb_daemon::server::{self, Answer};
+use glb_daemon::signals::{Signals, Wish};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout_at};
 
@@ -144,39 +144,6 @@ pub(crate) async fn run(start: Start, notify: Notify) -> io::Result<()> {
     }
     daemon.stop(&mut reported).await;
     Ok(())
-}
-
-/// What the world wants of the daemon.
-#[derive(Debug, Clone, Copy)]
-enum Wish {
-    Reload,
-    End,
-}
-
-struct Signals {
-    reload: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            reload: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-}
-
-impl Signals {
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            _ = self.terminate.recv() => Wish::End,
-            _ = self.interrupt.recv() => Wish::End,
-            _ = self.reload.recv() => Wish::Reload,
-        }
-    }
 }
 
 impl Daemon {

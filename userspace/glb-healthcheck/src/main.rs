@@ -15,20 +15,18 @@ mod daemon;
 #[cfg(test)]
 mod documented;
 mod flows;
-mod histogram;
-mod log;
 mod logic;
-mod notify;
 mod publish;
 mod rows;
 mod source;
 mod status;
 
-use clap::Parser;
-use cli::{Cli, LogFormat};
+use clap::{CommandFactory, Parser};
+use cli::Cli;
 use daemon::Start;
 use glb_config::Issue;
-use notify::Notify;
+use glb_daemon::log::{self, Level, LogFormat};
+use glb_daemon::notify::Notify;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use source::{is_error, Loaded, Settings};
 use std::io::Write;
@@ -39,7 +37,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(what) = cli.generate {
         let written = what
-            .text()
+            .text(Cli::command())
             .and_then(|text| std::io::stdout().write_all(&text));
         return if written.is_ok() {
             ExitCode::SUCCESS
@@ -60,7 +58,8 @@ fn main() -> ExitCode {
         print(&issues);
         return ExitCode::FAILURE;
     };
-    log::to_stderr(cli.log, cli.log_format);
+    let debug = std::env::var_os("GLB_HEALTHCHECK_LOG_DEBUG").is_some_and(|value| value == "1");
+    log::to_stderr(if debug { Level::Debug } else { cli.log }, cli.log_format);
     let published = source::published(&settings);
     let start = Start {
         settings,

@@ -7,6 +7,7 @@
 //! * [`Redirect`] has a method for each command of the redirect
 //! * [`machine`] reads related kernel state: devices, addresses, routes, tunnel ports
 //! * [`sock_diag`] lists TCP connections, also of other network namespaces ([`netns`])
+//! * [`steering`] changes rules and routes of one program, [`watch`] hears when they are changed
 //! * [`wire`] and [`socket`] are messages and sockets in general
 
 mod client;
@@ -19,7 +20,9 @@ pub mod netns;
 mod redirect;
 pub mod sock_diag;
 pub mod socket;
+pub mod steering;
 pub mod unseen;
+pub mod watch;
 pub mod wire;
 
 pub use client::{

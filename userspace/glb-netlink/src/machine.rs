@@ -50,8 +50,8 @@ const RTN_LOCAL: u8 = 2;
 /// 95 where IPv6 was left out at boot).
 const NO_WAY: [i32; 6] = [101, 113, 13, 22, 97, 95];
 
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
 
 const FOU_CMD_GET: u8 = 3;
 const FOU_ATTR_PORT: u16 = 1;
@@ -272,7 +272,7 @@ pub fn features(device: &str) -> Result<Vec<String>, Error> {
 }
 
 /// The error with the name of what was asked for: these messages have no names of their own here.
-fn named(error: Error, what: &str) -> Error {
+pub(crate) fn named(error: Error, what: &str) -> Error {
     match error {
         Error::Refused(mut refusal) => {
             what.clone_into(&mut refusal.command);

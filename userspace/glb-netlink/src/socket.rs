@@ -79,6 +79,22 @@ impl Socket {
         Self::of(NETLINK_ROUTE)
     }
 
+    /// The same, whose lists the kernel filters by what their requests say.
+    pub(crate) fn filtered_routes() -> Result<Self, Error> {
+        let socket = Self::of(NETLINK_ROUTE)?;
+        socket.inner.set_netlink_get_strict_chk(true)?;
+        Ok(socket)
+    }
+
+    /// Opens a socket that hears of changes to what these groups are about.
+    pub(crate) fn hear_routes(groups: &[u32]) -> Result<Self, Error> {
+        let socket = Self::of(NETLINK_ROUTE)?;
+        for group in groups {
+            socket.inner.add_membership(*group)?;
+        }
+        Ok(socket)
+    }
+
     /// Opens a socket to the kernel's list of sockets.
     pub(crate) fn sock_diag() -> Result<Self, Error> {
         Self::of(NETLINK_SOCK_DIAG)
@@ -229,6 +245,16 @@ impl Socket {
             if let Some(command) = message.command() {
                 each(command, message.attrs());
             }
+        }
+        self.buffer = bytes;
+        Ok(())
+    }
+
+    /// Waits for messages of any kind.
+    pub(crate) fn hear(&mut self, mut each: impl FnMut(&Message<'_>)) -> io::Result<()> {
+        let bytes = self.receive()?;
+        for message in messages(&bytes) {
+            each(&message);
         }
         self.buffer = bytes;
         Ok(())

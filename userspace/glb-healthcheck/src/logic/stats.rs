@@ -3,7 +3,7 @@
 //! The counters of the engine.
 
 use super::probe::Kind;
-use crate::histogram::{Histogram, OF_CHECKS};
+use glb_daemon::histogram::{Histogram, OF_CHECKS};
 
 /// Results of one kind of check.
 #[derive(Debug, Clone)]

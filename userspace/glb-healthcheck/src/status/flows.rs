@@ -3,9 +3,9 @@
 //! The metrics of a proxy's connections that depend on second chance.
 
 use super::kernel;
-use super::text::{Text, Type};
 use crate::flows::{Flows, Result};
 use glb_core::packet::addr::Addr;
+use glb_daemon::text::{Text, Type};
 use std::net::IpAddr;
 
 fn ip(addr: Addr) -> String {

@@ -2,7 +2,7 @@
 
 //! What devices with the role geneve count and remember, as metrics. Nothing where no device has the role.
 
-use super::text::{Text, Type};
+use glb_daemon::text::{Text, Type};
 use glb_netlink::{Counters, Endpoint, Error, GatewayStats, Glb};
 
 /// What the role says.

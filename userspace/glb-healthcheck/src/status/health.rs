@@ -6,10 +6,11 @@
 //! a supervisor that restarts the daemon because of an error in a file would make it worse. `problems` lists the
 //! problems.
 
-use super::{Answer, Facts};
+use super::Facts;
 use crate::logic::engine::Watched;
 use crate::logic::event::Mark;
 use crate::logic::plan::PlannedBackend;
+use glb_daemon::server::Answer;
 use serde_json::{json, Value};
 
 impl Facts<'_> {
@@ -59,11 +60,7 @@ impl Facts<'_> {
             },
             "tables": tables,
         });
-        Answer {
-            status: if never { 503 } else { 200 },
-            content_type: "application/json",
-            body: format!("{body:#}\n"),
-        }
+        Answer::json(if never { 503 } else { 200 }, format!("{body:#}\n"))
     }
 
     fn backend(&self, backend: &PlannedBackend, mark: Mark) -> Value {

@@ -4,9 +4,9 @@
 
 use super::gateway::Asked;
 use super::services::Services;
-use super::text::metric;
 use glb_config::settings;
 use glb_core::settings::{Setting, Settings};
+use glb_daemon::text::metric;
 use glb_netlink::{Error, Glb};
 use std::fs;
 

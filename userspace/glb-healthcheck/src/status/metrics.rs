@@ -3,8 +3,7 @@
 //! `/metrics`, for Prometheus. docs/healthcheck.md lists the names, on which dashboards depend.
 
 use super::kernel;
-use super::text::{Text, Type};
-use super::{Answer, Facts};
+use super::Facts;
 use crate::logic::engine::Watched;
 use crate::logic::event::Mark;
 use crate::logic::plan::PlannedBackend;
@@ -12,6 +11,8 @@ use crate::logic::probe::Kind;
 use crate::publish::PublishError;
 use crate::source::is_error;
 use glb_config::DeadRows;
+use glb_daemon::server::Answer;
+use glb_daemon::text::{Text, Type};
 use std::collections::HashSet;
 
 fn truth(value: bool) -> f64 {
@@ -27,11 +28,7 @@ impl Facts<'_> {
         self.checks(&mut text);
         self.publications(&mut text);
         self.kernel(&mut text);
-        Answer {
-            status: 200,
-            content_type: "text/plain; version=0.0.4; charset=utf-8",
-            body: text.finish(),
-        }
+        Answer::metrics(text.finish())
     }
 
     /// The modules of this machine, those that are there.

@@ -7,18 +7,17 @@ mod gateway;
 mod health;
 mod kernel;
 mod metrics;
-pub(crate) mod server;
 mod services;
-mod text;
 mod vars;
 
-use crate::histogram::Histogram;
 use crate::logic::director::Director;
 use crate::logic::engine::{Engine, Outcome};
 use crate::publish::PublishError;
 use crate::rows::TableRows;
 use crate::source::{is_error, Settings};
 use glb_config::{DeadRows, Issue};
+use glb_daemon::histogram::{self, Histogram};
+use glb_daemon::server::{self, Answer};
 use std::time::{Duration, Instant};
 
 /// The pages.
@@ -29,12 +28,17 @@ pub(crate) enum Page {
     Metrics,
 }
 
-/// A page as it is sent.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) content_type: &'static str,
-    pub(crate) body: String,
+impl server::Page for Page {
+    fn at(path: &str) -> Option<Self> {
+        match path {
+            "/health" => Some(Self::Health),
+            "/debug/vars" => Some(Self::Vars),
+            "/metrics" => Some(Self::Metrics),
+            _ => None,
+        }
+    }
+
+    const THERE_ARE: &'static str = "there are /health, /metrics and /debug/vars\n";
 }
 
 /// What came of reading the operator's files.
@@ -62,7 +66,7 @@ impl Publications {
             outcomes: Default::default(),
             last_error: None,
             last_good: None,
-            time: Histogram::new(crate::histogram::OF_RELOADS),
+            time: Histogram::new(histogram::OF_RELOADS),
         }
     }
 

@@ -2,8 +2,8 @@
 
 //! The counters of the director's services and of their backends, as metrics.
 
-use super::text::{metric, Text, Type};
 use glb_core::packet::addr::Addr;
+use glb_daemon::text::{metric, Text, Type};
 use glb_netlink::{BackendStats, ServiceStats};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -2,8 +2,9 @@
 
 //! `/debug/vars`: counters under the names that the deployed daemon has, for the scripts that read them.
 
-use super::{Answer, Facts};
+use super::Facts;
 use crate::logic::probe::Kind;
+use glb_daemon::server::Answer;
 use serde_json::{json, Map, Value};
 
 impl Facts<'_> {
@@ -34,10 +35,6 @@ impl Facts<'_> {
             "ChecksLeftOut": stats.overruns,
             "TargetHealthChanged": stats.target_changes,
         });
-        Answer {
-            status: 200,
-            content_type: "application/json",
-            body: format!("{body:#}\n"),
-        }
+        Answer::json(200, format!("{body:#}\n"))
     }
 }

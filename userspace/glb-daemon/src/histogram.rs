@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// A histogram: observations by upper bounds, in seconds.
 #[derive(Debug, Clone)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     bounds: &'static [f64],
     /// Observations of each bucket alone, and at the end those above all bounds.
     counts: Vec<u64>,
@@ -14,15 +14,17 @@ pub(crate) struct Histogram {
 }
 
 /// Bounds for checks: from a millisecond's fraction in the rack to a timeout.
-pub(crate) const OF_CHECKS: &[f64] = &[
+pub const OF_CHECKS: &[f64] = &[
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
 
 /// Bounds for reloads: building tables takes its time.
-pub(crate) const OF_RELOADS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+pub const OF_RELOADS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 impl Histogram {
-    pub(crate) fn new(bounds: &'static [f64]) -> Self {
+    /// An empty one with these bounds, in ascending order.
+    #[must_use]
+    pub fn new(bounds: &'static [f64]) -> Self {
         Self {
             bounds,
             counts: vec![0; bounds.len() + 1],
@@ -30,7 +32,8 @@ impl Histogram {
         }
     }
 
-    pub(crate) fn observe(&mut self, duration: Duration) {
+    /// Counts a duration.
+    pub fn observe(&mut self, duration: Duration) {
         let seconds = duration.as_secs_f64();
         let bucket = self.bounds.partition_point(|bound| *bound < seconds);
         self.counts[bucket] += 1;
@@ -38,7 +41,7 @@ impl Histogram {
     }
 
     /// Each bound with the number of observations up to it; the last bound is infinite.
-    pub(crate) fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         bounds.zip(self.counts.iter().scan(0, |total, count| {
             *total += count;
@@ -46,11 +49,15 @@ impl Histogram {
         }))
     }
 
-    pub(crate) fn sum(&self) -> f64 {
+    /// The sum of all, in seconds.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
         self.sum
     }
 
-    pub(crate) fn count(&self) -> u64 {
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 }

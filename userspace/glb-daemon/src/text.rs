@@ -7,24 +7,27 @@ use std::fmt::Write;
 
 /// Kinds of metrics.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Type {
+pub enum Type {
+    /// What only grows
     Counter,
+    /// What goes up and down
     Gauge,
+    /// How often which values were
     Histogram,
 }
 
 /// A page of metrics under way.
 #[derive(Debug, Default)]
-pub(super) struct Text(String);
+pub struct Text(String);
 
 impl Text {
     /// Begins a metric; its samples follow.
-    pub(super) fn family(&mut self, name: &'static str, kind: Type, help: &str) -> Family<'_> {
+    pub fn family(&mut self, name: &'static str, kind: Type, help: &str) -> Family<'_> {
         self.named(name.to_owned(), kind, help)
     }
 
     /// As [`Self::family`], for names that are not known before.
-    pub(super) fn named(&mut self, name: String, kind: Type, help: &str) -> Family<'_> {
+    pub fn named(&mut self, name: String, kind: Type, help: &str) -> Family<'_> {
         let kind = match kind {
             Type::Counter => "counter",
             Type::Gauge => "gauge",
@@ -38,24 +41,29 @@ impl Text {
         }
     }
 
-    pub(super) fn finish(self) -> String {
+    /// The page.
+    #[must_use]
+    pub fn finish(self) -> String {
         self.0
     }
 }
 
 /// A metric whose samples are written.
-pub(super) struct Family<'t> {
+#[derive(Debug)]
+pub struct Family<'t> {
     out: &'t mut String,
     name: String,
 }
 
 impl Family<'_> {
-    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: f64) -> &mut Self {
+    /// A value.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: f64) -> &mut Self {
         self.write("", labels, None, value);
         self
     }
 
-    pub(super) fn histogram(&mut self, labels: &[(&str, &str)], histogram: &Histogram) {
+    /// All values of a histogram.
+    pub fn histogram(&mut self, labels: &[(&str, &str)], histogram: &Histogram) {
         for (bound, count) in histogram.cumulative() {
             let bound = if bound.is_infinite() {
                 "+Inf".to_owned()
@@ -88,7 +96,8 @@ impl Family<'_> {
 }
 
 /// The name of a counter's metric, unless Prometheus could not take it.
-pub(super) fn metric(module: &str, name: &str) -> Option<String> {
+#[must_use]
+pub fn metric(module: &str, name: &str) -> Option<String> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if name.is_empty() || !name.bytes().all(is_name) {
         return None;

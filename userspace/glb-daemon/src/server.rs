@@ -3,7 +3,6 @@
 //! The server of the pages. It only passes requests to the main loop and answers back. Therefore a page always
 //! shows one consistent state, and an answer proves that the main loop runs.
 
-use super::{Answer, Page};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -19,11 +18,52 @@ use tokio::sync::{mpsc, oneshot, Notify};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
+/// A page as it is sent.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status of HTTP.
+    pub status: u16,
+    /// What the body is.
+    pub content_type: &'static str,
+    /// The text.
+    pub body: String,
+}
+
+impl Answer {
+    /// A page of metrics.
+    #[must_use]
+    pub fn metrics(body: String) -> Self {
+        Self {
+            status: 200,
+            content_type: "text/plain; version=0.0.4; charset=utf-8",
+            body,
+        }
+    }
+
+    /// A page for programs, from JSON.
+    #[must_use]
+    pub fn json(status: u16, body: String) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            body,
+        }
+    }
+}
+
+/// A page that there is, named by its path.
+pub trait Page: Copy + Send + 'static {
+    /// The page at this path.
+    fn at(path: &str) -> Option<Self>;
+    /// What is said where there is none.
+    const THERE_ARE: &'static str;
+}
+
 /// A request to the main loop.
-pub(crate) type Asked = (Page, oneshot::Sender<Answer>);
+pub type Asked<P> = (P, oneshot::Sender<Answer>);
 
 /// Connections at a time.
-pub(crate) const CONNECTIONS: usize = 32;
+pub const CONNECTIONS: usize = 32;
 /// How long a client may take to ask.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
 /// How long a connection may last: whoever scrapes is done much sooner.
@@ -39,7 +79,7 @@ struct Open {
 
 /// Serves for ever. Where there are too many connections, one that waits gives way to a new one, so that
 /// nobody is kept out by those that say nothing.
-pub(crate) async fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>) {
+pub async fn serve<P: Page>(listener: TcpListener, asked: mpsc::Sender<Asked<P>>) {
     let mut tasks = JoinSet::new();
     // The oldest first.
     let mut open: Vec<Open> = Vec::new();
@@ -89,9 +129,9 @@ fn gives_way(open: &[Open]) -> Option<usize> {
         .position(|one| waits(&one) && of(one.peer) == most)
 }
 
-async fn connection(
+async fn connection<P: Page>(
     stream: TcpStream,
-    asked: mpsc::Sender<Asked>,
+    asked: mpsc::Sender<Asked<P>>,
     answering: Arc<AtomicBool>,
     answered: Arc<Notify>,
 ) {
@@ -113,15 +153,15 @@ async fn connection(
         .await;
 }
 
-async fn answer(request: &Request<Incoming>, asked: &mpsc::Sender<Asked>) -> Response<Full<Bytes>> {
+async fn answer<P: Page>(
+    request: &Request<Incoming>,
+    asked: &mpsc::Sender<Asked<P>>,
+) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return response(plain(405, "only GET\n"));
     }
-    let page = match request.uri().path() {
-        "/health" => Page::Health,
-        "/debug/vars" => Page::Vars,
-        "/metrics" => Page::Metrics,
-        _ => return response(plain(404, "there are /health, /metrics and /debug/vars\n")),
+    let Some(page) = P::at(request.uri().path()) else {
+        return response(plain(404, P::THERE_ARE));
     };
     let (sender, receiver) = oneshot::channel();
     if asked.send((page, sender)).await.is_err() {
@@ -156,6 +196,17 @@ mod tests {
     use std::net::{SocketAddr, TcpStream as Client};
     use tokio::time::Instant;
 
+    /// Some page.
+    #[derive(Clone, Copy)]
+    struct Any;
+
+    impl Page for Any {
+        fn at(path: &str) -> Option<Self> {
+            (path == "/health").then_some(Self)
+        }
+        const THERE_ARE: &'static str = "there is /health\n";
+    }
+
     /// What takes so long hangs.
     const HANGS: Duration = Duration::from_secs(120);
 
@@ -189,7 +240,7 @@ mod tests {
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let to = listener.local_addr().unwrap();
-            let (asked, mut questions) = mpsc::channel::<Asked>(1);
+            let (asked, mut questions) = mpsc::channel::<Asked<Any>>(1);
             tokio::spawn(serve(listener, asked));
             tokio::spawn(async move {
                 while let Some((_, sender)) = questions.recv().await {

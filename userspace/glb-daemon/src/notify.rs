@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// The way to systemd.
 #[derive(Debug)]
-pub(crate) struct Notify {
+pub struct Notify {
     socket: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
     status: String,
@@ -19,7 +19,8 @@ pub(crate) struct Notify {
 
 impl Notify {
     /// As the environment says.
-    pub(crate) fn from_env() -> Self {
+    #[must_use]
+    pub fn from_env() -> Self {
         let socket = std::env::var_os("NOTIFY_SOCKET").and_then(open);
         let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
         // The variable is of use to one process only, and may have been passed on by mistake.
@@ -33,35 +34,36 @@ impl Notify {
     }
 
     /// How often [`Self::alive`] is to be called.
-    pub(crate) fn watchdog_period(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn watchdog_period(&self) -> Option<Duration> {
         // Twice as often as systemd wants to hear of us.
         self.watchdog.map(|limit| limit / 2)
     }
 
     /// The daemon works, or has taken a changed configuration.
-    pub(crate) fn ready(&self) {
+    pub fn ready(&self) {
         self.send("READY=1");
     }
 
     /// The daemon is taking a changed configuration.
-    pub(crate) fn reloading(&self) {
+    pub fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let usec = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={usec}"));
     }
 
     /// The daemon's main loop runs.
-    pub(crate) fn alive(&self) {
+    pub fn alive(&self) {
         self.send("WATCHDOG=1");
     }
 
     /// The daemon is about to end.
-    pub(crate) fn stopping(&self) {
+    pub fn stopping(&self) {
         self.send("STOPPING=1");
     }
 
     /// A line for `systemctl status`; sent when it has changed.
-    pub(crate) fn status(&mut self, status: String) {
+    pub fn status(&mut self, status: String) {
         if self.status != status {
             self.send(&format!("STATUS={status}"));
             self.status = status;

@@ -2,18 +2,50 @@
 
 //! The log on standard error, for people, programs, or the journal.
 
-use crate::cli::{Level, LogFormat};
+use clap::ValueEnum;
 use std::fmt;
 use std::os::linux::fs::MetadataExt;
+use tracing::level_filters::LevelFilter;
 use tracing::Event;
 use tracing_subscriber::fmt::format::{format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+/// Formats of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One object a line
+    Json,
+}
+
+/// Levels of the log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Level {
+    /// What fails
+    Error,
+    /// What should be seen to
+    Warn,
+    /// What happens
+    Info,
+    /// All that is done
+    Debug,
+}
+
+impl Level {
+    fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+        }
+    }
+}
+
 /// Starts the log.
-pub(crate) fn to_stderr(level: Level, form: LogFormat) {
-    let debug = std::env::var_os("GLB_HEALTHCHECK_LOG_DEBUG").is_some_and(|value| value == "1");
-    let level = if debug { Level::Debug } else { level };
+pub fn to_stderr(level: Level, form: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(level.filter());
