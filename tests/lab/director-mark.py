@@ -12,7 +12,7 @@ from lab.hosts import Host
 from lab.marks import Marks
 from lab.packets import ip, sctp, tcp, udp
 from lab.run import main
-from lab.settings import VIP4, VIP6
+from lab.settings import VIP4, VIP6, work_json
 from lab.story import about, check, same
 
 client = Host("client", "10.2.0.1", "fd02::1")
@@ -152,7 +152,8 @@ def test_identifiers():
             size += len(packet)
     count.exactly(marked_packets=4, encapsulated_bytes=size)
     words = "%s:%d %s:80" % (SOURCES[VIP4], ports(VIP4)[1], VIP4)
-    for command in ("lookup --running ", "lookup --table %s " % path):
+    fields = work_json("fields.conf", {"outbound_src_ip": "65.65.65.65", "hash_fields": {"src_addr": True, "src_port": True}})
+    for command in ("lookup --running ", "lookup --config %s --table %s " % (fields, path)):
         with check("glbctl %sFLOW says the mark" % command):
             hop = director.json("glbctl --json " + command + words)["hops"][0]
             same((proxy2.ipv4, 7, OFFSET + 7), (hop["ip"], hop["identifier"], hop["mark"]))
