@@ -2,6 +2,8 @@
 
 //! `targets.conf` of glb-targets, and the files that list targets (docs/targets.md).
 
+mod etcd;
+
 use crate::issue::Checked;
 use crate::read::{Node, Object, Reader};
 use glb_core::backend::MAX_BACKENDS;
@@ -9,6 +11,8 @@ use glb_core::packet::addr::Addr;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub use etcd::{read_etcd, read_target, EtcdConf};
 
 /// Most addresses of one family that a target may have.
 pub const MAX_ADDRESSES: usize = 16;
@@ -20,8 +24,10 @@ const MAX_NAME: usize = 63;
 pub struct TargetsConf {
     /// The operator's table.
     pub src: PathBuf,
-    /// A file of targets, or a directory of such files.
+    /// A file of targets, or a directory of such files; not read where there is `etcd`.
     pub targets: PathBuf,
+    /// The etcd that targets are registered in, if not files say which there are.
+    pub etcd: Option<EtcdConf>,
     /// Where the identifiers are kept.
     pub state: PathBuf,
     /// Where the rules stand among the others.
@@ -58,9 +64,10 @@ pub struct TargetSpec {
     pub id: Option<u16>,
 }
 
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 7] = [
     "forwarding_table",
     "targets",
+    "etcd",
     "state",
     "rule_priority",
     "listen",
@@ -69,6 +76,8 @@ const KNOWN: [&str; 6] = [
 const TABLE_FIELDS: [&str; 1] = ["src"];
 const SERVICE_FIELDS: [&str; 3] = ["name", "max_targets", "first_routing_table"];
 const TARGET_FIELDS: [&str; 4] = ["service", "name", "addresses", "id"];
+/// Of a target whose service and name its key says.
+const NAMED_FIELDS: [&str; 2] = ["addresses", "id"];
 
 const DEFAULT_SRC: &str = "/etc/glb/forwarding_table.src.json";
 const DEFAULT_TARGETS: &str = "/etc/glb/targets.d";
@@ -80,7 +89,13 @@ const DEFAULT_PORT: u16 = 19524;
 /// Reads and checks a configuration's text; `file` is what issues call it.
 #[must_use]
 pub fn read(file: &str, text: &str) -> Checked<TargetsConf> {
-    let names = [&KNOWN[..], &TABLE_FIELDS, &SERVICE_FIELDS].concat();
+    let names = [
+        &KNOWN[..],
+        &TABLE_FIELDS,
+        &SERVICE_FIELDS,
+        &etcd::ETCD_FIELDS,
+    ]
+    .concat();
     Reader::whole(file, text, &names, read_root)
 }
 
@@ -94,6 +109,10 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<TargetsConf> {
         }
     };
     let targets = reader.path(&root, "targets", DEFAULT_TARGETS);
+    let etcd = match root.get("etcd") {
+        Some(node) => etcd::etcd(reader, &node).map(Some),
+        None => Some(None),
+    };
     let state = reader.path(&root, "state", DEFAULT_STATE);
     let rule_priority = match root.get("rule_priority") {
         // 0 is the rule of addresses of the machine, and nothing comes behind the last one.
@@ -105,6 +124,7 @@ fn read_root(reader: &mut Reader, tree: &Node<'_>) -> Option<TargetsConf> {
     Some(TargetsConf {
         src: src?,
         targets: targets?,
+        etcd: etcd?,
         state: state?,
         rule_priority: rule_priority?,
         listen: listen?,
@@ -165,19 +185,32 @@ pub fn read_targets(file: &str, text: &str) -> Checked<Vec<TargetSpec>> {
         let root = reader.object(tree, &["targets"])?;
         let node = reader.required(&root, "targets")?;
         let items = reader.array(&node)?;
-        let targets: Vec<_> = items.iter().map(|item| target(reader, item)).collect();
+        let targets: Vec<_> = items
+            .iter()
+            .map(|item| target(reader, item, None))
+            .collect();
         targets.into_iter().collect()
     })
 }
 
-fn target(reader: &mut Reader, node: &Node<'_>) -> Option<TargetSpec> {
-    // A field that is misspelt must not make it another target.
-    let object = reader.object_where(node, &TARGET_FIELDS, |_| crate::Severity::Error)?;
-    let mut name = |field| {
-        let node = reader.required(&object, field)?;
-        name_of(reader, &node)
+fn target(reader: &mut Reader, node: &Node<'_>, named: Option<(&str, &str)>) -> Option<TargetSpec> {
+    let fields = if named.is_some() {
+        &NAMED_FIELDS[..]
+    } else {
+        &TARGET_FIELDS
     };
-    let (service, name) = (name("service"), name("name"));
+    // A field that is misspelt must not make it another target.
+    let object = reader.object_where(node, fields, |_| crate::Severity::Error)?;
+    let (service, name) = match named {
+        Some((service, name)) => (Some(service.to_owned()), Some(name.to_owned())),
+        None => {
+            let mut name = |field| {
+                let node = reader.required(&object, field)?;
+                name_of(reader, &node)
+            };
+            (name("service"), name("name"))
+        }
+    };
     let addresses = reader.required(&object, "addresses");
     let addresses = addresses.and_then(|node| addresses_of(reader, &node));
     let most = u16::try_from(MAX_BACKENDS - 2).unwrap_or(u16::MAX);

@@ -54,6 +54,8 @@ fn example(root: &Value, part: &Value, name: &str) -> Value {
             "http_uri" | "https_uri" => json!("/x"),
             "http_host" | "https_host" => json!("www.example.net"),
             "listen" => json!("127.0.0.1:1"),
+            "endpoints" => json!("https://10.0.0.5:2379"),
+            "prefix" => json!("/glb"),
             "allow_from" => json!("10.0.0.0/8"),
             other => json!(other),
         },

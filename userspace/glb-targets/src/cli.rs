@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Leads the marks of a GLB director to their targets, and keeps its table up to date
 ///
-/// Reads which targets there are, gives each of them an identifier, makes the rules and routes that lead its mark
+/// Learns which targets there are, from files or from etcd, gives each of them an identifier, makes the rules and routes that lead its mark
 /// to it, and loads the table whose backends they are into the running director. SIGHUP reads the configuration
 /// again; the table and the files of targets are read whenever they change. When it stops, all stays as it is.
 /// http://127.0.0.1:19524/health reports the status, /metrics is for Prometheus.

@@ -3,6 +3,7 @@
 //! The main loop. Only this task changes state: files and kernel are read and changed beside it, once at a time, and report
 //! through one channel.
 
+use crate::etcd::{self, Etcd};
 use crate::ids::Ids;
 use crate::kernel::{self, Done, Job, Loaded, Part};
 use crate::plan::{Plan, Refused};
@@ -15,6 +16,7 @@ use glb_config::Issue;
 use glb_daemon::notify::Notify;
 use glb_daemon::server::{self, Answer};
 use glb_daemon::signals::{Signals, Wish};
+use glb_etcd::watch::News;
 use glb_netlink::watch::Watch;
 use std::collections::BTreeSet;
 use std::io;
@@ -40,6 +42,7 @@ enum Report {
     /// The files, and the director's load as of so many jobs; nothing while one ran.
     Looked(Stamps, Option<u64>, Result<u32, String>),
     Changed,
+    Etcd(News),
     Done(Box<Done>),
 }
 
@@ -82,6 +85,7 @@ pub(crate) struct Daemon {
     base: Arc<Base>,
     specs: Vec<TargetSpec>,
     issues: Vec<Issue>,
+    etcd: Etcd,
     stamps: Stamps,
     ids: Ids,
     /// Those that are in the file.
@@ -130,12 +134,16 @@ pub(crate) async fn run(start: Start, notify: Notify) -> io::Result<()> {
     let (asked, mut questions) = mpsc::channel(server::CONNECTIONS);
     tokio::spawn(server::serve::<Page>(listener, asked));
     hear(reports.clone())?;
+    if let Some(conf) = &start.config.etcd {
+        let reports = reports.clone();
+        etcd::hear(conf, move |news| reports.send(Report::Etcd(news)).is_ok())?;
+    }
     let mut daemon = Daemon::new(start, notify, reports);
     // Ready is who has done all once: what stands behind this unit finds the targets in place.
     let mut ready = false;
     loop {
         daemon.act();
-        if !ready && daemon.counts.jobs > 0 {
+        if !ready && (daemon.counts.jobs > 0 || daemon.known().is_none()) {
             daemon.notify.ready();
             ready = true;
         }
@@ -185,6 +193,7 @@ impl Daemon {
             base: Arc::new(start.base),
             specs: start.specs,
             issues: Vec::new(),
+            etcd: Etcd::default(),
             stamps: start.stamps,
             owners: start.ids.owners(),
             kept: Some(start.ids.clone()),
@@ -213,7 +222,11 @@ impl Daemon {
     fn act(&mut self) {
         let now = Instant::now();
         if !self.working && self.next_job <= now {
-            self.work(now);
+            self.next_job = now + RETRY;
+            // What is not known is not taken away.
+            if self.known().is_some() {
+                self.work();
+            }
         }
         if self.next_look.is_some_and(|at| at <= now) {
             self.next_look = None;
@@ -233,6 +246,14 @@ impl Daemon {
         }
     }
 
+    /// The targets, once it is known which there are.
+    fn known(&self) -> Option<&[TargetSpec]> {
+        match self.config.etcd {
+            Some(_) => self.etcd.specs.as_deref(),
+            None => Some(&self.specs),
+        }
+    }
+
     /// When [`Self::act`] has something to do, unless a report comes before.
     fn wake_at(&self) -> Instant {
         let job = (!self.working).then_some(self.next_job);
@@ -242,12 +263,12 @@ impl Daemon {
     }
 
     /// Plans anew, and has the kernel made so.
-    fn work(&mut self, now: Instant) {
+    fn work(&mut self) {
         self.working = true;
-        self.next_job = now + RETRY;
         let mut ids = std::mem::take(&mut self.ids);
         let known = (&mut ids, &self.owners);
-        let plan = Plan::new(&self.config, &self.base, &self.specs, known);
+        let specs = self.known().unwrap_or_default();
+        let plan = Plan::new(&self.config, &self.base, specs, known);
         self.ids = ids;
         for refused in plan
             .refused
@@ -267,8 +288,11 @@ impl Daemon {
             keep,
         };
         let reports = self.reports.clone();
-        tokio::task::spawn_blocking(move || {
-            let _ = reports.send(Report::Done(Box::new(kernel::apply(job))));
+        tokio::spawn(async move {
+            let done = tokio::task::spawn_blocking(move || kernel::apply(job)).await;
+            // One that failed by a fault of ours has ended, too.
+            let done = done.unwrap_or_else(|error| Done::failed(error.to_string()));
+            let _ = reports.send(Report::Done(Box::new(done)));
         });
     }
 
@@ -277,6 +301,13 @@ impl Daemon {
         match report {
             Report::Done(done) => self.take_done(now, *done),
             Report::Read(read) => self.take_read(now, *read),
+            Report::Etcd(news) => {
+                self.etcd.take(news);
+                if self.etcd.away.is_none() {
+                    self.next_job = now;
+                    self.changed.get_or_insert(now);
+                }
+            }
             Report::Changed => self.next_job = self.next_job.min(now),
             Report::Looked(stamps, jobs, generation) => {
                 self.next_look = Some(now + LOOK);
@@ -433,7 +464,13 @@ impl Daemon {
                 if config.listen != self.config.listen {
                     tracing::warn!("listen has changed: that takes a restart");
                 }
-                self.config = config;
+                if config.etcd == self.config.etcd {
+                    self.config = config;
+                } else {
+                    tracing::warn!(
+                        "etcd has changed: that takes a restart, and the old configuration stays"
+                    );
+                }
             }
             self.base = Arc::new(base);
             self.specs = specs;
@@ -472,6 +509,7 @@ impl Daemon {
             base: &self.base,
             plan: &self.plan,
             issues: &self.issues,
+            etcd: self.config.etcd.is_some().then_some(&self.etcd),
             active: &self.active,
             failed: &self.failed,
             errors: &self.errors,

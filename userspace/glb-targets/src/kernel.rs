@@ -60,6 +60,16 @@ pub(crate) struct Done {
     pub(crate) deleted: usize,
 }
 
+impl Done {
+    /// Nothing is known of what was done.
+    pub(crate) fn failed(reason: String) -> Self {
+        Self {
+            errors: vec![(Part::Steering, reason)],
+            ..Self::default()
+        }
+    }
+}
+
 /// What can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {

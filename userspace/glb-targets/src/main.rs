@@ -3,6 +3,7 @@
 //! `glb-targets`: leads the marks of a GLB director to their targets, and keeps its table up to date.
 //!
 //! * [`source`] reads the operator's files
+//! * [`etcd`] hears which targets are registered, where these are not in files
 //! * [`ids`] says which target has which identifier, [`plan`] what follows for the kernel
 //! * [`target`] is a target with its identifier, [`table`] the table with the targets
 //! * [`kernel`] makes rules, routes and table as the plan says
@@ -13,6 +14,7 @@ mod cli;
 mod daemon;
 #[cfg(test)]
 mod documented;
+mod etcd;
 mod ids;
 mod kernel;
 mod plan;

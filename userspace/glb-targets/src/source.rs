@@ -47,7 +47,11 @@ pub(crate) fn read_listed(config: &TargetsConf) -> Read {
     let stamps = stamps(config);
     let base = text_of(&config.src, |name, text| Base::read(name, text, config));
     let mut issues = base.issues;
-    let specs = specs(&config.targets, &mut issues);
+    let specs = match config.etcd {
+        // Who is registered is heard elsewhere.
+        Some(_) => Some(Vec::new()),
+        None => specs(&config.targets, &mut issues),
+    };
     Read {
         config: None,
         base: base.value,
@@ -59,9 +63,12 @@ pub(crate) fn read_listed(config: &TargetsConf) -> Read {
 
 /// What the files are now.
 pub(crate) fn stamps(config: &TargetsConf) -> Stamps {
-    let mut paths = vec![config.src.clone(), config.targets.clone()];
-    // What cannot be listed is said when it is read.
-    paths.extend(listed(&config.targets).unwrap_or_default());
+    let mut paths = vec![config.src.clone()];
+    if config.etcd.is_none() {
+        paths.push(config.targets.clone());
+        // What cannot be listed is said when it is read.
+        paths.extend(listed(&config.targets).unwrap_or_default());
+    }
     let stamp = |path: PathBuf| {
         let stamp = Stamp::of(&path);
         (path, stamp)

@@ -2,6 +2,7 @@
 
 //! The status pages: `/health` for people and scripts, `/metrics` for Prometheus.
 
+use crate::etcd::Etcd;
 use crate::kernel::{Done, Part};
 use crate::plan::{Plan, Refused};
 use crate::source::is_error;
@@ -85,6 +86,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) base: &'a Base,
     pub(crate) plan: &'a Plan,
     pub(crate) issues: &'a [Issue],
+    /// Where targets are registered in one.
+    pub(crate) etcd: Option<&'a Etcd>,
     pub(crate) active: &'a BTreeSet<(usize, u16)>,
     pub(crate) failed: &'a [Refused],
     pub(crate) errors: &'a [(Part, String)],
@@ -135,6 +138,10 @@ impl Facts<'_> {
         let mut problems: Vec<String> = errors.map(ToString::to_string).collect();
         if !problems.is_empty() {
             problems.push("the last good targets stay".to_owned());
+        }
+        if let Some(etcd) = self.etcd {
+            problems.extend(etcd.away.clone());
+            problems.extend(etcd.bad.iter().cloned());
         }
         problems.extend(self.gone.map(str::to_owned));
         problems.extend(self.errors.iter().map(|(_, reason)| reason.clone()));
@@ -221,6 +228,22 @@ impl Facts<'_> {
         text.family("glb_targets_source_reads_total", Type::Counter, help)
             .sample(&[("outcome", "success")], self.counts.reads[0] as f64)
             .sample(&[("outcome", "failure")], self.counts.reads[1] as f64);
+        if let Some(etcd) = self.etcd {
+            let help =
+                "Whether etcd says which targets there are; otherwise the last known ones stay.";
+            text.family("glb_targets_etcd_connected", Type::Gauge, help)
+                .sample(&[], truth(etcd.away.is_none() && etcd.specs.is_some()));
+            let help = "How often etcd was away.";
+            text.family("glb_targets_etcd_lost_total", Type::Counter, help)
+                .sample(&[], etcd.lost as f64);
+            let help = "Targets that are registered.";
+            let count = etcd.specs.as_ref().map_or(0, Vec::len);
+            text.family("glb_targets_registrations", Type::Gauge, help)
+                .sample(&[], count as f64);
+            let help = "Keys that should be targets, and are none.";
+            text.family("glb_targets_bad_keys", Type::Gauge, help)
+                .sample(&[], etcd.bad.len() as f64);
+        }
         let help = "Targets: active ones get packets, the others do not.";
         let mut family = text.family("glb_targets_targets", Type::Gauge, help);
         for (index, service) in self.base.services.iter().enumerate() {

@@ -95,6 +95,7 @@ fn every_command_has_a_schema() {
         "checkedTable",
         "checkedClasses",
         "watched",
+        "registration",
         "class",
         "comparedTable",
         "comparedBackend",

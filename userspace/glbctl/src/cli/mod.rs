@@ -18,6 +18,7 @@ pub(crate) mod packet;
 pub(crate) mod redirect;
 pub(crate) mod statsd;
 pub(crate) mod table;
+pub(crate) mod target;
 pub(crate) mod values;
 
 use assign::Assign;
@@ -36,6 +37,7 @@ use redirect::RedirectCommand;
 use statsd::Statsd;
 use std::path::PathBuf;
 use table::TableCommand;
+use target::TargetCommand;
 use values::seconds;
 
 const EXIT_STATUS: &str = "\
@@ -150,6 +152,9 @@ The verdicts are explained in docs/gateway.md.")]
     /// network namespace. Use only one of the two: packets that pass both are counted twice.
     #[command(subcommand)]
     Redirect(RedirectCommand),
+    /// Register the targets of a service in etcd, from which glb-targets knows them; list and watch them
+    #[command(subcommand)]
+    Target(TargetCommand),
     /// Report what is wrong with this director, this proxy or a fleet, and what to do about it
     Doctor(Doctor),
     /// Print a completion script for a shell

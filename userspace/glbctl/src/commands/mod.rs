@@ -30,6 +30,7 @@ mod table_export;
 mod table_import;
 mod table_new;
 mod table_show;
+mod target;
 
 use crate::cli::redirect::RedirectCommand;
 use crate::cli::table::TableCommand;
@@ -87,6 +88,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Bind(command) => bind::run(&command, json),
         Command::Redirect(RedirectCommand::Door(command)) => running::redirect::run(&command, json),
         Command::Redirect(RedirectCommand::Flows(args)) => flows::run(&args, json),
+        Command::Target(command) => target::run(&command, json),
         Command::Doctor(args) => doctor::run(&args, json),
         Command::Encap(args) => encap::run(&args, json),
         Command::Decap(args) => decap::run(&args, json),
