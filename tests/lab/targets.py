@@ -129,6 +129,12 @@ def rules():
                            if str(rule.get("protocol")) == OURS and "table" in rule) for family in ("-4", "-6")}
 
 
+def drops():
+    """The marks of the daemon's rules that drop, of both families: behind those of the targets, and the one that nobody gets."""
+    return {family: sorted(int(rule["fwmark"], 16) for rule in director.json("ip -d -j %s rule show" % family)
+                           if str(rule.get("protocol")) == OURS and "table" not in rule) for family in ("-4", "-6")}
+
+
 def routes():
     """The tables of the daemon's routes, of both families."""
     return {family: sorted(int(route["table"]) for route in director.json("ip -j %s route show table all proto" % family, OURS))
@@ -144,6 +150,8 @@ def stand(*ids):
     """Rules and routes of the daemon's are those of these identifiers, and no others."""
     with check("the rules and routes are those of %s" % (list(ids) or "nobody")):
         eventually(lambda: same((both_families(*ids), both_families(*ids)), (rules(), routes())))
+    with check("a rule behind each drops what finds no route"):
+        eventually(lambda: same(both_families(*ids, MOST), drops()))
 
 
 def owner(vip, port):
@@ -179,7 +187,7 @@ def test_targets():
     stand(0, 1, 2)
     arrive(hosts)
     with check("metrics"):
-        same((3, 0, 8, 6), tuple(daemon.metric(name) for name in (
+        same((3, 0, 14, 6), tuple(daemon.metric(name) for name in (
             'glb_targets_targets{service="api",state="active"}', 'glb_targets_targets{service="api",state="failed"}',
             "glb_targets_rules", "glb_targets_routes")))
     with check("/health"):

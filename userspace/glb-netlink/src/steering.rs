@@ -162,8 +162,15 @@ impl Steering {
     pub fn add_rule(&mut self, rule: &Rule) -> Result<(), Error> {
         let mut request = rule_request(rule);
         request.add_flags(NLM_F_CREATE | NLM_F_EXCL);
-        let changed = self.change(RTM_NEWRULE, &request);
-        changed.map_err(|error| refused(error, said_rule(rule)))
+        match self.change(RTM_NEWRULE, &request) {
+            // What drops packets is not wanted of an IP version that the kernel does not have: there are none.
+            Err(Error::Refused(refusal))
+                if rule.table.is_none() && NO_FAMILY.contains(&refusal.errno) =>
+            {
+                Ok(())
+            }
+            changed => changed.map_err(|error| refused(error, said_rule(rule))),
+        }
     }
 
     /// Deletes a rule. One that is gone already is no error.

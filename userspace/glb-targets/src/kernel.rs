@@ -175,7 +175,7 @@ fn steer(job: &Job, done: &mut Done) -> Result<(), Error> {
     let leads: Vec<(&Target, Vec<Lead>)> = targets
         .map(|target| (target, Plan::leads(&job.base, job.priority, target)))
         .collect();
-    let drops = Plan::drops(&job.base, job.priority);
+    let drops = Plan::drops(&job.base, &job.plan.targets, job.priority);
     let of_targets = leads.iter().flat_map(|(_, leads)| leads);
     let difference = Difference::between(of_targets, &drops, &present);
     let refused = make(&mut steering, &difference, done);

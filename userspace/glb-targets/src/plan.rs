@@ -101,17 +101,27 @@ impl Plan {
         plan
     }
 
-    /// The rules that drop what no target gets, of all services.
-    pub(crate) fn drops(base: &Base, priority: u32) -> Vec<Rule> {
-        let both = |service: &Service| {
+    /// The rules that drop: what no target gets, of all services, and behind the rule of each target what finds no route there, as
+    /// in the moment in which its device goes down. Otherwise such a packet would take the way of packets without a mark.
+    pub(crate) fn drops(base: &Base, targets: &[Target], priority: u32) -> Vec<Rule> {
+        let nobody = |service: &Service| (service.mark(service.max_targets), priority);
+        let behind = |target: &Target| {
+            let mark = base.services[target.service].mark(target.id);
+            (mark, priority.saturating_add(1))
+        };
+        let marks = base.services.iter().map(nobody);
+        let both = |(mark, priority): (u32, u32)| {
             [false, true].map(|v6| Rule {
                 v6,
-                mark: service.mark(service.max_targets),
+                mark,
                 table: None,
                 priority,
             })
         };
-        base.services.iter().flat_map(both).collect()
+        marks
+            .chain(targets.iter().map(behind))
+            .flat_map(both)
+            .collect()
     }
 
     /// Rules and routes of a target.

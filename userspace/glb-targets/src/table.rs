@@ -91,6 +91,7 @@ impl Base {
             }
         }
         overlaps(file, &services, &mut issues);
+        beside(file, &services, &tables, &mut issues);
         let good = !issues.iter().any(|issue| issue.severity == Severity::Error);
         let tree = tables.tree;
         Checked {
@@ -221,6 +222,43 @@ fn overlaps(file: &str, services: &[Service], issues: &mut Vec<Issue>) {
                 severity: Severity::Error,
                 file: file.to_owned(),
                 table: Some(one.name.clone()),
+                field: "forward.offset".to_owned(),
+                value: None,
+                reason,
+            });
+        }
+    }
+}
+
+/// Errors of services among whose marks are those of a table that no targets are looked after of: the targets' rules would lead its
+/// packets away.
+fn beside(file: &str, services: &[Service], tables: &tables::Config, issues: &mut Vec<Issue>) {
+    for (place, table) in tables.tables.iter().enumerate() {
+        let Some(offset) = table.forward.mark_offset() else {
+            continue;
+        };
+        if services.iter().any(|one| one.table == place) {
+            continue;
+        }
+        let marks = table.backends.iter().map(|one| offset.mark(one.identifier));
+        let (Some(first), Some(last)) = (marks.clone().min(), marks.max()) else {
+            continue;
+        };
+        for one in services {
+            // Behind the last identifier there is one more mark.
+            let behind = one.mark(one.max_targets);
+            if first > behind || last < one.offset {
+                continue;
+            }
+            let reason = format!(
+                "the marks of service {}, {} to {behind}, have those of this table among them, {first} to {last}: move one away, or set \
+                 a smaller max_targets in targets.conf",
+                one.name, one.offset
+            );
+            issues.push(Issue {
+                severity: Severity::Error,
+                file: file.to_owned(),
+                table: table.name.clone(),
                 field: "forward.offset".to_owned(),
                 value: None,
                 reason,

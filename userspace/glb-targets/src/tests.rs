@@ -209,12 +209,21 @@ fn the_table_has_targets_at_their_identifiers() {
         let usable: Vec<bool> = usable.collect();
         assert_eq!(usable, [false, false, false, true], "{text}");
     }
-    let drops = Plan::drops(&base, 900);
+    let drops = Plan::drops(&base, std::slice::from_ref(&first), 900);
     let marks: Vec<_> = drops
         .iter()
-        .map(|rule| (rule.v6, rule.mark, rule.table))
+        .map(|rule| (rule.v6, rule.mark, rule.table, rule.priority))
         .collect();
-    assert_eq!(marks, [(false, 5003, None), (true, 5003, None)]);
+    let behind = base.services[0].mark(first.id);
+    assert_eq!(
+        marks,
+        [
+            (false, 5003, None, 900),
+            (true, 5003, None, 900),
+            (false, behind, None, 901),
+            (true, behind, None, 901)
+        ]
+    );
 }
 
 #[test]
