@@ -32,6 +32,13 @@ fn table(name: &str, offset: u32) -> Value {
     })
 }
 
+/// A table with a backend of its own, of whose targets nobody looks.
+fn beside(name: &str, offset: u32) -> Value {
+    let mut table = table(name, offset);
+    table["backends"] = json!([{"ip": "192.168.50.12", "state": "active", "healthy": true}]);
+    table
+}
+
 fn base_of(tables: &[Value], config: &TargetsConf) -> Result<Base, Vec<Issue>> {
     let text = json!({ "tables": tables }).to_string();
     let read = Base::read("tables.json", &text, config);
@@ -249,6 +256,15 @@ fn what_no_service_can_be_is_an_error() {
         "{said:?}"
     );
     assert!(base_of(&[table("web", 5000), table("api", 5004)], &two).is_ok());
+    // A table of which no targets are looked after: its marks are its backends', and the last one of the service is 5003.
+    let said = errors(&[table("web", 5000), beside("old", 5003)], &web());
+    assert!(
+        said.last()
+            .unwrap()
+            .contains("have those of this table among them"),
+        "{said:?}"
+    );
+    assert!(base_of(&[table("web", 5000), beside("old", 5004)], &web()).is_ok());
     let same = conf(
         json!([{"name": "web", "max_targets": 3}, {"name": "api", "max_targets": 3, "first_routing_table": 4998}]),
     );
