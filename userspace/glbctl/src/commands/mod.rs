@@ -86,6 +86,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backend(command) => backend::run(&command, json),
         Command::Bind(command) => bind::run(&command, json),
         Command::Redirect(RedirectCommand::Door(command)) => running::redirect::run(&command, json),
+        Command::Redirect(RedirectCommand::Cookie(command)) => running::cookie::run(&command, json),
         Command::Redirect(RedirectCommand::Flows(args)) => flows::run(&args, json),
         Command::Doctor(args) => doctor::run(&args, json),
         Command::Encap(args) => encap::run(&args, json),
