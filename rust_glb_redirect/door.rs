@@ -15,7 +15,7 @@ use glb_core::redirect::{is_for_port, Stop};
 use glb_kernel::base::rcu::Guard;
 use glb_kernel::front::hook::{Hook, Outcome};
 use glb_kernel::front::local_in::{self, LocalIn};
-use glb_kernel::net::{Net, Registered};
+use glb_kernel::net::{Either, Net, Registered};
 use glb_kernel::packet::skb::Skb;
 use kernel::prelude::*;
 
@@ -35,9 +35,9 @@ pub(crate) fn open(
     let settings = KBox::new(settings, GFP_KERNEL)?;
     // Held to the end, so that hooks and settings are of one request.
     let mut doors = net.doors(registered).lock();
-    if doors.is_empty() {
+    if !doors.iter().any(is_this) {
         // Hooks without settings let all packets pass, so the order does no harm.
-        doors.open(net, registered, ())?;
+        doors.open(net, registered, Either::First(()))?;
     }
     drop(state.door().replace(Some(settings)));
     Ok(())
@@ -46,9 +46,14 @@ pub(crate) fn open(
 /// Closes the door; false if it was closed.
 pub(crate) fn close(state: &State, net: &Net, registered: Registered<State>) -> bool {
     let mut doors = net.doors(registered).lock();
-    let was_open = doors.close(|_| true);
+    let was_open = doors.close(is_this);
     drop(state.door().replace(None));
     was_open
+}
+
+/// Whether it is this door. The other one of a namespace sets cookies.
+fn is_this<B>(door: &Either<Attachment, B>) -> bool {
+    matches!(door, Either::First(_))
 }
 
 /// Calls `with` with what an open door lets in, under RCU.

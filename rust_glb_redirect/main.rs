@@ -11,10 +11,11 @@
 //! netfilter hook -> door    > redirect            what becomes of a packet, step by step
 //!                             glb_core::redirect  what the bytes say
 //!                             glb_kernel          socket tables, routes, socket buffers
+//! netfilter hook -> cookie    the timestamps of connections that begin here say so
 //! stay                        why a packet stays here
 //! elsewhere                   other namespaces, and the connection tracking
 //! policy                      what a rule or the door says about its packets
-//! netlink                     opens and closes the door, shows counters
+//! netlink                     opens and closes the door, switches cookies, shows counters
 //! stats                       the counters and the files that show them
 //! state                       all of it for one namespace
 //! ```
@@ -33,6 +34,7 @@ use glb_kernel::proc;
 use kernel::prelude::*;
 use state::State;
 
+mod cookie;
 mod door;
 mod elsewhere;
 mod files;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How the module's parts are tied to a namespace: its state, its door, its file in `/proc/net`, and the devices that change.
+//! How the module's parts are tied to a namespace: its state, its doors, its file in `/proc/net`, and the devices that change.
 
 #![forbid(unsafe_code)]
 
-use crate::door::Attachment;
+use crate::cookie;
+use crate::door;
 use crate::files::All;
 use crate::state::State;
-use glb_kernel::net::{Net, NetState, News};
+use glb_kernel::net::{Either, Net, NetState, News};
 use glb_kernel::proc;
 use kernel::prelude::*;
 
 impl NetState for State {
-    type Door = Attachment;
+    type Door = Either<door::Attachment, cookie::Attachment>;
     type Files = proc::PerNetFile<All>;
 
     fn new(net: &Net) -> Result<Self> {

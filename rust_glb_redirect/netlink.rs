@@ -21,12 +21,14 @@ use glb_kernel::refuse;
 use glb_kernel::sockets::elsewhere::{Elsewhere, Refused};
 use kernel::prelude::*;
 
+mod cookie;
+
 type Request<'a> = genl::Request<'a, State>;
 
 /// Bytes of a message with all prefixes and names.
 const SETTINGS_LEN: usize = 2048;
 /// Bytes of a message with all counters.
-const STATS_LEN: usize = 2048;
+const STATS_LEN: usize = 4096;
 
 /// The family.
 pub(crate) struct Family;
@@ -41,6 +43,9 @@ impl genl::Family for Family {
         Operation::command::<Off>(),
         Operation::command::<Get>(),
         Operation::command::<StatsGet>(),
+        Operation::command::<cookie::On>(),
+        Operation::command::<cookie::Off>(),
+        Operation::command::<cookie::Get>(),
     ];
 }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::stats::Stats;
+use glb_core::cookie::Cookie;
 use glb_core::packet::fragments::{self, FragmentTable};
 use glb_core::packet::ip::{Addrs, Fragment};
 use glb_core::redirect::{AllowedHops, Options};
@@ -29,6 +30,14 @@ pub(crate) struct DoorSettings {
     pub(crate) elsewhere: Option<KBox<Elsewhere>>,
 }
 
+/// What cookies are made of.
+pub(crate) struct CookieSettings {
+    /// The id of this proxy.
+    pub(crate) id: u16,
+    /// How ids are put into timestamps.
+    pub(crate) cookie: Cookie,
+}
+
 /// What the module keeps in a namespace.
 pub(crate) struct State {
     stats: Stats,
@@ -38,6 +47,8 @@ pub(crate) struct State {
     routes: Routes,
     /// What the door lets in; empty while it is closed.
     door: Rcu<DoorSettings>,
+    /// What cookies are made of; empty while none are set.
+    cookie: Rcu<CookieSettings>,
 }
 
 impl State {
@@ -49,6 +60,7 @@ impl State {
             devices: Devices::new(net),
             routes: Routes::default(),
             door: Rcu::empty(),
+            cookie: Rcu::empty(),
         })
     }
 
@@ -74,6 +86,12 @@ impl State {
     #[inline]
     pub(crate) fn door(&self) -> &Rcu<DoorSettings> {
         &self.door
+    }
+
+    /// What cookies are made of.
+    #[inline]
+    pub(crate) fn cookie(&self) -> &Rcu<CookieSettings> {
+        &self.cookie
     }
 
     /// Remembers whether the first fragment of a datagram was passed on.

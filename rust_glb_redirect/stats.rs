@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+use glb_core::cookie::answer::Outcome;
 use glb_core::redirect::Verdict;
 use glb_kernel::base::counters::Counters;
 use kernel::prelude::*;
@@ -17,14 +18,17 @@ const FORWARDED_BYTES: usize = Verdict::COUNT + 1;
 /// Position of the counter of namespaces that packets asked, and that had ended.
 const ENDED_NETNS: usize = Verdict::COUNT + 2;
 
-/// The counters that count something else than packets of one verdict.
+/// Position of the counters of SYN/ACKs, of which each outcome has one.
+const ANSWERS: usize = Verdict::COUNT + 3;
+
+/// The counters that count something else than packets of one verdict, or SYN/ACKs.
 const OTHERS: [(&str, usize); 2] = [
     (Verdict::FORWARDED_BYTES, FORWARDED_BYTES),
     (Verdict::ENDED_NETNS, ENDED_NETNS),
 ];
 
 /// The counters of a namespace.
-pub(crate) struct Stats(Counters<{ Verdict::COUNT + 3 }>);
+pub(crate) struct Stats(Counters<{ Verdict::COUNT + 3 + Outcome::COUNT }>);
 
 impl Stats {
     /// All zero.
@@ -49,13 +53,19 @@ impl Stats {
         self.0.add::<ENDED_NETNS>(1);
     }
 
+    /// Counts a SYN/ACK.
+    pub(crate) fn count_answer(&self, outcome: Outcome) {
+        self.0.count_one(ANSWERS.wrapping_add(outcome.index()));
+    }
+
     /// Every counter with its name, in the order of the file that has them all.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         let verdicts = Verdict::ALL
             .iter()
             .map(|verdict| (verdict.counter(), verdict.index()));
         let counters = Iterator::chain(core::iter::once((Verdict::TOTAL, TOTAL)), verdicts);
-        Iterator::chain(counters, OTHERS).map(|(name, index)| (name, self.0.sum(index)))
+        let counters = Iterator::chain(counters, others());
+        counters.map(|(name, index)| (name, self.0.sum(index)))
     }
 
     /// Writes all packets, and these verdicts.
@@ -73,8 +83,16 @@ impl Stats {
 
     /// Writes the counters that are of no verdict.
     pub(crate) fn show_others(&self, file: &SeqFile) {
-        for (name, index) in OTHERS {
+        for (name, index) in others() {
             seq_print!(file, "{name}: {}\n", self.0.sum(index));
         }
     }
+}
+
+/// The counters that are of no verdict, with their positions.
+fn others() -> impl Iterator<Item = (&'static str, usize)> {
+    let answers = Outcome::ALL
+        .iter()
+        .map(|outcome| (outcome.counter(), ANSWERS.wrapping_add(outcome.index())));
+    Iterator::chain(OTHERS.into_iter(), answers)
 }

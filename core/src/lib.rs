@@ -14,6 +14,7 @@
 //! packet     bytes in, fields out
 //! director   what a director does with a packet
 //! redirect   what a proxy does with a packet: the second chance
+//! cookie     who holds a connection, in its timestamps
 //! geneve     what an appliance behind a gateway load balancer does with one
 //! settings   what the operator of a director can set, one line each
 //! backend    a backend of a table: its address, its state, its health
@@ -37,6 +38,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod backend;
+pub mod cookie;
 pub mod counter;
 pub mod director;
 pub mod geneve;

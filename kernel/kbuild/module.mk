@@ -10,7 +10,7 @@
 
 obj-m := $(GLB_MODULE).o
 # A .c and a .h each. The .h is what bindgen reads.
-glb_shim := base genl net net/named packet sockets/conntrack sockets/decap sockets/here sockets/tcp sockets/udp strip out/cut out/encap out/path out/rewrite \
+glb_shim := base genl net net/named packet sockets/conntrack sockets/decap sockets/here sockets/syn_ack sockets/tcp sockets/udp strip out/cut out/encap out/path out/rewrite \
 	out/route
 $(GLB_MODULE)-y := main.o core/lib.o glue/lib.o $(glb_shim:%=shim/%.o)
 

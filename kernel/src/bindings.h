@@ -36,6 +36,7 @@
 #include "sockets/conntrack.h"
 #include "sockets/decap.h"
 #include "sockets/here.h"
+#include "sockets/syn_ack.h"
 #include "sockets/tcp.h"
 #include "sockets/udp.h"
 #include "strip.h"

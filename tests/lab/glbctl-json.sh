@@ -108,6 +108,10 @@ test_redirect() {
     judge "redirect on"
     judge "redirect off"
     judge "redirect status"
+    judge "redirect cookie status"
+    judge "redirect cookie on" --id 10 --bits 12
+    judge "redirect cookie status"
+    judge "redirect cookie off"
     check "a prefix that is none is a failure" exits 2 prints failure redirect on --allow-hops nowhere
     judged
 }

@@ -339,7 +339,7 @@ lab_counters_match() {
         [[ $word =~ ^([a-z_]+)=\+([0-9]+)(\.\.([0-9]+))?$ ]] || { echo "no counter: $word" >"$lab_work/why"; lab_hopeless=yes; return 1; }
         name=${BASH_REMATCH[1]}
         case $name in
-            forwarded_bytes | ended_netns_lookups) ;;
+            forwarded_bytes | ended_netns_lookups | *_answers) ;;
             *) name=${name%_packets}_packets ;;
         esac
         want[$name]="${BASH_REMATCH[2]} ${BASH_REMATCH[4]:-${BASH_REMATCH[2]}}"
@@ -352,12 +352,12 @@ lab_counters_match() {
         delta=$((new - old))
         case $name in
             total_packets) total=$delta ;;
-            forwarded_bytes | ended_netns_lookups) ;;
+            forwarded_bytes | ended_netns_lookups | *_answers) ;;
             *) sum=$((sum + delta)) ;;
         esac
         read -r low high <<<"${want[$name]:-0 0}"
         # Not named, these may be anything: the total is checked by the sum.
-        case $name in total_packets | forwarded_bytes | ended_netns_lookups) [ -n "${want[$name]:-}" ] || high=$delta ;; esac
+        case $name in total_packets | forwarded_bytes | ended_netns_lookups | *_answers) [ -n "${want[$name]:-}" ] || high=$delta ;; esac
         unset "want[$name]"
         # A kernel sends a SYN, or its answer, again after a second, which no setting makes longer: on a slow machine, though
         # nothing is lost. That adds a SYN, and an acknowledgement of each answer.

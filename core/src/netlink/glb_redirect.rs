@@ -22,6 +22,10 @@ pub mod command {
     pub const GET: u8 = 3;
     pub const STATS_GET: u8 = 4;
     pub const NTF: u8 = 5;
+    pub const COOKIE_ON: u8 = 6;
+    pub const COOKIE_OFF: u8 = 7;
+    pub const COOKIE_GET: u8 = 8;
+    pub const COOKIE_NTF: u8 = 9;
 }
 
 /// What is known of each command.
@@ -79,6 +83,42 @@ pub mod operation {
         takes: &[],
         takes_for_list: &[],
     };
+    /// Set cookies (docs/cookie.md), or change the settings of those that are set, for connections to come.
+    pub const COOKIE_ON: Operation = Operation {
+        number: command::COOKIE_ON,
+        name: "cookie-on",
+        set: &super::cookie::SET,
+        admin: true,
+        takes: &[super::cookie::ID, super::cookie::BITS, super::cookie::KEY],
+        takes_for_list: &[],
+    };
+    /// Set no more cookies; connections keep theirs. ENOENT if none are set.
+    pub const COOKIE_OFF: Operation = Operation {
+        number: command::COOKIE_OFF,
+        name: "cookie-off",
+        set: &super::cookie::SET,
+        admin: true,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// Whether cookies are set, and of what.
+    pub const COOKIE_GET: Operation = Operation {
+        number: command::COOKIE_GET,
+        name: "cookie-get",
+        set: &super::cookie::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
+    /// Cookies were switched on or off, or their settings were changed.
+    pub const COOKIE_NTF: Operation = Operation {
+        number: command::COOKIE_NTF,
+        name: "cookie-ntf",
+        set: &super::cookie::SET,
+        admin: false,
+        takes: &[],
+        takes_for_list: &[],
+    };
 }
 
 /// All commands and notifications, in the order of their numbers.
@@ -88,6 +128,10 @@ pub const OPERATIONS: &[Operation] = &[
     operation::GET,
     operation::STATS_GET,
     operation::NTF,
+    operation::COOKIE_ON,
+    operation::COOKIE_OFF,
+    operation::COOKIE_GET,
+    operation::COOKIE_NTF,
 ];
 
 /// Attribute set `redirect`.
@@ -114,6 +158,26 @@ pub mod redirect {
             super::Attribute::new(UDP, "udp", super::Form::U8(0, 1)),
             super::Attribute::new(CONNTRACK, "conntrack", super::Form::U8(0, 1)),
             super::Attribute::new(NETNS, "netns", super::Form::Text(63)),
+        ],
+    };
+}
+
+/// Attribute set `cookie`.
+pub mod cookie {
+    pub const ENABLED: u16 = 1;
+    pub const ID: u16 = 2;
+    pub const BITS: u16 = 3;
+    pub const KEY: u16 = 4;
+    pub const KEYED: u16 = 5;
+
+    pub const SET: super::Set = super::Set {
+        name: "cookie",
+        attributes: &[
+            super::Attribute::new(ENABLED, "enabled", super::Form::U8(0, u8::MAX)),
+            super::Attribute::new(ID, "id", super::Form::U16(0, 4095)),
+            super::Attribute::new(BITS, "bits", super::Form::U8(8, 12)),
+            super::Attribute::new(KEY, "key", super::Form::Bytes(16, 16)),
+            super::Attribute::new(KEYED, "keyed", super::Form::U8(0, u8::MAX)),
         ],
     };
 }

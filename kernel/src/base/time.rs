@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The coarse clock of packet paths.
+//! The clocks of packet paths: a coarse one, and the one that machines share.
 
 use crate::bindings;
 
@@ -22,4 +22,11 @@ pub fn seconds() -> u64 {
 pub fn milliseconds() -> u64 {
     // SAFETY: Reads a variable.
     unsafe { bindings::glb_milliseconds() }
+}
+
+/// How many milliseconds the real time is ahead of the clock that TCP makes its timestamps of, modulo 2^32.
+#[inline]
+pub fn real_ahead() -> u32 {
+    // SAFETY: Reads clocks.
+    unsafe { bindings::glb_real_ahead() }
 }

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Netfilter hooks for packets to this machine, without a rule in a table.
-//!
-//! C header: `include/linux/netfilter.h`
 
+use super::ip::{Hooks, Place};
 use crate::base::rcu::Reader;
 use crate::bindings;
 use crate::front::hook::{Hook, Outcome};
 use crate::net::{sealed, Door, Net, NetState, Registered};
 use crate::packet::skb::Skb;
-use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use glb_core::packet::ip::Family;
 use kernel::prelude::*;
@@ -19,7 +17,7 @@ use kernel::prelude::*;
 const PRIORITY: i32 = 10;
 
 /// A handler of the IPv4 and IPv6 packets that are for this machine.
-pub trait LocalIn: 'static {
+pub trait LocalIn: Send + Sync + 'static {
     /// What the module keeps in a namespace.
     type State: NetState;
 
@@ -29,20 +27,9 @@ pub trait LocalIn: 'static {
 
 /// The hooks of one namespace.
 pub struct Attachment<H: LocalIn> {
-    ops: Pin<KBox<Ops>>,
-    /// INVARIANT: the namespace among whose doors this object is, so it outlives the object.
-    net: *mut bindings::net,
+    _hooks: Hooks,
     _handler: PhantomData<H>,
 }
-
-const HOOKS: usize = 2;
-
-struct Ops(UnsafeCell<[bindings::nf_hook_ops; HOOKS]>);
-
-// SAFETY: The operations are only touched by netfilter, under its own lock.
-unsafe impl<H: LocalIn> Send for Attachment<H> {}
-// SAFETY: As above.
-unsafe impl<H: LocalIn> Sync for Attachment<H> {}
 
 impl<H: LocalIn> Door for Attachment<H> {}
 
@@ -51,50 +38,19 @@ impl<H: LocalIn> sealed::Open for Attachment<H> {
     type Site<'s> = ();
 
     fn open(net: &Net, registered: Registered<H::State>, (): ()) -> Result<Self> {
-        let own = core::ptr::from_ref(net.state(registered)).cast_mut();
-        let ops = |family| bindings::nf_hook_ops {
-            hook: Some(hook::<H>),
-            // Saves each packet the way from the namespace to its state.
-            priv_: own.cast(),
-            pf: family as u8,
-            hooknum: bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
+        let place = Place {
+            number: bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
             priority: PRIORITY,
-            // SAFETY: All zero is a valid value of the other fields.
-            ..unsafe { core::mem::zeroed() }
+            function: Some(hook::<H>),
         };
-        let ops = KBox::pin(
-            Ops(UnsafeCell::new([
-                ops(bindings::NFPROTO_IPV4),
-                ops(bindings::NFPROTO_IPV6),
-            ])),
-            GFP_KERNEL,
-        )?;
-        // SAFETY: The operations are pinned and live until `drop` has removed them and waited.
-        let error = unsafe {
-            bindings::nf_register_net_hooks(net.as_ptr(), ops.0.get().cast(), HOOKS as u32)
-        };
-        if error != 0 {
-            // The first one may have been registered, and removed again because of the second: packets may be in it.
-            // SAFETY: No requirements in process context.
-            unsafe { bindings::synchronize_net() };
-        }
-        kernel::error::to_result(error)?;
+        let own = core::ptr::from_ref(net.state(registered)).cast_mut();
+        // SAFETY: `hook` expects the namespace's state, which does not move. The attachment is among the namespace's doors,
+        // which are shut before the state goes, and its end waits for all packets.
+        let hooks = unsafe { Hooks::register(net, own.cast(), &place) }?;
         Ok(Self {
-            ops,
-            net: net.as_ptr(),
+            _hooks: hooks,
             _handler: PhantomData,
         })
-    }
-}
-
-impl<H: LocalIn> Drop for Attachment<H> {
-    fn drop(&mut self) {
-        // SAFETY: Registered by `new`. After the grace period no packet is in the handler and nobody reads
-        // the operations.
-        unsafe {
-            bindings::nf_unregister_net_hooks(self.net, self.ops.0.get().cast(), HOOKS as u32);
-            bindings::synchronize_net();
-        }
     }
 }
 
@@ -114,8 +70,7 @@ unsafe extern "C" fn hook<H: LocalIn>(
         )
     };
     let family = if is_v6 { Family::V6 } else { Family::V4 };
-    // SAFETY: `open` put the namespace's state there, which does not move. The attachment is among the namespace's doors,
-    // which are shut before the state goes, and its end waits for all packets.
+    // SAFETY: `open` put the namespace's state there.
     let own = unsafe { &*own.cast::<H::State>() };
     match H::handle(own, &Hook { net, family, rcu }, skb) {
         Outcome::Accept(_) => bindings::NF_ACCEPT,

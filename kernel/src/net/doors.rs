@@ -37,6 +37,28 @@ pub(crate) mod sealed {
     }
 }
 
+/// A door of one of two kinds, for a module that has both.
+pub enum Either<A, B> {
+    /// Of the first kind.
+    First(A),
+    /// Of the second one.
+    Second(B),
+}
+
+impl<A: Door, B: Door + sealed::Open<State = A::State>> Door for Either<A, B> {}
+
+impl<A: Door, B: Door + sealed::Open<State = A::State>> sealed::Open for Either<A, B> {
+    type State = A::State;
+    type Site<'s> = Either<A::Site<'s>, B::Site<'s>>;
+
+    fn open(net: &Net, registered: Registered<A::State>, site: Self::Site<'_>) -> Result<Self> {
+        Ok(match site {
+            Either::First(site) => Self::First(A::open(net, registered, site)?),
+            Either::Second(site) => Self::Second(B::open(net, registered, site)?),
+        })
+    }
+}
+
 /// The open doors of a namespace.
 pub struct Doors<D: Door> {
     /// `None`: shut for ever.

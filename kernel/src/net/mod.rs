@@ -31,7 +31,7 @@ use kernel::types::Opaque;
 use watch::Watch;
 
 pub(crate) use doors::sealed;
-pub use doors::{Door, Doors, OpenDoors};
+pub use doors::{Door, Doors, Either, OpenDoors};
 pub use watch::{Change, NetDevice, News, Rtnl};
 
 /// A network namespace (`struct net`).

@@ -10,10 +10,17 @@
 //! conntrack  the connection tracking, for what is sent on to another address there
 //! elsewhere  what a rule asks beyond the sockets of its namespace
 //! ```
+//!
+//! And, of packets that this machine sends:
+//!
+//! ```text
+//! syn_ack    the answers to SYNs, and the connections that they open
+//! ```
 
 pub mod conntrack;
 pub mod decap;
 pub mod elsewhere;
 pub mod here;
+pub mod syn_ack;
 pub mod tcp;
 pub mod udp;

@@ -33,4 +33,4 @@ pub use error::{Error, Refusal};
 pub use events::{Event, Events};
 pub use geneve::{Counters, Endpoint, Gateway, GatewayFlow, GatewayStats, Usage};
 pub use names::{Family, DIRECTOR, REDIRECT};
-pub use redirect::{Door, Prefix, Redirect};
+pub use redirect::{Cookie, CookieKey, Door, Prefix, Redirect};

@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::names::REDIRECT;
 use crate::socket::Socket;
 use crate::wire::{Attrs, Request};
-use glb_core::netlink::glb_redirect::{command, prefix, redirect, VERSION};
+use glb_core::cookie::KEY_LEN;
+use glb_core::netlink::glb_redirect::{command, cookie, prefix, redirect, VERSION};
 use glb_core::packet::addr::Addr;
 
 /// The redirect of this network namespace.
@@ -31,6 +32,20 @@ pub struct Door {
     /// Names of the network namespaces whose sockets are asked after those of this one.
     pub netns: Vec<String>,
 }
+
+/// What cookies are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cookie {
+    /// The id of this proxy.
+    pub id: u16,
+    /// Bits of an id.
+    pub bits: u8,
+    /// Whether there is a key. The kernel tells none.
+    pub keyed: bool,
+}
+
+/// A key of the cookie.
+pub type CookieKey = [u8; KEY_LEN];
 
 /// Addresses that begin alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +106,33 @@ impl Redirect {
     /// The settings of the hook, if it is on.
     pub fn get(&mut self) -> Result<Option<Door>, Error> {
         self.socket.one(request(command::GET), door)
+    }
+
+    /// Sets cookies, or changes those that are set to these settings.
+    pub fn cookie_on(&mut self, settings: &Cookie, key: Option<&CookieKey>) -> Result<(), Error> {
+        let mut request = request(command::COOKIE_ON);
+        request.u16(cookie::ID, settings.id);
+        request.u8(cookie::BITS, settings.bits);
+        if let Some(key) = key {
+            request.bytes(cookie::KEY, key);
+        }
+        self.socket.ask(request, |_| {})
+    }
+
+    /// Sets no more cookies. Refused if none are set.
+    pub fn cookie_off(&mut self) -> Result<(), Error> {
+        self.socket.ask(request(command::COOKIE_OFF), |_| {})
+    }
+
+    /// What cookies are made of, if they are set.
+    pub fn cookie(&mut self) -> Result<Option<Cookie>, Error> {
+        self.socket.one(request(command::COOKIE_GET), |attrs| {
+            (attrs.u8(cookie::ENABLED) != 0).then(|| Cookie {
+                id: attrs.u16(cookie::ID),
+                bits: attrs.u8(cookie::BITS),
+                keyed: attrs.u8(cookie::KEYED) != 0,
+            })
+        })
     }
 
     /// The counters, those of the iptables target included: names and values, in the kernel's order.

@@ -10,6 +10,7 @@ pub(crate) mod backend;
 pub(crate) mod bind;
 mod complete;
 pub(crate) mod config;
+pub(crate) mod cookie;
 pub(crate) mod deployed;
 pub(crate) mod doctor;
 pub(crate) mod flows;

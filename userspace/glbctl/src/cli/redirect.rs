@@ -2,6 +2,7 @@
 
 //! The commands about the redirect of a proxy.
 
+use super::cookie::CookieCommand;
 use super::values::{netns_name, prefix, seconds};
 use clap::{Args, Subcommand, ValueHint};
 use glb_netlink::Prefix;
@@ -12,6 +13,13 @@ use std::path::PathBuf;
 pub(crate) enum RedirectCommand {
     #[command(flatten)]
     Door(DoorCommand),
+    /// Let the timestamps of the TCP connections that begin here name this proxy
+    ///
+    /// Directors that read it send a connection's packets to the proxy that has it, whatever the tables say by now. It concerns
+    /// all connections that programs of this network namespace accept, and only those to come. It needs clients that use TCP
+    /// timestamps, and a clock that is set by NTP.
+    #[command(subcommand)]
+    Cookie(CookieCommand),
     /// Count the TCP connections of this proxy that depend on second chance: their first hop is another proxy
     Flows(Flows),
 }

@@ -87,6 +87,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Backend(command) => backend::run(&command, json),
         Command::Bind(command) => bind::run(&command, json),
         Command::Redirect(RedirectCommand::Door(command)) => running::redirect::run(&command, json),
+        Command::Redirect(RedirectCommand::Cookie(command)) => running::cookie::run(&command, json),
         Command::Redirect(RedirectCommand::Flows(args)) => flows::run(&args, json),
         Command::Target(command) => target::run(&command, json),
         Command::Doctor(args) => doctor::run(&args, json),

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Finds out about the machine: netlink, /proc and /sys; of programs only iptables-save.
+//! Finds out about the machine: netlink, /proc and /sys; of programs only iptables-save, and timedatectl where cookies are set.
 
-use super::facts::{Checker, Director, Facts, Module, Redirect, Rules, Table, UdpSocket, Vip};
+use super::facts::{
+    Checker, Cookie, Director, Facts, Module, Redirect, Rules, Table, UdpSocket, Vip,
+};
 use crate::cli::doctor::Doctor;
 use crate::cli::values::OrNone;
 use crate::load::{self, Tables};
@@ -57,6 +59,7 @@ pub(super) fn facts(args: &Doctor, json: bool) -> Result<Facts, Failure> {
         door,
         port: args.port,
     });
+    facts.cookie = cookie(&mut facts.unknown);
     facts.director = match Glb::open_loaded() {
         Ok(mut glb) => Some(director(&mut glb, &mut machine, args, &mut facts.unknown)?),
         Err(Error::NoFamily(_)) => None,
@@ -64,6 +67,41 @@ pub(super) fn facts(args: &Doctor, json: bool) -> Result<Facts, Failure> {
     };
     vips(&mut facts, &mut machine, args, json)?;
     Ok(facts)
+}
+
+/// What cookies are made of, if they are set. An older module knows none.
+fn cookie(unknown: &mut Vec<(&'static str, String)>) -> Option<Cookie> {
+    let asked = glb_netlink::Redirect::open_loaded().and_then(|mut redirect| redirect.cookie());
+    match asked {
+        Ok(settings) => settings.map(|settings| Cookie {
+            settings,
+            synchronized: synchronized(),
+            timestamps: fs::read_to_string("/proc/sys/net/ipv4/tcp_timestamps")
+                .ok()
+                .and_then(|text| text.trim().parse().ok()),
+        }),
+        Err(Error::NoFamily(_)) => None,
+        Err(error) if error.is_unknown() => None,
+        Err(error) => {
+            unknown.push(("cookie", error.to_string()));
+            None
+        }
+    }
+}
+
+/// Whether the kernel's clock follows other clocks, as an NTP client has told the kernel.
+fn synchronized() -> Result<bool, String> {
+    let output = Command::new("timedatectl")
+        .args(["show", "--property=NTPSynchronized", "--value"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let output = output.map_err(|error| glb_config::io_reason(&error))?;
+    match output.stdout.trim_ascii() {
+        b"yes" => Ok(true),
+        b"no" => Ok(false),
+        _ => Err("it says neither yes nor no".to_owned()),
+    }
 }
 
 /// A setting of each device.

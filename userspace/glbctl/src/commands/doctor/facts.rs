@@ -7,7 +7,7 @@ use glb_core::director::Forward;
 use glb_core::packet::addr::Addr;
 use glb_core::settings::Settings;
 use glb_netlink::machine::{Address, Link, Route, TunnelPort};
-use glb_netlink::Door;
+use glb_netlink::{Cookie as CookieSettings, Door};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,7 @@ pub(super) struct Facts {
     pub(super) udp: Vec<UdpSocket>,
     pub(super) director: Option<Director>,
     pub(super) redirect: Option<Redirect>,
+    pub(super) cookie: Option<Cookie>,
     /// The VIPs: of the director's tables, of a table file, or as they were named.
     pub(super) vips: Vec<Vip>,
     /// Where the VIPs are from, as in "the loaded tables"; nothing where none are known.
@@ -83,6 +84,16 @@ pub(super) struct Redirect {
     pub(super) door: Option<Door>,
     /// The port of the tunnel.
     pub(super) port: u16,
+}
+
+/// A proxy that sets cookies.
+#[derive(Debug, Clone)]
+pub(super) struct Cookie {
+    pub(super) settings: CookieSettings,
+    /// Whether the clock follows other clocks, or why that is not known.
+    pub(super) synchronized: Result<bool, String>,
+    /// `net.ipv4.tcp_timestamps`.
+    pub(super) timestamps: Option<u8>,
 }
 
 /// An address or a prefix that is served.

@@ -7,6 +7,7 @@
 
 mod collect;
 mod common;
+mod cookie;
 mod director;
 mod facts;
 mod finding;

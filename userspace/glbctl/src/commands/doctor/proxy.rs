@@ -3,6 +3,7 @@
 //! A proxy, judged: docs/proxy.md as a program.
 
 use super::common;
+use super::cookie;
 use super::facts::{Facts, Redirect};
 use super::finding::Findings;
 use super::rules::{self, Rules, Ruleset};
@@ -28,6 +29,7 @@ pub(super) fn judge(facts: &Facts, redirect: &Redirect, out: &mut Findings) {
     }
     vips(facts, ends_elsewhere(facts, redirect), out);
     common::conntrack(facts, out);
+    cookie::judge(facts, out);
     common::unknown(facts, out);
 }
 

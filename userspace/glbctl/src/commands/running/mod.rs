@@ -7,6 +7,7 @@
 pub(crate) mod assign;
 mod attached;
 pub(crate) mod config;
+pub(crate) mod cookie;
 pub(crate) mod devices;
 pub(crate) mod flows;
 pub(crate) mod geneve;
