@@ -54,7 +54,7 @@ fn example(root: &Value, part: &Value, name: &str) -> Value {
             "http_uri" | "https_uri" => json!("/x"),
             "http_host" | "https_host" => json!("www.example.net"),
             "listen" => json!("127.0.0.1:1"),
-            "endpoints" => json!("https://10.0.0.5:2379"),
+            "endpoints" => json!("https://192.168.50.5:2379"),
             "prefix" => json!("/glb"),
             "allow_from" => json!("10.0.0.0/8"),
             other => json!(other),

@@ -45,7 +45,7 @@ pub(super) fn etcd(reader: &mut Reader, node: &Node<'_>) -> Option<EtcdConf> {
     if items.is_empty() {
         reader.error(
             &endpoints,
-            "is empty: name a server, as in https://10.0.0.5:2379",
+            "is empty: name a server, as in https://192.168.50.5:2379",
         );
     }
     let endpoints: Vec<_> = items.iter().map(|item| endpoint(reader, item)).collect();
@@ -93,7 +93,7 @@ fn endpoint(reader: &mut Reader, node: &Node<'_>) -> Option<String> {
     }) {
         reader.error(
             node,
-            "must be a server's address, as in https://10.0.0.5:2379",
+            "must be a server's address, as in https://192.168.50.5:2379",
         );
     }
     Some(text.to_owned())
