@@ -116,6 +116,35 @@ test_redirect() {
     judged
 }
 
+test_target() {
+    about "the targets that are registered in etcd"
+    rm -rf "$lab_work/said"
+    local etcd watch conf=$lab_work/targets.conf at=http://127.0.0.1:2379 peer=http://127.0.0.1:2380
+    jq -n --arg at "$at" '{etcd: {endpoints: [$at]}}' >"$conf"
+    ip netns exec director etcd --name one --unsafe-no-fsync --data-dir "$lab_work/etcd" --listen-client-urls "$at" \
+        --advertise-client-urls "$at" --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" \
+        --initial-cluster "one=$peer" >"$lab_work/etcd.log" 2>&1 &
+    etcd=$!
+    check "etcd answers" eventually quietly_on director glbctl target list --config "$conf"
+    judge "target watch" --count 1 --config "$conf" &
+    watch=$!
+    check "the watch sees that a target comes or goes" eventually is_seen "$watch" "$conf"
+    check "and ends with it" wait "$watch"
+    judge "target register" web web-1 --address 192.168.50.10,fd00:50::10 --id 7 --lease 600 --config "$conf"
+    judge "target list" --config "$conf"
+    judge "target unregister" web web-1 --config "$conf"
+    check "what is not registered is a failure" exits 1 prints failure target unregister web web-1 --config "$conf"
+    judged
+    kill "$etcd"
+    wait "$etcd" || true
+}
+# is_seen WATCH CONF: a target comes and goes, and the process has ended.
+is_seen() {
+    quietly_on director glbctl target register web web-2 --address 192.168.50.11 --lease 600 --config "$2" >/dev/null || return
+    quietly_on director glbctl target unregister web web-2 --config "$2" >/dev/null || return
+    ! kill -0 "$1" 2>/dev/null
+}
+
 test_judge() {
     about "what is not as the schema says is found"
     mkdir -p "$lab_work/wrong" "$lab_work/none"

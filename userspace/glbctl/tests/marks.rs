@@ -91,6 +91,24 @@ fn a_backend_whose_mark_changes_is_named() {
 }
 
 #[test]
+fn no_backend_moves_to_another_mark_unasked() {
+    let dir = Dir::new("marks-remove");
+    let mut file = marks(&[(1, None), (2, None), (3, Some(5))]);
+    file["tables"][0]["backends"][0]["state"] = json!("inactive");
+    let src = dir.file("t.json", &file.to_string());
+    let run = glbctl("backend remove t 1.1.1.1 --file", &[&src]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(
+        run.err.contains("1 backends behind 1.1.1.1 have no \"id\""),
+        "{run:?}"
+    );
+    file["tables"][0]["backends"][1]["id"] = json!(1);
+    let src = dir.file("t.json", &file.to_string());
+    let run = glbctl("backend remove t 1.1.1.1 --file", &[&src]);
+    assert_eq!(run.code, 0, "{run:?}");
+}
+
+#[test]
 fn identifiers_are_exported_and_given() {
     let dir = Dir::new("marks-edit");
     let src = dir.file("t.json", &marks(&[(1, Some(2)), (2, None)]).to_string());

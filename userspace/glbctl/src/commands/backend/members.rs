@@ -10,6 +10,7 @@ use crate::output::{print, Failure};
 use glb_config::quoted;
 use glb_config::tables::{Rule, Table};
 use glb_core::backend::{Identifiers, State};
+use glb_core::director::FlowHash;
 use serde::Serialize;
 use serde_json::{json, Value};
 use std::net::IpAddr;
@@ -172,6 +173,14 @@ pub(super) fn remove(args: &BackendRemove, json: bool) -> Result<(), Failure> {
             state.name()
         )));
     }
+    let behind = moves(&source, index, place);
+    if behind > 0 && !args.force {
+        return Err(source.fault(format!(
+            "table {label}: {behind} backends behind {} have no \"id\", and would have other identifiers than now: give them \
+             those that `glbctl table show` says, or leave {} inactive (--force removes it all the same)",
+            args.backend, args.backend
+        )));
+    }
     let list = List {
         table: index,
         name: "backends",
@@ -185,4 +194,19 @@ pub(super) fn remove(args: &BackendRemove, json: bool) -> Result<(), Failure> {
         state: None,
     }
     .print(json)
+}
+
+/// How many backends behind this place are known by their places, where marks or rows depend on that.
+fn moves(source: &Source<'_>, index: usize, place: usize) -> usize {
+    let table = &source.config.tables[index];
+    let of_nfqlb = match table.words.flow_hash {
+        FlowHash::Nfqlb | FlowHash::NfqlbSctpPorts => true,
+        FlowHash::Own | FlowHash::Vpp | FlowHash::VppSticky => false,
+    };
+    if !of_nfqlb && table.forward.mark_offset().is_none() {
+        return 0;
+    }
+    let backends = source.config.tree["tables"][index]["backends"].as_array();
+    let behind = backends.into_iter().flatten().skip(place.saturating_add(1));
+    behind.filter(|one| one["id"].is_null()).count()
 }
