@@ -13,7 +13,7 @@ from lab.marks import Marks
 from lab.packets import ip, sctp, tcp, udp
 from lab.run import main
 from lab.settings import VIP4, VIP6
-from lab.story import about, check, same
+from lab.story import about, check, holds, same
 
 client = Host("client", "10.2.0.1", "fd02::1")
 director = Host("director", "65.65.65.65", "fd65::65")
@@ -152,10 +152,12 @@ def test_identifiers():
             size += len(packet)
     count.exactly(marked_packets=4, encapsulated_bytes=size)
     words = "%s:%d %s:80" % (SOURCES[VIP4], ports(VIP4)[1], VIP4)
-    for command in ("lookup --running ", "lookup --table %s " % path):
-        with check("glbctl %sFLOW says the mark" % command):
-            hop = director.json("glbctl --json " + command + words)["hops"][0]
-            same((proxy2.ipv4, 7, OFFSET + 7), (hop["ip"], hop["identifier"], hop["mark"]))
+    with check("glbctl lookup --running says the mark"):
+        hop = director.json("glbctl --json lookup --running", *words.split())["hops"][0]
+        same(wanted[0], (hop["ip"], hop["identifier"], hop["mark"]))
+    with check("glbctl lookup --table says that of the backend which it has by the default hash fields"):
+        hop = director.json("glbctl --json lookup --table", path, *words.split())["hops"][0]
+        holds((hop["ip"], hop["identifier"], hop["mark"]) in wanted, hop)
     load(director, table_file("again.json", tables(("active", "active"))))
     with check("without ids they are the places again"):
         shown = director.json("glbctl --json table show --running")[0]["backends"]
