@@ -223,6 +223,49 @@ fn classes_lead_to_tunnels_and_marks() {
     }
 }
 
+/// Who edits a file changes nothing else in it.
+#[test]
+fn edits_keep_classes() {
+    let dir = Dir::new("class-edited");
+    let before = with(three());
+    let name = before["tables"][0]["name"].as_str().expect("a name");
+    let first = before["tables"][0]["backends"][0]["ip"]
+        .as_str()
+        .expect("an address");
+    let src = dir.file("t.json", &before.to_string());
+    let read =
+        || -> Value { serde_json::from_str(&std::fs::read_to_string(&src).unwrap()).unwrap() };
+    for (words, change) in [
+        (
+            format!("backend drain {name} {first} --force --checker none --metrics none --file"),
+            "draining",
+        ),
+        (
+            format!("backend deactivate {name} {first} --force --file"),
+            "inactive",
+        ),
+        (
+            format!("backend fill {name} {first} --force --file"),
+            "filling",
+        ),
+    ] {
+        let run = glbctl(&words, &[&src]);
+        assert_eq!(run.code, 0, "{words}: {run:?}");
+        let mut expected = before.clone();
+        expected["tables"][0]["backends"][0]["state"] = change.into();
+        assert_eq!(read(), expected, "{words}");
+    }
+    let run = glbctl(
+        &format!("backend add {name} 1.1.1.99 --inactive --file"),
+        &[&src],
+    );
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(read()["classes"], before["classes"]);
+    let backends = read()["tables"][0]["backends"].as_array().map(Vec::len);
+    let had = before["tables"][0]["backends"].as_array().map(Vec::len);
+    assert_eq!(backends, had.map(|had| had + 1));
+}
+
 #[test]
 fn who_heeds_no_classes_refuses_them() {
     let dir = Dir::new("class-refused");
@@ -230,10 +273,10 @@ fn who_heeds_no_classes_refuses_them() {
     let bin = dir.path("t.bin");
     assert_eq!(glbctl("table build", &[&src, &bin]).code, 0);
     for file in [&src, &bin] {
-        let run = glbctl("backend drain t 1.1.1.1 --file", &[file]);
+        let run = glbctl("backend status --file", &[file]);
         assert_ne!(run.code, 0, "{run:?}");
     }
-    let run = glbctl("backend drain t 1.1.1.1 --file", &[&src]);
+    let run = glbctl("backend status --file", &[&src]);
     assert!(run.err.contains("classes: cannot be here"), "{run:?}");
     let v2 = glbctl("table build --format 2", &[&src, &bin]);
     assert!(

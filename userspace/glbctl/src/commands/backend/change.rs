@@ -142,7 +142,7 @@ pub(super) fn run(
 }
 
 fn read(file: &Path, text: &str) -> Result<Config, Failure> {
-    let checked = tables::read(&file.display().to_string(), text);
+    let checked = tables::read_with_classes(&file.display().to_string(), text);
     // Warnings are `table check`'s: they are about all of the file.
     let (config, _) = checked.into_result().map_err(Failure::Issues)?;
     Ok(config)

@@ -25,7 +25,7 @@ const PACE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &Drain, json: bool) -> Result<(), Failure> {
     load::only_a_file(&args.change.file)?;
-    let config = load::config(&args.change.file, true)?;
+    let config = load::config_with_classes(&args.change.file, true)?;
     let tables = wanted(&config, &args.change.file, args.change.table.as_deref())?;
     let has = |table: &&(usize, &Table)| {
         let mut backends = table.1.backends.iter();
