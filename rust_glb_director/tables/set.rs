@@ -213,7 +213,7 @@ impl NextHop {
 pub(crate) struct Backend {
     /// Index of its address in [`TableSet::next_hops`].
     pub(crate) next_hop: u16,
-    /// What the operator wants of it. The rows have taken it into account; it is kept to be shown.
+    /// What the operator wants of it. The rows have taken it into account, and so do the keepers.
     pub(crate) state: BackendState,
     /// What the health checks found; likewise.
     pub(crate) healthy: bool,
