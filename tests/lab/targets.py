@@ -227,16 +227,16 @@ def test_a_restart():
     director.ip("""
         rule add pref 900 fwmark 5003 lookup 5003 protocol %s
         route add default via %s table 5003 proto %s
-        rule add pref 901 fwmark 5003 lookup 5009 protocol static
+        rule add pref 902 fwmark 5003 lookup 5009 protocol static
         route add default via %s table 5009 proto static
     """ % (OURS, one.ipv4, OURS, one.ipv4))
     daemon.start()
     daemon.comes_to("the ones that are left have their identifiers", target2=(1, "active"), target3=(2, "active"))
     stand(1, 2)
     with check("what somebody else made stays"):
-        same(1, len(director.json("ip -j rule show pref 901")))
+        same(1, len(director.json("ip -j rule show pref 902")))
         same(1, len(director.json("ip -j route show table 5009")))
-    director.ip("rule del pref 901\nroute flush table 5009")
+    director.ip("rule del pref 902\nroute flush table 5009")
     arrive([two, three])
     with check("it ends when it is told to"):
         same(0, daemon.ends(signal.SIGTERM))
